@@ -1,0 +1,32 @@
+"""What no model can exceed: coupon collecting, information, and chance."""
+
+from __future__ import annotations
+
+import math
+
+from ternary_vae.operations import OPERATION_COUNT
+
+OPERATION_BITS = math.log2(OPERATION_COUNT)
+"""Information in one operation drawn uniformly: log2 19,683 = 14.26 bits."""
+
+
+def coverage_limit(draws: int, cells: int = OPERATION_COUNT) -> float:
+    """Expected share of `cells` equally likely cells seen at least once in `draws` independent draws:
+    1 − (1 − 1/K)^N (the coupon collector). 92.12% at 50,000 draws, 99.38% at 100,000.
+
+    Raises:
+        ValueError: if draws is negative or cells is not positive.
+    """
+    if draws < 0 or cells < 1:
+        raise ValueError(f"need draws ≥ 0 and cells ≥ 1, got {draws} and {cells}")
+    return -math.expm1(draws * math.log1p(-1 / cells)) if cells > 1 else float(draws > 0)
+
+
+def coverage_standard_deviation(draws: int, cells: int = OPERATION_COUNT) -> float:
+    """Exact standard deviation of the covered share in the uniform model (classical occupancy problem)."""
+    if cells == 1:
+        return 0.0
+    empty = (1 - 1 / cells) ** draws
+    both_empty = (1 - 2 / cells) ** draws
+    variance = cells * empty * (1 - empty) + cells * (cells - 1) * (both_empty - empty**2)
+    return math.sqrt(max(variance, 0.0)) / cells

@@ -1,0 +1,226 @@
+"""The dual VAE: two encoders, two decoders, cross-injection, and the ensemble that answers for both."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int, Int8, Shaped
+from torch import Tensor, nn
+
+from ternary_vae.model.injection import CrossInjection
+from ternary_vae.model.networks import LATENT_DIMENSIONS, DecoderA, DecoderB, Encoder
+from ternary_vae.model.statenet import StateNet
+from ternary_vae.operations import ENTRIES
+
+Strategy = Literal["best_of_two", "voting", "confidence_weighted", "majority"]
+STRATEGIES: tuple[Strategy, ...] = ("best_of_two", "voting", "confidence_weighted", "majority")
+Side = Literal["A", "B"]
+
+
+class Posteriors(NamedTuple):
+    """Diagonal Gaussian posteriors of both VAEs: means and log-variances."""
+
+    mu_a: Float[Tensor, "n 16"]
+    logvar_a: Float[Tensor, "n 16"]
+    mu_b: Float[Tensor, "n 16"]
+    logvar_b: Float[Tensor, "n 16"]
+
+
+class DualVAE(nn.Module):
+    """VAE-A (50,203 parameters), VAE-B (117,499) and StateNet (1,068): 168,770 in the plan's version; translated
+    injection adds 512, adaptive ρ adds 33.
+
+    Args:
+        injection: "plain" or "translated", see `CrossInjection`.
+        adaptive_rho: whether StateNet also corrects ρ.
+
+    Attributes:
+        permeability: the ρ that coupled decoding uses unless told otherwise; set by training and by loading.
+    """
+
+    def __init__(self, injection: Literal["plain", "translated"] = "plain", adaptive_rho: bool = False) -> None:
+        super().__init__()
+        self.encoder_A = Encoder()
+        self.decoder_A = DecoderA()
+        self.encoder_B = Encoder()
+        self.decoder_B = DecoderB()
+        self.injection = CrossInjection(injection)
+        self.state_net = StateNet(adaptive_rho)
+        self.permeability = 0.0
+
+    def encode(self, x: Shaped[Tensor, "n 9"]) -> Posteriors:
+        """Posteriors of truth tables given as values −1, 0, 1 (any number type).
+
+        Raises:
+            ValueError: if x is not of shape (n, 9).
+        """
+        if x.ndim != 2 or x.shape[1] != ENTRIES:
+            raise ValueError(f"expected truth tables of shape (n, {ENTRIES}), got {tuple(x.shape)}")
+        x = x.to(self.encoder_A.fc_mu.weight.dtype)
+        return Posteriors(*self.encoder_A(x), *self.encoder_B(x))
+
+    def decode(self, z: Float[Tensor, "n 16"], vae: Side = "A") -> Float[Tensor, "n 9 3"]:
+        """Logits of classes 0, 1, 2 (values −1, 0, 1) for each entry, decoded by one VAE from its own latent.
+
+        Raises:
+            ValueError: if vae is neither "A" nor "B".
+        """
+        if vae not in ("A", "B"):
+            raise ValueError(f"vae is 'A' or 'B', got {vae!r}")
+        return self.decoder_A(z) if vae == "A" else self.decoder_B(z)
+
+    def decode_coupled(
+        self, z_a: Float[Tensor, "n 16"], z_b: Float[Tensor, "n 16"], rho: float | Tensor | None = None
+    ) -> tuple[Float[Tensor, "n 9 3"], Float[Tensor, "n 9 3"]]:
+        """Logits of both VAEs from cross-injected latents; ρ is the model's own unless given."""
+        mixed_a, mixed_b = self.injection(z_a, z_b, self.permeability if rho is None else rho)
+        return self.decoder_A(mixed_a), self.decoder_B(mixed_b)
+
+    def forward(
+        self,
+        x: Shaped[Tensor, "n 9"],
+        use_ensemble: bool = False,
+        ensemble_strategy: Strategy = "best_of_two",
+        *,
+        rho: float | Tensor | None = None,
+        temperature_a: float | Tensor = 1.0,
+        temperature_b: float | Tensor = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Any]:
+        """Encode, draw latents, inject, decode (plan, section 1).
+
+        Args:
+            x: truth tables as values −1, 0, 1.
+            use_ensemble: add the ensemble's reconstruction. Ignored in training mode, as in the plan.
+            rho: permeability, a number or one a row (n, 1); the model's own unless given.
+            temperature_a, temperature_b: scale of the posterior noise, z = μ + T·σ·ε.
+
+        Returns:
+            logits_A, logits_B (n, 9, 3); mu_A, logvar_A, z_A and the same for B (n, 16); and with the ensemble
+            ensemble_reconstruction (n, 9) and ensemble_strategy.
+        """
+        posteriors = self.encode(x)
+        z_a = draw_latents(posteriors.mu_a, posteriors.logvar_a, temperature_a, generator)
+        z_b = draw_latents(posteriors.mu_b, posteriors.logvar_b, temperature_b, generator)
+        logits_a, logits_b = self.decode_coupled(z_a, z_b, rho)
+        outputs: dict[str, Any] = {
+            "logits_A": logits_a,
+            "logits_B": logits_b,
+            "mu_A": posteriors.mu_a,
+            "logvar_A": posteriors.logvar_a,
+            "z_A": z_a,
+            "mu_B": posteriors.mu_b,
+            "logvar_B": posteriors.logvar_b,
+            "z_B": z_b,
+        }
+        if use_ensemble and not self.training:
+            with torch.no_grad():
+                outputs["ensemble_reconstruction"] = self._ensemble(x, posteriors, ensemble_strategy)
+            outputs["ensemble_strategy"] = ensemble_strategy
+        return outputs
+
+    @torch.no_grad()
+    def ensemble_reconstruct(self, x: Shaped[Tensor, "n 9"], strategy: Strategy = "best_of_two") -> Int8[Tensor, "n 9"]:
+        """Both VAEs answer together, decoding posterior means (plan, section 1).
+
+        Strategies:
+            best_of_two: the reconstruction with fewer wrong entries; ties to A.
+            voting: entry by entry, ties to B. With two voters that is always B's answer; kept because the plan names it.
+            confidence_weighted: entry by entry, the VAE whose softmax is surer; ties to B.
+            majority: four voters, A and B decoded alone and coupled at the model's ρ; a tie goes to the class with the
+                larger summed probability.
+
+        Raises:
+            ValueError: unknown strategy, or x not of shape (n, 9).
+        """
+        return self._ensemble(x, self.encode(x), strategy)
+
+    def reconstruct(
+        self, x: Shaped[Tensor, "n 9"], strategy: Strategy | None = "best_of_two", vae: Side = "B"
+    ) -> Int8[Tensor, "n 9"]:
+        """Reconstruction for production: the ensemble by default, or with `strategy=None` one VAE alone."""
+        if strategy is not None:
+            return self.ensemble_reconstruct(x, strategy)
+        with torch.no_grad():
+            posteriors = self.encode(x)
+            mu = posteriors.mu_a if vae == "A" else posteriors.mu_b
+            return logits_to_tables(self.decode(mu, vae))
+
+    @torch.no_grad()
+    def sample(
+        self, count: int, vae: Literal["A", "B", "both"] = "both", generator: torch.Generator | None = None
+    ) -> Int8[Tensor, "count 9"]:
+        """Operations decoded (argmax) from prior draws z ~ N(0, I). "both": the first half (rounded up) by A, the rest
+        by B.
+
+        Raises:
+            ValueError: negative count or unknown vae.
+        """
+        if count < 0:
+            raise ValueError(f"count must not be negative, got {count}")
+        if vae not in ("A", "B", "both"):
+            raise ValueError(f"vae is 'A', 'B' or 'both', got {vae!r}")
+        weight = self.encoder_A.fc_mu.weight
+        z = torch.randn(count, LATENT_DIMENSIONS, generator=generator, device=weight.device, dtype=weight.dtype)
+        if vae != "both":
+            return logits_to_tables(self.decode(z, vae))
+        half = (count + 1) // 2
+        return torch.cat([logits_to_tables(self.decode(z[:half], "A")), logits_to_tables(self.decode(z[half:], "B"))])
+
+    def _ensemble(self, x: Shaped[Tensor, "n 9"], posteriors: Posteriors, strategy: Strategy) -> Int8[Tensor, "n 9"]:
+        logits_a = self.decoder_A(posteriors.mu_a)
+        logits_b = self.decoder_B(posteriors.mu_b)
+        coupled: tuple[Tensor, ...] = ()
+        if strategy == "majority":
+            coupled = self.decode_coupled(posteriors.mu_a, posteriors.mu_b)
+        return combine(x, logits_a, logits_b, strategy, coupled)
+
+
+def draw_latents(
+    mu: Float[Tensor, "n 16"],
+    logvar: Float[Tensor, "n 16"],
+    temperature: float | Tensor = 1.0,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "n 16"]:
+    """z = μ + T·σ·ε with ε ~ N(0, I)."""
+    noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
+    return mu + temperature * torch.exp(0.5 * logvar) * noise
+
+
+def logits_to_tables(logits: Float[Tensor, "*n 9 3"]) -> Int8[Tensor, "*n 9"]:
+    """The most likely operation, as values −1, 0, 1."""
+    return (logits.argmax(dim=-1) - 1).to(torch.int8)
+
+
+def combine(
+    x: Shaped[Tensor, "n 9"],
+    logits_a: Float[Tensor, "n 9 3"],
+    logits_b: Float[Tensor, "n 9 3"],
+    strategy: Strategy,
+    coupled_logits: tuple[Float[Tensor, "n 9 3"], ...] = (),
+) -> Int8[Tensor, "n 9"]:
+    """The ensemble's rule on given logits; see `DualVAE.ensemble_reconstruct`. Only "majority" reads
+    `coupled_logits`.
+
+    Raises:
+        ValueError: unknown strategy.
+    """
+    tables_a, tables_b = logits_to_tables(logits_a), logits_to_tables(logits_b)
+    if strategy == "best_of_two":
+        a_is_better = (tables_a != x).sum(dim=1) <= (tables_b != x).sum(dim=1)
+        return torch.where(a_is_better[:, None], tables_a, tables_b)
+    if strategy == "voting":
+        return torch.where(tables_a == tables_b, tables_a, tables_b)
+    if strategy == "confidence_weighted":
+        a_is_surer = logits_a.softmax(-1).amax(-1) > logits_b.softmax(-1).amax(-1)
+        return torch.where(a_is_surer, tables_a, tables_b)
+    if strategy == "majority":
+        return _majority([logits_a, logits_b, *coupled_logits])
+    raise ValueError(f"unknown ensemble strategy {strategy!r}: one of {', '.join(STRATEGIES)}")
+
+
+def _majority(voters: list[Float[Tensor, "n 9 3"]]) -> Int8[Tensor, "n 9"]:
+    votes: Int[Tensor, "n 9 3"] = sum(nn.functional.one_hot(logits.argmax(-1), 3) for logits in voters)  # type: ignore[assignment]
+    probability = sum(logits.softmax(-1) for logits in voters) / len(voters)
+    return logits_to_tables(votes + 0.5 * probability)

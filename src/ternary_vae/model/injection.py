@@ -1,0 +1,66 @@
+"""Cross-injection: how much of the other VAE's latent a decoder is given (permeability ρ)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ternary_vae.model.networks import LATENT_DIMENSIONS
+
+Mix = Literal["additive", "preserving"]
+
+
+class CrossInjection(nn.Module):
+    """z̃_A = (1 − ρ)·z_A + ρ·T_BA(stopgrad(z_B)), and the same with A and B exchanged.
+
+    Plain injection (the plan) has T = identity: both codes are averaged in one basis, which pulls them together.
+    Translated injection learns one linear map each way (16 × 16, no bias), so that each decoder reads the other's
+    code in its own basis and the codes stay independent.
+
+    Args:
+        kind: "plain" (no parameters) or "translated" (512 parameters).
+    """
+
+    def __init__(self, kind: Literal["plain", "translated"] = "plain") -> None:
+        super().__init__()
+        self.kind = kind
+        if kind == "translated":
+            self.b_to_a = nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
+            self.a_to_b = nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
+        else:
+            self.b_to_a = nn.Identity()
+            self.a_to_b = nn.Identity()
+
+    def forward(
+        self,
+        z_a: Float[Tensor, "n 16"],
+        z_b: Float[Tensor, "n 16"],
+        rho: float | Float[Tensor, ""] | Float[Tensor, "n 1"],
+    ) -> tuple[Float[Tensor, "n 16"], Float[Tensor, "n 16"]]:
+        """Mixed latents for decoders A and B. No gradient flows from one VAE into the other's encoder."""
+        mixed_a = z_a + rho * (self.b_to_a(z_b.detach()) - z_a)
+        mixed_b = z_b + rho * (self.a_to_b(z_a.detach()) - z_b)
+        return mixed_a, mixed_b
+
+
+def mix_prior_draws(
+    z_own: Float[Tensor, "n 16"], z_other: Float[Tensor, "n 16"], rho: float, mix: Mix
+) -> Float[Tensor, "n 16"]:
+    """Two independent prior draws mixed for the coverage benchmark.
+
+    "additive" is the plan's z_own + ρ·z_other, which widens the prior by √(1 + ρ²); "preserving" is
+    √(1 − ρ²)·z_own + ρ·z_other, distributed as the prior itself.
+
+    Raises:
+        ValueError: if ρ is outside [0, 1] or the mix is unknown.
+    """
+    if not 0 <= rho <= 1:
+        raise ValueError(f"permeability lies in [0, 1], got {rho}")
+    if mix == "additive":
+        return torch.add(z_own, z_other, alpha=rho)
+    if mix == "preserving":
+        return (1 - rho**2) ** 0.5 * z_own + rho * z_other
+    raise ValueError(f"unknown mix {mix!r}: 'additive' or 'preserving'")

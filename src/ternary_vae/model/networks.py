@@ -1,0 +1,68 @@
+"""Encoders and decoders, as the plan has them. Module names are those of v5.5 checkpoints, which load as they are."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ternary_vae.operations import ENTRIES, VALUES
+
+LATENT_DIMENSIONS = 16
+_LOGITS = ENTRIES * len(VALUES)
+
+
+class Encoder(nn.Module):
+    """Truth table → mean and log-variance of a diagonal Gaussian posterior: 9 → 256 → 128 → 64, ReLU, then two
+    heads 64 → 16. 45,792 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Linear(ENTRIES, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()
+        )
+        self.fc_mu = nn.Linear(64, LATENT_DIMENSIONS)
+        self.fc_logvar = nn.Linear(64, LATENT_DIMENSIONS)
+
+    def forward(self, x: Float[Tensor, "*n 9"]) -> tuple[Float[Tensor, "*n 16"], Float[Tensor, "*n 16"]]:
+        hidden = self.encoder(x)
+        return self.fc_mu(hidden), self.fc_logvar(hidden)
+
+
+class DecoderA(nn.Module):
+    """The exploring ("chaotic") decoder: 16 → 32 → 64 → 27, ReLU, logits as 9 × 3. 4,411 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = nn.Sequential(
+            nn.Linear(LATENT_DIMENSIONS, 32), nn.ReLU(), nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, _LOGITS)
+        )
+
+    def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
+        return self.decoder(z).unflatten(-1, (ENTRIES, len(VALUES)))
+
+
+class ResidualBlock(nn.Module):
+    """h + Linear(ReLU(Linear(h))), 128 wide."""
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, hidden: Float[Tensor, "*n width"]) -> Float[Tensor, "*n width"]:
+        return hidden + self.block(hidden)
+
+
+class DecoderB(nn.Module):
+    """The precise ("frozen") decoder: 16 → 128, ReLU, residual block, ReLU, residual block, 128 → 27 as 9 × 3.
+    71,707 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc_in = nn.Linear(LATENT_DIMENSIONS, 128)
+        self.residual1 = ResidualBlock()
+        self.residual2 = ResidualBlock()
+        self.fc_out = nn.Linear(128, _LOGITS)
+
+    def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
+        hidden = self.residual1(self.fc_in(z).relu()).relu()
+        return self.fc_out(self.residual2(hidden)).unflatten(-1, (ENTRIES, len(VALUES)))

@@ -1,0 +1,530 @@
+"""One validated description of a run: YAML in, typed object out.
+
+A recipe is data. Every variant of the system is a recipe; there is no second trainer. Recipes inherit from one
+parent with `extends:` and state only what differs. Epochs are counted from 0 while training ("epoch 120" is the
+121st); a milestone or checkpoint N is the state after N epochs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ternary_vae.errors import UserError, nearest
+
+DEFAULT_RECIPE = "resolution"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Epoch = Annotated[int, Field(ge=0)]
+Interval = tuple[float, float]
+
+
+class Section(BaseModel):
+    """Part of a recipe: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(Section):
+    """How the operations are split. What is not trained on is held out."""
+
+    train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    validation_share: Share = 0.0
+
+    @model_validator(mode="after")
+    def _shares(self) -> Data:
+        if self.train_share + self.validation_share > 1 + 1e-9:
+            raise ValueError("train_share + validation_share must not exceed 1")
+        return self
+
+
+class Model(Section):
+    """The networks. Layer widths are the plan's and fixed; the injection is a choice."""
+
+    injection: Literal["plain", "translated"] = "plain"
+
+
+class LearningRate(Section):
+    """`steps`: epoch → rate, held until the next. `cosine`: linear warm-up, then half a cosine to the floor."""
+
+    kind: Literal["steps", "cosine"] = "steps"
+    steps: dict[Epoch, Positive] = {0: 1e-3}
+    peak: Positive = 1e-3
+    floor: NonNegative = 1e-5
+    warmup_epochs: Epoch = 0
+    bounds: Interval = (1e-6, 0.01)
+
+    @model_validator(mode="after")
+    def _from_zero(self) -> LearningRate:
+        if self.kind == "steps" and 0 not in self.steps:
+            raise ValueError("steps must name the rate at epoch 0")
+        return self
+
+
+class Optimizer(Section):
+    batch_size: Annotated[int, Field(ge=1, le=19_683)] = 64
+    weight_decay: NonNegative = 1e-4
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    gradient_clip: Positive = 1.0
+    learning_rate: LearningRate = LearningRate()
+
+
+class Phase(Section):
+    """One of the four phases: epochs [first, end), and ρ held or ramped linearly inside it. With
+    `gradient_balance_gate`, ρ moves from rho_start to rho_end only while the gate is open and is rho_start
+    while it is closed."""
+
+    epochs: tuple[Epoch, Epoch]
+    rho: Share | None = None
+    rho_start: Share | None = None
+    rho_end: Share | None = None
+    ramp_epochs: Annotated[int, Field(ge=1)] | None = None
+    gradient_balance_gate: bool = False
+    temperature_boost: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Phase:
+        ramp = self.rho_start is not None and self.rho_end is not None
+        if ramp == (self.rho is not None):
+            raise ValueError("give either rho, or rho_start and rho_end")
+        if self.epochs[0] >= self.epochs[1]:
+            raise ValueError(f"epochs {list(self.epochs)} must go forward")
+        return self
+
+    @property
+    def start_rho(self) -> float:
+        return self.rho if self.rho is not None else self.rho_start  # type: ignore[return-value]
+
+    @property
+    def end_rho(self) -> float:
+        return self.rho if self.rho is not None else self.rho_end  # type: ignore[return-value]
+
+
+class Phases(Section):
+    phase_1: Phase = Phase(epochs=(0, 40), rho=0.1)
+    phase_2: Phase = Phase(epochs=(40, 120), rho_start=0.1, rho_end=0.3)
+    phase_3: Phase = Phase(
+        epochs=(120, 250), rho_start=0.3, rho_end=0.7, ramp_epochs=80, gradient_balance_gate=True
+    )
+    phase_4: Phase = Phase(epochs=(250, 400), rho=0.7, temperature_boost=True)
+
+    def __iter__(self):  # type: ignore[override]
+        return iter((self.phase_1, self.phase_2, self.phase_3, self.phase_4))
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Phases:
+        before = 0
+        for number, phase in enumerate(self, start=1):
+            if phase.epochs[0] != before:
+                raise ValueError(f"phases out of order: phase_{number} starts at {phase.epochs[0]}, not at {before}")
+            before = phase.epochs[1]
+        return self
+
+
+class Permeability(Section):
+    """What bounds ρ beside the phases. `max_step` is the most it may move an epoch (null: no bound).
+    `isolated_share` of each batch is decoded from unmixed latents, so that decoders serve both."""
+
+    max: Share = 0.9
+    max_step: Annotated[float, Field(gt=0, le=1)] | None = None
+    isolated_share: Share = 0.0
+    adaptive: bool = False
+    adaptive_bound: Share = 0.05
+
+
+class GradientBalance(Section):
+    """Scales each VAE's loss by the ratio of the other's gradient-norm average to its own. The gate opens when the
+    ratio B/A is inside `open_interval` and closes when it leaves `close_interval` (the same: no hysteresis)."""
+
+    enabled: bool = True
+    scale_bounds: Interval = (0.5, 2.0)
+    open_interval: Interval = (0.8, 1.2)
+    close_interval: Interval = (0.8, 1.2)
+    momentum_balanced: Share = 0.95
+    momentum_unbalanced: Share = 0.5
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> GradientBalance:
+        if self.close_interval[0] > self.open_interval[0] or self.close_interval[1] < self.open_interval[1]:
+            raise ValueError("close_interval must contain open_interval")
+        return self
+
+
+class Lambdas(Section):
+    """Weights of VAE-A (λ1), VAE-B (λ2) and entropy alignment (λ3 = middle + amplitude·cos(2π·e/period + phase))."""
+
+    initial: Positive = 0.7
+    step: NonNegative = 0.02
+    bounds: Interval = (0.5, 0.95)
+    lambda3_middle: NonNegative = 0.3
+    lambda3_amplitude: NonNegative = 0.15
+    lambda3_period: Annotated[int, Field(ge=1)] = 30
+    lambda3_phase: float = 1.5707963267948966
+    lambda3_bounds: Interval = (0.15, 0.75)
+
+
+class Temperature(Section):
+    """Scale of the posterior noise, z = μ + T·σ·ε. Linear from `start` to `end` over the run, delayed by `lag_epochs`, plus a
+    cycle whose amplitude is relative to the base until phase 4's boost makes it `boost_amplitude`."""
+
+    a_start: Positive = 1.0
+    a_end: Positive = 0.3
+    a_cycle_relative_amplitude: NonNegative = 0.1
+    a_boost_amplitude: NonNegative = 0.5
+    b_start: Positive = 0.9
+    b_end: Positive = 0.2
+    b_lag_epochs: Epoch = 30
+    b_boosted: Positive | None = 0.3
+    cycle_epochs: Annotated[int, Field(ge=1)] = 30
+    minimum: Positive = 0.1
+
+
+class Beta(Section):
+    """Weight of the KL divergence: A linear 0 → `warm` over `warmup_epochs`, then → `end`; B zero for
+    `b_delay_epochs`, then `b_ratio` of A's."""
+
+    warmup_epochs: Annotated[int, Field(ge=1)] = 50
+    warm: NonNegative = 0.3
+    end: NonNegative = 0.8
+    b_delay_epochs: Epoch = 50
+    b_ratio: NonNegative = 0.7068251811053659  # |sin 0.785|
+    free_bits: NonNegative = 0.5
+
+
+class PriorInformation(Section):
+    """Mutual information between fresh prior draws and the decoded operation, estimated from the joint distribution of
+    random subsets of entries."""
+
+    weight: NonNegative = 0.0
+    draws: Annotated[int, Field(ge=2)] = 1024
+    subset_entries: Annotated[int, Field(ge=1, le=8)] = 5
+    subsets: Annotated[int, Field(ge=1)] = 1
+    every_steps: Annotated[int, Field(ge=1)] = 2
+
+
+class Specialisation(Section):
+    """One number an operation says which VAE represents it better; its median splits the space, and each VAE weighs its
+    own half 1 + strength, the other 1 − strength. `measured_noise` is the latent noise the number is measured under."""
+
+    strength: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    start_epoch: Epoch = 0
+    momentum: Share = 0.9
+    measured_noise: NonNegative = 0.3
+    draws: Annotated[int, Field(ge=1)] = 1
+
+
+class Objective(Section):
+    """Weights of the terms; 0 leaves a term out of the computation."""
+
+    output_entropy_b: NonNegative = 0.05
+    repulsion_b: NonNegative = 0.01
+    repulsion_width: Positive = 0.25
+    entropy_alignment: NonNegative = 1.0
+    entropy_alignment_differentiable: bool = False
+    entropy_bins: Annotated[int, Field(ge=2)] = 50
+    balancing: NonNegative = 0.0
+    balancing_bound: Positive = 0.5
+    prior_information: PriorInformation = PriorInformation()
+    specialisation: Specialisation = Specialisation()
+
+
+class StateNet(Section):
+    """The controller. `learning: none` leaves it at its random start, as the plan does."""
+
+    enabled: bool = True
+    learning: Literal["none", "hypergradient"] = "none"
+    learning_rate: Positive = 0.01
+    correction_penalty: NonNegative = 0.1
+    learning_rate_scale: NonNegative = 0.05
+    lambda_scale: NonNegative = 0.01
+    validation_batch: Annotated[int, Field(ge=1)] = 2048
+
+
+GuardQuantity = Literal[
+    "exact_match_a", "exact_match_b", "exact_match_ensemble", "larger_share", "coverage", "coverage_gain", "loss"
+]
+GuardAction = Literal[
+    "raise_temperature_a",
+    "raise_lambda1",
+    "raise_learning_rate_a",
+    "raise_repulsion",
+    "raise_rho",
+    "raise_temperature_boost",
+    "restore",
+    "report",
+]
+
+
+class Guard(Section):
+    """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`, `above` or not `finite`,
+    take `actions`, at most `limit` times."""
+
+    quantity: GuardQuantity
+    below: float | None = None
+    above: float | None = None
+    not_finite: bool = False
+    from_epoch: Epoch = 0
+    until_epoch: Epoch | None = None
+    every: Annotated[int, Field(ge=1)] = 1
+    window: Annotated[int, Field(ge=1)] = 30
+    actions: tuple[GuardAction, ...] = ("report",)
+    amount: Positive = 1.2
+    limit: Annotated[int, Field(ge=1)] = 1
+    says: str = ""
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Guard:
+        if (self.below is not None) + (self.above is not None) + self.not_finite != 1:
+            raise ValueError("a guard needs exactly one of below, above, not_finite")
+        return self
+
+
+class Evaluation(Section):
+    """What is measured after every `every` epochs, and which milestones are benchmarked and kept."""
+
+    every: Annotated[int, Field(ge=1)] = 1
+    coverage_draws: Annotated[int, Field(ge=2)] = 100_000
+    milestones: tuple[Epoch, ...] = (3, 100, 120, 150, 200, 250, 300, 350, 400)
+    checkpoint_every: Annotated[int, Field(ge=1)] = 10
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    description: str = ""
+    epochs: Annotated[int, Field(ge=1)] = 400
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    data: Data = Data()
+    model: Model = Model()
+    optimizer: Optimizer = Optimizer()
+    phases: Phases = Phases()
+    permeability: Permeability = Permeability()
+    gradient_balance: GradientBalance = GradientBalance()
+    lambdas: Lambdas = Lambdas()
+    temperature: Temperature = Temperature()
+    beta: Beta = Beta()
+    objective: Objective = Objective()
+    statenet: StateNet = StateNet()
+    guards: dict[str, Guard] = {}
+    evaluation: Evaluation = Evaluation()
+    schedule_epochs: Annotated[int, Field(ge=1)] = 400
+    """Length the schedules are written for; a run may stop earlier."""
+
+    def scaled_to(self, epochs: int) -> Recipe:
+        """The same recipe with every phase, schedule, guard and milestone scaled to a run of `epochs`.
+
+        Raises:
+            UserError: if the run is too short for four phases.
+        """
+        ratio = epochs / self.schedule_epochs
+
+        def at(epoch: int) -> int:
+            return round(epoch * ratio)
+
+        def length(span: int) -> int:
+            return max(1, round(span * ratio))
+
+        data = self.model_dump()
+        for phase in data["phases"].values():
+            phase["epochs"] = tuple(map(at, phase["epochs"]))
+            if phase["ramp_epochs"] is not None:
+                phase["ramp_epochs"] = length(phase["ramp_epochs"])
+            if phase["epochs"][0] >= phase["epochs"][1]:
+                raise UserError(f"epochs: {epochs} are too few for four phases; give at least 16")
+        rate = data["optimizer"]["learning_rate"]
+        rate["steps"] = {at(epoch): value for epoch, value in rate["steps"].items()}
+        rate["warmup_epochs"] = at(rate["warmup_epochs"])
+        data["permeability"]["max_step"] = (
+            None if self.permeability.max_step is None else min(1.0, self.permeability.max_step / ratio)
+        )
+        data["lambdas"]["lambda3_period"] = length(self.lambdas.lambda3_period)
+        data["temperature"]["b_lag_epochs"] = at(self.temperature.b_lag_epochs)
+        data["temperature"]["cycle_epochs"] = length(self.temperature.cycle_epochs)
+        data["beta"]["warmup_epochs"] = length(self.beta.warmup_epochs)
+        data["beta"]["b_delay_epochs"] = at(self.beta.b_delay_epochs)
+        data["objective"]["specialisation"]["start_epoch"] = at(self.objective.specialisation.start_epoch)
+        for guard in data["guards"].values():
+            guard["from_epoch"] = at(guard["from_epoch"])
+            guard["until_epoch"] = None if guard["until_epoch"] is None else at(guard["until_epoch"])
+            guard["every"] = length(guard["every"])
+            guard["window"] = length(guard["window"])
+        milestones = self.evaluation.milestones
+        data["evaluation"]["milestones"] = tuple(sorted({max(1, at(m)) for m in milestones}))
+        return Recipe.model_validate({**data, "epochs": epochs, "schedule_epochs": epochs})
+
+    def phase_at(self, epoch: int) -> int:
+        """Number (1 … 4) of the phase that training epoch `epoch` lies in; past the end, the last."""
+        for number, phase in enumerate(self.phases, start=1):
+            if epoch < phase.epochs[1]:
+                return number
+        return 4
+
+    def fingerprint(self) -> str:
+        """Content hash of the recipe, 16 hexadecimal digits. The seed and description do not count."""
+        content = self.model_dump(mode="json", exclude={"seed", "description"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """The whole recipe, every default spelled out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def recipe_directory() -> Path:
+    """Where the named recipes live: inside an installed package, or `configs/` of a checkout."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in recipe_directory().glob("*.yaml"))
+
+
+def load_recipe(
+    name_or_path: str = DEFAULT_RECIPE,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    scale_phases: bool = False,
+) -> Recipe:
+    """Reads a recipe by name or from a YAML file, applies `extends:`, then dotted `overrides`.
+
+    Args:
+        overrides: dotted key → value, e.g. {"optimizer.batch_size": 256}.
+        epochs: length of the run; with `scale_phases` all schedules are scaled to it.
+
+    Raises:
+        UserError: unknown recipe or key (the nearest is named), value out of range, phases out of order.
+    """
+    data, source = _read_with_parents(name_or_path, seen=())
+    for key, value in (overrides or {}).items():
+        _set_dotted(data, key, value)
+    if seed is not None:
+        data["seed"] = seed
+    recipe = validate_recipe(data, source)
+    if epochs is None:
+        return recipe
+    if epochs < 1:
+        raise UserError(f"--epochs {epochs}: expected a whole number of at least 1")
+    return recipe.scaled_to(epochs) if scale_phases else recipe.model_copy(update={"epochs": epochs})
+
+
+def validate_recipe(data: Any, source: str) -> Recipe:
+    """Checks a recipe given as plain data; `source` names it in the error.
+
+    Raises:
+        UserError: the first thing wrong, in one line.
+    """
+    if not isinstance(data, dict):
+        raise UserError(f"{source}: expected a mapping of recipe sections, found {type(data).__name__}")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        where = ".".join(str(part) for part in error["loc"]) or "recipe"
+        if error["type"] == "extra_forbidden":
+            hint = nearest(str(error["loc"][-1]), _known_keys(error["loc"][:-1]))
+            raise UserError(f"{source}: unknown key {where!r}; {hint}") from None
+        message = error["msg"].removeprefix("Value error, ")
+        shown = error["input"] if not isinstance(error["input"], dict) else "its section"
+        raise UserError(f"{source}: {where}: {message} (given: {shown!r})") from None
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Splits `section.key=value`; the value is read as YAML.
+
+    Raises:
+        UserError: if there is no `=`, no key, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {text!r}: expected section.key=value, such as optimizer.batch_size=256")
+    try:
+        return key.strip(), _as_data(yaml.safe_load(value))
+    except yaml.YAMLError:
+        raise UserError(f"--set {text!r}: the value is not valid YAML") from None
+
+
+def _as_data(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 as text; a number is what was meant."""
+    if isinstance(value, str):
+        try:
+            return float(value) if value.strip()[:1] in "+-.0123456789" else value
+        except ValueError:
+            return value
+    if isinstance(value, dict):
+        return {key: _as_data(item) for key, item in value.items()}
+    return [_as_data(item) for item in value] if isinstance(value, list) else value
+
+
+def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[str, Any], str]:
+    path = _find(name_or_path, beside=seen[-1].parent if seen else None)
+    if path in seen:
+        raise UserError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")
+    try:
+        data = _as_data(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as failure:
+        raise UserError(f"{path}: cannot be read: {failure}") from None
+    except yaml.YAMLError as failure:
+        mark = getattr(failure, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}: not valid YAML{line}; expected a recipe") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: expected a mapping of recipe sections, found {type(data).__name__}")
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data, str(path)
+    inherited, _ = _read_with_parents(str(parent), (*seen, path))
+    return _merged(inherited, data), str(path)
+
+
+def _find(name_or_path: str, beside: Path | None) -> Path:
+    named = recipe_directory() / f"{name_or_path}.yaml"
+    if named.is_file() and "/" not in name_or_path:
+        return named.resolve()
+    for path in filter(None, (beside and beside / name_or_path, Path(name_or_path))):
+        if path.is_file():
+            return path.resolve()
+    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
+        raise UserError(f"recipe file {name_or_path!r} not found; give a path to a YAML file or one of: "
+                        f"{', '.join(recipe_names())}")
+    raise UserError(f"unknown recipe {name_or_path!r}; {nearest(name_or_path, recipe_names())}")
+
+
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """`change` laid over `base`. A phase or a table of learning-rate steps is replaced whole: half of two
+    would be neither."""
+    result = dict(base)
+    for key, value in change.items():
+        whole = key.startswith("phase_") or key == "steps"
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _merged(result[key], value) if both and not whole else value
+    return result
+
+
+def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise UserError(f"--set {key}: {parent!r} is a value, not a section")
+    data[last] = value
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Keys allowed at a place in the recipe."""
+    section: Any = Recipe
+    for part in location:
+        field = getattr(section, "model_fields", {}).get(part)
+        section = field.annotation if field else Guard
+    return list(getattr(section, "model_fields", {}))

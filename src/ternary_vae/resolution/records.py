@@ -1,0 +1,324 @@
+"""The schema of benchmark records: what is written to disk, and nothing else is. Reading one back is lossless."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ternary_vae.errors import UserError
+from ternary_vae.storage.files import read_json, write_text
+
+SCHEMA_VERSION = 1
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Part of a record: immutable, finite numbers only, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Environment(Section):
+    """Where a record was measured."""
+
+    python: str
+    torch: str
+    platform: str
+    device: str
+    threads: int
+
+
+class Header(Section):
+    """What was measured, from what, by what."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    recipe: str
+    recipe_fingerprint: str
+    training_seed: int
+    benchmark_seed: int
+    epoch: int
+    source: Literal["native", "v5.5"]
+    checkpoint_hash: str
+    code_version: str
+    environment: Environment
+    measured_at: str
+    """Time of measurement, ISO 8601; with `elapsed_seconds` the only values that differ between two measurements."""
+    elapsed_seconds: float
+
+
+class Interval(Section):
+    """Mean of repeats with a 95% interval (Student's t over the repeats)."""
+
+    mean: float
+    low: float
+    high: float
+    standard_deviation: float
+    repeats: int
+
+
+class Reconstruction(Section):
+    """Posterior means decoded alone, over all 19,683 operations. Errors are wrong entries of nine."""
+
+    exact_match_rate: Share
+    mean_bit_error: float
+    median_bit_error: float
+    max_bit_error: int
+    zero_error_count: int
+    error_histogram: dict[int, int]
+
+
+class LatentSeparation(Section):
+    """Distances between posterior means of different operations, Euclidean, in latent units."""
+
+    mean_distance: float
+    minimum_distance: float
+    mean_nearest_distance: float
+    mean_posterior_standard_deviation: float
+    separation_ratio: float
+    """Mean nearest distance over mean posterior standard deviation."""
+    latent_norm_mean: float
+    latent_norm_standard_deviation: float
+
+
+class Coverage(Section):
+    """Share of the 19,683 operations met in `draws` prior draws."""
+
+    coverage_rate: Share
+    """Mean over the repeats."""
+    coverage_limit: Share
+    """1 − (1 − 1/K)^draws, what a perfectly uniform model is expected to reach."""
+    unique_operations: float
+    draws: int
+    interval: Interval
+
+
+class CoveragePoint(Section):
+    draws: int
+    coverage_rate: Share
+    coverage_limit: Share
+
+
+class SamplingCoverage(Section):
+    """Coverage of one VAE alone; decoded (argmax) is the headline, categorical rewards collapse."""
+
+    decoded: Coverage
+    categorical: Coverage
+    by_draws: list[CoveragePoint]
+    """Decoded coverage against the number of draws."""
+
+
+class Interpolation(Section):
+    """Straight lines between pairs of posterior means."""
+
+    valid_rate: Share
+    """The plan's rate: 1 by construction, any argmax is an operation."""
+    between_rate: Share
+    """Share of interpolated operations every entry of which lies between the two ends' entries."""
+    pairs: int
+    steps: int
+
+
+class NearestNeighbor(Section):
+    """The nearest other posterior mean of every operation."""
+
+    hamming_1_rate: Share
+    mean_hamming: float
+
+
+class Dimensionality(Section):
+    """Spectrum of the covariance of all posterior means."""
+
+    participation_ratio: float
+    dimensions_95: int
+    dimensions_99: int
+    efficiency: float
+    """Participation ratio over the 16 dimensions."""
+
+
+class HeldOut(Section):
+    """Exact match on operations that training never saw; null where the recipe trains on all."""
+
+    validation_exact_match_rate: Share | None
+    test_exact_match_rate: Share | None
+    validation_count: int
+    test_count: int
+
+
+class Information(Section):
+    """Mutual information between prior draw and decoded operation, in bits, of log2 19,683 = 14.26. The decoding is
+    deterministic, so it is the entropy of the decoded operation."""
+
+    mutual_information_bits: float
+    limit_bits: float
+    draws: int
+    estimator: str
+
+
+class CurvePoint(Section):
+    sigma: float
+    exact_match_rate: Share
+
+
+class ResolutionCurve(Section):
+    """Exact match of z = μ + σ·ε against σ."""
+
+    points: list[CurvePoint]
+    half_sigma: float | None
+    """σ at which exact match falls to one half, linearly interpolated; null if it never does on the grid."""
+
+
+class VaeResolution(Section):
+    """One VAE alone."""
+
+    reconstruction: Reconstruction
+    latent_separation: LatentSeparation
+    sampling_coverage: SamplingCoverage
+    interpolation: Interpolation
+    nearest_neighbor: NearestNeighbor
+    dimensionality: Dimensionality
+    held_out: HeldOut
+    information: Information
+    resolution_curve: ResolutionCurve
+
+
+class IsolatedRecord(Section):
+    """`manifold_resolution_{N}.json`: each VAE alone."""
+
+    kind: Literal["isolated"] = "isolated"
+    header: Header
+    vae_a: VaeResolution
+    vae_b: VaeResolution
+
+
+class ExactMatch(Section):
+    exact_match_rate: Share
+
+
+class EnsembleReconstruction(Section):
+    best_of_two: ExactMatch
+    voting: ExactMatch
+    confidence_weighted: ExactMatch
+    majority: ExactMatch
+
+
+class CrossInjectedSampling(Section):
+    """Decoded coverage of both VAEs together, half the draws each, from mixed prior draws. The figures on this level use the
+    plan's additive mix."""
+
+    rho: float
+    coverage_rate: Share
+    coverage_limit: Share
+    unique_operations: float
+    draws: int
+    interval: Interval
+    prior_preserving: Coverage
+    by_draws: list[CoveragePoint]
+
+
+class ComplementaryCoverage(Section):
+    """Which operations are at home in which VAE (fewer wrong entries; ties by exactness under the same latent noise)."""
+
+    complementarity_score: Share
+    """min(n_A, n_B)/max(n_A, n_B); 0 when neither VAE is home to any."""
+    complementarity_score_by_errors: Share | None
+    """The strict version, by wrong entries alone; null when 0/0."""
+    home_a: int
+    home_b: int
+    home_neither: int
+    share_a: Share | None
+    """n_A/(n_A + n_B); the plan asks for 0.4 to 0.6; null when 0/0."""
+    errors_a_fewer: int
+    errors_b_fewer: int
+    noise_sigma: float
+    noise_draws: int
+    exact_under_noise_a: Share
+    exact_under_noise_b: Share
+    exact_under_noise_ensemble: Share
+    """At least one of the two exact (best of two)."""
+    ensemble_gain: float
+    """Ensemble's exact match under noise less the better single VAE's."""
+    ensemble_gain_by_chance: float
+    """The gain that two VAEs of the same rates would have if they failed independently of each other and of the operation."""
+
+
+class LatentCoupling(Section):
+    """Pearson correlation of μ_A and μ_B, dimension by dimension, over all operations; Euclidean distance."""
+
+    mean_correlation: float
+    mean_absolute_correlation: float
+    mean_distance: float
+
+
+class CoupledReconstruction(Section):
+    """Decoding of cross-injected posterior means at the checkpoint's own ρ."""
+
+    rho: float
+    exact_match_rate_a: Share
+    exact_match_rate_b: Share
+
+
+class InferenceOverhead(Section):
+    """Ensemble forward over plain forward, all operations in one batch, median of alternated repeats. Times vary between measurements."""
+
+    plain_milliseconds: float
+    ensemble_milliseconds: float
+    time_overhead: float
+    """Ensemble over plain, less one."""
+    memory_overhead: float | None
+    """Peak memory of the ensemble's forward over the plain one, less one."""
+
+
+class CoupledRecord(Section):
+    """`coupled_resolution_{N}.json`: both VAEs together."""
+
+    kind: Literal["coupled"] = "coupled"
+    header: Header
+    ensemble_reconstruction: EnsembleReconstruction
+    cross_injected_sampling_rho_05: CrossInjectedSampling
+    cross_injected_sampling_rho_07: CrossInjectedSampling
+    complementary_coverage: ComplementaryCoverage
+    latent_coupling: LatentCoupling
+    coupled_reconstruction: CoupledReconstruction
+    inference_overhead: InferenceOverhead
+    covers_everything: bool
+    """Whether 195,000 decoded draws of each VAE alone meet all 19,683 operations, both VAEs."""
+
+
+def write_record(path: Path, record: IsolatedRecord | CoupledRecord) -> None:
+    """Writes a record as JSON, atomically.
+
+    Raises:
+        UserError: if the place cannot be written.
+    """
+    write_text(Path(path), record.model_dump_json(indent=1) + "\n")
+
+
+def read_isolated_record(path: str | Path) -> IsolatedRecord:
+    """Reads `manifold_resolution_{N}.json`.
+
+    Raises:
+        UserError: missing, not JSON, another schema version, NaN, or another kind of record.
+    """
+    return _read(Path(path), IsolatedRecord)
+
+
+def read_coupled_record(path: str | Path) -> CoupledRecord:
+    """Reads `coupled_resolution_{N}.json`; errors as `read_isolated_record`."""
+    return _read(Path(path), CoupledRecord)
+
+
+def _read(path: Path, schema: type[Any]) -> Any:
+    content = read_json(path, what="a benchmark record")
+    version = (content.get("header") or {}).get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        found = "no schema version" if version is None else f"schema version {version}"
+        raise UserError(f"{path}: {found}; this program reads version {SCHEMA_VERSION}: measure the checkpoint again")
+    try:
+        return schema.model_validate(content)
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        where = ".".join(map(str, error["loc"]))
+        raise UserError(f"{path}: {where}: {error['msg']} (found {error['input']!r}); measure the checkpoint again") from None

@@ -1,0 +1,249 @@
+"""Checkpoints: one safetensors file each, with a JSON header, holding everything needed to go on.
+
+Native files hold tensors under `model.`, `optimizer.`, `generator.` and `training.`, and JSON metadata: recipe, seed, epoch and the
+training state's plain values. Version 5.5 `.pt` files are read with `weights_only=True`; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+from ternary_vae.errors import UserError
+from ternary_vae.model import DualVAE
+from ternary_vae.recipe import Recipe, load_recipe, validate_recipe
+from ternary_vae.storage.files import reported, write_bytes
+
+FORMAT = "ternary-vae checkpoint"
+FORMAT_VERSION = "1"
+_V5_5_RECIPE = "ternary_v5_5"
+
+
+@dataclass
+class Checkpoint:
+    """The state of a run after `epochs_completed` epochs.
+
+    Attributes:
+        epoch: the number that names the file. Native files: epochs completed. Version 5.5 files: the index of the last
+            epoch trained, as that version counted.
+        model: state dict of `DualVAE`.
+        optimizer: tensors by dotted name, as `training` left them; empty if the file has none.
+        generators: random generator states by name.
+        training: tensors of the training state that live on the device.
+        state: plain JSON values of the training state (λ, ρ, gate, guards, controller).
+        source: where the file comes from.
+        content_hash: SHA-256 of the file, hexadecimal.
+    """
+
+    epoch: int
+    epochs_completed: int
+    recipe: Recipe
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
+    generators: dict[str, Tensor] = field(default_factory=dict)
+    training: dict[str, Tensor] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    source: Literal["native", "v5.5"] = "native"
+    code_version: str = ""
+    content_hash: str = ""
+    path: Path | None = None
+
+    @property
+    def rho(self) -> float:
+        """Permeability at this epoch."""
+        return float(self.state.get("rho", 0.0))
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a native checkpoint atomically.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    write_bytes(path, checkpoint_bytes(checkpoint))
+
+
+def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
+    """A native checkpoint as the bytes of its file. The same state gives the same bytes."""
+    groups = {
+        "model": checkpoint.model,
+        "optimizer": checkpoint.optimizer,
+        "generator": checkpoint.generators,
+        "training": checkpoint.training,
+    }
+    tensors = {
+        f"{group}.{name}": tensor.detach().cpu().contiguous()
+        for group, named in groups.items()
+        for name, tensor in named.items()
+    }
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "epoch": checkpoint.epoch,
+        "epochs_completed": checkpoint.epochs_completed,
+        "recipe": checkpoint.recipe.model_dump(mode="json"),
+        "state": checkpoint.state,
+        "code_version": checkpoint.code_version,
+    }
+    # One metadata key: the order in which safetensors writes several is not fixed, and files are compared by bytes.
+    return safetensors_bytes(tensors, metadata={"checkpoint": json.dumps(header, allow_nan=False)})
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Reads a native checkpoint (`.safetensors`) or a version 5.5 one (`.pt`).
+
+    Raises:
+        UserError: missing, truncated, foreign or malicious file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: checkpoint not found; expected a .safetensors or a v5.5 .pt file")
+    if path.is_dir():
+        raise UserError(f"{path}: is a directory; name one checkpoint file in it, such as latest.safetensors")
+    with reported("read", path):
+        content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if content[:2] == b"PK" or path.suffix in (".pt", ".pth"):
+        return _load_v5_5(path, digest)
+    return _load_native(path, digest)
+
+
+def load_model(
+    path: str | Path, device: torch.device | str = "cpu"
+) -> tuple[DualVAE, Checkpoint]:
+    """Reads a checkpoint and builds its model, in evaluation mode, with the checkpoint's own permeability.
+
+    Raises:
+        UserError: as `load_checkpoint`, and if the weights do not fit the model.
+    """
+    checkpoint = load_checkpoint(path)
+    return model_of(checkpoint, device), checkpoint
+
+
+def model_of(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> DualVAE:
+    """The model that a checkpoint holds, in evaluation mode.
+
+    Raises:
+        UserError: if the weights do not fit the recipe's model or are not finite.
+    """
+    recipe = checkpoint.recipe
+    model = DualVAE(recipe.model.injection, recipe.permeability.adaptive)
+    where = checkpoint.path or "checkpoint"
+    try:
+        model.load_state_dict(checkpoint.model)
+    except RuntimeError as failure:
+        detail = str(failure).splitlines()[1].strip() if "\n" in str(failure) else str(failure)
+        raise UserError(f"{where}: the weights do not fit the model: {detail}") from None
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in checkpoint.model.values()):
+        raise UserError(f"{where}: the weights contain NaN or infinity; use an earlier checkpoint")
+    model.permeability = checkpoint.rho
+    return model.to(device).eval()
+
+
+def _load_native(path: Path, digest: str) -> Checkpoint:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as failure:
+        raise UserError(
+            f"{path}: truncated or not a checkpoint ({failure}); expected a .safetensors file written by this program"
+        ) from None
+    try:
+        header = json.loads(metadata["checkpoint"])
+        foreign = header["format"] != FORMAT
+    except (KeyError, TypeError, json.JSONDecodeError):
+        foreign = True
+    if foreign:
+        raise UserError(f"{path}: a safetensors file of another program; expected a ternary-vae checkpoint")
+    if header.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path}: checkpoint format {header.get('format_version')!r}; this program reads {FORMAT_VERSION!r}; "
+            "use the program version that wrote it"
+        )
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "generator": {}, "training": {}}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition(".")
+        groups.setdefault(group, {})[rest] = tensor
+    return Checkpoint(
+        epoch=int(header["epoch"]),
+        epochs_completed=int(header["epochs_completed"]),
+        recipe=validate_recipe(header["recipe"], f"{path} (recipe)"),
+        model=groups["model"],
+        optimizer=groups["optimizer"],
+        generators=groups["generator"],
+        training=groups["training"],
+        state=header["state"],
+        code_version=header["code_version"],
+        content_hash=digest,
+        path=path,
+    )
+
+
+def _load_v5_5(path: Path, digest: str) -> Checkpoint:
+    expected = "expected a v5.5 checkpoint (a torch.save dictionary of tensors and plain values)"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, AttributeError) as failure:
+        raise UserError(
+            f"{path}: refused, it holds more than tensors and plain values and could run code; {expected}"
+        ) from failure
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile):
+        raise UserError(f"{path}: truncated or not a torch file; {expected}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict) or "epoch" not in content:
+        raise UserError(f"{path}: a torch file of another program; {expected}")
+    weights = {name: value for name, value in content["model"].items() if isinstance(value, Tensor)}
+    training = {
+        f"gradient_norm_{side}": weights.pop(f"grad_norm_{side.upper()}_ema").reshape(())
+        for side in ("a", "b")
+        if f"grad_norm_{side.upper()}_ema" in weights
+    }
+    epoch = int(content["epoch"])
+    plain = ("lambda1", "lambda2", "lambda3", "rho", "best_val_loss", "grad_balance_achieved")
+    return Checkpoint(
+        epoch=epoch,
+        epochs_completed=epoch + 1,
+        recipe=load_recipe(_V5_5_RECIPE),
+        model=weights,
+        optimizer=_v5_5_optimizer(content.get("optimizer"), path),
+        training=training,
+        state={name: content[name] for name in plain if isinstance(content.get(name), int | float | bool)},
+        source="v5.5",
+        code_version="v5.5",
+        content_hash=digest,
+        path=path,
+    )
+
+
+def _v5_5_optimizer(optimizer: Any, path: Path) -> dict[str, Tensor]:
+    """AdamW's moments under the names of the parameters they belong to. v5.5 numbered parameters in the order of the
+    model without its controller, which never had a gradient."""
+    if not isinstance(optimizer, dict) or not optimizer.get("state"):
+        return {}
+    template = DualVAE()
+    names = [name for name, _ in template.named_parameters()]
+    shapes = {name: parameter.shape for name, parameter in template.named_parameters()}
+    moments: dict[str, Tensor] = {}
+    for number, entry in optimizer["state"].items():
+        name = _v5_5_parameter_order(names)[int(number)]
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            tensor = torch.as_tensor(entry[key], dtype=torch.float32)
+            if key != "step" and tensor.shape != shapes[name]:
+                raise UserError(f"{path}: optimizer state of parameter {number} does not fit {name}")
+            moments[f"{name}.{key}"] = tensor
+    return moments
+
+
+def _v5_5_parameter_order(names: list[str]) -> list[str]:
+    order = ("encoder_A.", "decoder_A.", "encoder_B.", "decoder_B.", "state_net.")
+    return [name for prefix in order for name in names if name.startswith(prefix)]

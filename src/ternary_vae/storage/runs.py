@@ -1,0 +1,131 @@
+"""A run's directory: what lies where, and who it belongs to.
+
+    run.json, recipe.yaml              what the run is
+    metrics.jsonl, events.jsonl        one line an epoch; one line an event
+    checkpoints/                       epoch_{N}.safetensors, latest.safetensors, best.safetensors
+    benchmarks/                        manifold_resolution_{N}.json, coupled_resolution_{N}.json
+    reports/                           evolution report, figure, page, verdict
+    tensorboard/
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ternary_vae import __version__
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import Recipe, validate_recipe
+from ternary_vae.storage.files import read_json, read_json_lines, write_json, write_text
+
+
+class RunDirectory:
+    """Paths and records of one run. Creating the object touches nothing."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.run_file = self.path / "run.json"
+        self.recipe_file = self.path / "recipe.yaml"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.events_file = self.path / "events.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.benchmarks = self.path / "benchmarks"
+        self.reports = self.path / "reports"
+        self.tensorboard = self.path / "tensorboard"
+
+    def checkpoint(self, name: int | str) -> Path:
+        """`checkpoint(120)`, `checkpoint("latest")`, `checkpoint("best")`."""
+        stem = f"epoch_{name}" if isinstance(name, int) else name
+        return self.checkpoints / f"{stem}.safetensors"
+
+    def isolated_record(self, epoch: int) -> Path:
+        return self.benchmarks / f"manifold_resolution_{epoch}.json"
+
+    def coupled_record(self, epoch: int) -> Path:
+        return self.benchmarks / f"coupled_resolution_{epoch}.json"
+
+    @property
+    def exists(self) -> bool:
+        return self.run_file.exists()
+
+    def create(self, recipe: Recipe, facts: dict[str, Any]) -> None:
+        """Makes the directory for a new run and writes what the run is.
+
+        Raises:
+            UserError: if the directory already holds another run, or anything at all.
+        """
+        if self.exists:
+            raise UserError(
+                f"{self.path}: already holds a run of {read_json(self.run_file).get('recipe', 'another recipe')!r}; "
+                f"continue it with `ternary-vae resume {self.path}` or name another --run-dir"
+            )
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UserError(f"{self.path}: is not empty and holds no run; name another --run-dir")
+        write_text(self.recipe_file, recipe.to_yaml())
+        write_json(self.run_file, {"recipe": recipe.name, "fingerprint": recipe.fingerprint(), "seed": recipe.seed,
+                                   "epochs": recipe.epochs, "code_version": code_version(), **facts})
+
+    def facts(self) -> dict[str, Any]:
+        """`run.json`.
+
+        Raises:
+            UserError: if the directory holds no run.
+        """
+        if not self.exists:
+            raise UserError(f"{self.path}: holds no run (no run.json); expected a directory that `train` made")
+        return read_json(self.run_file, what="the description of a run")
+
+    def recipe(self) -> Recipe:
+        """The recipe as it was run.
+
+        Raises:
+            UserError: if the directory holds no run or its recipe is not valid.
+        """
+        import yaml
+
+        self.facts()
+        try:
+            return validate_recipe(yaml.safe_load(self.recipe_file.read_text(encoding="utf-8")), str(self.recipe_file))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as failure:
+            raise UserError(f"{self.recipe_file}: cannot be read: {failure}") from None
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One row an epoch, in order."""
+        return read_json_lines(self.metrics_file)
+
+    def events(self) -> list[dict[str, Any]]:
+        """One row an event, in order."""
+        return read_json_lines(self.events_file)
+
+
+@cache
+def code_version() -> str:
+    """Package version, and the commit when run from a checkout."""
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        return __version__
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"],
+            capture_output=True, text=True, timeout=5, check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+    return f"{__version__}+{commit}"
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Python, torch, platform, device and thread count."""
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": name,
+        "threads": torch.get_num_threads(),
+    }

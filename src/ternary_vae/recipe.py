@@ -212,13 +212,11 @@ class PriorInformation(Section):
 
 class Specialisation(Section):
     """One number an operation says which VAE represents it better; its median splits the space, and each VAE weighs its
-    own half 1 + strength, the other 1 − strength. `measured_noise` is the latent noise the number is measured under."""
+    own half 1 + strength, the other 1 − strength. The number is a running mean of what the evaluation measures under `evaluation.noise`."""
 
     strength: Annotated[float, Field(ge=0, lt=1)] = 0.0
     start_epoch: Epoch = 0
     momentum: Share = 0.9
-    measured_noise: NonNegative = 0.3
-    draws: Annotated[int, Field(ge=1)] = 1
 
 
 class Objective(Section):
@@ -249,7 +247,7 @@ class StateNet(Section):
 
 
 GuardQuantity = Literal[
-    "exact_match_a", "exact_match_b", "exact_match_ensemble", "larger_share", "coverage", "coverage_gain", "loss"
+    "exact_match_a", "exact_match_b", "exact_match_ensemble", "larger_share", "coverage", "coverage_plateau", "loss"
 ]
 GuardAction = Literal[
     "raise_temperature_a",
@@ -265,7 +263,8 @@ GuardAction = Literal[
 
 class Guard(Section):
     """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`, `above` or not `finite`,
-    take `actions`, at most `limit` times."""
+    take `actions`, at most `limit` times. `coverage_plateau` is the distance of coverage from its limit, once it has gained less
+    than `gain` over `window` epochs."""
 
     quantity: GuardQuantity
     below: float | None = None
@@ -275,6 +274,7 @@ class Guard(Section):
     until_epoch: Epoch | None = None
     every: Annotated[int, Field(ge=1)] = 1
     window: Annotated[int, Field(ge=1)] = 30
+    gain: NonNegative = 0.002
     actions: tuple[GuardAction, ...] = ("report",)
     amount: Positive = 1.2
     limit: Annotated[int, Field(ge=1)] = 1
@@ -292,6 +292,9 @@ class Evaluation(Section):
 
     every: Annotated[int, Field(ge=1)] = 1
     coverage_draws: Annotated[int, Field(ge=2)] = 100_000
+    full_coverage_draws: Annotated[int, Field(ge=2)] | None = 195_000
+    noise: NonNegative = 0.3
+    noise_draws: Annotated[int, Field(ge=1)] = 2
     milestones: tuple[Epoch, ...] = (3, 100, 120, 150, 200, 250, 300, 350, 400)
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
 

@@ -1,21 +1,26 @@
 """Checkpoints: one safetensors file each, with a JSON header, holding everything needed to go on.
 
-Native files hold tensors under `model.`, `optimizer.`, `generator.` and `training.`, and JSON metadata: recipe, seed, epoch and the
-training state's plain values. Version 5.5 `.pt` files are read with `weights_only=True`; nothing is ever unpickled.
+Native files hold tensors under `model.`, `optimizer.`, `generator.` and `training.`, and JSON metadata: recipe,
+seed, epoch and the training state's plain values. Version 5.5 `.pt` files are read with `weights_only=True`;
+nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import pickle
-import zipfile
+import struct
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of_bytes
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
@@ -34,8 +39,8 @@ class Checkpoint:
     """The state of a run after `epochs_completed` epochs.
 
     Attributes:
-        epoch: the number that names the file. Native files: epochs completed. Version 5.5 files: the index of the last
-            epoch trained, as that version counted.
+        epoch: the number that names the file. Native files: epochs completed. Version 5.5 files: the index
+            of the last epoch trained, as that version counted.
         model: state dict of `DualVAE`.
         optimizer: tensors by dotted name, as `training` left them; empty if the file has none.
         generators: random generator states by name.
@@ -95,7 +100,7 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "state": checkpoint.state,
         "code_version": checkpoint.code_version,
     }
-    # One metadata key: the order in which safetensors writes several is not fixed, and files are compared by bytes.
+    # One metadata key: safetensors writes several in no fixed order, and files are compared by bytes.
     return safetensors_bytes(tensors, metadata={"checkpoint": json.dumps(header, allow_nan=False)})
 
 
@@ -106,21 +111,19 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         UserError: missing, truncated, foreign or malicious file.
     """
     path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path}: checkpoint not found; expected a .safetensors or a v5.5 .pt file")
-    if path.is_dir():
-        raise UserError(f"{path}: is a directory; name one checkpoint file in it, such as latest.safetensors")
     with reported("read", path):
+        if not path.exists():
+            raise UserError(f"{path}: checkpoint not found; expected a .safetensors or a v5.5 .pt file")
+        if path.is_dir():
+            raise UserError(f"{path}: is a directory; name one file in it, such as latest.safetensors")
+        # Read once: a run may replace `latest` meanwhile, and the hash must be that of what was read.
         content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
     if content[:2] == b"PK" or path.suffix in (".pt", ".pth"):
-        return _load_v5_5(path, digest)
-    return _load_native(path, digest)
+        return _load_v5_5(path, content)
+    return _load_native(path, content)
 
 
-def load_model(
-    path: str | Path, device: torch.device | str = "cpu"
-) -> tuple[DualVAE, Checkpoint]:
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[DualVAE, Checkpoint]:
     """Reads a checkpoint and builds its model, in evaluation mode, with the checkpoint's own permeability.
 
     Raises:
@@ -150,27 +153,41 @@ def model_of(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Dual
     return model.to(device).eval()
 
 
-def _load_native(path: Path, digest: str) -> Checkpoint:
+def _load_native(path: Path, content: bytes) -> Checkpoint:
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as failure:
+        tensors = tensors_of_bytes(content)
+    except (SafetensorError, ValueError, KeyError, TypeError) as failure:
         raise UserError(
-            f"{path}: truncated or not a checkpoint ({failure}); expected a .safetensors file written by this program"
+            f"{path}: truncated or not a checkpoint ({failure}); "
+            "expected a .safetensors file written by this program"
         ) from None
     try:
-        header = json.loads(metadata["checkpoint"])
+        header = json.loads(_safetensors_metadata(content)["checkpoint"])
         foreign = header["format"] != FORMAT
-    except (KeyError, TypeError, json.JSONDecodeError):
+    except (KeyError, TypeError, ValueError):
         foreign = True
     if foreign:
         raise UserError(f"{path}: a safetensors file of another program; expected a ternary-vae checkpoint")
     if header.get("format_version") != FORMAT_VERSION:
         raise UserError(
-            f"{path}: checkpoint format {header.get('format_version')!r}; this program reads {FORMAT_VERSION!r}; "
-            "use the program version that wrote it"
+            f"{path}: checkpoint format {header.get('format_version')!r}; "
+            f"this program reads {FORMAT_VERSION!r}; use the program version that wrote it"
         )
+    try:
+        return _native_checkpoint(path, content, header, tensors)
+    except (KeyError, TypeError, ValueError) as failure:
+        raise UserError(f"{path}: damaged header ({failure!r}); use another checkpoint of the run") from None
+
+
+def _safetensors_metadata(content: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: the header's length in 8 bytes, then the header in JSON."""
+    (length,) = struct.unpack_from("<Q", content)
+    return json.loads(content[8 : 8 + length])["__metadata__"]
+
+
+def _native_checkpoint(
+    path: Path, content: bytes, header: dict[str, Any], tensors: dict[str, Tensor]
+) -> Checkpoint:
     groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "generator": {}, "training": {}}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
@@ -183,59 +200,74 @@ def _load_native(path: Path, digest: str) -> Checkpoint:
         optimizer=groups["optimizer"],
         generators=groups["generator"],
         training=groups["training"],
-        state=header["state"],
+        state=dict(header["state"]),
         code_version=header["code_version"],
-        content_hash=digest,
+        content_hash=hashlib.sha256(content).hexdigest(),
         path=path,
     )
 
 
-def _load_v5_5(path: Path, digest: str) -> Checkpoint:
+def _load_v5_5(path: Path, content: bytes) -> Checkpoint:
     expected = "expected a v5.5 checkpoint (a torch.save dictionary of tensors and plain values)"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, AttributeError) as failure:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said below, in one line
+            saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as failure:
         raise UserError(
-            f"{path}: refused, it holds more than tensors and plain values and could run code; {expected}"
+            f"{path}: refused, it is damaged or holds more than tensors and plain values "
+            f"and could run code; {expected}"
         ) from failure
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile):
-        raise UserError(f"{path}: truncated or not a torch file; {expected}") from None
-    if not isinstance(content, dict) or not isinstance(content.get("model"), dict) or "epoch" not in content:
+    except Exception as failure:  # torch's reader fails on damage in many ways, all meaning the same
+        raise UserError(f"{path}: truncated or not a torch file; {expected}") from failure
+    if not isinstance(saved, dict) or not isinstance(saved.get("model"), dict) or "epoch" not in saved:
         raise UserError(f"{path}: a torch file of another program; {expected}")
-    weights = {name: value for name, value in content["model"].items() if isinstance(value, Tensor)}
+    try:
+        return _v5_5_checkpoint(path, content, saved)
+    except (AttributeError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError) as failure:
+        raise UserError(f"{path}: damaged or not of v5.5 ({failure!r}); {expected}") from None
+
+
+def _v5_5_checkpoint(path: Path, content: bytes, saved: dict[str, Any]) -> Checkpoint:
+    weights = {name: value for name, value in saved["model"].items() if isinstance(value, Tensor)}
     training = {
         f"gradient_norm_{side}": weights.pop(f"grad_norm_{side.upper()}_ema").reshape(())
         for side in ("a", "b")
         if f"grad_norm_{side.upper()}_ema" in weights
     }
-    epoch = int(content["epoch"])
+    epoch = int(saved["epoch"])
     plain = ("lambda1", "lambda2", "lambda3", "rho", "best_val_loss", "grad_balance_achieved")
     return Checkpoint(
         epoch=epoch,
         epochs_completed=epoch + 1,
         recipe=load_recipe(_V5_5_RECIPE),
         model=weights,
-        optimizer=_v5_5_optimizer(content.get("optimizer"), path),
+        optimizer=_v5_5_optimizer(saved.get("optimizer"), path),
         training=training,
-        state={name: content[name] for name in plain if isinstance(content.get(name), int | float | bool)},
+        # best_val_loss is infinite before the first validation; a native header holds finite numbers only.
+        state={
+            name: saved[name]
+            for name in plain
+            if isinstance(saved.get(name), int | float) and math.isfinite(saved[name])
+        },
         source="v5.5",
         code_version="v5.5",
-        content_hash=digest,
+        content_hash=hashlib.sha256(content).hexdigest(),
         path=path,
     )
 
 
 def _v5_5_optimizer(optimizer: Any, path: Path) -> dict[str, Tensor]:
-    """AdamW's moments under the names of the parameters they belong to. v5.5 numbered parameters in the order of the
-    model without its controller, which never had a gradient."""
+    """AdamW's moments under the names of the parameters they belong to. v5.5 numbered parameters in the
+    order of the model; its controller came last and has no moments, for it never had a gradient."""
     if not isinstance(optimizer, dict) or not optimizer.get("state"):
         return {}
     template = DualVAE()
-    names = [name for name, _ in template.named_parameters()]
+    names = _v5_5_parameter_order([name for name, _ in template.named_parameters()])
     shapes = {name: parameter.shape for name, parameter in template.named_parameters()}
     moments: dict[str, Tensor] = {}
     for number, entry in optimizer["state"].items():
-        name = _v5_5_parameter_order(names)[int(number)]
+        name = names[int(number)]
         for key in ("step", "exp_avg", "exp_avg_sq"):
             tensor = torch.as_tensor(entry[key], dtype=torch.float32)
             if key != "step" and tensor.shape != shapes[name]:

@@ -1,6 +1,13 @@
 """The networks, cross-injection, the dual VAE and its controller."""
 
-from ternary_vae.model.dual_vae import STRATEGIES, DualVAE, Posteriors, combine, draw_latents, logits_to_tables
+from ternary_vae.model.dual_vae import (
+    STRATEGIES,
+    DualVAE,
+    Posteriors,
+    combine,
+    draw_latents,
+    logits_to_tables,
+)
 from ternary_vae.model.injection import CrossInjection, mix_prior_draws
 from ternary_vae.model.networks import LATENT_DIMENSIONS
 from ternary_vae.model.statenet import StateNet

@@ -28,8 +28,8 @@ class Posteriors(NamedTuple):
 
 
 class DualVAE(nn.Module):
-    """VAE-A (50,203 parameters), VAE-B (117,499) and StateNet (1,068): 168,770 in the plan's version; translated
-    injection adds 512, adaptive ρ adds 33.
+    """VAE-A (50,203 parameters), VAE-B (117,499) and StateNet (1,068): 168,770 in the plan's version;
+    translated injection adds 512, adaptive ρ adds 33.
 
     Args:
         injection: "plain" or "translated", see `CrossInjection`.
@@ -39,7 +39,9 @@ class DualVAE(nn.Module):
         permeability: the ρ that coupled decoding uses unless told otherwise; set by training and by loading.
     """
 
-    def __init__(self, injection: Literal["plain", "translated"] = "plain", adaptive_rho: bool = False) -> None:
+    def __init__(
+        self, injection: Literal["plain", "translated"] = "plain", adaptive_rho: bool = False
+    ) -> None:
         super().__init__()
         self.encoder_A = Encoder()
         self.decoder_A = DecoderA()
@@ -97,8 +99,8 @@ class DualVAE(nn.Module):
             temperature_a, temperature_b: scale of the posterior noise, z = μ + T·σ·ε.
 
         Returns:
-            logits_A, logits_B (n, 9, 3); mu_A, logvar_A, z_A and the same for B (n, 16); and with the ensemble
-            ensemble_reconstruction (n, 9) and ensemble_strategy.
+            logits_A, logits_B (n, 9, 3); mu_A, logvar_A, z_A and the same for B (n, 16); and with the
+            ensemble ensemble_reconstruction (n, 9) and ensemble_strategy.
         """
         posteriors = self.encode(x)
         z_a = draw_latents(posteriors.mu_a, posteriors.logvar_a, temperature_a, generator)
@@ -121,15 +123,18 @@ class DualVAE(nn.Module):
         return outputs
 
     @torch.no_grad()
-    def ensemble_reconstruct(self, x: Shaped[Tensor, "n 9"], strategy: Strategy = "best_of_two") -> Int8[Tensor, "n 9"]:
+    def ensemble_reconstruct(
+        self, x: Shaped[Tensor, "n 9"], strategy: Strategy = "best_of_two"
+    ) -> Int8[Tensor, "n 9"]:
         """Both VAEs answer together, decoding posterior means (plan, section 1).
 
         Strategies:
             best_of_two: the reconstruction with fewer wrong entries; ties to A.
-            voting: entry by entry, ties to B. With two voters that is always B's answer; kept because the plan names it.
+            voting: entry by entry, ties to B. With two voters that is always B's answer; kept because the
+                plan names it.
             confidence_weighted: entry by entry, the VAE whose softmax is surer; ties to B.
-            majority: four voters, A and B decoded alone and coupled at the model's ρ; a tie goes to the class with the
-                larger summed probability.
+            majority: four voters, A and B decoded alone and coupled at the model's ρ; a tie goes to the class
+                with the larger summed probability.
 
         Raises:
             ValueError: unknown strategy, or x not of shape (n, 9).
@@ -151,8 +156,8 @@ class DualVAE(nn.Module):
     def sample(
         self, count: int, vae: Literal["A", "B", "both"] = "both", generator: torch.Generator | None = None
     ) -> Int8[Tensor, "count 9"]:
-        """Operations decoded (argmax) from prior draws z ~ N(0, I). "both": the first half (rounded up) by A, the rest
-        by B.
+        """Operations decoded (argmax) from prior draws z ~ N(0, I). "both": the first half (rounded up) by A,
+        the rest by B.
 
         Raises:
             ValueError: negative count or unknown vae.
@@ -162,13 +167,19 @@ class DualVAE(nn.Module):
         if vae not in ("A", "B", "both"):
             raise ValueError(f"vae is 'A', 'B' or 'both', got {vae!r}")
         weight = self.encoder_A.fc_mu.weight
-        z = torch.randn(count, LATENT_DIMENSIONS, generator=generator, device=weight.device, dtype=weight.dtype)
+        z = torch.randn(
+            count, LATENT_DIMENSIONS, generator=generator, device=weight.device, dtype=weight.dtype
+        )
         if vae != "both":
             return logits_to_tables(self.decode(z, vae))
         half = (count + 1) // 2
-        return torch.cat([logits_to_tables(self.decode(z[:half], "A")), logits_to_tables(self.decode(z[half:], "B"))])
+        return torch.cat(
+            [logits_to_tables(self.decode(z[:half], "A")), logits_to_tables(self.decode(z[half:], "B"))]
+        )
 
-    def _ensemble(self, x: Shaped[Tensor, "n 9"], posteriors: Posteriors, strategy: Strategy) -> Int8[Tensor, "n 9"]:
+    def _ensemble(
+        self, x: Shaped[Tensor, "n 9"], posteriors: Posteriors, strategy: Strategy
+    ) -> Int8[Tensor, "n 9"]:
         logits_a = self.decoder_A(posteriors.mu_a)
         logits_b = self.decoder_B(posteriors.mu_b)
         coupled: tuple[Tensor, ...] = ()
@@ -222,5 +233,6 @@ def combine(
 
 def _majority(voters: list[Float[Tensor, "n 9 3"]]) -> Int8[Tensor, "n 9"]:
     votes: Int[Tensor, "n 9 3"] = sum(nn.functional.one_hot(logits.argmax(-1), 3) for logits in voters)  # type: ignore[assignment]
-    probability = sum(logits.softmax(-1) for logits in voters) / len(voters)
-    return logits_to_tables(votes + 0.5 * probability)
+    probability = sum(logits.softmax(-1) for logits in voters)
+    # Probability decides among the classes with most votes only; added to the votes it would be rounded.
+    return logits_to_tables(probability.masked_fill(votes < votes.amax(dim=-1, keepdim=True), -1.0))

@@ -16,9 +16,9 @@ Mix = Literal["additive", "preserving"]
 class CrossInjection(nn.Module):
     """z̃_A = (1 − ρ)·z_A + ρ·T_BA(stopgrad(z_B)), and the same with A and B exchanged.
 
-    Plain injection (the plan) has T = identity: both codes are averaged in one basis, which pulls them together.
-    Translated injection learns one linear map each way (16 × 16, no bias), so that each decoder reads the other's
-    code in its own basis and the codes stay independent.
+    Plain injection (the plan) has T = identity: both codes are averaged in one basis, which pulls them
+    together. Translated injection learns one linear map each way (16 × 16, no bias), so that each decoder
+    reads the other's code in its own basis and the codes stay independent.
 
     Args:
         kind: "plain" (no parameters) or "translated" (512 parameters).

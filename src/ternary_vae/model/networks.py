@@ -1,4 +1,5 @@
-"""Encoders and decoders, as the plan has them. Module names are those of v5.5 checkpoints, which load as they are."""
+"""Encoders and decoders, as the plan has them. Module names are those of v5.5 checkpoints, which load
+unchanged."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ _LOGITS = ENTRIES * len(VALUES)
 
 
 class Encoder(nn.Module):
-    """Truth table → mean and log-variance of a diagonal Gaussian posterior: 9 → 256 → 128 → 64, ReLU, then two
-    heads 64 → 16. 45,792 parameters."""
+    """Truth table → mean and log-variance of a diagonal Gaussian posterior: 9 → 256 → 128 → 64, ReLU, then
+    two heads 64 → 16. 45,792 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,8 +54,8 @@ class ResidualBlock(nn.Module):
 
 
 class DecoderB(nn.Module):
-    """The precise ("frozen") decoder: 16 → 128, ReLU, residual block, ReLU, residual block, 128 → 27 as 9 × 3.
-    71,707 parameters."""
+    """The precise ("frozen") decoder: 16 → 128, ReLU, residual block, ReLU, residual block, 128 → 27, logits
+    as 9 × 3. 71,707 parameters."""
 
     def __init__(self) -> None:
         super().__init__()

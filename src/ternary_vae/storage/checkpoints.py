@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file each, with a JSON header, holding everything needed to go on.
 
-Native files hold tensors under `model.`, `optimizer.`, `generator.` and `training.`, and JSON metadata: recipe,
-seed, epoch and the training state's plain values. Version 5.5 `.pt` files are read with `weights_only=True`;
-nothing is ever unpickled.
+Native files hold tensors under `model.`, `optimizer.`, `generator.` and `training.`, and JSON metadata:
+recipe, seed, epoch and the training state's plain values. Version 5.5 `.pt` files are read with
+`weights_only=True`; nothing is ever unpickled.
 """
 
 from __future__ import annotations

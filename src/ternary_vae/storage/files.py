@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,14 +27,15 @@ def reported(action: str, path: Path) -> Iterator[None]:
             errno.EROFS: "the file system is read-only; choose another place",
             errno.EISDIR: "it is a directory; name a file",
             errno.ENOTDIR: "a part of the path is a file, not a directory",
+            errno.EEXIST: "a part of the path is a file, not a directory",
         }
         reason = reasons.get(failure.errno or 0, failure.strerror or str(failure))
         raise UserError(f"cannot {action} {path}: {reason}") from failure
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the old
-    file or the new one, never a part; on failure nothing changes.
+    """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the
+    old file or the new one, never a part; on failure nothing changes.
 
     Raises:
         UserError: if the place cannot be written or the disk is full.
@@ -50,7 +51,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong first is what is reported
+                temporary.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
 
@@ -87,36 +89,72 @@ def read_json(path: Path, what: str = "a JSON file") -> Any:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads a `.jsonl` file. A last line that a killed process left unfinished is ignored."""
+    """Reads a `.jsonl` file. A last line that a killed process left unfinished is ignored.
+
+    Raises:
+        UserError: if the file cannot be read or any other line is not a JSON object.
+    """
     path = Path(path)
     if not path.exists():
         return []
     with reported("read", path):
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().split(b"\n")
     rows = []
     for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise UserError(f"{path}: line {number} is not valid JSON; restore or remove the file") from None
+        row = _row(line)
+        if row is not None:
+            rows.append(row)
+        elif line.strip() and number < len(lines):
+            raise UserError(f"{path}: line {number} is not a JSON object; restore or remove the file")
     return rows
 
 
 def append_json_line(path: Path, row: dict[str, Any]) -> None:
-    """Appends one line to a `.jsonl` file with a single write."""
-    line = json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n"
-    with reported("write", Path(path)), open(path, "a", encoding="utf-8") as file:
-        file.write(line)
+    """Appends one line to a `.jsonl` file with a single write, in place of a last line that a killed process
+    left unfinished. One process writes to a file at a time.
+
+    Raises:
+        UserError: if the place cannot be written or the disk is full.
+    """
+    line = (json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")
+    with reported("write", Path(path)), open(path, "a+b", buffering=0) as file:
+        unfinished = _last_line(file)
+        if unfinished and _row(unfinished) is not None:
+            line = b"\n" + line
+        elif unfinished:
+            file.truncate(file.seek(0, os.SEEK_END) - len(unfinished))
+        if file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The object that a line holds, or None if it holds no whole one."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _last_line(file: BinaryIO) -> bytes:
+    """What follows the last line end of a file."""
+    tail = b""
+    end = file.seek(0, os.SEEK_END)
+    while end and b"\n" not in tail:
+        start = max(0, end - 4096)
+        file.seek(start)
+        tail = file.read(end - start) + tail
+        end = start
+    return tail.rpartition(b"\n")[2]
 
 
 def _sync_directory(directory: Path) -> None:
+    """Makes a rename outlast a loss of power. Some file systems cannot; the file is whole in any case."""
     if os.name != "posix":
         return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

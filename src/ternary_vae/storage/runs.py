@@ -1,11 +1,11 @@
 """A run's directory: what lies where, and who it belongs to.
 
-    run.json, recipe.yaml              what the run is
-    metrics.jsonl, events.jsonl        one line an epoch; one line an event
-    checkpoints/                       epoch_{N}.safetensors, latest.safetensors, best.safetensors
-    benchmarks/                        manifold_resolution_{N}.json, coupled_resolution_{N}.json
-    reports/                           evolution report, figure, page, verdict
-    tensorboard/
+run.json, recipe.yaml              what the run is
+metrics.jsonl, events.jsonl        one line an epoch; one line an event
+checkpoints/                       epoch_{N}.safetensors, latest.safetensors, best.safetensors
+benchmarks/                        manifold_resolution_{N}.json, coupled_resolution_{N}.json
+reports/                           evolution report, figure, page, verdict
+tensorboard/
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from ternary_vae import __version__
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, validate_recipe
-from ternary_vae.storage.files import read_json, read_json_lines, write_json, write_text
+from ternary_vae.storage.files import read_json, read_json_lines, reported, write_json, write_text
 
 
 class RunDirectory:
@@ -59,14 +59,21 @@ class RunDirectory:
         """
         if self.exists:
             raise UserError(
-                f"{self.path}: already holds a run of {read_json(self.run_file).get('recipe', 'another recipe')!r}; "
+                f"{self.path}: already holds a run of {self.facts().get('recipe', 'another recipe')!r}; "
                 f"continue it with `ternary-vae resume {self.path}` or name another --run-dir"
             )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise UserError(f"{self.path}: is not empty and holds no run; name another --run-dir")
+        with reported("read", self.path):
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise UserError(f"{self.path}: is not empty and holds no run; name another --run-dir")
         write_text(self.recipe_file, recipe.to_yaml())
-        write_json(self.run_file, {"recipe": recipe.name, "fingerprint": recipe.fingerprint(), "seed": recipe.seed,
-                                   "epochs": recipe.epochs, "code_version": code_version(), **facts})
+        description = {
+            "recipe": recipe.name,
+            "fingerprint": recipe.fingerprint(),
+            "seed": recipe.seed,
+            "epochs": recipe.epochs,
+            "code_version": code_version(),
+        }
+        write_json(self.run_file, {**description, **facts})
 
     def facts(self) -> dict[str, Any]:
         """`run.json`.
@@ -75,8 +82,15 @@ class RunDirectory:
             UserError: if the directory holds no run.
         """
         if not self.exists:
-            raise UserError(f"{self.path}: holds no run (no run.json); expected a directory that `train` made")
-        return read_json(self.run_file, what="the description of a run")
+            raise UserError(
+                f"{self.path}: holds no run (no run.json); expected a directory that `train` made"
+            )
+        facts = read_json(self.run_file, what="the description of a run")
+        if not isinstance(facts, dict):
+            raise UserError(
+                f"{self.run_file}: expected the description of a run, found {type(facts).__name__}"
+            )
+        return facts
 
     def recipe(self) -> Recipe:
         """The recipe as it was run.
@@ -88,9 +102,10 @@ class RunDirectory:
 
         self.facts()
         try:
-            return validate_recipe(yaml.safe_load(self.recipe_file.read_text(encoding="utf-8")), str(self.recipe_file))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as failure:
+            content = yaml.safe_load(self.recipe_file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as failure:
             raise UserError(f"{self.recipe_file}: cannot be read: {failure}") from None
+        return validate_recipe(content, str(self.recipe_file))
 
     def metrics(self) -> list[dict[str, Any]]:
         """One row an epoch, in order."""
@@ -110,7 +125,10 @@ def code_version() -> str:
     try:
         commit = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"],
-            capture_output=True, text=True, timeout=5, check=True,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return __version__

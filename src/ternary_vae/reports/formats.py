@@ -1,0 +1,72 @@
+"""How figures are written for people: percentages that never round up to perfection, and text that stays in its
+Markdown cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+NOTHING = "—"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share as a percentage. 100% means exactly one and 0% exactly nothing: 0.999999 is 99.99%, 1e-9 is <0.01%.
+
+    Raises:
+        ValueError: if the share is not finite.
+    """
+    if share is None:
+        return NOTHING
+    if not math.isfinite(share):
+        raise ValueError(f"not a share: {share}")
+    if share in (0, 1):
+        return f"{share:.0%}"
+    step = 10.0 ** -(digits + 2)
+    if 1 - step < share < 1:
+        share = 1 - step
+    if 0 < share < step:
+        return f"<{step:.{digits}%}"
+    return f"{share:.{digits}%}"
+
+
+def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
+    """A plain number, or a dash where there is none. A rounded zero carries no minus sign."""
+    if value is None:
+        return NOTHING
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
+
+
+def points(difference: float | None, digits: int = 2) -> str:
+    """A difference of shares in percentage points, signed."""
+    return NOTHING if difference is None else f"{number(100 * difference, digits, signed=True)} points"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `48 s`, `3 min 20 s` or `2 h 05 min`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def listed(items: Iterable[object]) -> str:
+    """`3, 100 and 120`."""
+    words = [str(item) for item in items]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "none"
+
+
+def cell(text: object) -> str:
+    """Any text as the content of one Markdown table cell: one line, nothing in it is markup."""
+    line = " ".join(str(text).split())
+    for mark in "\\`*_|[]":
+        line = line.replace(mark, "\\" + mark)
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], right_from: int = 1) -> str:
+    """A Markdown table; columns from `right_from` on are set flush right."""
+    rule = [("---:" if column >= right_from else "---") for column in range(len(header))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))

@@ -1,0 +1,221 @@
+"""Everything a report is made from: one run's records, metrics and events, checked to belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import Recipe, load_recipe, recipe_names
+from ternary_vae.resolution.records import (
+    CoupledRecord,
+    Header,
+    IsolatedRecord,
+    read_coupled_record,
+    read_isolated_record,
+)
+from ternary_vae.storage.runs import RunDirectory
+
+
+class PhaseSpan(NamedTuple):
+    """A phase on the axis of completed epochs."""
+
+    number: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """One run as its reports see it.
+
+    Attributes:
+        recipe: gives the phases; the run's own where there is a run directory.
+        epochs: last completed epoch, the end of every time axis.
+        isolated, coupled: benchmark records by milestone.
+        missing: benchmark files that should be there and are not, by milestone.
+        metrics, events: rows of `metrics.jsonl` and `events.jsonl`; empty without a run directory.
+        facts: `run.json`; empty without a run directory.
+        directory: the run directory, or where the records were read.
+        note: what a reader must know about where these figures come from.
+    """
+
+    recipe: Recipe
+    seed: int
+    epochs: int
+    isolated: dict[int, IsolatedRecord]
+    coupled: dict[int, CoupledRecord]
+    missing: dict[int, list[str]]
+    directory: Path
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        """Recipe and seed."""
+        return f"{self.recipe.name}, seed {self.seed}"
+
+    @property
+    def milestones(self) -> list[int]:
+        """Milestones with at least one record."""
+        return sorted(self.isolated.keys() | self.coupled.keys())
+
+    @property
+    def complete_milestones(self) -> list[int]:
+        """Milestones with both records."""
+        return sorted(self.isolated.keys() & self.coupled.keys())
+
+    @property
+    def phases(self) -> list[PhaseSpan]:
+        """The phases that the run has entered, clipped to it. A run past its schedule stays in the last."""
+        spans = [PhaseSpan(number, *phase.epochs) for number, phase in enumerate(self.recipe.phases, start=1)]
+        spans[-1] = spans[-1]._replace(last=max(spans[-1].last, self.epochs))
+        return [span._replace(last=min(span.last, self.epochs)) for span in spans if span.first < self.epochs]
+
+    def phase_at(self, epoch: int) -> int:
+        """Number of the phase whose training the milestone `epoch` completes."""
+        return self.recipe.phase_at(max(0, epoch - 1))
+
+    def column(self, name: str) -> list[Any]:
+        """One value a row of the metrics; None where absent. `name` may be dotted."""
+
+        def look_up(row: Any) -> Any:
+            for part in name.split("."):
+                row = row.get(part) if isinstance(row, dict) else None
+            return row
+
+        return [look_up(row) for row in self.metrics]
+
+
+def measurements_of_run(run: RunDirectory) -> Measurements:
+    """Reads what a run left behind.
+
+    Raises:
+        UserError: no run there, no benchmark records at all, a damaged record, or records of another run among them.
+    """
+    recipe, facts = run.recipe(), run.facts()
+    metrics = run.metrics()
+    found = {_epoch_of(path) for path in run.benchmarks.glob("*_resolution_*.json")} - {None}
+    epochs = max([int(row["epoch"]) for row in metrics] or [*(epoch or 0 for epoch in found), 1])
+    expected = {milestone for milestone in recipe.evaluation.milestones if milestone <= epochs}
+    isolated, coupled, missing = _read_records(
+        sorted(expected | found),
+        run.isolated_record,
+        run.coupled_record,  # type: ignore[operator]
+    )
+    if not isolated and not coupled:
+        raise UserError(
+            f"{run.benchmarks}: holds no benchmark records; measure the run's checkpoints first "
+            f"(`ternary-vae benchmark {run.checkpoints}/epoch_N.safetensors`)"
+        )
+    _require_one_run(
+        [*isolated.values(), *coupled.values()],
+        run.path,
+        fingerprint=recipe.fingerprint(),
+        seed=int(facts["seed"]),
+    )
+    return Measurements(
+        recipe=recipe, seed=int(facts["seed"]), epochs=epochs, isolated=isolated, coupled=coupled, missing=missing,
+        directory=run.path, metrics=metrics, events=run.events(), facts=facts,
+    )  # fmt: skip
+
+
+def measurements_of_records(directory: str | Path, epochs: Sequence[int]) -> Measurements:
+    """Reads `manifold_resolution_{N}.json` and `coupled_resolution_{N}.json` for the given epochs, as the plan's
+    analysis scripts do. Phases come from the recipe that the records name.
+
+    Raises:
+        UserError: no record for any of the epochs, a damaged record, or records of more than one run.
+    """
+    directory = Path(directory)
+    isolated, coupled, missing = _read_records(
+        sorted(set(epochs)),
+        lambda epoch: directory / f"manifold_resolution_{epoch}.json",
+        lambda epoch: directory / f"coupled_resolution_{epoch}.json",
+    )
+    records = [*isolated.values(), *coupled.values()]
+    if not records:
+        raise UserError(
+            f"{directory}: holds no manifold_resolution_N.json or coupled_resolution_N.json for epochs "
+            f"{', '.join(map(str, epochs))}; name the directory of the benchmark records with --input"
+        )
+    _require_one_run(records, directory)
+    header = records[0].header
+    recipe, note = _recipe_named(header)
+    return Measurements(
+        recipe=recipe, seed=header.training_seed, epochs=max(1, *isolated, *coupled), isolated=isolated,
+        coupled=coupled, missing=missing, directory=directory, note=note,
+    )  # fmt: skip
+
+
+def _epoch_of(path: Path) -> int | None:
+    number = path.stem.rpartition("_")[2]
+    return int(number) if number.isdecimal() else None
+
+
+def _read_records(
+    epochs: Iterable[int], isolated_path: Callable[[int], Path], coupled_path: Callable[[int], Path]
+) -> tuple[dict[int, IsolatedRecord], dict[int, CoupledRecord], dict[int, list[str]]]:
+    isolated: dict[int, IsolatedRecord] = {}
+    coupled: dict[int, CoupledRecord] = {}
+    missing: dict[int, list[str]] = {}
+    for epoch in epochs:
+        for path, read, records in (
+            (isolated_path(epoch), read_isolated_record, isolated),
+            (coupled_path(epoch), read_coupled_record, coupled),
+        ):
+            if not path.exists():
+                missing.setdefault(epoch, []).append(path.name)
+                continue
+            record = read(path)
+            if record.header.epoch != epoch:
+                raise UserError(
+                    f"{path}: was measured at epoch {record.header.epoch}, its name says {epoch}; name it "
+                    f"{path.name.replace(str(epoch), str(record.header.epoch))}"
+                )
+            records[epoch] = record  # type: ignore[index]
+    for epoch in isolated.keys() & coupled.keys():
+        if isolated[epoch].header.checkpoint_hash != coupled[epoch].header.checkpoint_hash:
+            raise UserError(
+                f"{isolated_path(epoch)} and {coupled_path(epoch).name} were measured from different checkpoints; "
+                "measure both from one"
+            )
+    return isolated, coupled, missing
+
+
+def _require_one_run(
+    records: Sequence[IsolatedRecord | CoupledRecord],
+    where: Path,
+    fingerprint: str | None = None,
+    seed: int | None = None,
+) -> None:
+    first = records[0].header
+    wanted = (fingerprint or first.recipe_fingerprint, first.training_seed if seed is None else seed)
+    for record in records:
+        header = record.header
+        if (header.recipe_fingerprint, header.training_seed) != wanted:
+            reference = "this run" if fingerprint else f"epoch {first.epoch}"
+            raise UserError(
+                f"{where}: mixed runs: the record of epoch {header.epoch} is of recipe {header.recipe} "
+                f"({header.recipe_fingerprint}), seed {header.training_seed}, but {reference} is "
+                f"({wanted[0]}), seed {wanted[1]}; keep the records of one run in one directory"
+            )
+
+
+def _recipe_named(header: Header) -> tuple[Recipe, str]:
+    if header.recipe not in recipe_names():
+        return (
+            load_recipe(),
+            f"Recipe {header.recipe} is not one of this program's; phases are the default recipe's.",
+        )
+    recipe = load_recipe(header.recipe)
+    if recipe.fingerprint() == header.recipe_fingerprint:
+        return recipe, ""
+    return (
+        recipe,
+        f"These records come from a variant of recipe {header.recipe}; phases are the recipe's own.",
+    )

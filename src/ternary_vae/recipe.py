@@ -1,8 +1,8 @@
 """One validated description of a run: YAML in, typed object out.
 
-A recipe is data. Every variant of the system is a recipe; there is no second trainer. Recipes inherit from one
-parent with `extends:` and state only what differs. Epochs are counted from 0 while training ("epoch 120" is the
-121st); a milestone or checkpoint N is the state after N epochs.
+A recipe is data. Every variant of the system is a recipe; there is no second trainer. Recipes inherit from
+one parent with `extends:` and state only what differs. Epochs are counted from 0 while training ("epoch 120"
+is the 121st); a milestone or checkpoint N is the state after N epochs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ternary_vae.errors import UserError, nearest
 
@@ -24,7 +24,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Epoch = Annotated[int, Field(ge=0)]
-Interval = tuple[float, float]
+
+
+def _low_to_high(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] > interval[1]:
+        raise ValueError("an interval goes from low to high")
+    return interval
+
+
+Interval = Annotated[tuple[float, float], AfterValidator(_low_to_high)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -53,7 +62,8 @@ class Model(Section):
 
 
 class LearningRate(Section):
-    """`steps`: epoch → rate, held until the next. `cosine`: linear warm-up, then half a cosine to the floor."""
+    """`steps`: epoch → rate, held until the next. `cosine`: linear warm-up, then half a cosine to the
+    floor."""
 
     kind: Literal["steps", "cosine"] = "steps"
     steps: dict[Epoch, Positive] = {0: 1e-3}
@@ -72,7 +82,7 @@ class LearningRate(Section):
 class Optimizer(Section):
     batch_size: Annotated[int, Field(ge=1, le=19_683)] = 64
     weight_decay: NonNegative = 1e-4
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
     gradient_clip: Positive = 1.0
     learning_rate: LearningRate = LearningRate()
 
@@ -92,8 +102,8 @@ class Phase(Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> Phase:
-        ramp = self.rho_start is not None and self.rho_end is not None
-        if ramp == (self.rho is not None):
+        given = (self.rho is not None, self.rho_start is not None, self.rho_end is not None)
+        if given not in ((True, False, False), (False, True, True)):
             raise ValueError("give either rho, or rho_start and rho_end")
         if self.epochs[0] >= self.epochs[1]:
             raise ValueError(f"epochs {list(self.epochs)} must go forward")
@@ -124,7 +134,9 @@ class Phases(Section):
         before = 0
         for number, phase in enumerate(self, start=1):
             if phase.epochs[0] != before:
-                raise ValueError(f"phases out of order: phase_{number} starts at {phase.epochs[0]}, not at {before}")
+                raise ValueError(
+                    f"phases out of order: phase_{number} starts at {phase.epochs[0]}, not at {before}"
+                )
             before = phase.epochs[1]
         return self
 
@@ -141,8 +153,9 @@ class Permeability(Section):
 
 
 class GradientBalance(Section):
-    """Scales each VAE's loss by the ratio of the other's gradient-norm average to its own. The gate opens when the
-    ratio B/A is inside `open_interval` and closes when it leaves `close_interval` (the same: no hysteresis)."""
+    """Scales each VAE's loss by the ratio of the other's gradient-norm average to its own. The gate opens
+    when the ratio B/A is inside `open_interval` and closes when it leaves `close_interval` (the same: no
+    hysteresis)."""
 
     enabled: bool = True
     scale_bounds: Interval = (0.5, 2.0)
@@ -159,7 +172,8 @@ class GradientBalance(Section):
 
 
 class Lambdas(Section):
-    """Weights of VAE-A (λ1), VAE-B (λ2) and entropy alignment (λ3 = middle + amplitude·cos(2π·e/period + phase))."""
+    """Weights of VAE-A (λ1), VAE-B (λ2) and entropy alignment (λ3 = middle + amplitude·cos(2π·e/period +
+    phase))."""
 
     initial: Positive = 0.7
     step: NonNegative = 0.02
@@ -172,8 +186,9 @@ class Lambdas(Section):
 
 
 class Temperature(Section):
-    """Scale of the posterior noise, z = μ + T·σ·ε. Linear from `start` to `end` over the run, delayed by `lag_epochs`, plus a
-    cycle whose amplitude is relative to the base until phase 4's boost makes it `boost_amplitude`."""
+    """Scale of the posterior noise, z = μ + T·σ·ε. Linear from `start` to `end` over the run, delayed by
+    `lag_epochs`, plus a cycle whose amplitude is relative to the base until phase 4's boost makes it
+    `boost_amplitude`."""
 
     a_start: Positive = 1.0
     a_end: Positive = 0.3
@@ -200,8 +215,8 @@ class Beta(Section):
 
 
 class PriorInformation(Section):
-    """Mutual information between fresh prior draws and the decoded operation, estimated from the joint distribution of
-    random subsets of entries."""
+    """Mutual information between fresh prior draws and the decoded operation, estimated from the joint
+    distribution of random subsets of entries."""
 
     weight: NonNegative = 0.0
     draws: Annotated[int, Field(ge=2)] = 1024
@@ -211,8 +226,9 @@ class PriorInformation(Section):
 
 
 class Specialisation(Section):
-    """One number an operation says which VAE represents it better; its median splits the space, and each VAE weighs its
-    own half 1 + strength, the other 1 − strength. The number is a running mean of what the evaluation measures under `evaluation.noise`."""
+    """One number an operation says which VAE represents it better; its median splits the space, and each VAE
+    weighs its own half 1 + strength, the other 1 − strength. The number is a running mean of what the
+    evaluation measures under `evaluation.noise`."""
 
     strength: Annotated[float, Field(ge=0, lt=1)] = 0.0
     start_epoch: Epoch = 0
@@ -247,7 +263,13 @@ class StateNet(Section):
 
 
 GuardQuantity = Literal[
-    "exact_match_a", "exact_match_b", "exact_match_ensemble", "larger_share", "coverage", "coverage_plateau", "loss"
+    "exact_match_a",
+    "exact_match_b",
+    "exact_match_ensemble",
+    "larger_share",
+    "coverage",
+    "coverage_plateau",
+    "loss",
 ]
 GuardAction = Literal[
     "raise_temperature_a",
@@ -262,9 +284,9 @@ GuardAction = Literal[
 
 
 class Guard(Section):
-    """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`, `above` or not `finite`,
-    take `actions`, at most `limit` times. `coverage_plateau` is the distance of coverage from its limit, once it has gained less
-    than `gain` over `window` epochs."""
+    """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`,
+    `above` or not `finite`, take `actions`, at most `limit` times. `coverage_plateau` is the distance of
+    coverage from its limit, once it has gained less than `gain` over `window` epochs."""
 
     quantity: GuardQuantity
     below: float | None = None
@@ -342,7 +364,9 @@ class Recipe(Section):
             if phase["ramp_epochs"] is not None:
                 phase["ramp_epochs"] = length(phase["ramp_epochs"])
             if phase["epochs"][0] >= phase["epochs"][1]:
-                raise UserError(f"epochs: {epochs} are too few for four phases; give at least 16")
+                shortest = min(phase.epochs[1] - phase.epochs[0] for phase in self.phases)
+                enough = -(-self.schedule_epochs // shortest)
+                raise UserError(f"epochs: {epochs} are too few for four phases; give at least {enough}")
         rate = data["optimizer"]["learning_rate"]
         rate["steps"] = {at(epoch): value for epoch, value in rate["steps"].items()}
         rate["warmup_epochs"] = at(rate["warmup_epochs"])
@@ -361,7 +385,7 @@ class Recipe(Section):
             guard["every"] = length(guard["every"])
             guard["window"] = length(guard["window"])
         milestones = self.evaluation.milestones
-        data["evaluation"]["milestones"] = tuple(sorted({max(1, at(m)) for m in milestones}))
+        data["evaluation"]["milestones"] = tuple(sorted({max(1, at(m)) if m else 0 for m in milestones}))
         return Recipe.model_validate({**data, "epochs": epochs, "schedule_epochs": epochs})
 
     def phase_at(self, epoch: int) -> int:
@@ -454,7 +478,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise UserError(f"--set {text!r}: expected section.key=value, such as optimizer.batch_size=256")
     try:
         return key.strip(), _as_data(yaml.safe_load(value))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise UserError(f"--set {text!r}: the value is not valid YAML") from None
 
 
@@ -478,7 +502,7 @@ def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[
         data = _as_data(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as failure:
         raise UserError(f"{path}: cannot be read: {failure}") from None
-    except yaml.YAMLError as failure:
+    except (yaml.YAMLError, ValueError, RecursionError) as failure:
         mark = getattr(failure, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}: not valid YAML{line}; expected a recipe") from None
@@ -499,8 +523,10 @@ def _find(name_or_path: str, beside: Path | None) -> Path:
         if path.is_file():
             return path.resolve()
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        raise UserError(f"recipe file {name_or_path!r} not found; give a path to a YAML file or one of: "
-                        f"{', '.join(recipe_names())}")
+        raise UserError(
+            f"recipe file {name_or_path!r} not found; give a path to a YAML file or one of: "
+            f"{', '.join(recipe_names())}"
+        )
     raise UserError(f"unknown recipe {name_or_path!r}; {nearest(name_or_path, recipe_names())}")
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ternary_vae.errors import UserError, nearest
 
 DEFAULT_RECIPE = "resolution"
+_EXPONENT_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -256,7 +259,7 @@ class StateNet(Section):
     enabled: bool = True
     learning: Literal["none", "hypergradient"] = "none"
     learning_rate: Positive = 0.01
-    correction_penalty: NonNegative = 0.1
+    correction_penalty: NonNegative = 0.5
     learning_rate_scale: NonNegative = 0.05
     lambda_scale: NonNegative = 0.01
     validation_batch: Annotated[int, Field(ge=1)] = 2048
@@ -396,8 +399,9 @@ class Recipe(Section):
         return 4
 
     def fingerprint(self) -> str:
-        """Content hash of the recipe, 16 hexadecimal digits. The seed and description do not count."""
-        content = self.model_dump(mode="json", exclude={"seed", "description"})
+        """Content hash of the recipe, 16 hexadecimal digits. Seed, description and length do not count: a
+        run may be continued past its end."""
+        content = self.model_dump(mode="json", exclude={"seed", "description", "epochs"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
@@ -463,8 +467,8 @@ def validate_recipe(data: Any, source: str) -> Recipe:
             hint = nearest(str(error["loc"][-1]), _known_keys(error["loc"][:-1]))
             raise UserError(f"{source}: unknown key {where!r}; {hint}") from None
         message = error["msg"].removeprefix("Value error, ")
-        shown = error["input"] if not isinstance(error["input"], dict) else "its section"
-        raise UserError(f"{source}: {where}: {message} (given: {shown!r})") from None
+        shown = "a section" if isinstance(error["input"], dict) else repr(error["input"])
+        raise UserError(f"{source}: {where}: {message} (given: {shown})") from None
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -485,10 +489,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 def _as_data(value: Any) -> Any:
     """YAML 1.1 reads 1e-3 as text; a number is what was meant."""
     if isinstance(value, str):
-        try:
-            return float(value) if value.strip()[:1] in "+-.0123456789" else value
-        except ValueError:
-            return value
+        return float(value) if _EXPONENT_NUMBER.fullmatch(value.strip()) else value
     if isinstance(value, dict):
         return {key: _as_data(item) for key, item in value.items()}
     return [_as_data(item) for item in value] if isinstance(value, list) else value
@@ -516,12 +517,12 @@ def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[
 
 
 def _find(name_or_path: str, beside: Path | None) -> Path:
-    named = recipe_directory() / f"{name_or_path}.yaml"
-    if named.is_file() and "/" not in name_or_path:
-        return named.resolve()
+    if name_or_path in recipe_names():
+        return (recipe_directory() / f"{name_or_path}.yaml").resolve()
     for path in filter(None, (beside and beside / name_or_path, Path(name_or_path))):
-        if path.is_file():
-            return path.resolve()
+        with suppress(OSError):  # a name too long, a directory closed to us: not found
+            if path.is_file():
+                return path.resolve()
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
         raise UserError(
             f"recipe file {name_or_path!r} not found; give a path to a YAML file or one of: "

@@ -1,0 +1,65 @@
+"""Limits against exhaustive enumeration, exact fractions and the figures of the coupon collector."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ternary_vae.limits import OPERATION_BITS, coverage_limit, coverage_standard_deviation
+
+
+@pytest.mark.parametrize(("draws", "cells"), [(1, 2), (3, 2), (2, 3), (4, 3), (5, 3), (3, 4), (6, 4)])
+def test_mean_and_spread_by_enumerating_every_sequence(draws, cells):
+    counts = [len(set(sequence)) for sequence in itertools.product(range(cells), repeat=draws)]
+    mean = Fraction(sum(counts), len(counts))
+    variance = Fraction(sum(c * c for c in counts), len(counts)) - mean**2
+    assert coverage_limit(draws, cells) == pytest.approx(float(mean / cells), rel=1e-12)
+    assert coverage_standard_deviation(draws, cells) == pytest.approx(math.sqrt(variance) / cells, rel=1e-9, abs=1e-9)
+
+
+@given(st.integers(0, 400_000), st.integers(1, 30_000))
+def test_limit_is_a_share_and_grows_with_draws(draws, cells):
+    assert 0 <= coverage_limit(draws, cells) <= coverage_limit(draws + 1, cells) <= 1
+
+
+@given(st.integers(0, 400), st.integers(1, 40))
+def test_limit_of_few_cells_is_the_exact_fraction(draws, cells):
+    assert coverage_limit(draws, cells) == pytest.approx(float(1 - (1 - Fraction(1, cells)) ** draws), rel=1e-12, abs=0)
+
+
+def test_known_figures():
+    assert round(coverage_limit(50_000), 4) == 0.9212
+    assert round(coverage_limit(100_000), 4) == 0.9938
+    assert coverage_limit(0) == 0
+    assert round(OPERATION_BITS, 2) == 14.26
+
+
+def test_uniform_draws_meet_limit_and_spread():
+    # 40 repeats of 20,000 draws: the mean is known to 1/√40 spreads; five of those are allowed. The sample
+    # spread has a relative error of 1/√78 = 11%; 50% is allowed.
+    generator = torch.Generator().manual_seed(1)
+    shares = torch.stack(
+        [
+            torch.randint(19_683, (20_000,), generator=generator).bincount(minlength=19_683).bool().double().mean()
+            for _ in range(40)
+        ]
+    )
+    spread = coverage_standard_deviation(20_000)
+    assert abs(float(shares.mean()) - coverage_limit(20_000)) < 5 * spread / 40**0.5
+    assert 0.5 < float(shares.std()) / spread < 1.5
+
+
+@pytest.mark.parametrize(("draws", "cells"), [(-1, 3), (3, 0)])
+def test_impossible_counts_are_refused(draws, cells):
+    with pytest.raises(ValueError, match="draws ≥ 0 and cells ≥ 1"):
+        coverage_limit(draws, cells)
+
+
+def test_one_cell_is_covered_by_one_draw():
+    assert (coverage_limit(0, 1), coverage_limit(1, 1), coverage_standard_deviation(5, 1)) == (0, 1, 0)

@@ -1,0 +1,472 @@
+"""Recipes: the plan's values, inheritance, scaling to other lengths, and one line for every bad input."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import (
+    Recipe,
+    load_recipe,
+    parse_override,
+    recipe_names,
+    validate_recipe,
+)
+
+PLAN_RECIPES = (
+    "ternary_v5_5",
+    "ternary_v5_5_early_rho",
+    "ternary_v5_5_high_rho",
+    "ternary_v5_5_adaptive_rho",
+)
+NO_PHASES = {"rho": None, "rho_start": None, "rho_end": None, "ramp_epochs": None}
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def refusal(action, *arguments, **options):
+    """The message of the UserError that the action raises; always one line."""
+    with pytest.raises(UserError) as caught:
+        action(*arguments, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "Traceback" not in message
+    return message
+
+
+def phase(epochs, gate=False, boost=False, **rho):
+    return NO_PHASES | {"epochs": epochs, "gradient_balance_gate": gate, "temperature_boost": boost} | rho
+
+
+PHASES = {
+    "ternary_v5_5": [
+        phase((0, 40), rho=0.1),
+        phase((40, 120), rho_start=0.1, rho_end=0.3),
+        phase((120, 250), gate=True, rho_start=0.3, rho_end=0.7, ramp_epochs=80),
+        phase((250, 400), boost=True, rho=0.7),
+    ],
+    "ternary_v5_5_early_rho": [
+        phase((0, 40), rho=0.1),
+        phase((40, 100), rho_start=0.3, rho_end=0.5),
+        phase((100, 200), gate=True, rho_start=0.5, rho_end=0.7),
+        phase((200, 400), boost=True, rho=0.7),
+    ],
+}
+PHASES["ternary_v5_5_adaptive_rho"] = PHASES["ternary_v5_5"]
+PHASES["ternary_v5_5_high_rho"] = [*PHASES["ternary_v5_5"][:3], phase((250, 400), boost=True, rho=0.85)]
+
+
+class TestPlanRecipes:
+    def test_the_plans_four_are_there(self):
+        assert set(PLAN_RECIPES) <= set(recipe_names())
+
+    @pytest.mark.parametrize("name", PLAN_RECIPES)
+    def test_what_all_four_share(self, name):
+        recipe = load_recipe(name)
+        assert recipe.name == name
+        assert (recipe.epochs, recipe.schedule_epochs, recipe.seed) == (400, 400, 42)
+        assert (recipe.data.train_share, recipe.data.validation_share) == (0.8, 0.1)
+        assert recipe.model.injection == "plain"
+        optimizer = recipe.optimizer
+        assert (optimizer.batch_size, optimizer.weight_decay, optimizer.gradient_clip) == (64, 1e-4, 1)
+        assert optimizer.learning_rate.kind == "steps"
+        assert optimizer.learning_rate.bounds == (1e-6, 0.01)
+        assert optimizer.learning_rate.steps == {
+            0: 1e-3,
+            50: 5e-4,
+            120: 3e-4,
+            180: 1e-4,
+            220: 5e-5,
+            250: 2e-5,
+            300: 1e-5,
+            350: 5e-6,
+        }
+        balance = recipe.gradient_balance
+        assert balance.enabled
+        assert balance.scale_bounds == (0.5, 2)
+        assert balance.open_interval == balance.close_interval == (0.8, 1.2)
+        assert (balance.momentum_balanced, balance.momentum_unbalanced) == (0.95, 0.5)
+        lambdas = recipe.lambdas
+        assert (lambdas.initial, lambdas.step, lambdas.bounds) == (0.7, 0.02, (0.5, 0.95))
+        assert (lambdas.lambda3_middle, lambdas.lambda3_amplitude, lambdas.lambda3_period) == (0.3, 0.15, 30)
+        assert lambdas.lambda3_phase == pytest.approx(math.pi / 2)
+        assert lambdas.lambda3_bounds == (0.15, 0.75)
+        temperature = recipe.temperature
+        assert (temperature.a_start, temperature.a_end, temperature.minimum) == (1, 0.3, 0.1)
+        assert (temperature.a_cycle_relative_amplitude, temperature.a_boost_amplitude) == (0.1, 0.5)
+        assert (temperature.b_start, temperature.b_end, temperature.b_lag_epochs) == (0.9, 0.2, 30)
+        assert (temperature.b_boosted, temperature.cycle_epochs) == (0.3, 30)
+        beta = recipe.beta
+        assert (beta.warmup_epochs, beta.warm, beta.end, beta.b_delay_epochs) == (50, 0.3, 0.8, 50)
+        assert beta.b_ratio == pytest.approx(abs(math.sin(0.785)), abs=1e-15)
+        assert beta.free_bits == 0.5
+        objective = recipe.objective
+        assert (objective.output_entropy_b, objective.repulsion_b, objective.repulsion_width) == (
+            0.05,
+            0.01,
+            0.25,
+        )
+        assert (objective.entropy_alignment, objective.entropy_bins) == (1, 50)
+        assert not objective.entropy_alignment_differentiable
+        assert objective.balancing == objective.prior_information.weight == 0
+        assert objective.specialisation.strength == 0
+        assert recipe.permeability.max_step is None
+        assert recipe.permeability.isolated_share == 0
+        assert recipe.statenet.enabled
+        assert recipe.statenet.learning == "none"
+        assert (recipe.statenet.learning_rate_scale, recipe.statenet.lambda_scale) == (0.05, 0.01)
+        assert recipe.evaluation.milestones == (3, 100, 120, 150, 200, 250, 300, 350, 400)
+        assert recipe.evaluation.checkpoint_every == 10
+
+    @pytest.mark.parametrize("name", PLAN_RECIPES)
+    def test_phases(self, name):
+        assert [part.model_dump() for part in load_recipe(name).phases] == PHASES[name]
+
+    def test_bounds_of_permeability(self):
+        peak = {name: load_recipe(name).permeability.max for name in PLAN_RECIPES}
+        assert peak == dict.fromkeys(PLAN_RECIPES, 0.9) | {"ternary_v5_5_high_rho": 0.85}
+        adaptive = {name: load_recipe(name).permeability.adaptive for name in PLAN_RECIPES}
+        assert adaptive == dict.fromkeys(PLAN_RECIPES, False) | {"ternary_v5_5_adaptive_rho": True}
+        assert load_recipe("ternary_v5_5_adaptive_rho").permeability.adaptive_bound == 0.05
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("name", recipe_names())
+    def test_yaml_keeps_everything(self, name):
+        recipe = load_recipe(name)
+        again = validate_recipe(yaml.safe_load(recipe.to_yaml()), "saved")
+        assert again == recipe
+        assert again.fingerprint() == recipe.fingerprint()
+
+    @pytest.mark.parametrize("name", recipe_names())
+    def test_a_saved_recipe_loads_by_path(self, name, tmp_path):
+        recipe = load_recipe(name)
+        assert load_recipe(write(tmp_path / "saved.yaml", recipe.to_yaml())) == recipe
+
+    def test_json_keeps_everything(self):
+        recipe = load_recipe("ternary_v5_5")
+        assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+    def test_fingerprint_follows_content_not_seed_or_description(self):
+        recipe = load_recipe("ternary_v5_5")
+        assert load_recipe("ternary_v5_5", seed=7).fingerprint() == recipe.fingerprint()
+        assert recipe.model_copy(update={"description": "x"}).fingerprint() == recipe.fingerprint()
+        changed = load_recipe("ternary_v5_5", overrides={"beta.end": 0.9})
+        assert changed.fingerprint() != recipe.fingerprint()
+        assert len({load_recipe(name).fingerprint() for name in recipe_names()}) == len(recipe_names())
+
+    def test_a_recipe_cannot_be_changed(self):
+        with pytest.raises(ValueError, match="frozen"):
+            load_recipe("ternary_v5_5").epochs = 3
+
+
+class TestInheritance:
+    def test_a_child_states_only_what_differs(self, tmp_path):
+        path = write(tmp_path / "mine.yaml", "extends: ternary_v5_5\nname: mine\nbeta: {end: 0.5}\n")
+        mine, parent = load_recipe(path), load_recipe("ternary_v5_5")
+        assert mine.beta.end == 0.5
+        assert mine.model_copy(update={"name": "ternary_v5_5", "beta": parent.beta}) == parent
+
+    def test_grandparents_and_files_beside(self, tmp_path):
+        write(tmp_path / "base.yaml", "extends: ternary_v5_5_early_rho\nname: base\nbeta: {warm: 0.2}\n")
+        path = write(tmp_path / "top.yaml", "extends: base.yaml\nname: top\nbeta: {end: 0.4}\n")
+        top = load_recipe(path)
+        assert (top.beta.warm, top.beta.end) == (0.2, 0.4)
+        assert top.phases == load_recipe("ternary_v5_5_early_rho").phases
+
+    def test_learning_rate_steps_and_phases_are_replaced_whole(self, tmp_path):
+        path = write(
+            tmp_path / "mine.yaml",
+            "extends: ternary_v5_5\nname: mine\noptimizer: {learning_rate: {steps: {0: 2e-3}}}\n"
+            "phases: {phase_3: {epochs: [120, 250], rho: 0.4}}\n",
+        )
+        mine = load_recipe(path)
+        assert mine.optimizer.learning_rate.steps == {0: 2e-3}
+        assert mine.phases.phase_3.model_dump() == phase((120, 250), rho=0.4)
+
+    @pytest.mark.parametrize("length", [1, 2, 3])
+    def test_cycles_are_refused(self, tmp_path, length):
+        for number in range(length):
+            parent = f"r{(number + 1) % length}.yaml"
+            write(tmp_path / f"r{number}.yaml", f"extends: {parent}\nname: r{number}\n")
+        assert "extends itself through" in refusal(load_recipe, str(tmp_path / "r0.yaml"))
+
+    def test_unknown_parent(self, tmp_path):
+        path = write(tmp_path / "mine.yaml", "extends: ternary_v5_4\nname: mine\n")
+        assert "did you mean 'ternary_v5_5'" in refusal(load_recipe, path)
+
+
+class TestBadInput:
+    def test_unknown_recipe_names_the_nearest(self):
+        assert "did you mean 'ternary_v5_5_high_rho'" in refusal(load_recipe, "ternary_high_rho")
+        everything = refusal(load_recipe, "zzz")
+        assert all(name in everything for name in PLAN_RECIPES)
+
+    @pytest.mark.parametrize("name", ["", "no/such/file", "missing.yaml", "x" * 5000, "a\0b", "."])
+    def test_names_that_are_no_recipe(self, name):
+        assert "recipe" in refusal(load_recipe, name)
+
+    @pytest.mark.parametrize(
+        ("key", "nearest"),
+        [
+            ("epoch", "epochs"),
+            ("optimiser", "optimizer"),
+            ("optimizer.batchsize", "batch_size"),
+            ("optimizer.learning_rate.stepz", "steps"),
+            ("phases.phase_5", "phase_4"),
+            ("phases.phase_3.roh_end", "rho_end"),
+            ("objective.prior_information.wieght", "weight"),
+            ("evaluation.milestone", "milestones"),
+            ("guards.mine.belw", "below"),
+        ],
+    )
+    def test_unknown_key_names_the_nearest(self, key, nearest):
+        overrides = {"guards.mine.quantity": "loss", "guards.mine.not_finite": True} if "guards" in key else {}
+        message = refusal(load_recipe, "ternary_v5_5", overrides=overrides | {key: 1})
+        assert f"unknown key '{key}'" in message
+        assert f"did you mean '{nearest}'" in message
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("epochs", 0),
+            ("epochs", 2.5),
+            ("epochs", "many"),
+            ("seed", -1),
+            ("seed", 2**63),
+            ("name", ""),
+            ("name", "../escape"),
+            ("data.train_share", 0),
+            ("data.train_share", 1.2),
+            ("data.validation_share", 0.3),
+            ("optimizer.batch_size", 0),
+            ("optimizer.batch_size", 19_684),
+            ("optimizer.weight_decay", -1e-4),
+            ("optimizer.betas", [0.9, 1.0]),
+            ("optimizer.gradient_clip", 0),
+            ("optimizer.gradient_clip", math.nan),
+            ("optimizer.gradient_clip", math.inf),
+            ("optimizer.learning_rate.kind", "step"),
+            ("optimizer.learning_rate.steps", {5: 1e-3}),
+            ("optimizer.learning_rate.steps", {0: 0}),
+            ("optimizer.learning_rate.steps", {-1: 1e-3, 0: 1e-3}),
+            ("optimizer.learning_rate.bounds", [0.01, 1e-6]),
+            ("lambdas.bounds", [0.95, 0.5]),
+            ("lambdas.bounds", [0.5]),
+            ("gradient_balance.close_interval", [0.9, 1.1]),
+            ("permeability.max", 1.01),
+            ("permeability.max_step", 0),
+            ("permeability.isolated_share", -0.1),
+            ("model.injection", "translate"),
+            ("temperature.a_start", 0),
+            ("beta.free_bits", -1),
+            ("objective.prior_information.subset_entries", 9),
+            ("objective.specialisation.strength", 1),
+            ("statenet.learning", "backprop"),
+            ("evaluation.milestones", [3, -1]),
+            ("evaluation.checkpoint_every", 0),
+            ("phases.phase_4.rho", 1.5),
+            ("phases.phase_4.rho_start", 0.2),
+            ("phases.phase_4.rho", None),
+            ("phases.phase_3.rho_end", None),
+            ("phases.phase_3.rho", 0.5),
+            ("guards.mine", {"quantity": "loss"}),
+            ("guards.mine", {"quantity": "loss", "below": 1, "above": 2}),
+            ("guards.mine", {"quantity": "nonsense", "below": 1}),
+            ("guards.mine", {"quantity": "loss", "below": 1, "actions": ["explode"]}),
+            ("data", 5),
+            ("guards", [1]),
+        ],
+    )
+    def test_value_out_of_range_is_named(self, key, value):
+        message = refusal(load_recipe, "ternary_v5_5", overrides={key: value})
+        assert key.split(".")[0] in message
+        assert "ternary_v5_5.yaml" in message
+
+    @pytest.mark.parametrize(
+        ("key", "epochs"),
+        [
+            ("phase_1", [0, 50]),  # overlap
+            ("phase_2", [60, 120]),  # gap
+            ("phase_3", [250, 120]),  # backwards
+            ("phase_4", [250, 250]),  # empty
+            ("phase_1", [5, 40]),  # does not start at 0
+        ],
+    )
+    def test_phases_out_of_order(self, key, epochs):
+        message = refusal(load_recipe, "ternary_v5_5", overrides={f"phases.{key}.epochs": epochs})
+        assert "out of order" in message or "must go forward" in message
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("name: [unclosed\n", "at line 2"),
+            ("- a\n- list\n", "found list"),
+            ("just a word\n", "found str"),
+            ("", "found NoneType"),
+            ("name: mine\nseed: 2024-13-45\n", "not valid YAML"),
+            ("name: &loop [*loop]\n", "recipe"),
+            ("name: " + "[" * 4000, "recipe"),
+            ("epochs: 3\n", "name: Field required"),
+            ("name: mine\n1: 2\n", "recipe"),
+            ("!!python/object/apply:os.system ['true']\n", "not valid YAML"),
+        ],
+    )
+    def test_files_that_are_no_recipe(self, tmp_path, text, expected):
+        path = write(tmp_path / "bad.yaml", text)
+        message = refusal(load_recipe, path)
+        assert expected in message
+        assert path in message
+
+    def test_bytes_that_are_no_text(self, tmp_path):
+        (tmp_path / "bad.yaml").write_bytes(b"name: \xff\xfe")
+        assert "cannot be read" in refusal(load_recipe, str(tmp_path / "bad.yaml"))
+
+    @pytest.mark.parametrize("epochs", [0, -4])
+    def test_run_length_below_one(self, epochs):
+        assert "--epochs" in refusal(load_recipe, "ternary_v5_5", epochs=epochs)
+
+
+class TestOverrides:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("optimizer.batch_size=256", ("optimizer.batch_size", 256)),
+            (" beta.end = 1e-3", ("beta.end", 1e-3)),
+            ("beta.end=5E+2", ("beta.end", 500.0)),
+            ("beta.end=.5", ("beta.end", 0.5)),
+            ("temperature.b_boosted=null", ("temperature.b_boosted", None)),
+            ("statenet.enabled=false", ("statenet.enabled", False)),
+            ("lambdas.bounds=[0.1, 9e-1]", ("lambdas.bounds", [0.1, 0.9])),
+            ("optimizer.learning_rate.steps={0: 1e-2}", ("optimizer.learning_rate.steps", {0: 0.01})),
+            ("description=a=b", ("description", "a=b")),
+            ("description='3.5'", ("description", "3.5")),
+            ("description=", ("description", None)),
+        ],
+    )
+    def test_reads_key_and_value(self, text, expected):
+        assert parse_override(text) == expected
+
+    @pytest.mark.parametrize(
+        "text", ["", "beta.end", "=3", "  =3", "beta.end=[1", "seed=2024-13-45", "a=" + "[" * 4000]
+    )
+    def test_refuses_the_rest(self, text):
+        assert "--set" in refusal(parse_override, text)
+
+    def test_overrides_reach_every_depth(self):
+        recipe = load_recipe(
+            "ternary_v5_5",
+            overrides={
+                "seed": 5,
+                "objective.prior_information.weight": 2,
+                "optimizer.learning_rate.steps.50": 7e-4,
+                "phases.phase_4.rho": 0.6,
+            },
+            seed=6,
+        )
+        assert recipe.seed == 6
+        assert recipe.objective.prior_information.weight == 2
+        assert recipe.optimizer.learning_rate.steps[50] == 7e-4
+        assert len(recipe.optimizer.learning_rate.steps) == 8
+        assert [part.end_rho for part in recipe.phases] == [0.1, 0.3, 0.7, 0.6]
+
+    def test_a_value_is_not_a_section(self):
+        message = refusal(load_recipe, "ternary_v5_5", overrides={"name.many": 3})
+        assert "'name' is a value" in message
+        assert "valid integer" in refusal(load_recipe, "ternary_v5_5", overrides={"epochs.many": 3})
+
+    @pytest.mark.parametrize("key", [".", "..", "beta.", ".beta", "beta..end"])
+    def test_keys_with_nothing_between_the_dots(self, key):
+        assert "unknown key" in refusal(load_recipe, "ternary_v5_5", overrides={key: 1})
+
+
+class TestLength:
+    def test_shorter_run_keeps_schedules_unless_scaled(self):
+        recipe = load_recipe("ternary_v5_5", epochs=40)
+        assert (recipe.epochs, recipe.schedule_epochs) == (40, 400)
+        assert recipe.phases == load_recipe("ternary_v5_5").phases
+        scaled = load_recipe("ternary_v5_5", epochs=40, scale_phases=True)
+        assert [part.epochs for part in scaled.phases] == [(0, 4), (4, 12), (12, 25), (25, 40)]
+        assert scaled.phases.phase_3.ramp_epochs == 8
+        assert scaled.temperature.b_lag_epochs == 3
+        assert scaled.beta.warmup_epochs == scaled.beta.b_delay_epochs == 5
+        assert scaled.lambdas.lambda3_period == scaled.temperature.cycle_epochs == 3
+        assert scaled.evaluation.milestones == (1, 10, 12, 15, 20, 25, 30, 35, 40)
+        assert list(scaled.optimizer.learning_rate.steps) == [0, 5, 12, 18, 22, 25, 30, 35]
+
+    @pytest.mark.parametrize("name", recipe_names())
+    def test_its_own_length_changes_nothing(self, name):
+        recipe = load_recipe(name)
+        assert recipe.scaled_to(recipe.schedule_epochs) == recipe
+
+    @given(st.sampled_from(recipe_names()), st.integers(10, 3000))
+    @example("ternary_v5_5", 10)
+    def test_any_length_goes_through_all_four_phases(self, name, epochs):
+        recipe = load_recipe(name)
+        scaled = recipe.scaled_to(epochs)
+        assert scaled.epochs == scaled.schedule_epochs == epochs
+        bounds = [part.epochs for part in scaled.phases]
+        assert bounds[0][0] == 0
+        assert bounds[-1][1] == epochs
+        assert all(before[1] == after[0] for before, after in itertools.pairwise(bounds))
+        assert {scaled.phase_at(epoch) for epoch in range(epochs)} == {1, 2, 3, 4}
+        assert scaled.evaluation.milestones[-1] == epochs
+        assert all(1 <= milestone <= epochs for milestone in scaled.evaluation.milestones)
+        assert 0 in scaled.optimizer.learning_rate.steps
+        assert [(p.start_rho, p.end_rho) for p in scaled.phases] == [(p.start_rho, p.end_rho) for p in recipe.phases]
+        # No boundary is moved by more than rounding.
+        for (_, end), part in zip(bounds, recipe.phases):
+            assert abs(end - part.epochs[1] * epochs / recipe.schedule_epochs) <= 0.5
+
+    @given(st.integers(-5, 9))
+    def test_a_length_is_scaled_to_or_refused_with_one_that_works(self, epochs):
+        recipe = load_recipe("ternary_v5_5")
+        try:
+            scaled = recipe.scaled_to(epochs)
+        except UserError as failure:
+            enough = int(str(failure).rsplit(" ", 1)[1])
+            assert enough == 10
+            assert recipe.scaled_to(enough).epochs == enough
+        else:
+            assert {scaled.phase_at(epoch) for epoch in range(epochs)} == {1, 2, 3, 4}
+
+    def test_a_bounded_step_of_permeability_is_scaled_with_the_run(self):
+        recipe = load_recipe("ternary_v5_5", overrides={"permeability.max_step": 0.01})
+        assert recipe.scaled_to(40).permeability.max_step == pytest.approx(0.1)
+        assert recipe.scaled_to(800).permeability.max_step == pytest.approx(0.005)
+        assert recipe.scaled_to(10).permeability.max_step == pytest.approx(0.4)
+
+    def test_guards_and_the_untrained_milestone_are_scaled(self):
+        recipe = load_recipe(
+            "ternary_v5_5",
+            overrides={
+                "guards.mine": {
+                    "quantity": "coverage",
+                    "below": 0.5,
+                    "from_epoch": 150,
+                    "until_epoch": 200,
+                    "every": 10,
+                    "window": 30,
+                },
+                "evaluation.milestones": [0, 3, 400],
+            },
+        )
+        scaled = recipe.scaled_to(40)
+        guard = scaled.guards["mine"]
+        assert (guard.from_epoch, guard.until_epoch, guard.every, guard.window) == (15, 20, 1, 3)
+        assert scaled.evaluation.milestones == (0, 1, 40)
+
+    @pytest.mark.parametrize(
+        ("epoch", "number"), [(0, 1), (39, 1), (40, 2), (119, 2), (120, 3), (249, 3), (250, 4), (399, 4), (900, 4)]
+    )
+    def test_phase_of_an_epoch(self, epoch, number):
+        assert load_recipe("ternary_v5_5").phase_at(epoch) == number

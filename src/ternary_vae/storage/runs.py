@@ -75,6 +75,12 @@ class RunDirectory:
         }
         write_json(self.run_file, {**description, **facts})
 
+    def update(self, facts: dict[str, Any], recipe: Recipe | None = None) -> None:
+        """Changes entries of `run.json`, and the recipe when one is given."""
+        if recipe is not None:
+            write_text(self.recipe_file, recipe.to_yaml())
+        write_json(self.run_file, {**self.facts(), **facts})
+
     def facts(self) -> dict[str, Any]:
         """`run.json`.
 

@@ -1,0 +1,170 @@
+"""The front door: parses, calls, prints. Everything heavy is imported when a command runs, so `--help`
+answers at once."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ternary_vae.errors import UserError
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+CRITERIA_MISSED = 1
+
+app = typer.Typer(
+    name="ternary-vae",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Two variational autoencoders that learn all 19,683 ternary operations as one continuous manifold.",
+)
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Level(StrEnum):
+    minimum = "minimum"
+    target = "target"
+    stretch = "stretch"
+    own = "own"
+
+
+Config = Annotated[str, typer.Option("--config", "-c", help="Recipe: a name (see `info`) or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random; the recipe's own unless given.")]
+Epochs = Annotated[int | None, typer.Option(help="Length of the run; the recipe's own unless given.")]
+ScalePhases = Annotated[
+    bool, typer.Option("--scale-phases", help="Scale phases, schedules and milestones to --epochs.")
+]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+RunDirectoryOption = Annotated[
+    Path | None, typer.Option("--run-dir", help="Directory of the run.", show_default="runs/RECIPE-seedSEED")
+]
+Require = Annotated[
+    Level | None, typer.Option(help="Exit with code 1 unless this level of the success criteria is met.")
+]
+
+
+@app.command()
+def train(
+    config: Config = "resolution",
+    seed: Seed = None,
+    epochs: Epochs = None,
+    scale_phases: ScalePhases = False,
+    device: DeviceOption = Device.auto,
+    run_dir: RunDirectoryOption = None,
+    overrides: Overrides = None,
+    require: Require = None,
+) -> None:
+    """Train a recipe through its four phases, benchmark it, write its reports and print the verdict."""
+    from ternary_vae import commands
+
+    recipe = commands.chosen_recipe(config, overrides or [], seed=seed, epochs=epochs, scale_phases=scale_phases)
+    commands.train(recipe, run_dir, device=device.value, require=require and require.value)
+
+
+@app.command()
+def resume(
+    target: Annotated[
+        Path, typer.Argument(help="A run directory, or a checkpoint to train on from (.safetensors, v5.5 .pt).")
+    ],
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", help="Recipe for a checkpoint; its own unless given.")
+    ] = None,
+    epochs: Epochs = None,
+    device: DeviceOption = Device.auto,
+    run_dir: RunDirectoryOption = None,
+    overrides: Overrides = None,
+    require: Require = None,
+) -> None:
+    """Go on with a run from its last epoch, or start a new run from a checkpoint."""
+    from ternary_vae import commands
+
+    commands.resume(
+        target, config=config, overrides=overrides or [], epochs=epochs, device=device.value, run_dir=run_dir,
+        require=require and require.value,
+    )  # fmt: skip
+
+
+@app.command()
+def info(
+    target: Annotated[
+        str | None, typer.Argument(help="A recipe name or file, a run directory or a checkpoint.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Show recipes, a recipe in full, a run, or what a checkpoint holds."""
+    from ternary_vae import commands
+
+    commands.info(target, overrides or [])
+
+
+@app.command()
+def benchmark(
+    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints: .safetensors or v5.5 .pt.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory of the records.", show_default="reports/benchmarks")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the benchmark's own random numbers.")] = 0,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Measure checkpoints, each VAE alone and both together, and write the records."""
+    from ternary_vae import commands
+
+    commands.benchmark(checkpoints, output, seed=seed, device=device.value)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Markdown file to write.")] = Path("COMPARISON.md"),
+) -> None:
+    """Compare runs milestone by milestone: a table and a figure."""
+    from ternary_vae import commands
+
+    commands.compare(runs, output)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    plan_run: Annotated[
+        Path | None,
+        typer.Option("--plan-run", help="Run of the plan's recipe, for FINAL_RESOLUTION_REPORT.md beside this one."),
+    ] = None,
+    require: Require = None,
+) -> None:
+    """Write a run's evolution report, figure, page and verdict."""
+    from ternary_vae import commands
+
+    commands.report(run, plan_run, require=require and require.value)
+
+
+def main() -> None:
+    """Entry point: bad input is one line on standard error and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(f"ternary-vae: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("ternary-vae: stopped at once; every epoch completed before is saved", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

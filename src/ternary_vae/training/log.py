@@ -1,0 +1,73 @@
+"""What a run writes down: metrics.jsonl, events.jsonl and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from ternary_vae.storage.files import append_json_line, write_text
+from ternary_vae.storage.runs import RunDirectory
+
+
+class RunLog:
+    """Appends one line an epoch and one line an event.
+
+    Args:
+        directory: the run.
+        epochs_completed: lines of later epochs are removed: they belong to work that was lost and is about
+            to be repeated.
+    """
+
+    def __init__(self, directory: RunDirectory, epochs_completed: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.directory = directory
+        self.rows = [row for row in directory.metrics() if row["epoch"] <= epochs_completed]
+        self.events = [event for event in directory.events() if event["epoch"] <= epochs_completed]
+        _rewrite(directory.metrics_file, self.rows)
+        _rewrite(directory.events_file, self.events)
+        self._board = SummaryWriter(str(directory.tensorboard), purge_step=epochs_completed + 1, max_queue=1000)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Logs an epoch."""
+        self.rows.append(row)
+        append_json_line(self.directory.metrics_file, row)
+        for name, value in _flat(row):
+            self._board.add_scalar(name, value, row["epoch"])
+
+    def event(self, epoch: int, kind: str, name: str, message: str, **details: Any) -> dict[str, Any]:
+        """Logs an event and returns it."""
+        event = {"epoch": epoch, "kind": kind, "name": name, "message": message, **details}
+        self.events.append(event)
+        append_json_line(self.directory.events_file, event)
+        self._board.add_text(f"events/{kind}", f"{name}: {message}", epoch)
+        return event
+
+    def close(self) -> None:
+        self._board.close()
+
+
+def finite(value: Any) -> Any:
+    """The same data with NaN and infinity as null, which JSON can hold."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _rewrite(path: Any, rows: list[dict[str, Any]]) -> None:
+    if path.exists():
+        write_text(path, "".join(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _flat(row: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    """Numbers of a row with their place as name: terms/kl_a, statenet/corrections/rho."""
+    found: list[tuple[str, float]] = []
+    for key, value in row.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{key}/")
+        elif isinstance(value, bool | int | float) and key != "epoch":
+            found.append((f"{prefix}{key}", float(value)))
+    return found

@@ -1,0 +1,248 @@
+"""The objective: every term a named quantity; a term of weight 0 is not computed.
+
+loss = λ1·gA·w_A·(CE_A + β_A·KL_A) + λ2·gB·w_B·(CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
+     + λ3·|H(z_A) − H(z_B)| − ι·(information of A + information of B)
+
+with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries
+in nats, averaged over the batch (plan, sections 2 and 7; the loss of v5.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ternary_vae.model import LATENT_DIMENSIONS, DualVAE
+from ternary_vae.operations import ENTRIES
+from ternary_vae.recipe import Objective, PriorInformation
+
+HISTOGRAM_RANGE = 3.0
+_SMALLEST_PROBABILITY = 1e-12
+
+Number = float | Tensor
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Everything the schedules, StateNet and the guards decide about one epoch. Numbers may be 0-d tensors,
+    so that the hypergradient can ask how the loss depends on them."""
+
+    learning_rate: float
+    rho: Number
+    temperature_a: float
+    temperature_b: float
+    beta_a: float
+    beta_b: float
+    lambda1: Number
+    lambda2: Number
+    lambda3: Number
+    repulsion_b: float
+    learning_rate_factor_a: float = 1.0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The random numbers of one step, drawn beforehand so that a step can be evaluated twice."""
+
+    epsilon_a: Float[Tensor, "n 16"]
+    epsilon_b: Float[Tensor, "n 16"]
+    prior_draws: Float[Tensor, "m 16"] | None = None
+    subsets: Int[Tensor, "subsets entries"] | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights that live on the device: gradient-balance scales, the balance, and each operation's own
+    weights."""
+
+    scale_a: Number = 1.0
+    scale_b: Number = 1.0
+    balance: Number = 0.0
+    operation_a: Float[Tensor, " n"] | None = None
+    operation_b: Float[Tensor, " n"] | None = None
+
+
+def draw_noise(
+    count: int, settings: Objective, generator: torch.Generator, device: torch.device, with_prior: bool
+) -> Noise:
+    """Posterior noise for a batch of `count`, and prior draws when the prior information is due."""
+    epsilon = torch.randn(2, count, LATENT_DIMENSIONS, generator=generator, device=device)
+    if not with_prior:
+        return Noise(epsilon[0], epsilon[1])
+    information = settings.prior_information
+    draws = torch.randn(information.draws, LATENT_DIMENSIONS, generator=generator, device=device)
+    order = torch.rand(information.subsets, ENTRIES, generator=generator, device=device).argsort(dim=1)
+    return Noise(epsilon[0], epsilon[1], draws, order[:, : information.subset_entries])
+
+
+def objective(
+    model: DualVAE,
+    x: Float[Tensor, "n 9"],
+    classes: Int[Tensor, "n 9"],
+    noise: Noise,
+    controls: Controls,
+    weights: Weights,
+    settings: Objective,
+    isolated_share: float = 0.0,
+    free_bits: float = 0.5,
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """Loss of one batch and its terms by name (unweighted). The first `isolated_share` of the rows are
+    decoded from unmixed latents, the rest from cross-injected ones."""
+    mu_a, logvar_a = model.encoder_A(x)
+    mu_b, logvar_b = model.encoder_B(x)
+    z_a = mu_a + controls.temperature_a * torch.exp(0.5 * logvar_a) * noise.epsilon_a
+    z_b = mu_b + controls.temperature_b * torch.exp(0.5 * logvar_b) * noise.epsilon_b
+    mixed_a, mixed_b = inject(model, z_a, z_b, controls.rho, isolated_share)
+    logits_a, logits_b = model.decoder_A(mixed_a), model.decoder_B(mixed_b)
+
+    cross_entropy_a = entry_cross_entropy(logits_a, classes)
+    cross_entropy_b = entry_cross_entropy(logits_b, classes)
+    terms: dict[str, Tensor] = {
+        "reconstruction_a": cross_entropy_a.mean(),
+        "reconstruction_b": cross_entropy_b.mean(),
+        "kl_a": kl_divergence(mu_a, logvar_a, free_bits),
+        "kl_b": kl_divergence(mu_b, logvar_b, free_bits),
+    }
+    weighted_a = _weighted_mean(cross_entropy_a, weights.operation_a, terms["reconstruction_a"])
+    weighted_b = _weighted_mean(cross_entropy_b, weights.operation_b, terms["reconstruction_b"])
+    if settings.balancing:
+        weighted_a = weighted_a * torch.exp(torch.as_tensor(weights.balance))
+        weighted_b = weighted_b * torch.exp(-torch.as_tensor(weights.balance))
+    # A weight of 0 leaves the term out: 0·∞ is not 0, and an unpenalised variance may grow without bound.
+    loss_a = weighted_a + controls.beta_a * terms["kl_a"] if controls.beta_a else weighted_a
+    loss_b = weighted_b + controls.beta_b * terms["kl_b"] if controls.beta_b else weighted_b
+    if settings.output_entropy_b:
+        terms["output_entropy_b"] = output_entropy(logits_b)
+        loss_b = loss_b - settings.output_entropy_b * terms["output_entropy_b"]
+    if controls.repulsion_b:
+        terms["repulsion_b"] = repulsion(z_b, settings.repulsion_width)
+        loss_b = loss_b + controls.repulsion_b * terms["repulsion_b"]
+    loss = controls.lambda1 * weights.scale_a * loss_a + controls.lambda2 * weights.scale_b * loss_b
+    if settings.entropy_alignment and settings.entropy_alignment_differentiable:
+        entropy_a = latent_entropy(z_a, settings.entropy_bins)
+        entropy_b = latent_entropy(z_b, settings.entropy_bins)
+        terms["entropy_alignment"] = (entropy_a - entropy_b).abs()
+        loss = loss + controls.lambda3 * settings.entropy_alignment * terms["entropy_alignment"]
+    if noise.prior_draws is not None and noise.subsets is not None:
+        information_a = prior_information(model.decoder_A(noise.prior_draws), noise.subsets)
+        information_b = prior_information(model.decoder_B(noise.prior_draws), noise.subsets)
+        terms["prior_information_a"], terms["prior_information_b"] = information_a, information_b
+        loss = loss - settings.prior_information.weight * (information_a + information_b)
+    terms["loss"] = loss
+    return loss, terms
+
+
+def inject(
+    model: DualVAE, z_a: Float[Tensor, "n 16"], z_b: Float[Tensor, "n 16"], rho: Number, isolated_share: float
+) -> tuple[Float[Tensor, "n 16"], Float[Tensor, "n 16"]]:
+    """Cross-injection with the first `isolated_share` of the rows left unmixed."""
+    isolated = round(isolated_share * len(z_a))
+    if not isolated:
+        return model.injection(z_a, z_b, rho)
+    mixed_a, mixed_b = model.injection(z_a[isolated:], z_b[isolated:], rho)
+    return torch.cat([z_a[:isolated], mixed_a]), torch.cat([z_b[:isolated], mixed_b])
+
+
+def entry_cross_entropy(logits: Float[Tensor, "n 9 3"], classes: Int[Tensor, "n 9"]) -> Float[Tensor, " n"]:
+    """Cross-entropy in nats, summed over the nine entries of each operation."""
+    flat = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="none")
+    return flat.view(classes.shape).sum(dim=1)
+
+
+def kl_divergence(
+    mu: Float[Tensor, "n 16"], logvar: Float[Tensor, "n 16"], free_bits: float = 0.0
+) -> Float[Tensor, ""]:
+    """KL(q(z|x) ‖ N(0, I)) in nats, summed over dimensions, averaged over the batch. A dimension counts for
+    no less than `free_bits` nats, so there is no reward for going below (Kingma et al. 2016, "Improved
+    variational inference with inverse autoregressive flow", appendix C.8, per sample as v5.5 does it)."""
+    by_dimension = 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+    if free_bits:
+        by_dimension = by_dimension.clamp(min=free_bits)
+    return by_dimension.sum(dim=1).mean()
+
+
+def output_entropy(logits: Float[Tensor, "n 9 3"]) -> Float[Tensor, ""]:
+    """Entropy in nats of the batch's mean output distribution, averaged over the nine entries."""
+    mean = logits.softmax(dim=-1).mean(dim=0)
+    return _entropy(mean).mean()
+
+
+def repulsion(z: Float[Tensor, "n 16"], width: float = 0.25) -> Float[Tensor, ""]:
+    """Mean over ordered pairs of different latents of exp(−‖z_i − z_j‖²/width)."""
+    squares = z.square().sum(dim=1)
+    distance = (squares[:, None] + squares[None, :] - 2 * z @ z.T).clamp(min=0)
+    kernel = torch.exp(-distance / width)
+    pairs = max(1, len(z) * (len(z) - 1))
+    return (kernel.sum() - kernel.diagonal().sum()) / pairs
+
+
+def latent_entropy(z: Float[Tensor, "n 16"], bins: int = 50) -> Float[Tensor, ""]:
+    """Histogram entropy in nats over [−3, 3], averaged over dimensions. Each latent is shared linearly
+    between the two nearest bin centres, so that the entropy has a gradient; values outside count in the
+    outermost bins."""
+    width = 2 * HISTOGRAM_RANGE / bins
+    position = ((z + HISTOGRAM_RANGE) / width - 0.5).clamp(0, bins - 1 - 1e-4)
+    lower = position.detach().floor()
+    share = position - lower
+    cell = lower.long() + torch.arange(z.shape[1], device=z.device) * bins
+    counts = z.new_zeros(z.shape[1] * bins)
+    counts = counts.index_add(0, cell.flatten(), (1 - share).flatten())
+    counts = counts.index_add(0, cell.flatten() + 1, share.flatten())
+    return _entropy(counts.view(-1, bins) / len(z)).mean()
+
+
+@torch.no_grad()
+def histogram_entropy(z: Float[Tensor, "n 16"], bins: int = 50) -> Float[Tensor, ""]:
+    """The plain histogram's entropy in nats over [−3, 3], averaged over dimensions: values outside are left
+    out. What StateNet sees."""
+    width = 2 * HISTOGRAM_RANGE / bins
+    inside = z.abs() <= HISTOGRAM_RANGE
+    cell = ((z.nan_to_num() + HISTOGRAM_RANGE) / width).floor().clamp(0, bins - 1).long()
+    cell = cell + torch.arange(z.shape[1], device=z.device) * bins
+    counts = z.new_zeros(z.shape[1] * bins).index_add(0, cell.flatten(), inside.to(z.dtype).flatten()).view(-1, bins)
+    return _entropy(counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).mean()
+
+
+def prior_information(logits: Float[Tensor, "m 9 3"], subsets: Int[Tensor, "subsets entries"]) -> Float[Tensor, ""]:
+    """Mutual information in nats between prior draw and the decoded entries of a subset, averaged over
+    subsets: H(mean over draws of p(x_S|z)) − mean over draws of H(p(x_S|z)). Given z the entries are
+    independent, so the second is a sum over entries and the first a joint distribution of 3^|S| cells,
+    built as an outer product."""
+    log_probability = logits.log_softmax(dim=-1)
+    probability = log_probability.exp()
+    entropy = -(probability * log_probability).sum(dim=(0, 2)) / len(logits)
+    total = logits.new_zeros(())
+    for number in range(len(subsets)):  # few, a setting of the recipe; not a loop over samples
+        subset = subsets[number]
+        chosen = probability[:, subset].unbind(dim=1)
+        middle = len(chosen) // 2
+        joint = _outer(chosen[:middle], probability).T @ _outer(chosen[middle:], probability) / len(logits)
+        total = total + _entropy(joint.flatten()) - entropy[subset].sum()
+    return total / len(subsets)
+
+
+def information_limit(settings: PriorInformation) -> float:
+    """The most that `prior_information` can be: ln 3 a subset entry."""
+    return settings.subset_entries * float(torch.log(torch.tensor(3.0)))
+
+
+def _outer(distributions: tuple[Tensor, ...], like: Tensor) -> Float[Tensor, "m cells"]:
+    """Joint distribution of independent entries, flattened."""
+    joint = like.new_ones(len(like), 1)
+    for distribution in distributions:
+        joint = (joint[:, :, None] * distribution[:, None, :]).flatten(1)
+    return joint
+
+
+def _weighted_mean(values: Tensor, weights: Tensor | None, mean: Tensor) -> Tensor:
+    return mean if weights is None else (values * weights).mean()
+
+
+def _entropy(probability: Float[Tensor, "*n cells"]) -> Float[Tensor, " *n"]:
+    """Entropy in nats over the last dimension. The logarithm is bounded, so that the gradient at a probability of exactly
+    0 is finite."""
+    return -(probability * probability.clamp(min=_SMALLEST_PROBABILITY).log()).sum(dim=-1)

@@ -1,0 +1,342 @@
+"""One epoch of training, and the whole state that the next one needs.
+
+Inside a step nothing waits for the device: schedules are numbers known beforehand, running averages are
+tensors, and losses are summed on the device and read once an epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ternary_vae.model import DualVAE
+from ternary_vae.operations import all_operations, as_input
+from ternary_vae.recipe import Recipe
+from ternary_vae.splits import training_split
+from ternary_vae.storage.checkpoints import Checkpoint
+from ternary_vae.storage.runs import code_version
+from ternary_vae.training import schedules
+from ternary_vae.training.guards import Interventions
+from ternary_vae.training.hypergradient import Controller
+from ternary_vae.training.objective import Controls, Weights, draw_noise, histogram_entropy, objective
+from ternary_vae.training.specialisation import Specialisation
+
+TERMS = (
+    "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
+    "entropy_alignment", "prior_information_a", "prior_information_b",
+)  # fmt: skip
+_INFORMATION_TERMS = frozenset({"prior_information_a", "prior_information_b"})
+_BALANCE_MOMENTUM = 0.98
+_BALANCE_RATE = 0.01
+
+
+class Trainer:
+    """Model, optimizer, controller and every running quantity of a run.
+
+    Args:
+        recipe: the whole description of the run.
+        device: where to train.
+
+    Attributes:
+        epochs_completed: epochs trained so far.
+        interventions: what guards have changed.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
+        self.recipe = recipe
+        self.device = torch.device(device)
+        self.model = _initial_model(recipe).to(self.device)
+        self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
+        self.inputs = as_input(all_operations(self.device))
+        self.classes = all_operations(self.device).long() + 1
+        self.training_index = training_split(recipe).train.to(self.device)
+        self.optimizer = self._new_optimizer()
+        self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.controller = Controller(recipe, self.model.state_net, self.device)
+        self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
+        self.interventions = Interventions()
+
+        self.epochs_completed = 0
+        self.lambda1 = self.lambda2 = recipe.lambdas.initial
+        self.rho: float | None = None
+        self.gate_open = False
+        self.gradient_norms = torch.ones(2, device=self.device)  # exponential averages, A and B
+        self.balance = torch.zeros((), device=self.device)
+        self.loss_averages = torch.zeros(2, device=self.device)
+        self.last_state: dict[str, float] | None = None
+
+    # ---------------------------------------------------------------- one epoch
+
+    def train_epoch(self) -> dict[str, Any]:
+        """Trains one epoch.
+
+        Returns:
+            the epoch's row for the log, without the evaluation.
+        """
+        recipe, epoch = self.recipe, self.epochs_completed
+        controls, row = self._controls(epoch)
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            factor = controls.learning_rate_factor_a if group["name"] == "A" else 1.0
+            group["lr"] = controls.learning_rate * factor
+
+        order = torch.randperm(len(self.training_index), generator=self.generator, device=self.device)
+        batches = self.training_index[order].split(recipe.optimizer.batch_size)
+        steps_done = epoch * len(batches)
+        sums = torch.zeros(len(TERMS), device=self.device)
+        information_steps = 0
+        computed: set[str] = set()
+        for number, batch in enumerate(batches):
+            with_prior = self._prior_information_is_due(steps_done + number)
+            information_steps += with_prior
+            look = number == len(batches) - 1
+            terms = self._step(batch, controls, with_prior, look_ahead=look)
+            computed |= terms.keys()
+            sums += torch.stack([terms[name] if name in terms else sums.new_zeros(()) for name in TERMS])
+
+        self.epochs_completed += 1
+        self.model.permeability = controls.rho
+        counts = {name: information_steps if name in _INFORMATION_TERMS else len(batches) for name in TERMS}
+        sums_on_host = dict(zip(TERMS, sums.tolist()))
+        row["terms"] = {name: sums_on_host[name] / counts[name] if name in computed else None for name in TERMS}
+        row |= self._after_epoch(controls, row)
+        return row
+
+    def _controls(self, epoch: int) -> tuple[Controls, dict[str, Any]]:
+        """What schedules, controller and guards say about this epoch."""
+        recipe, acted = self.recipe, self.interventions
+        corrections = self.controller.corrections(self.last_state)
+        scale = recipe.statenet
+        rate = schedules.learning_rate(recipe, epoch) * (1 + scale.learning_rate_scale * corrections["learning_rate"])
+        rate = schedules.clamp(rate * acted.learning_rate_factor, recipe.optimizer.learning_rate.bounds)
+        self.lambda1 = schedules.clamp(
+            self.lambda1 + scale.lambda_scale * corrections["lambda1"], recipe.lambdas.bounds
+        )
+        self.lambda2 = schedules.clamp(
+            self.lambda2 + scale.lambda_scale * corrections["lambda2"], recipe.lambdas.bounds
+        )
+        lambda3 = schedules.lambda_3(recipe.lambdas, epoch) + scale.lambda_scale * corrections["lambda3"]
+        lambda3 = schedules.clamp(lambda3, recipe.lambdas.lambda3_bounds)
+        target = schedules.permeability_target(recipe, epoch, self.gate_open)
+        bound = recipe.permeability.adaptive_bound
+        correction = schedules.clamp(corrections.get("rho", 0.0), (-bound, bound))
+        self.rho = schedules.permeability(recipe, target + acted.rho_bonus + correction, self.rho)
+        controls = Controls(
+            learning_rate=rate,
+            rho=self.rho,
+            temperature_a=schedules.temperature_a(recipe, epoch, acted.boost_factor) * acted.temperature_factor,
+            temperature_b=schedules.temperature_b(recipe, epoch),
+            beta_a=schedules.beta_a(recipe, epoch),
+            beta_b=schedules.beta_b(recipe, epoch),
+            lambda1=schedules.clamp(self.lambda1 + acted.lambda1_bonus, recipe.lambdas.bounds),
+            lambda2=self.lambda2,
+            lambda3=lambda3,
+            repulsion_b=recipe.objective.repulsion_b + acted.repulsion_bonus,
+            learning_rate_factor_a=acted.learning_rate_factor_a,
+        )
+        row = {
+            "epoch": epoch + 1, "phase": recipe.phase_at(epoch), "rho": self.rho, "rho_target": target,
+            "learning_rate": rate, "temperature_a": controls.temperature_a, "temperature_b": controls.temperature_b,
+            "beta_a": controls.beta_a, "beta_b": controls.beta_b,
+            "lambda1": controls.lambda1, "lambda2": self.lambda2, "lambda3": lambda3,
+        }  # fmt: skip
+        return controls, row
+
+    def _prior_information_is_due(self, step: int) -> bool:
+        settings = self.recipe.objective.prior_information
+        return settings.weight > 0 and step % settings.every_steps == 0
+
+    def _step(
+        self, batch: Int[Tensor, " n"], controls: Controls, with_prior: bool, look_ahead: bool
+    ) -> dict[str, Tensor]:
+        """One optimizer step. With `look_ahead` the controller keeps what its hypergradient needs."""
+        recipe = self.recipe
+        x, classes = self.inputs[batch], self.classes[batch]
+        noise = draw_noise(len(batch), recipe.objective, self.generator, self.device, with_prior)
+        weights = self._weights(batch)
+
+        def loss_under(model: DualVAE, with_controls: Controls) -> tuple[Tensor, dict[str, Tensor]]:
+            return objective(
+                model, x, classes, noise, with_controls, weights, recipe.objective,
+                recipe.permeability.isolated_share, recipe.beta.free_bits,
+            )  # fmt: skip
+
+        if look_ahead:
+            self.controller.before_last_step(self.model, loss_under, controls)
+        loss, terms = loss_under(self.model, controls)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._clip_and_average()
+        self.optimizer.step()
+        if look_ahead:
+            self.controller.after_last_step(
+                self.model, self.optimizer, self.inputs, self.classes, controls, self.generator
+            )
+        terms = {name: value.detach() for name, value in terms.items()}
+        self._update_balance(terms["reconstruction_a"], terms["reconstruction_b"])
+        return terms
+
+    def _weights(self, batch: Int[Tensor, " n"]) -> Weights:
+        settings = self.recipe.gradient_balance
+        weights = Weights(balance=self.balance)
+        if settings.enabled:
+            norm_a, norm_b = self.gradient_norms.unbind()
+            low, high = settings.scale_bounds
+            weights = replace(
+                weights,
+                scale_a=(norm_b / norm_a.clamp(min=1e-12)).clamp(low, high),
+                scale_b=(norm_a / norm_b.clamp(min=1e-12)).clamp(low, high),
+            )
+        operation_a, operation_b = self.specialisation.weights(batch, self.epochs_completed)
+        return replace(weights, operation_a=operation_a, operation_b=operation_b)
+
+    def _clip_and_average(self) -> None:
+        """Clips the whole gradient's norm and updates the exponential average of each VAE's (clipped)
+        norm."""
+        groups = [[p.grad for p in group["params"] if p.grad is not None] for group in self.optimizer.param_groups]
+        norms = torch.stack(
+            [torch.linalg.vector_norm(torch.stack(torch._foreach_norm(g))) if g else self.balance * 0 for g in groups]
+        )
+        clip = (self.recipe.optimizer.gradient_clip / (torch.linalg.vector_norm(norms) + 1e-6)).clamp(max=1.0)
+        torch._foreach_mul_([gradient for group in groups for gradient in group], clip)
+        settings = self.recipe.gradient_balance
+        ratio = self.gradient_norms[1] / self.gradient_norms[0].clamp(min=1e-12)
+        low, high = settings.open_interval
+        balanced = (ratio > low) & (ratio < high)
+        momentum = torch.where(balanced, settings.momentum_balanced, settings.momentum_unbalanced)
+        self.gradient_norms = torch.lerp(norms[:2] * clip, self.gradient_norms, momentum)
+
+    def _update_balance(self, cross_entropy_a: Tensor, cross_entropy_b: Tensor) -> None:
+        """The log-weight between the two reconstruction losses, moved towards the VAE that is behind."""
+        if not self.recipe.objective.balancing:
+            return
+        losses = torch.stack([cross_entropy_a, cross_entropy_b])
+        self.loss_averages = torch.lerp(losses, self.loss_averages, _BALANCE_MOMENTUM)
+        behind_a, behind_b = self.loss_averages.unbind()
+        difference = (behind_a - behind_b) / (behind_a + behind_b).clamp(min=1e-12)
+        bound = self.recipe.objective.balancing_bound
+        step = _BALANCE_RATE * self.recipe.objective.balancing
+        self.balance = (self.balance + step * difference).clamp(-bound, bound)
+
+    def _after_epoch(self, controls: Controls, row: dict[str, Any]) -> dict[str, Any]:
+        """Reads the running averages once, moves λ and the gate, trains the controller."""
+        with torch.no_grad():
+            self.model.eval()
+            posteriors = self.model.encode(self.inputs[self.training_index[:4096]])
+            bins = self.recipe.objective.entropy_bins
+            entropies = torch.stack(
+                [histogram_entropy(posteriors.mu_a, bins), histogram_entropy(posteriors.mu_b, bins)]
+            )
+        norm_a, norm_b, entropy_a, entropy_b, balance = torch.cat(
+            [self.gradient_norms, entropies, self.balance[None]]
+        ).tolist()
+        ratio = norm_b / max(norm_a, 1e-12)
+        settings = self.recipe.gradient_balance
+        if math.isfinite(ratio):
+            self.gate_open = schedules.gate_is_open(settings, ratio, self.gate_open)
+            self.lambda1, self.lambda2 = schedules.adapted_lambdas(
+                self.recipe.lambdas, self.lambda1, self.lambda2, ratio, settings
+            )
+        state = {
+            "entropy_a": entropy_a, "entropy_b": entropy_b,
+            "kl_a": row["terms"]["kl_a"], "kl_b": row["terms"]["kl_b"],
+            "gradient_ratio": ratio, "rho": row["rho"],
+            "lambda1": row["lambda1"], "lambda2": row["lambda2"], "lambda3": row["lambda3"],
+        }  # fmt: skip
+        statenet = self.controller.learn(self.last_state)
+        self.last_state = state
+        return {
+            "gradient_norm_a": norm_a, "gradient_norm_b": norm_b, "gradient_ratio": ratio,
+            "gate_open": self.gate_open, "balance": balance, "entropy_a": entropy_a, "entropy_b": entropy_b,
+            "statenet": statenet,
+        }  # fmt: skip
+
+    # ---------------------------------------------------------------- state
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        model, settings = self.model, self.recipe.optimizer
+        groups = {
+            "A": [*model.encoder_A.parameters(), *model.decoder_A.parameters()],
+            "B": [*model.encoder_B.parameters(), *model.decoder_B.parameters()],
+            "injection": list(model.injection.parameters()),
+        }
+        return torch.optim.AdamW(
+            [{"name": name, "params": parameters} for name, parameters in groups.items() if parameters],
+            lr=1e-3, betas=settings.betas, weight_decay=settings.weight_decay, fused=True,
+        )  # fmt: skip
+
+    def checkpoint(self, extra_state: dict[str, Any] | None = None) -> Checkpoint:
+        """Everything needed to go on from here, on the CPU."""
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        moments = {
+            f"{names[id(parameter)]}.{key}": value
+            for parameter, entry in self.optimizer.state.items()
+            for key, value in entry.items()
+        }
+        return Checkpoint(
+            epoch=self.epochs_completed,
+            epochs_completed=self.epochs_completed,
+            recipe=self.recipe,
+            model=self.model.state_dict(),
+            optimizer={**moments, **self.controller.optimizer_tensors()},
+            generators={"training": self.generator.get_state()},
+            training={
+                "gradient_norms": self.gradient_norms,
+                "balance": self.balance,
+                "loss_averages": self.loss_averages,
+                "specialisation": self.specialisation.table,
+            },
+            state={
+                "lambda1": self.lambda1, "lambda2": self.lambda2, "rho": self.rho, "gate_open": self.gate_open,
+                "last_state": self.last_state, "interventions": self.interventions.as_json(), **(extra_state or {}),
+            },
+            code_version=code_version(),
+        )  # fmt: skip
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on from a checkpoint: exactly from a native one; from a v5.5 one as far as it tells
+        (weights, moments, λ, ρ, gradient norms), with random numbers newly seeded."""
+        self.model.load_state_dict(checkpoint.model, strict=checkpoint.source == "native")
+        self._restore_optimizer(checkpoint.optimizer)
+        self.epochs_completed = checkpoint.epochs_completed
+        state, tensors = checkpoint.state, checkpoint.training
+        self.lambda1 = float(state.get("lambda1", self.lambda1))
+        self.lambda2 = float(state.get("lambda2", self.lambda2))
+        self.rho = None if state.get("rho") is None else float(state["rho"])
+        self.model.permeability = self.rho or 0.0
+        if checkpoint.source == "v5.5":
+            self.gate_open = bool(state.get("grad_balance_achieved", False))
+            norms = [tensors.get(f"gradient_norm_{side}", torch.ones(())) for side in ("a", "b")]
+            self.gradient_norms = torch.stack(norms).to(self.device, torch.float32)
+            return
+        self.generator.set_state(checkpoint.generators["training"].cpu())
+        self.gate_open = state["gate_open"]
+        self.last_state = state["last_state"]
+        self.interventions = Interventions.from_json(state["interventions"])
+        self.gradient_norms = tensors["gradient_norms"].to(self.device)
+        self.balance = tensors["balance"].to(self.device)
+        self.loss_averages = tensors["loss_averages"].to(self.device)
+        self.specialisation.table = tensors["specialisation"].to(self.device)
+        self.controller.restore_optimizer(checkpoint.optimizer)
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        self.optimizer.state.clear()
+        for name, parameter in self.model.named_parameters():
+            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in tensors]
+            if keys and not name.startswith("state_net."):
+                self.optimizer.state[parameter] = {
+                    key: tensors[f"{name}.{key}"].to(self.device, torch.float32, copy=True) for key in keys
+                }
+
+
+def _initial_model(recipe: Recipe) -> DualVAE:
+    """Weights from the recipe's seed alone, whatever the caller has drawn before, and without disturbing
+    the caller's random numbers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return DualVAE(recipe.model.injection, recipe.permeability.adaptive)

@@ -87,7 +87,8 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "training": checkpoint.training,
     }
     tensors = {
-        f"{group}.{name}": tensor.detach().cpu().contiguous()
+        # A copy each: safetensors refuses tensors that share memory.
+        f"{group}.{name}": tensor.detach().to("cpu", copy=True).contiguous()
         for group, named in groups.items()
         for name, tensor in named.items()
     }
@@ -158,8 +159,7 @@ def _load_native(path: Path, content: bytes) -> Checkpoint:
         tensors = tensors_of_bytes(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as failure:
         raise UserError(
-            f"{path}: truncated or not a checkpoint ({failure}); "
-            "expected a .safetensors file written by this program"
+            f"{path}: truncated or not a checkpoint ({failure}); expected a .safetensors file written by this program"
         ) from None
     try:
         header = json.loads(_safetensors_metadata(content)["checkpoint"])
@@ -185,9 +185,7 @@ def _safetensors_metadata(content: bytes) -> dict[str, str]:
     return json.loads(content[8 : 8 + length])["__metadata__"]
 
 
-def _native_checkpoint(
-    path: Path, content: bytes, header: dict[str, Any], tensors: dict[str, Tensor]
-) -> Checkpoint:
+def _native_checkpoint(path: Path, content: bytes, header: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
     groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "generator": {}, "training": {}}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
@@ -215,8 +213,7 @@ def _load_v5_5(path: Path, content: bytes) -> Checkpoint:
             saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as failure:
         raise UserError(
-            f"{path}: refused, it is damaged or holds more than tensors and plain values "
-            f"and could run code; {expected}"
+            f"{path}: refused, it is damaged or holds more than tensors and plain values and could run code; {expected}"
         ) from failure
     except Exception as failure:  # torch's reader fails on damage in many ways, all meaning the same
         raise UserError(f"{path}: truncated or not a torch file; {expected}") from failure

@@ -1,0 +1,256 @@
+"""Files are whole or absent, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ternary_vae.errors import UserError
+from ternary_vae.storage import files
+from ternary_vae.storage.files import (
+    append_json_line,
+    read_json,
+    read_json_lines,
+    write_atomically,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+
+def failing(code):
+    def fail(*arguments, **options):
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+def test_writes_into_new_directories_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "a" / "b" / "file.txt"
+    write_text(path, "λ = 0.7\n")
+    assert path.read_bytes() == "λ = 0.7\n".encode()
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(1)])
+def test_a_failing_writer_leaves_the_old_file_and_no_temporary(tmp_path, error):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def write(file):
+        file.write(b"half of the new")
+        file.flush()
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomically(path, write)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_failing_writer_of_a_new_file_leaves_none(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        write_atomically(tmp_path / "file", lambda file: 1 / 0)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.ENOSPC, "no space left on the disk"),
+        (errno.EDQUOT, "quota"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, os.strerror(errno.EIO)),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_and_changes_nothing(tmp_path, monkeypatch, call, code, says):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    monkeypatch.setattr(os, call, failing(code))
+    with pytest.raises(UserError, match=says) as caught:
+        write_bytes(path, b"new")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_no_permission_to_open_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.open", failing(errno.EACCES))
+    with pytest.raises(UserError, match="no permission"):
+        write_bytes(tmp_path / "file", b"new")
+    with pytest.raises(UserError, match="no permission"):
+        append_json_line(tmp_path / "rows.jsonl", {})
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_space_while_the_writer_writes(tmp_path):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    with pytest.raises(UserError, match="no space left"):
+        write_atomically(path, failing(errno.ENOSPC))
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_system_that_cannot_sync_directories_is_no_failure(tmp_path, monkeypatch):
+    real = os.fsync
+
+    def only_files(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "directory" / "inside").mkdir(parents=True)
+    with pytest.raises(UserError, match="a part of the path is a file"):
+        write_bytes(tmp_path / "file" / "child", b"")
+    with pytest.raises(UserError, match="a part of the path is a file"):
+        write_bytes(tmp_path / "file" / "deeper" / "child", b"")
+    with pytest.raises(UserError, match="it is a directory"):
+        write_bytes(tmp_path / "directory", b"")
+    assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+
+
+def _write_over_and_over(path, rounds):
+    for number in range(rounds):
+        write_bytes(path, bytes([number % 256]) * 200_000)
+
+
+def test_readers_meet_whole_files_only(tmp_path):
+    path = tmp_path / "file"
+    write_bytes(path, b"\xff" * 200_000)
+    writer = multiprocessing.get_context("spawn").Process(target=_write_over_and_over, args=(path, 150))
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        content = path.read_bytes()
+        assert len(content) == 200_000
+        assert len(set(content)) == 1
+        seen.add(content[0])
+    writer.join()
+    assert writer.exitcode == 0
+    assert len(seen) > 1
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_json_holds_finite_numbers_only(tmp_path):
+    path = tmp_path / "file.json"
+    write_json(path, {"rho": 0.7, "name": "λ"})
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write_json(path, {"rho": number})
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            append_json_line(tmp_path / "rows.jsonl", {"rho": number})
+    assert read_json(path) == {"rho": 0.7, "name": "λ"}
+    assert os.listdir(tmp_path) == ["file.json"]
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.dictionaries(st.text(), plain, max_size=3), max_size=5))
+def test_json_and_json_lines_read_back_what_was_written(tmp_path_factory, rows):
+    directory = tmp_path_factory.mktemp("rows")
+    write_json(directory / "all.json", rows)
+    assert read_json(directory / "all.json") == rows
+    for row in rows:
+        append_json_line(directory / "rows.jsonl", row)
+    assert read_json_lines(directory / "rows.jsonl") == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"{", "not valid JSON"), (b"\xff\xfe", "not valid JSON"), (None, "not found")]
+)
+def test_json_that_cannot_be_read(tmp_path, content, says):
+    path = tmp_path / "file.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{says}; expected a record"):
+        read_json(path, what="a record")
+
+
+def test_a_directory_is_no_json_file(tmp_path):
+    with pytest.raises(UserError, match="it is a directory"):
+        read_json(tmp_path)
+
+
+class TestJsonLines:
+    ROWS = ({"epoch": 1, "note": "λ1"}, {"epoch": 2, "note": "ρ → 0.7"})
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        path = tmp_path / "rows.jsonl"
+        for row in self.ROWS:
+            append_json_line(path, row)
+        return path
+
+    def test_a_missing_file_has_no_rows(self, tmp_path):
+        assert read_json_lines(tmp_path / "rows.jsonl") == []
+
+    def test_cut_at_every_byte_the_whole_lines_before_it_are_read_and_writing_goes_on(self, path):
+        content = path.read_bytes()
+        ends = [number for number, byte in enumerate(content) if byte == ord("\n")]
+        for length in range(len(content) + 1):
+            path.write_bytes(content[:length])
+            whole = list(self.ROWS[: sum(end <= length for end in ends)])
+            assert read_json_lines(path) == whole, length
+            append_json_line(path, {"epoch": 9})
+            assert read_json_lines(path) == [*whole, {"epoch": 9}], length
+            assert path.read_bytes().endswith(b'{"epoch": 9}\n')
+
+    def test_an_unfinished_line_longer_than_a_block_is_dropped(self, path):
+        with open(path, "ab") as file:
+            file.write(b'{"note": "' + b"x" * 10_000)
+        append_json_line(path, {"epoch": 3})
+        assert read_json_lines(path) == [*self.ROWS, {"epoch": 3}]
+
+    @pytest.mark.parametrize("damage", [b"{broken\n", b"[1]\n", b"7\n", b'{"note": "\xff"}\n'])
+    def test_damage_in_a_whole_line_is_named_not_skipped(self, path, damage):
+        path.write_bytes(damage + path.read_bytes())
+        with pytest.raises(UserError, match="line 1 is not a JSON object"):
+            read_json_lines(path)
+
+    def test_blank_lines_are_no_rows(self, path):
+        path.write_bytes(b"\n" + path.read_bytes() + b"\r\n")
+        assert read_json_lines(path) == list(self.ROWS)
+
+    def test_no_space_for_a_line(self, path, monkeypatch):
+        monkeypatch.setattr(files, "open", failing(errno.ENOSPC), raising=False)
+        with pytest.raises(UserError, match="no space left"):
+            append_json_line(path, {"epoch": 3})
+        monkeypatch.undo()
+        assert read_json_lines(path) == list(self.ROWS)
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    def test_a_full_disk_is_one_line(self):
+        with pytest.raises(UserError, match="no space left"):
+            append_json_line("/dev/full", {"epoch": 3})
+
+    def test_one_line_a_row(self, path):
+        append_json_line(path, {"note": "two\nlines"})
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 3
+        assert json.loads(lines[-1]) == {"note": "two\nlines"}

@@ -1,0 +1,153 @@
+"""A run's directory: made once, owned by one run, read back as written."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import load_recipe
+from ternary_vae.storage.files import append_json_line
+from ternary_vae.storage.runs import RunDirectory, code_version, environment
+
+
+@pytest.fixture
+def recipe():
+    return load_recipe("ternary_v5_5_early_rho", seed=7)
+
+
+@pytest.fixture
+def run(tmp_path, recipe):
+    directory = RunDirectory(tmp_path / "runs" / "mine")
+    directory.create(recipe, {"status": "running", "device": "cpu"})
+    return directory
+
+
+def test_naming_a_directory_touches_nothing(tmp_path):
+    run = RunDirectory(tmp_path / "runs")
+    assert not run.exists
+    assert run.metrics() == run.events() == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_paths(tmp_path):
+    run = RunDirectory(str(tmp_path))
+    assert run.checkpoint(120) == tmp_path / "checkpoints" / "epoch_120.safetensors"
+    assert run.checkpoint("latest") == tmp_path / "checkpoints" / "latest.safetensors"
+    assert run.isolated_record(3) == tmp_path / "benchmarks" / "manifold_resolution_3.json"
+    assert run.coupled_record(3) == tmp_path / "benchmarks" / "coupled_resolution_3.json"
+
+
+def test_what_the_run_is(run, recipe):
+    assert run.exists
+    facts = run.facts()
+    assert facts == {
+        "recipe": "ternary_v5_5_early_rho",
+        "fingerprint": recipe.fingerprint(),
+        "seed": 7,
+        "epochs": 400,
+        "code_version": code_version(),
+        "status": "running",
+        "device": "cpu",
+    }
+    assert run.recipe() == recipe
+    assert sorted(os.listdir(run.path)) == ["recipe.yaml", "run.json"]
+
+
+def test_entries_can_be_changed_and_the_others_stay(run, recipe):
+    longer = recipe.model_copy(update={"epochs": 500})
+    before = run.facts()
+    run.update({"status": "completed", "epochs": 500}, longer)
+    assert run.facts() == before | {"status": "completed", "epochs": 500}
+    assert run.recipe() == longer
+
+
+def test_an_empty_directory_may_become_a_run(tmp_path, recipe):
+    (tmp_path / "empty").mkdir()
+    RunDirectory(tmp_path / "empty").create(recipe, {})
+    assert RunDirectory(tmp_path / "empty").recipe() == recipe
+
+
+def contents(path):
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def test_a_directory_that_holds_a_run_is_left_alone(run, recipe):
+    before = contents(run.path)
+    with pytest.raises(UserError, match="already holds a run of 'ternary_v5_5_early_rho'.*resume"):
+        RunDirectory(run.path).create(load_recipe("ternary_v5_5"), {})
+    assert contents(run.path) == before
+
+
+def test_a_directory_that_holds_anything_else_is_left_alone(tmp_path, recipe):
+    (tmp_path / "thesis.tex").write_text("do not lose me")
+    with pytest.raises(UserError, match="is not empty and holds no run"):
+        RunDirectory(tmp_path).create(recipe, {})
+    with pytest.raises(UserError, match="is not empty and holds no run"):
+        RunDirectory(tmp_path / "thesis.tex").create(recipe, {})
+    assert contents(tmp_path) == {"thesis.tex": b"do not lose me"}
+
+
+def test_no_run_where_one_is_expected(tmp_path):
+    for read in (RunDirectory(tmp_path).facts, RunDirectory(tmp_path / "none").recipe):
+        with pytest.raises(UserError, match="holds no run"):
+            read()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "3"])
+def test_a_damaged_description(run, recipe, content):
+    run.run_file.write_text(content)
+    with pytest.raises(UserError, match=r"run\.json"):
+        run.facts()
+    with pytest.raises(UserError, match=r"run\.json"):
+        run.create(recipe, {})
+
+
+@pytest.mark.parametrize(
+    "content", [b"name: [", b"\xff", b"", b"name: x\nbeta: {end: -1}\n", b"name: x\nseed: 2024-13-45\n"]
+)
+def test_a_damaged_recipe(run, content):
+    run.recipe_file.write_bytes(content)
+    with pytest.raises(UserError, match=r"recipe\.yaml") as caught:
+        run.recipe()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lost_recipe(run):
+    run.recipe_file.unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        run.recipe()
+
+
+def test_no_space_for_a_new_run(tmp_path, recipe, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match="no space left"):
+        RunDirectory(tmp_path / "run").create(recipe, {})
+    monkeypatch.undo()
+    RunDirectory(tmp_path / "run").create(recipe, {})  # the same command works once there is room
+
+
+def test_rows_are_read_in_order(run):
+    for epoch in (1, 2, 3):
+        append_json_line(run.metrics_file, {"epoch": epoch})
+    append_json_line(run.events_file, {"epoch": 2, "kind": "guard"})
+    assert [row["epoch"] for row in run.metrics()] == [1, 2, 3]
+    assert run.events() == [{"epoch": 2, "kind": "guard"}]
+
+
+def test_version_and_environment_are_plain_and_complete():
+    import torch
+
+    import ternary_vae
+
+    assert code_version().startswith(ternary_vae.__version__)
+    found = environment("cpu")
+    assert found["device"] == "cpu"
+    assert found["torch"] == torch.__version__
+    assert found["threads"] == torch.get_num_threads()
+    assert json.loads(json.dumps(found)) == found

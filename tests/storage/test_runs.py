@@ -76,7 +76,7 @@ def contents(path):
 
 def test_a_directory_that_holds_a_run_is_left_alone(run, recipe):
     before = contents(run.path)
-    with pytest.raises(UserError, match="already holds a run of 'ternary_v5_5_early_rho'.*resume"):
+    with pytest.raises(UserError, match=r"already holds a run of 'ternary_v5_5_early_rho'.*resume"):
         RunDirectory(run.path).create(load_recipe("ternary_v5_5"), {})
     assert contents(run.path) == before
 

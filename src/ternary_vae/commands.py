@@ -121,7 +121,8 @@ def benchmark(checkpoints: list[Path], output: Path | None, *, seed: int, device
         write_record(directory / f"coupled_resolution_{checkpoint.epoch}.json", coupled)
         sampling = coupled.cross_injected_sampling_rho_07
         _plain(
-            f"{checkpoint.path}: epoch {checkpoint.epoch}  A {percent(isolated.vae_a.reconstruction.exact_match_rate)}  "
+            f"{checkpoint.path}: epoch {checkpoint.epoch}  "
+            f"A {percent(isolated.vae_a.reconstruction.exact_match_rate)}  "
             f"B {percent(isolated.vae_b.reconstruction.exact_match_rate)}  "
             f"ensemble {percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)}  "
             f"coverage {percent(sampling.coverage_rate)} of {percent(sampling.coverage_limit)}  "
@@ -180,19 +181,24 @@ def _report(directory: RunDirectory) -> Any:
 
 
 def verdict_table(verdict: Any) -> Table:
-    """A verdict as a table: level, requirement, measured value, met or missed."""
-    table = Table(title=f"{verdict.recipe}, seed {verdict.seed}, after {verdict.epoch} epochs", title_justify="left")
-    for heading, justify in (("level", "left"), ("required", "left"), ("measured", "right"), ("", "left")):
-        table.add_column(heading, justify=justify)
+    """A verdict as a table: level, criterion, requirement, measured value, met or missed."""
     from ternary_vae.resolution.criteria import verdict_rows
 
-    for level, required, measured, met in verdict_rows(verdict):
-        table.add_row(level, required, measured, "[green]met[/]" if met else "[bold red]missed[/]")
+    table = Table(title=f"{verdict.recipe}, seed {verdict.seed}, after {verdict.epoch} epochs", title_justify="left")
+    for heading in ("level", "criterion", "required", "measured", ""):
+        table.add_column(heading, justify="right" if heading == "measured" else "left")
+    for row in verdict_rows(verdict):
+        table.add_row(*row[:-1], "[green]met[/]" if row.met else "[bold red]missed[/]")
     return table
 
 
 def _gate(verdict: Any, require: str | None) -> None:
-    if require and not verdict.meets(require):
+    from ternary_vae.resolution.criteria import LEVELS
+
+    if require is None:
+        return
+    reached = verdict.own_met if require == "own" else verdict.level in LEVELS[LEVELS.index(require) :]
+    if not reached:
         _plain(f"level {require!r} is not met", error=True)
         raise SystemExit(1)
 
@@ -227,8 +233,9 @@ def _checkpoint_info(path: Path) -> None:
     model, checkpoint = load_model(path)
     count = sum(parameter.numel() for parameter in model.parameters())
     _plain(
-        f"{path}: {checkpoint.source} checkpoint, epoch {checkpoint.epoch}, {checkpoint.epochs_completed} epochs completed, "
-        f"ρ {checkpoint.rho:.3f}, {count:,} parameters, written by {checkpoint.code_version}, SHA-256 {checkpoint.content_hash}"
+        f"{path}: {checkpoint.source} checkpoint, epoch {checkpoint.epoch}, "
+        f"{checkpoint.epochs_completed} epochs completed, ρ {checkpoint.rho:.3f}, {count:,} parameters, "
+        f"written by {checkpoint.code_version}, SHA-256 {checkpoint.content_hash}"
     )
     _plain("")
     _plain(checkpoint.recipe.to_yaml())

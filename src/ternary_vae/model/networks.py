@@ -1,5 +1,9 @@
 """Encoders and decoders, as the plan has them. Module names are those of v5.5 checkpoints, which load
-unchanged."""
+unchanged.
+
+ReLUs work in place: the layers before them do not need their own output, and in small layers memory traffic is
+what costs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,12 @@ class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Linear(ENTRIES, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()
+            nn.Linear(ENTRIES, 256),
+            nn.ReLU(inplace=True),
+            nn.Linear(256, 128),
+            nn.ReLU(inplace=True),
+            nn.Linear(128, 64),
+            nn.ReLU(inplace=True),
         )
         self.fc_mu = nn.Linear(64, LATENT_DIMENSIONS)
         self.fc_logvar = nn.Linear(64, LATENT_DIMENSIONS)
@@ -35,7 +44,11 @@ class DecoderA(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.decoder = nn.Sequential(
-            nn.Linear(LATENT_DIMENSIONS, 32), nn.ReLU(), nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, _LOGITS)
+            nn.Linear(LATENT_DIMENSIONS, 32),
+            nn.ReLU(inplace=True),
+            nn.Linear(32, 64),
+            nn.ReLU(inplace=True),
+            nn.Linear(64, _LOGITS),
         )
 
     def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
@@ -47,7 +60,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
-        self.block = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.block = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, width))
 
     def forward(self, hidden: Float[Tensor, "*n width"]) -> Float[Tensor, "*n width"]:
         return hidden + self.block(hidden)
@@ -65,5 +78,5 @@ class DecoderB(nn.Module):
         self.fc_out = nn.Linear(128, _LOGITS)
 
     def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
-        hidden = self.residual1(self.fc_in(z).relu()).relu()
+        hidden = self.residual1(self.fc_in(z).relu_()).relu_()
         return self.fc_out(self.residual2(hidden)).unflatten(-1, (ENTRIES, len(VALUES)))

@@ -25,6 +25,7 @@ from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.evaluation import evaluate
 from ternary_vae.training.guards import watch
 from ternary_vae.training.log import RunLog, finite
+from ternary_vae.training.memory import keep_freed_memory
 from ternary_vae.training.progress import Progress, Silent
 from ternary_vae.training.trainer import Trainer
 
@@ -139,6 +140,7 @@ def _run(
     benchmark_milestones: bool,
     resumed: bool,
 ) -> Outcome:
+    keep_freed_memory()
     recipe, started = trainer.recipe, time.monotonic()
     log = RunLog(directory, trainer.epochs_completed)
     directory.update({"status": "running"})

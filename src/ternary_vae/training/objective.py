@@ -243,6 +243,6 @@ def _weighted_mean(values: Tensor, weights: Tensor | None, mean: Tensor) -> Tens
 
 
 def _entropy(probability: Float[Tensor, "*n cells"]) -> Float[Tensor, " *n"]:
-    """Entropy in nats over the last dimension. The logarithm is bounded, so that the gradient at a probability of exactly
-    0 is finite."""
+    """Entropy in nats over the last dimension. The logarithm is bounded, so that the gradient at a probability of
+    exactly 0 is finite."""
     return -(probability * probability.clamp(min=_SMALLEST_PROBABILITY).log()).sum(dim=-1)

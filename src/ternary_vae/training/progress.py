@@ -61,8 +61,8 @@ class Lines:
             return
         self._print(
             f"epoch {row['epoch']:>3}/{self.recipe.epochs}  phase {row['phase']}  ρ {row['rho']:.2f}  "
-            f"loss {_number(row['terms']['loss'])}  A {percent(row['exact_match_a'])}  B {percent(row['exact_match_b'])}  "
-            f"ensemble {percent(row['exact_match_best_of_two'])}  coverage {percent(row['coverage'])} "
+            f"loss {_number(row['terms']['loss'])}  A {percent(row['exact_match_a'])}  "
+            f"B {percent(row['exact_match_b'])}  ensemble {percent(row['exact_match_best_of_two'])}  coverage {percent(row['coverage'])} "
             f"of {percent(row['coverage_limit'])}  {self.clock.rate:.2f} epochs/s  "
             f"{duration(self.clock.left(self.recipe.epochs - row['epoch']))} left"
         )

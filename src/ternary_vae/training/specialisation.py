@@ -16,15 +16,11 @@ from ternary_vae.recipe import Specialisation as Settings
 
 
 class Specialisation:
-    """The table and the weights that follow from it.
-
-    Attributes:
-        table: for every operation, the running mean of A's advantage; positive means at home in A.
-    """
+    """The table and the weights that follow from it."""
 
     def __init__(self, settings: Settings, device: torch.device) -> None:
         self.settings = settings
-        self.table: Float[Tensor, "19683"] = torch.zeros(OPERATION_COUNT, device=device)
+        self.table = torch.zeros(OPERATION_COUNT, device=device)
 
     def weights(
         self, batch: Int[Tensor, " n"], epoch: int
@@ -33,9 +29,19 @@ class Specialisation:
         nothing to weigh."""
         if not self.settings.strength or epoch < max(1, self.settings.start_epoch):
             return None, None
-        at_home_in_a = torch.sign(self.table[batch] - self.table.median())
+        at_home_in_a = self._home[batch]
         return 1 + self.settings.strength * at_home_in_a, 1 - self.settings.strength * at_home_in_a
 
     def update(self, advantage_a: Float[Tensor, "19683"]) -> None:
         """Takes one epoch's measurement of A's advantage into the running mean."""
         self.table = torch.lerp(advantage_a, self.table, self.settings.momentum)
+
+    @property
+    def table(self) -> Float[Tensor, "19683"]:
+        """For every operation, the running mean of A's advantage; positive means at home in A."""
+        return self._table
+
+    @table.setter
+    def table(self, table: Float[Tensor, "19683"]) -> None:
+        self._table = table
+        self._home = torch.sign(table - table.median())

@@ -45,7 +45,8 @@ class Header(Section):
     code_version: str
     environment: Environment
     measured_at: str
-    """Time of measurement, ISO 8601; with `elapsed_seconds` the only values that differ between two measurements."""
+    """Time of measurement, ISO 8601. With `elapsed_seconds` and the section `inference_overhead` all that differs
+    between two measurements of one checkpoint, see `comparable`."""
     elapsed_seconds: float
 
 
@@ -167,7 +168,8 @@ class ResolutionCurve(Section):
 
     points: list[CurvePoint]
     half_sigma: float | None
-    """σ at which exact match falls to one half, linearly interpolated; null if it never does on the grid."""
+    """σ at which exact match falls to one half, linearly interpolated; null if it never does on the grid, or starts
+    below."""
 
 
 class VaeResolution(Section):
@@ -205,8 +207,8 @@ class EnsembleReconstruction(Section):
 
 
 class CrossInjectedSampling(Section):
-    """Decoded coverage of both VAEs together, half the draws each, from mixed prior draws. The figures on this level use the
-    plan's additive mix."""
+    """Decoded coverage of both VAEs together, half the draws each, from mixed prior draws. The figures on this level
+    use the plan's additive mix."""
 
     rho: float
     coverage_rate: Share
@@ -219,7 +221,7 @@ class CrossInjectedSampling(Section):
 
 
 class ComplementaryCoverage(Section):
-    """Which operations are at home in which VAE (fewer wrong entries; ties by exactness under the same latent noise)."""
+    """Which operations are at home in which VAE: fewer wrong entries; ties by exactness under the same latent noise."""
 
     complementarity_score: Share
     """min(n_A, n_B)/max(n_A, n_B); 0 when neither VAE is home to any."""
@@ -241,7 +243,7 @@ class ComplementaryCoverage(Section):
     ensemble_gain: float
     """Ensemble's exact match under noise less the better single VAE's."""
     ensemble_gain_by_chance: float
-    """The gain that two VAEs of the same rates would have if they failed independently of each other and of the operation."""
+    """The gain that two VAEs of the same rates would have if they failed independently of each other."""
 
 
 class LatentCoupling(Section):
@@ -261,7 +263,8 @@ class CoupledReconstruction(Section):
 
 
 class InferenceOverhead(Section):
-    """Ensemble forward over plain forward, all operations in one batch, median of alternated repeats. Times vary between measurements."""
+    """Ensemble forward over plain forward, all operations in one batch, median of alternated repeats. Times vary from
+    one measurement to the next."""
 
     plain_milliseconds: float
     ensemble_milliseconds: float
@@ -285,6 +288,14 @@ class CoupledRecord(Section):
     inference_overhead: InferenceOverhead
     covers_everything: bool
     """Whether 195,000 decoded draws of each VAE alone meet all 19,683 operations, both VAEs."""
+
+
+def comparable(record: IsolatedRecord | CoupledRecord) -> dict[str, Any]:
+    """A record as plain data without what depends on the moment of measuring: the time of day, the time it took and
+    the cost of inference. Two measurements of one checkpoint with one seed are equal in it, byte for byte as JSON."""
+    return record.model_dump(
+        mode="json", exclude={"header": {"measured_at", "elapsed_seconds"}, "inference_overhead": True}
+    )
 
 
 def write_record(path: Path, record: IsolatedRecord | CoupledRecord) -> None:
@@ -321,4 +332,6 @@ def _read(path: Path, schema: type[Any]) -> Any:
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(map(str, error["loc"]))
-        raise UserError(f"{path}: {where}: {error['msg']} (found {error['input']!r}); measure the checkpoint again") from None
+        raise UserError(
+            f"{path}: {where}: {error['msg']} (found {error['input']!r}); measure the checkpoint again"
+        ) from None

@@ -1,0 +1,194 @@
+"""Measures of both VAEs together. Each function returns its section of the coupled record; complementarity has a
+file of its own."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables, mix_prior_draws
+from ternary_vae.model.dual_vae import Strategy
+from ternary_vae.model.injection import Mix
+from ternary_vae.operations import all_operations
+from ternary_vae.resolution.coverage import (
+    Decoder,
+    counts_by_draws,
+    coverage_points,
+    coverage_record,
+    indices_of_latents,
+    prior_draws,
+)
+from ternary_vae.resolution.records import (
+    CoupledReconstruction,
+    CrossInjectedSampling,
+    EnsembleReconstruction,
+    ExactMatch,
+    InferenceOverhead,
+    LatentCoupling,
+)
+
+COVERAGE_DRAWS = 100_000
+CURVE_DRAWS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+REPEATS = 8
+FULL_COVERAGE_DRAWS = 195_000
+
+
+@torch.no_grad()
+def reconstructions(model: DualVAE, posteriors: Posteriors) -> tuple[EnsembleReconstruction, CoupledReconstruction]:
+    """Exact match over all operations of every ensemble strategy, and of each VAE decoding cross-injected posterior
+    means at the model's own permeability."""
+    tables = all_operations(posteriors.mu_a.device)
+    logits = model.decode(posteriors.mu_a, "A"), model.decode(posteriors.mu_b, "B")
+    coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
+
+    def exact(answers: Tensor) -> float:
+        return float((answers == tables).all(dim=1).double().mean())
+
+    matches: dict[Strategy, ExactMatch] = {
+        strategy: ExactMatch(exact_match_rate=exact(combine(tables, *logits, strategy, coupled)))
+        for strategy in STRATEGIES
+    }
+    return EnsembleReconstruction(**matches), CoupledReconstruction(
+        rho=model.permeability,
+        exact_match_rate_a=exact(logits_to_tables(coupled[0])),
+        exact_match_rate_b=exact(logits_to_tables(coupled[1])),
+    )
+
+
+def cross_injected_sampling(
+    model: Decoder,
+    rho: float,
+    generator: torch.Generator,
+    draws: int = COVERAGE_DRAWS,
+    repeats: int = REPEATS,
+    curve: Sequence[int] = CURVE_DRAWS,
+) -> CrossInjectedSampling:
+    """Decoded coverage of both VAEs together: half of the draws are z_A mixed with z_B and decoded by A, half z_B
+    mixed with z_A and decoded by B, both from prior draws. The plan's additive mix and the prior-preserving one are
+    fed the same prior draws."""
+    additive, preserving = [], []
+    for _ in range(repeats):
+        z_a, z_b = prior_draws(draws // 2, generator), prior_draws(draws // 2, generator)
+        additive.append(counts_by_draws(curve, *_mixed_indices(model, z_a, z_b, rho, "additive")))
+        preserving += counts_by_draws([draws], *_mixed_indices(model, z_a, z_b, rho, "preserving"))
+    by_draws = coverage_points(curve, additive)
+    coverage = coverage_record([counts[-1] for counts in additive], draws)
+    return CrossInjectedSampling(
+        rho=rho,
+        prior_preserving=coverage_record(preserving, draws),
+        by_draws=by_draws,
+        **dict(coverage),
+    )
+
+
+def latent_coupling(mu_a: Float[Tensor, "n 16"], mu_b: Float[Tensor, "n 16"]) -> LatentCoupling:
+    """Pearson correlation of the posterior means, dimension by dimension, averaged with and without its sign, and
+    the mean Euclidean distance between an operation's two means. A dimension in which either does not vary counts
+    as uncorrelated."""
+    distance = (mu_a - mu_b).norm(dim=1).mean()
+    first, second = mu_a.double(), mu_b.double()
+    first, second = first - first.mean(dim=0), second - second.mean(dim=0)
+    scale = first.norm(dim=0) * second.norm(dim=0)
+    products = (first * second).sum(dim=0)
+    correlation = torch.where(scale > 0, products / scale.clamp(min=torch.finfo(scale.dtype).tiny), 0.0)
+    return LatentCoupling(
+        mean_correlation=float(correlation.mean()),
+        mean_absolute_correlation=float(correlation.abs().mean()),
+        mean_distance=float(distance),
+    )
+
+
+@torch.no_grad()
+def inference_overhead(model: DualVAE, repeats: int = 7) -> InferenceOverhead:
+    """Cost of a forward pass with the ensemble (best of two) over one without, all operations in one batch.
+
+    Time is the median of alternated repeats after one unmeasured pass each. Memory is the most bytes of tensors
+    alive at once during the pass, without weights and inputs.
+    """
+    device = model.encoder_A.fc_mu.weight.device
+    tables = all_operations(device)
+
+    def plain() -> Any:
+        return model(tables)
+
+    def ensemble() -> Any:
+        return model(tables, use_ensemble=True)
+
+    peaks = [peak_tensor_bytes(forward, [tables, *model.parameters()]) for forward in (plain, ensemble)]
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for forward, times in zip((plain, ensemble), seconds):
+            times.append(_timed(forward, device))
+    milliseconds = [1_000 * statistics.median(times) for times in seconds]
+    return InferenceOverhead(
+        plain_milliseconds=milliseconds[0],
+        ensemble_milliseconds=milliseconds[1],
+        time_overhead=milliseconds[1] / milliseconds[0] - 1,
+        memory_overhead=peaks[1] / peaks[0] - 1 if peaks[0] else None,
+    )
+
+
+def peak_tensor_bytes(call: Callable[[], Any], existing: Sequence[Tensor] = ()) -> int:
+    """Most bytes of tensor storage that were alive at once while `call` ran, not counting what `existing` tensors
+    hold. Storage inside a single operator of the framework is not seen."""
+    with _LiveBytes(existing) as live:
+        result = call()
+    del result
+    return live.peak
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Counts the bytes of every storage that an operator makes until the storage is freed."""
+
+    def __init__(self, existing: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self._known = weakref.WeakSet[Any]()
+        self._kept = [tensor.untyped_storage() for tensor in existing]
+        for storage in self._kept:
+            self._known.add(storage)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._watch(leaf.untyped_storage())
+        return result
+
+    def _watch(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._known:
+            return
+        size = storage.nbytes()
+        self._known.add(storage)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._free, size)
+
+    def _free(self, size: int) -> None:
+        self.live -= size
+
+
+def _mixed_indices(
+    model: Decoder, z_a: Float[Tensor, "n 16"], z_b: Float[Tensor, "n 16"], rho: float, mix: Mix
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    return (
+        indices_of_latents(model, "A", mix_prior_draws(z_a, z_b, rho, mix)),
+        indices_of_latents(model, "B", mix_prior_draws(z_b, z_a, rho, mix)),
+    )
+
+
+def _timed(forward: Callable[[], Any], device: torch.device) -> float:
+    start = time.perf_counter()
+    forward()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start

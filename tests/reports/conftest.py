@@ -45,9 +45,7 @@ def exact(epoch: int, fails: bool) -> tuple[float, float, float]:
     return a, b, max(a, b)
 
 
-def synthetic_isolated(
-    epoch: int, recipe: Recipe, fails: bool = False, fingerprint: str = ""
-) -> IsolatedRecord:
+def synthetic_isolated(epoch: int, recipe: Recipe, fails: bool = False, fingerprint: str = "") -> IsolatedRecord:
     """A valid record of made-up figures."""
     a, b, _ = exact(epoch, fails)
     return IsolatedRecord.model_validate(
@@ -59,9 +57,7 @@ def synthetic_isolated(
     )
 
 
-def synthetic_coupled(
-    epoch: int, recipe: Recipe, fails: bool = False, fingerprint: str = ""
-) -> CoupledRecord:
+def synthetic_coupled(epoch: int, recipe: Recipe, fails: bool = False, fingerprint: str = "") -> CoupledRecord:
     """A valid record of made-up figures."""
     a, b, ensemble = exact(epoch, fails)
     score = 0.02 + 0.03 * rising(epoch, 60) if fails else 0.02 + 0.76 * rising(epoch, 130, 30)
@@ -146,6 +142,8 @@ def synthetic_metrics(recipe: Recipe, epochs: int, fails: bool = False) -> list[
                 "exact_match_voting": b, "exact_match_confidence_weighted": ensemble,
                 "exact_match_majority": ensemble, "exact_match_coupled_a": rising(epoch, 50),
                 "exact_match_coupled_b": rising(epoch, 30),
+                "share_a": 0.3 + 0.12 * rising(epoch, 130, 30),
+                "complementarity": 0.02 if fails else 0.02 + 0.76 * rising(epoch, 130, 30),
                 "coverage": covered, "coverage_draws": 100_000, "coverage_limit": coverage_limit(100_000),
                 "coverage_a": covered * 0.92, "coverage_b": covered * 0.925,
                 "coverage_single_limit": coverage_limit(50_000),
@@ -219,9 +217,7 @@ def _write_lines(path: Path, rows: list[dict]) -> None:
 def _events(fails: bool, epochs: int) -> list[dict]:
     events = [{"epoch": m, "kind": "milestone", "name": f"epoch {m}", "message": f"benchmarked at {m}"}
               for m in MILESTONES if m <= epochs]  # fmt: skip
-    events.append(
-        {"epoch": 130, "kind": "resumed", "name": "resumed", "message": "continued after epoch 130"}
-    )
+    events.append({"epoch": 130, "kind": "resumed", "name": "resumed", "message": "continued after epoch 130"})
     if fails:
         events.append(
             {

@@ -109,12 +109,11 @@ def _reconstruction_table(measured: Measurements) -> str:
                 percent(best) + _expected(measured, epoch, "ensemble", best),
                 percent(ensemble.majority.exact_match_rate) if ensemble else NOTHING,
                 f"{percent(alone.exact_match_rate_a)} / {percent(alone.exact_match_rate_b)} at {alone.rho:.2f}"
-                if alone else NOTHING,
+                if alone
+                else NOTHING,
             ]
-        )  # fmt: skip
-    return table(
-        ["Epoch", "Phase", "VAE-A", "VAE-B", "Ensemble, best of two", "Majority", "Coupled A / B at ρ"], rows
-    )
+        )
+    return table(["Epoch", "Phase", "VAE-A", "VAE-B", "Ensemble, best of two", "Majority", "Coupled A / B at ρ"], rows)
 
 
 def _coverage_table(measured: Measurements) -> str:
@@ -126,11 +125,7 @@ def _coverage_table(measured: Measurements) -> str:
             continue
         mixed, homes = coupled.cross_injected_sampling_rho_07, coupled.complementary_coverage
         score = homes.complementarity_score
-        share = (
-            "0 : 0"
-            if homes.share_a is None
-            else f"{100 * homes.share_a:.0f} : {100 - 100 * homes.share_a:.0f}"
-        )
+        share = "0 : 0" if homes.share_a is None else f"{100 * homes.share_a:.0f} : {100 - 100 * homes.share_a:.0f}"
         rows.append(
             [
                 str(epoch),
@@ -139,16 +134,24 @@ def _coverage_table(measured: Measurements) -> str:
                 percent(mixed.prior_preserving.coverage_rate),
                 f"{percent(mixed.coverage_limit)} ({mixed.draws:,} draws)",
                 number(score) + _expected(measured, epoch, "complementarity", score),
-                number(homes.complementarity_score_by_errors) if homes.complementarity_score_by_errors is not None
+                number(homes.complementarity_score_by_errors)
+                if homes.complementarity_score_by_errors is not None
                 else "0/0",
                 share,
             ]
-        )  # fmt: skip
+        )
     return table(
-        ["Epoch", "Coverage, ρ = 0.7 [95%]", "Prior preserved", "Limit", "Complementarity", "By errors alone",
-         "Homes A : B"],
+        [
+            "Epoch",
+            "Coverage, ρ = 0.7 [95%]",
+            "Prior preserved",
+            "Limit",
+            "Complementarity",
+            "By errors alone",
+            "Homes A : B",
+        ],
         rows,
-    )  # fmt: skip
+    )
 
 
 def _secondary_table(measured: Measurements) -> str:
@@ -157,11 +160,19 @@ def _secondary_table(measured: Measurements) -> str:
         isolated, coupled = measured.isolated.get(epoch), measured.coupled.get(epoch)
         rows.append([str(epoch), *_coupled_secondary(coupled), *_isolated_secondary(isolated)])
     return table(
-        ["Epoch", "Latent correlation, mean (absolute)", "Ensemble's gain under noise", "Ensemble's cost in time",
-         "Neighbours one entry apart, A / B", "Effective dimensions of 16, A / B", "Half σ, A / B",
-         "Information of 14.26 bits, A / B", "Held out, A / B"],
+        [
+            "Epoch",
+            "Latent correlation, mean (absolute)",
+            "Ensemble's gain under noise",
+            "Ensemble's cost in time",
+            "Neighbours one entry apart, A / B",
+            "Effective dimensions of 16, A / B",
+            "Half σ, A / B",
+            "Information of 14.26 bits, A / B",
+            "Held out, A / B",
+        ],
         rows,
-    )  # fmt: skip
+    )
 
 
 def _coupled_secondary(record: CoupledRecord | None) -> list[str]:
@@ -203,8 +214,7 @@ def _missing(measured: Measurements) -> str:
     if not measured.missing:
         return "None: every milestone has both its records."
     lines = [
-        f"- epoch {epoch}: {listed(f'`{name}`' for name in names)}"
-        for epoch, names in sorted(measured.missing.items())
+        f"- epoch {epoch}: {listed(f'`{name}`' for name in names)}" for epoch, names in sorted(measured.missing.items())
     ]
     return "These milestones are left out above as far as their records are missing:\n\n" + "\n".join(lines)
 
@@ -212,10 +222,7 @@ def _missing(measured: Measurements) -> str:
 def _epoch_counts(measured: Measurements) -> str:
     exact = list(zip(measured.column("exact_match_a"), measured.column("exact_match_b")))
     perfect = sum(a == 1 and b == 1 for a, b in exact)
-    full = sum(
-        bool(a) and bool(b)
-        for a, b in zip(measured.column("covered_all_a"), measured.column("covered_all_b"))
-    )
+    full = sum(bool(a) and bool(b) for a, b in zip(measured.column("covered_all_a"), measured.column("covered_all_b")))
     below = [
         epoch
         for epoch, value in zip(measured.column("epoch"), measured.column("exact_match_best_of_two"))
@@ -236,10 +243,15 @@ def _events(measured: Measurements) -> str:
     if not told:
         return "No guard fired, and the run was neither interrupted nor resumed."
     rows = [
-        [cell(event.get("epoch", NOTHING)), cell(event.get("kind", "")), cell(event.get("name", "")),
-         cell(event.get("message", "")), cell(", ".join(event.get("actions") or []) or NOTHING)]
+        [
+            cell(event.get("epoch", NOTHING)),
+            cell(event.get("kind", "")),
+            cell(event.get("name", "")),
+            cell(event.get("message", "")),
+            cell(", ".join(event.get("actions") or []) or NOTHING),
+        ]
         for event in told[:_EVENTS_SHOWN]
-    ]  # fmt: skip
+    ]
     more = len(told) - _EVENTS_SHOWN
     rest = f"\n\n{more} more in `events.jsonl`." if more > 0 else ""
     return table(["Epoch", "Kind", "Name", "What happened", "Done about it"], rows, right_from=9) + rest

@@ -58,9 +58,16 @@ class Expected:
 
 
 _VAE_A = {
-    3: (0.1487, 0.1487), 100: (0.20, 0.30), 120: (0.30, 0.50), 150: (0.50, 0.60), 200: (0.60, 0.75),
-    250: (0.75, 0.85), 300: (0.85, 0.90), 350: (0.90, 0.95), 400: (0.95, None),
-}  # fmt: skip
+    3: (0.1487, 0.1487),
+    100: (0.20, 0.30),
+    120: (0.30, 0.50),
+    150: (0.50, 0.60),
+    200: (0.60, 0.75),
+    250: (0.75, 0.85),
+    300: (0.85, 0.90),
+    350: (0.90, 0.95),
+    400: (0.95, None),
+}
 
 AT_MILESTONE: dict[int, dict[Quantity, Expected]] = {
     epoch: {
@@ -103,7 +110,4 @@ def expected_at(epoch: int, quantity: Quantity, schedule_epochs: int = PLAN_EPOC
 def expected_band(schedule_epochs: int = PLAN_EPOCHS) -> list[tuple[int, float, float]]:
     """(epoch, low, high) of VAE-A's expected exact match, as a band to draw; "or more" reaches up to 1."""
     ratio = schedule_epochs / PLAN_EPOCHS
-    return [
-        (max(1, round(epoch * ratio)), low, 1.0 if high is None else high)
-        for epoch, (low, high) in _VAE_A.items()
-    ]
+    return [(max(1, round(epoch * ratio)), low, 1.0 if high is None else high) for epoch, (low, high) in _VAE_A.items()]

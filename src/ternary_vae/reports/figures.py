@@ -67,12 +67,8 @@ def evolution_figure(measurements: Measurements) -> Figure:
         for axis, panel in zip(axes.flat, panels, strict=True):
             panel(axis, measurements)
             _time_axis(axis, measurements)
-        names = "   ".join(
-            f"phase {span.number} {PHASE_NAMES[span.number - 1]}" for span in measurements.phases
-        )
-        figure.suptitle(
-            f"Resolution evolution of {measurements.title}", fontsize=13, x=0.012, ha="left", weight="bold"
-        )
+        names = "   ".join(f"phase {span.number} {PHASE_NAMES[span.number - 1]}" for span in measurements.phases)
+        figure.suptitle(f"Resolution evolution of {measurements.title}", fontsize=13, x=0.012, ha="left", weight="bold")
         figure.supxlabel(f"completed epochs\n{names}", fontsize=8.5, color=QUIET)
     return figure
 
@@ -127,9 +123,7 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
                 _time_axis(axis, runs[0][1])
             else:
                 axis.set_xlim(0, max(milestones) * 1.02)
-        figure.legend(
-            *axes.flat[0].get_legend_handles_labels(), loc="outside upper right", ncols=min(3, len(runs))
-        )
+        figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper right", ncols=min(3, len(runs)))
         note = "" if same_phases else "; phases differ between these runs and are not shaded"
         figure.suptitle("Runs compared", fontsize=13, x=0.012, ha="left", weight="bold")
         figure.supxlabel(f"completed epochs{note}", fontsize=8.5, color=QUIET)
@@ -159,18 +153,46 @@ def _reconstruction(axis: Axes, measured: Measurements) -> None:
     if len(band) > 1:
         epochs, low, high = zip(*band)
         axis.fill_between(
-            epochs, low, high, facecolor=VERMILION, alpha=0.13, hatch="////", edgecolor=VERMILION, linewidth=0,
+            epochs,
+            low,
+            high,
+            facecolor=VERMILION,
+            alpha=0.13,
+            hatch="////",
+            edgecolor=VERMILION,
+            linewidth=0,
             label="plan's expectation of A",
-        )  # fmt: skip
+        )
     epochs = measured.complete_milestones
     series = (
-        ("ensemble, best of two", GREEN, "-", "D", 3.6, 0.45,
-         [measured.coupled[e].ensemble_reconstruction.best_of_two.exact_match_rate for e in epochs]),
-        ("VAE-B", BLUE, "-", "s", 1.4, 1.0,
-         [measured.isolated[e].vae_b.reconstruction.exact_match_rate for e in epochs]),
-        ("VAE-A", VERMILION, "--", "o", 1.4, 1.0,
-         [measured.isolated[e].vae_a.reconstruction.exact_match_rate for e in epochs]),
-    )  # fmt: skip
+        (
+            "ensemble, best of two",
+            GREEN,
+            "-",
+            "D",
+            3.6,
+            0.45,
+            [measured.coupled[e].ensemble_reconstruction.best_of_two.exact_match_rate for e in epochs],
+        ),
+        (
+            "VAE-B",
+            BLUE,
+            "-",
+            "s",
+            1.4,
+            1.0,
+            [measured.isolated[e].vae_b.reconstruction.exact_match_rate for e in epochs],
+        ),
+        (
+            "VAE-A",
+            VERMILION,
+            "--",
+            "o",
+            1.4,
+            1.0,
+            [measured.isolated[e].vae_a.reconstruction.exact_match_rate for e in epochs],
+        ),
+    )
     per_epoch = {
         "VAE-A": "exact_match_a",
         "VAE-B": "exact_match_b",
@@ -181,11 +203,27 @@ def _reconstruction(axis: Axes, measured: Measurements) -> None:
         if every:
             axis.plot(*zip(*every), color=colour, linestyle=dash, linewidth=width, alpha=alpha)
         axis.plot(
-            epochs, values, color=colour, linestyle="none" if every else dash, marker=marker, alpha=max(alpha, 0.7),
-            markerfacecolor="white", markeredgewidth=1.2,
-        )  # fmt: skip
-        axis.plot([], [], color=colour, linestyle=dash, linewidth=width, alpha=alpha, marker=marker,
-                  markerfacecolor="white", markeredgewidth=1.2, label=label)  # fmt: skip
+            epochs,
+            values,
+            color=colour,
+            linestyle="none" if every else dash,
+            marker=marker,
+            alpha=max(alpha, 0.7),
+            markerfacecolor="white",
+            markeredgewidth=1.2,
+        )
+        axis.plot(
+            [],
+            [],
+            color=colour,
+            linestyle=dash,
+            linewidth=width,
+            alpha=alpha,
+            marker=marker,
+            markerfacecolor="white",
+            markeredgewidth=1.2,
+            label=label,
+        )
     _percent_axis(axis)
     axis.set_ylim(-0.03, 1.05)
     _legend(axis)
@@ -204,18 +242,38 @@ def _coverage(axis: Axes, measured: Measurements) -> None:
         epochs = [epoch for epoch, _ in records]
         picked = [pick(record) for _, record in records]
         axis.fill_between(
-            epochs, [p.interval.low for p in picked], [p.interval.high for p in picked], color=colour, alpha=0.2,
+            epochs,
+            [p.interval.low for p in picked],
+            [p.interval.high for p in picked],
+            color=colour,
+            alpha=0.2,
             linewidth=0,
-        )  # fmt: skip
-        axis.plot(epochs, [p.coverage_rate for p in picked], color=colour, linestyle=dash, marker=marker,
-                  markerfacecolor="white", markeredgewidth=1.2, label=f"{label} (band: 95%)")  # fmt: skip
+        )
+        axis.plot(
+            epochs,
+            [p.coverage_rate for p in picked],
+            color=colour,
+            linestyle=dash,
+            marker=marker,
+            markerfacecolor="white",
+            markeredgewidth=1.2,
+            label=f"{label} (band: 95%)",
+        )
     if records:
         first = records[0][1]
         _limit(axis, first.coverage_limit, f"limit of {first.draws:,} draws: {percent(first.coverage_limit)}")
     target = AT_MILESTONE[PLAN_EPOCHS]["coverage"].low
     axis.axhline(target, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
-    axis.annotate("plan: 90% by the end", (0.985, target), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                  textcoords="offset points", ha="right", fontsize=7.5, color=INK)  # fmt: skip
+    axis.annotate(
+        "plan: 90% by the end",
+        (0.985, target),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7.5,
+        color=INK,
+    )
     _percent_axis(axis)
     # The first epochs would squeeze the rest into a line: they may run out below, benchmarked values may not.
     usual = sorted(value for _, value in every)[len(every) // 10 :][:1]
@@ -235,16 +293,25 @@ def _complementarity(axis: Axes, measured: Measurements) -> None:
         marker="o",
         label="score under equal noise",
     )
-    strict = [(e, r.complementarity_score_by_errors) for e, r in zip(epochs, records)
-              if r.complementarity_score_by_errors is not None]  # fmt: skip
+    strict = [
+        (e, r.complementarity_score_by_errors)
+        for e, r in zip(epochs, records)
+        if r.complementarity_score_by_errors is not None
+    ]
     if strict:
-        axis.plot(
-            *zip(*strict), color=QUIET, linestyle=":", marker="x", label="by errors alone, where defined"
-        )
+        axis.plot(*zip(*strict), color=QUIET, linestyle=":", marker="x", label="by errors alone, where defined")
     for level, text in ((0.40, "minimum 0.40"), (0.60, "plan, by the end 0.60"), (0.70, "stretch 0.70")):
         axis.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
-        axis.annotate(text, (0.985, level), xycoords=("axes fraction", "data"), xytext=(0, 2.5),
-                      textcoords="offset points", ha="right", fontsize=7.5, color=INK)  # fmt: skip
+        axis.annotate(
+            text,
+            (0.985, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 2.5),
+            textcoords="offset points",
+            ha="right",
+            fontsize=7.5,
+            color=INK,
+        )
     axis.set_ylim(-0.03, 1.05)
     _legend(axis)
 
@@ -263,14 +330,23 @@ def _share(axis: Axes, measured: Measurements) -> None:
         (a, a_and_b, BLUE, "....", "VAE-B"),
         (a_and_b, [1.0] * len(a), QUIET, "", "neither"),
     ):
-        axis.fill_between(epochs, low, high, facecolor=colour, alpha=0.28, hatch=hatch, edgecolor=colour, linewidth=0,
-                          label=text)  # fmt: skip
+        axis.fill_between(
+            epochs, low, high, facecolor=colour, alpha=0.28, hatch=hatch, edgecolor=colour, linewidth=0, label=text
+        )
     axis.plot(epochs, a, color=VERMILION, marker="o", linewidth=1)
     band = THROUGHOUT["share_a"]
     for level in (band.low, band.high or 1):
         axis.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
-    axis.annotate("plan: 40:60 to 60:40", (0.985, band.high or 1), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                  textcoords="offset points", ha="right", fontsize=7.5, color=INK)  # fmt: skip
+    axis.annotate(
+        "plan: 40:60 to 60:40",
+        (0.985, band.high or 1),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7.5,
+        color=INK,
+    )
     _percent_axis(axis)
     axis.set_ylim(0, 1.0)
     _legend(axis)
@@ -283,19 +359,29 @@ def _permeability(axis: Axes, measured: Measurements) -> None:
         axis.step(*zip(*every), where="pre", color=GREEN, label="ρ in training")
     else:
         spans = list(measured.recipe.phases)
-        axis.plot([epoch for phase in spans for epoch in phase.epochs],
-                  [rho for phase in spans for rho in (phase.start_rho, phase.end_rho)],
-                  color=GREEN, linestyle="--", label="ρ as the recipe's phases have it")  # fmt: skip
+        axis.plot(
+            [epoch for phase in spans for epoch in phase.epochs],
+            [rho for phase in spans for rho in (phase.start_rho, phase.end_rho)],
+            color=GREEN,
+            linestyle="--",
+            label="ρ as the recipe's phases have it",
+        )
     correlations = [
-        (epoch, measured.coupled[epoch].latent_coupling.mean_absolute_correlation)
-        for epoch in sorted(measured.coupled)
+        (epoch, measured.coupled[epoch].latent_coupling.mean_absolute_correlation) for epoch in sorted(measured.coupled)
     ]
-    axis.plot(*zip(*correlations), color=PURPLE, linestyle=":", marker="^", markerfacecolor="white",
-              label="correlation of the two codes, absolute")  # fmt: skip
+    axis.plot(
+        *zip(*correlations),
+        color=PURPLE,
+        linestyle=":",
+        marker="^",
+        markerfacecolor="white",
+        label="correlation of the two codes, absolute",
+    )
     guards = [event for event in measured.events if event.get("kind") == "guard"]
     for number, event in enumerate(guards):
-        axis.axvline(event["epoch"], color=VERMILION, linewidth=1, linestyle="-.",
-                     label="guard fired" if number == 0 else None)  # fmt: skip
+        axis.axvline(
+            event["epoch"], color=VERMILION, linewidth=1, linestyle="-.", label="guard fired" if number == 0 else None
+        )
     axis.set_ylim(-0.03, 1.05)
     _legend(axis)
 
@@ -306,15 +392,30 @@ def _half_sigma(axis: Axes, measured: Measurements) -> None:
         ("VAE-A", VERMILION, "--", "o", "vae_a"),
         ("VAE-B", BLUE, "-", "s", "vae_b"),
     ):
-        found = [(epoch, getattr(record, side).resolution_curve.half_sigma)
-                 for epoch, record in sorted(measured.isolated.items())]  # fmt: skip
+        found = [
+            (epoch, getattr(record, side).resolution_curve.half_sigma)
+            for epoch, record in sorted(measured.isolated.items())
+        ]
         found = [(epoch, sigma) for epoch, sigma in found if sigma is not None]
         if found:
-            axis.plot(*zip(*found), color=colour, linestyle=dash, marker=marker, markerfacecolor="white",
-                      markeredgewidth=1.2, label=label)  # fmt: skip
+            axis.plot(
+                *zip(*found),
+                color=colour,
+                linestyle=dash,
+                marker=marker,
+                markerfacecolor="white",
+                markeredgewidth=1.2,
+                label=label,
+            )
     if not axis.lines:
-        axis.text(0.5, 0.5, "neither VAE is exact for half of the operations", transform=axis.transAxes, ha="center",
-                  color=QUIET)  # fmt: skip
+        axis.text(
+            0.5,
+            0.5,
+            "neither VAE is exact for half of the operations",
+            transform=axis.transAxes,
+            ha="center",
+            color=QUIET,
+        )
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     _legend(axis)
 
@@ -328,9 +429,15 @@ def _time_axis(axis: Axes, measured: Measurements) -> None:
         narrow = (span.last - span.first) < 0.08 * measured.epochs
         axis.annotate(
             f"{span.number}" if narrow else f"phase {span.number}",
-            ((span.first + span.last) / 2, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
-            textcoords="offset points", ha="center", va="bottom", fontsize=7, color=QUIET,
-        )  # fmt: skip
+            ((span.first + span.last) / 2, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=7,
+            color=QUIET,
+        )
     axis.set_xlim(0, measured.epochs * 1.012)
 
 
@@ -341,8 +448,16 @@ def _every_epoch(measured: Measurements, name: str) -> list[tuple[int, float]]:
 
 def _limit(axis: Axes, value: float, text: str) -> None:
     axis.axhline(value, color=INK, linewidth=1.1)
-    axis.annotate(text, (0.985, value), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-                  ha="right", fontsize=7.5, color=INK)  # fmt: skip
+    axis.annotate(
+        text,
+        (0.985, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7.5,
+        color=INK,
+    )
 
 
 def _legend(axis: Axes) -> None:

@@ -119,9 +119,17 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
         seed=int(facts["seed"]),
     )
     return Measurements(
-        recipe=recipe, seed=int(facts["seed"]), epochs=epochs, isolated=isolated, coupled=coupled, missing=missing,
-        directory=run.path, metrics=metrics, events=run.events(), facts=facts,
-    )  # fmt: skip
+        recipe=recipe,
+        seed=int(facts["seed"]),
+        epochs=epochs,
+        isolated=isolated,
+        coupled=coupled,
+        missing=missing,
+        directory=run.path,
+        metrics=metrics,
+        events=run.events(),
+        facts=facts,
+    )
 
 
 def measurements_of_records(directory: str | Path, epochs: Sequence[int]) -> Measurements:
@@ -147,9 +155,15 @@ def measurements_of_records(directory: str | Path, epochs: Sequence[int]) -> Mea
     header = records[0].header
     recipe, note = _recipe_named(header)
     return Measurements(
-        recipe=recipe, seed=header.training_seed, epochs=max(1, *isolated, *coupled), isolated=isolated,
-        coupled=coupled, missing=missing, directory=directory, note=note,
-    )  # fmt: skip
+        recipe=recipe,
+        seed=header.training_seed,
+        epochs=max(1, *isolated, *coupled),
+        isolated=isolated,
+        coupled=coupled,
+        missing=missing,
+        directory=directory,
+        note=note,
+    )
 
 
 def _epoch_of(path: Path) -> int | None:

@@ -1,0 +1,106 @@
+"""A run's verdict as its reports show it: the criteria's judgement, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ternary_vae.reports.formats import NOTHING, number, percent
+from ternary_vae.reports.measurements import Measurements
+from ternary_vae.resolution.criteria import LEVELS, Line, Verdict, judge
+
+_TITLES = {"minimum": "Minimum acceptable", "target": "Target", "stretch": "Stretch goals"}
+_OWN = "This project's own"
+_REACHED = {
+    "none": "The plan's minimum is missed",
+    "minimum": "The plan's minimum is met, its target is not",
+    "target": "The plan's target is met, its stretch goals are not",
+    "stretch": "Every level of the plan is met",
+}
+
+
+@dataclass(frozen=True)
+class LineView:
+    """One criterion: what was required, what was measured, and whether that meets it."""
+
+    name: str
+    required: str
+    measured: str
+    state: Literal["met", "missed", "unknown"]
+
+
+@dataclass(frozen=True)
+class LevelView:
+    """One level of the plan's section 6, or this project's own demands."""
+
+    title: str
+    met: bool
+    lines: list[LineView]
+
+
+@dataclass(frozen=True)
+class VerdictView:
+    """The whole verdict in words; `verdict` is None where no milestone has both records."""
+
+    headline: str
+    counts: str = ""
+    levels: list[LevelView] = field(default_factory=list)
+    verdict: Verdict | None = None
+
+
+def verdict_of(measured: Measurements) -> VerdictView:
+    """Judges a run by its last milestone that has both records."""
+    if not measured.complete_milestones:
+        return VerdictView("No verdict: no milestone has both its records; measure a checkpoint first.")
+    epoch = measured.complete_milestones[-1]
+    verdict = judge(measured.isolated[epoch], measured.coupled[epoch], measured.metrics)
+    levels = [_level(_TITLES[name], verdict.levels[name].met, verdict.levels[name].lines) for name in LEVELS]
+    levels.append(_level(_OWN, verdict.own_met, verdict.own))
+    return VerdictView(_headline(verdict, measured), _counts(verdict, measured), levels, verdict)
+
+
+def _headline(verdict: Verdict, measured: Measurements) -> str:
+    joined = "and" if (verdict.level == "stretch") == verdict.own_met else "but"
+    own = "met" if verdict.own_met else "not all met"
+    unfinished = ""
+    if verdict.epoch < measured.recipe.epochs:
+        unfinished = f" Judged at epoch {verdict.epoch} of {measured.recipe.epochs}."
+    return f"{_REACHED[verdict.level]}, {joined} this project's own demands are {own}.{unfinished}"
+
+
+def _counts(verdict: Verdict, measured: Measurements) -> str:
+    if not measured.metrics:
+        return ""
+    evaluated = sum(value is not None for value in measured.column("exact_match_a"))
+    sentences = [
+        f"Both VAEs were exact on every operation in {verdict.sustained_reconstruction_epochs} of {evaluated} epochs."
+    ]
+    if any(value is not None for value in measured.column("covered_all_a")):
+        sentences.append(
+            f"195,000 draws of each VAE alone met every operation in {verdict.full_coverage_epochs}; a perfectly uniform "
+            "pair would in about one of seven."
+        )
+    if verdict.guard_events is not None:
+        sentences.append(f"Guards fired: {verdict.guard_events}.")
+    return " ".join(sentences)
+
+
+def _level(title: str, met: bool, lines: list[Line]) -> LevelView:
+    shown = [
+        LineView(
+            line.name,
+            line.required.replace(" ", "\u00a0"),
+            _measured(line),
+            "unknown" if line.measured is None else ("met" if line.met else "missed"),
+        )
+        for line in lines
+    ]
+    return LevelView(title, met, shown)
+
+
+def _measured(line: Line) -> str:
+    if line.measured is None:
+        return NOTHING
+    if line.unit == "share":
+        return percent(line.measured)
+    return f"{line.measured:g}" if line.unit == "epochs" else number(line.measured)

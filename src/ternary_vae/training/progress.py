@@ -62,8 +62,8 @@ class Lines:
         self._print(
             f"epoch {row['epoch']:>3}/{self.recipe.epochs}  phase {row['phase']}  ρ {row['rho']:.2f}  "
             f"loss {_number(row['terms']['loss'])}  A {percent(row['exact_match_a'])}  "
-            f"B {percent(row['exact_match_b'])}  ensemble {percent(row['exact_match_best_of_two'])}  coverage {percent(row['coverage'])} "
-            f"of {percent(row['coverage_limit'])}  {self.clock.rate:.2f} epochs/s  "
+            f"B {percent(row['exact_match_b'])}  ensemble {percent(row['exact_match_best_of_two'])}  "
+            f"coverage {percent(row['coverage'])} of {percent(row['coverage_limit'])}  {self.clock.rate:.2f} epochs/s  "
             f"{duration(self.clock.left(self.recipe.epochs - row['epoch']))} left"
         )
 

@@ -203,7 +203,27 @@ def test_forward_adds_the_ensemble_in_evaluation_only(model, strategy):
         model.eval()
 
 
-def test_forward_is_encode_draw_inject_decode(model):
+@pytest.fixture()
+def training_model(model):
+    model.train()
+    yield model
+    model.eval()
+
+
+def test_forward_is_deterministic_and_uncoupled_in_evaluation(model):
+    x = all_operations()[100:150]
+    outputs = model(x, temperature_a=3.0)
+    posteriors = model.encode(x)
+    assert torch.equal(outputs["z_A"], posteriors.mu_a)
+    assert torch.equal(outputs["z_B"], posteriors.mu_b)
+    assert torch.equal(outputs["logits_A"], model.decode(posteriors.mu_a, "A"))
+    assert torch.equal(outputs["logits_B"], model.decode(posteriors.mu_b, "B"))
+    coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b, 0.3)
+    assert torch.equal(model(x, rho=0.3)["logits_A"], coupled[0])
+
+
+def test_forward_is_encode_draw_inject_decode_in_training(training_model):
+    model = training_model
     x = all_operations()[100:150]
     outputs = model(x, rho=0.3, temperature_a=0.5, temperature_b=2.0, generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(1)
@@ -221,7 +241,8 @@ def test_forward_is_encode_draw_inject_decode(model):
     torch.testing.assert_close(outputs["logits_B"], model.decoder_B(mixed_b))
 
 
-def test_forward_uses_the_models_own_permeability_unless_told(model):
+def test_forward_uses_the_models_own_permeability_unless_told(training_model):
+    model = training_model
     x = all_operations()[:5]
 
     def logits(**options):
@@ -305,7 +326,8 @@ def test_latents_have_the_posteriors_moments():
     assert torch.equal(draw_latents(mu[:3], logvar[:3], 0.0), mu[:3])
 
 
-def test_same_generator_same_draws(model):
+def test_same_generator_same_draws(training_model):
+    model = training_model
     x = all_operations()[:8]
     first, second = (model(x, generator=torch.Generator().manual_seed(5))["z_A"] for _ in range(2))
     assert torch.equal(first, second)

@@ -39,9 +39,7 @@ class DualVAE(nn.Module):
         permeability: the ρ that coupled decoding uses unless told otherwise; set by training and by loading.
     """
 
-    def __init__(
-        self, injection: Literal["plain", "translated"] = "plain", adaptive_rho: bool = False
-    ) -> None:
+    def __init__(self, injection: Literal["plain", "translated"] = "plain", adaptive_rho: bool = False) -> None:
         super().__init__()
         self.encoder_A = Encoder()
         self.decoder_A = DecoderA()
@@ -92,20 +90,27 @@ class DualVAE(nn.Module):
     ) -> dict[str, Any]:
         """Encode, draw latents, inject, decode (plan, section 1).
 
+        In training mode latents are drawn and cross-injected. In evaluation mode the answer is deterministic: z = μ,
+        and each decoder reads its own latent unless `rho` is given; the ensemble then costs no second decoding.
+
         Args:
             x: truth tables as values −1, 0, 1.
             use_ensemble: add the ensemble's reconstruction. Ignored in training mode, as in the plan.
-            rho: permeability, a number or one a row (n, 1); the model's own unless given.
-            temperature_a, temperature_b: scale of the posterior noise, z = μ + T·σ·ε.
+            rho: permeability, a number or one a row (n, 1). By default the model's own in training mode, 0 in
+                evaluation mode.
+            temperature_a, temperature_b: scale of the posterior noise in training mode, z = μ + T·σ·ε.
 
         Returns:
             logits_A, logits_B (n, 9, 3); mu_A, logvar_A, z_A and the same for B (n, 16); and with the
             ensemble ensemble_reconstruction (n, 9) and ensemble_strategy.
         """
         posteriors = self.encode(x)
-        z_a = draw_latents(posteriors.mu_a, posteriors.logvar_a, temperature_a, generator)
-        z_b = draw_latents(posteriors.mu_b, posteriors.logvar_b, temperature_b, generator)
-        logits_a, logits_b = self.decode_coupled(z_a, z_b, rho)
+        z_a, z_b = posteriors.mu_a, posteriors.mu_b
+        if self.training:
+            z_a = draw_latents(z_a, posteriors.logvar_a, temperature_a, generator)
+            z_b = draw_latents(z_b, posteriors.logvar_b, temperature_b, generator)
+        alone = rho is None and not self.training
+        logits_a, logits_b = (self.decoder_A(z_a), self.decoder_B(z_b)) if alone else self.decode_coupled(z_a, z_b, rho)
         outputs: dict[str, Any] = {
             "logits_A": logits_a,
             "logits_B": logits_b,
@@ -117,15 +122,14 @@ class DualVAE(nn.Module):
             "z_B": z_b,
         }
         if use_ensemble and not self.training:
+            decoded = (logits_a.detach(), logits_b.detach()) if alone else None
             with torch.no_grad():
-                outputs["ensemble_reconstruction"] = self._ensemble(x, posteriors, ensemble_strategy)
+                outputs["ensemble_reconstruction"] = self._ensemble(x, posteriors, ensemble_strategy, decoded)
             outputs["ensemble_strategy"] = ensemble_strategy
         return outputs
 
     @torch.no_grad()
-    def ensemble_reconstruct(
-        self, x: Shaped[Tensor, "n 9"], strategy: Strategy = "best_of_two"
-    ) -> Int8[Tensor, "n 9"]:
+    def ensemble_reconstruct(self, x: Shaped[Tensor, "n 9"], strategy: Strategy = "best_of_two") -> Int8[Tensor, "n 9"]:
         """Both VAEs answer together, decoding posterior means (plan, section 1).
 
         Strategies:
@@ -167,21 +171,21 @@ class DualVAE(nn.Module):
         if vae not in ("A", "B", "both"):
             raise ValueError(f"vae is 'A', 'B' or 'both', got {vae!r}")
         weight = self.encoder_A.fc_mu.weight
-        z = torch.randn(
-            count, LATENT_DIMENSIONS, generator=generator, device=weight.device, dtype=weight.dtype
-        )
+        z = torch.randn(count, LATENT_DIMENSIONS, generator=generator, device=weight.device, dtype=weight.dtype)
         if vae != "both":
             return logits_to_tables(self.decode(z, vae))
         half = (count + 1) // 2
-        return torch.cat(
-            [logits_to_tables(self.decode(z[:half], "A")), logits_to_tables(self.decode(z[half:], "B"))]
-        )
+        return torch.cat([logits_to_tables(self.decode(z[:half], "A")), logits_to_tables(self.decode(z[half:], "B"))])
 
     def _ensemble(
-        self, x: Shaped[Tensor, "n 9"], posteriors: Posteriors, strategy: Strategy
+        self,
+        x: Shaped[Tensor, "n 9"],
+        posteriors: Posteriors,
+        strategy: Strategy,
+        decoded: tuple[Float[Tensor, "n 9 3"], Float[Tensor, "n 9 3"]] | None = None,
     ) -> Int8[Tensor, "n 9"]:
-        logits_a = self.decoder_A(posteriors.mu_a)
-        logits_b = self.decoder_B(posteriors.mu_b)
+        """The ensemble's answer; `decoded` are the logits of the posterior means, if they are there already."""
+        logits_a, logits_b = decoded or (self.decoder_A(posteriors.mu_a), self.decoder_B(posteriors.mu_b))
         coupled: tuple[Tensor, ...] = ()
         if strategy == "majority":
             coupled = self.decode_coupled(posteriors.mu_a, posteriors.mu_b)

@@ -1,0 +1,96 @@
+"""Makes everything published in `reports/` and the figures in README.md from two real 400-epoch runs.
+
+    python scripts/publish/publish_reports.py
+
+Runs that are complete are not run again; a run that broke off goes on. Both take about a quarter of an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import load_recipe
+from ternary_vae.reports import write_reports
+from ternary_vae.reports.final import write_final_report
+from ternary_vae.resolution.criteria import Verdict, verdict_rows
+from ternary_vae.storage.files import reported, write_bytes, write_text
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training.loop import resume, train
+
+ROOT = Path(__file__).resolve().parents[2]
+START, END = "<!-- figures: made by scripts/publish/publish_reports.py -->", "<!-- end of figures -->"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are or will be")
+    parser.add_argument("--seed", type=int, default=42)
+    arguments = parser.parse_args()
+    own = completed_run("resolution", arguments.seed, arguments.runs)
+    plan = completed_run("ternary_v5_5", arguments.seed, arguments.runs)
+    publish(own, ROOT / "reports" / "benchmarks")
+    publish(plan, ROOT / "reports" / "ternary_v5_5")
+    write_final_report(plan, own, ROOT / "reports" / "FINAL_RESOLUTION_REPORT.md")
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(START)
+    after = rest.split(END)[1]
+    write_text(readme, f"{before}{START}\n{figures(own, plan)}\n{END}{after}")
+
+
+def completed_run(recipe_name: str, seed: int, runs: Path) -> RunDirectory:
+    """The run of a recipe, trained to its end."""
+    directory = RunDirectory(runs / f"{recipe_name}-seed{seed}")
+    if not directory.exists:
+        train(load_recipe(recipe_name, seed=seed), directory)
+    elif directory.facts()["status"] != "completed":
+        resume(directory)
+    return directory
+
+
+def publish(run: RunDirectory, place: Path) -> None:
+    """Copies a run's records, evolution report, figure and verdict. The page stays with the run: it is 5 MB."""
+    write_reports(run)
+    with reported("clear", place):
+        shutil.rmtree(place, ignore_errors=True)
+    reports = [run.reports / name for name in ("RESOLUTION_EVOLUTION.md", "resolution_evolution.png", "verdict.json")]
+    for path in [*run.benchmarks.glob("*.json"), *reports, run.recipe_file]:
+        write_bytes(place / path.name, path.read_bytes())
+
+
+def figures(own: RunDirectory, plan: RunDirectory) -> str:
+    """The verdicts of both runs side by side, as README shows them."""
+    verdicts = [
+        Verdict.model_validate_json((run.reports / "verdict.json").read_text(encoding="utf-8")) for run in (own, plan)
+    ]
+    lines = [
+        "| level | criterion | required | `resolution` | the plan's recipe |",
+        "| --- | --- | --- | ---: | ---: |",
+    ]
+    for mine, theirs in zip(*map(verdict_rows, verdicts)):
+        shown = [f"{row.measured} {'✓' if row.met else '✗'}" for row in (mine, theirs)]
+        lines.append(f"| {mine.level} | {mine.criterion} | {mine.required} | {' | '.join(shown)} |")
+    environment = own.facts()["environment"]
+    lines += [
+        "",
+        f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {environment['threads']} threads of a "
+        f"{environment['platform']} machine, torch {environment['torch']}: "
+        f"{minutes(own)} for `resolution`, {minutes(plan)} for the plan's recipe, benchmarks of nine milestones included.",
+    ]
+    return "\n".join(lines)
+
+
+def minutes(run: RunDirectory) -> str:
+    """Time a run took, in minutes."""
+    return f"{run.facts()['seconds'] / 60:.1f} minutes"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        print(f"publish_reports: {error}", file=sys.stderr)
+        sys.exit(2)

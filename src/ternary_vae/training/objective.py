@@ -122,10 +122,11 @@ def objective(
         terms["repulsion_b"] = repulsion(z_b, settings.repulsion_width)
         loss_b = loss_b + controls.repulsion_b * terms["repulsion_b"]
     loss = controls.lambda1 * weights.scale_a * loss_a + controls.lambda2 * weights.scale_b * loss_b
-    if settings.entropy_alignment and settings.entropy_alignment_differentiable:
-        entropy_a = latent_entropy(z_a, settings.entropy_bins)
-        entropy_b = latent_entropy(z_b, settings.entropy_bins)
-        terms["entropy_alignment"] = (entropy_a - entropy_b).abs()
+    if settings.entropy_alignment:
+        # The plain histogram has no gradient: the plan's alignment is seen in the loss and changes no weight.
+        entropy = latent_entropy if settings.entropy_alignment_differentiable else histogram_entropy
+        difference = entropy(z_a, settings.entropy_bins) - entropy(z_b, settings.entropy_bins)
+        terms["entropy_alignment"] = difference.abs()
         loss = loss + controls.lambda3 * settings.entropy_alignment * terms["entropy_alignment"]
     if noise.prior_draws is not None and noise.subsets is not None:
         information_a = prior_information(model.decoder_A(noise.prior_draws), noise.subsets)

@@ -71,9 +71,11 @@ def distances(mu: Float[Tensor, "n 16"], logvar: Float[Tensor, "n 16"]) -> tuple
     points = mu.double() - mu.double().mean(dim=0)
     squares = points.square().sum(dim=1)
     neighbours, total = [], points.new_zeros(())
+    buffer = points.new_empty(_ROWS, len(points))
     for start in range(0, len(points), _ROWS):
         rows = slice(start, start + _ROWS)
-        squared = torch.addmm(squares, points[rows], points.T, alpha=-2)  # without the row's own square
+        block = points[rows]
+        squared = torch.addmm(squares, block, points.T, alpha=-2, out=buffer[: len(block)])  # less the row's own square
         squared.diagonal(start).fill_(torch.inf)
         neighbours.append(squared.min(dim=1).indices)
         squared.diagonal(start).copy_(-squares[rows])

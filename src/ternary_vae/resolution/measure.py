@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -19,19 +20,28 @@ from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution import complementarity, coupled, isolated
 from ternary_vae.resolution.coverage import Decoder, covers_everything
-from ternary_vae.resolution.records import CoupledRecord, Environment, Header, IsolatedRecord, VaeResolution
+from ternary_vae.resolution.records import (
+    CoupledRecord,
+    Environment,
+    Header,
+    HeldOut,
+    IsolatedRecord,
+    Reconstruction,
+    VaeResolution,
+)
 from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.splits import Split, training_split
 from ternary_vae.storage.checkpoints import Checkpoint, checkpoint_bytes, model_of
 from ternary_vae.storage.runs import code_version, environment
 
 GeneratorFor = Callable[[str], torch.Generator]
+Tasks = dict[Hashable, Callable[[], Any]]
 
 
 @torch.no_grad()
 def measure_isolated(checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu") -> IsolatedRecord:
     """Measures each VAE of a checkpoint alone, over all operations. The same checkpoint, seed and device give the
-    same figures, whatever has been drawn before.
+    same figures, whatever has been drawn before and however many cores there are.
 
     Raises:
         UserError: device not available, weights that do not fit the model, or figures that are not finite.
@@ -41,12 +51,15 @@ def measure_isolated(checkpoint: Checkpoint, *, seed: int = 0, device: torch.dev
     model, posteriors = _encoded(checkpoint, device)
     split = None if checkpoint.source == "v5.5" else training_split(checkpoint.recipe)
     generator_for = partial(named_generator, seed, device=device)
+    tasks = {
+        (vae, name): task
+        for vae in ("A", "B")
+        for name, task in _tasks_of_vae(model, vae, posteriors, split, generator_for).items()
+    }
     with _finite(checkpoint):
-        sections = {
-            "vae_a": measure_vae(model, "A", posteriors, split, generator_for),
-            "vae_b": measure_vae(model, "B", posteriors, split, generator_for),
-        }
-    return IsolatedRecord(header=_header(checkpoint, seed, device, started), **sections)
+        results = _side_by_side(tasks, device)
+        vae_a, vae_b = (_vae_resolution({name: results[vae, name] for _, name in tasks}) for vae in ("A", "B"))
+    return IsolatedRecord(header=_header(checkpoint, seed, device, started), vae_a=vae_a, vae_b=vae_b)
 
 
 @torch.no_grad()
@@ -56,50 +69,86 @@ def measure_coupled(checkpoint: Checkpoint, *, seed: int = 0, device: torch.devi
     started = time.perf_counter()
     model, posteriors = _encoded(checkpoint, device)
     generator_for = partial(named_generator, seed, device=device)
+    tasks: Tasks = {
+        "noise": lambda: complementarity.decode_under_noise(model, posteriors, generator_for("complementarity")),
+        "rho_05": lambda: coupled.cross_injected_sampling(model, 0.5, generator_for("rho 0.5")),
+        "rho_07": lambda: coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
+        "covers_everything": lambda: covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
+        "reconstructions": lambda: coupled.reconstructions(model, posteriors),
+        "coupling": lambda: coupled.latent_coupling(posteriors.mu_a, posteriors.mu_b),
+        "errors_a": lambda: isolated.wrong_entries(model, "A", posteriors.mu_a),
+        "errors_b": lambda: isolated.wrong_entries(model, "B", posteriors.mu_b),
+    }
     with _finite(checkpoint):
-        ensemble, coupled_reconstruction = coupled.reconstructions(model, posteriors)
+        results = _side_by_side(tasks, device)
+        ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
         sections: dict[str, Any] = {
-            "ensemble_reconstruction": ensemble,
-            "cross_injected_sampling_rho_05": coupled.cross_injected_sampling(model, 0.5, generator_for("rho 0.5")),
-            "cross_injected_sampling_rho_07": coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
+            "ensemble_reconstruction": ensemble_reconstruction,
+            "cross_injected_sampling_rho_05": results["rho_05"],
+            "cross_injected_sampling_rho_07": results["rho_07"],
             "complementary_coverage": complementarity.complementary_coverage(
-                isolated.wrong_entries(model, "A", posteriors.mu_a),
-                isolated.wrong_entries(model, "B", posteriors.mu_b),
-                complementarity.decode_under_noise(model, posteriors, generator_for("complementarity")),
+                results["errors_a"], results["errors_b"], results["noise"]
             ),
-            "latent_coupling": coupled.latent_coupling(posteriors.mu_a, posteriors.mu_b),
+            "latent_coupling": results["coupling"],
             "coupled_reconstruction": coupled_reconstruction,
             "inference_overhead": coupled.inference_overhead(model),
-            "covers_everything": covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
+            "covers_everything": results["covers_everything"],
         }
     return CoupledRecord(header=_header(checkpoint, seed, device, started), **sections)
 
 
-def measure_vae(
+def _tasks_of_vae(
     model: Decoder, vae: Side, posteriors: Posteriors, split: Split | None, generator_for: GeneratorFor
-) -> VaeResolution:
-    """Every measure of one VAE alone.
-
-    Args:
-        posteriors: of all operations, in order.
-        split: what training saw; None where it is not known.
-        generator_for: a generator for a measure's name.
-    """
+) -> Tasks:
+    """The measures of one VAE alone, the longest first."""
     mu, logvar = posteriors[:2] if vae == "A" else posteriors[2:]
-    errors = isolated.wrong_entries(model, vae, mu)
-    separation, neighbours = isolated.distances(mu, logvar)
-    coverage, information = isolated.sampling(model, vae, generator_for(f"sampling {vae}"))
+
+    def errors() -> tuple[Reconstruction, HeldOut]:
+        wrong = isolated.wrong_entries(model, vae, mu)
+        return isolated.reconstruction(wrong), isolated.held_out(wrong, split)
+
+    return {
+        "distances": lambda: isolated.distances(mu, logvar),
+        "sampling": lambda: isolated.sampling(model, vae, generator_for(f"sampling {vae}")),
+        "curve": lambda: isolated.resolution_curve(model, vae, mu, generator_for(f"resolution curve {vae}")),
+        "interpolation": lambda: isolated.interpolation(model, vae, mu, generator_for(f"interpolation {vae}")),
+        "errors": errors,
+        "dimensionality": lambda: isolated.dimensionality(mu),
+    }
+
+
+def _vae_resolution(results: dict[str, Any]) -> VaeResolution:
+    """What the tasks of one VAE answered, by their names."""
+    separation, neighbours = results["distances"]
+    coverage, information = results["sampling"]
+    reconstruction, held_out = results["errors"]
     return VaeResolution(
-        reconstruction=isolated.reconstruction(errors),
+        reconstruction=reconstruction,
         latent_separation=separation,
         sampling_coverage=coverage,
-        interpolation=isolated.interpolation(model, vae, mu, generator_for(f"interpolation {vae}")),
+        interpolation=results["interpolation"],
         nearest_neighbor=neighbours,
-        dimensionality=isolated.dimensionality(mu),
-        held_out=isolated.held_out(errors, split),
+        dimensionality=results["dimensionality"],
+        held_out=held_out,
         information=information,
-        resolution_curve=isolated.resolution_curve(model, vae, mu, generator_for(f"resolution curve {vae}")),
+        resolution_curve=results["curve"],
     )
+
+
+def _side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
+    """Runs independent tasks, on a CPU as many at once as PyTorch may use cores and each on one: they then never wait
+    for each other, and no sum depends on the number of cores."""
+    if device.type != "cpu":
+        return {name: task() for name, task in tasks.items()}
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        # PyTorch keeps the number of threads for each thread.
+        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            running = {name: pool.submit(task) for name, task in tasks.items()}
+            return {name: future.result() for name, future in running.items()}
+    finally:
+        torch.set_num_threads(cores)
 
 
 def available_device(name: torch.device | str) -> torch.device:
@@ -118,8 +167,8 @@ def available_device(name: torch.device | str) -> torch.device:
 
 
 def _encoded(checkpoint: Checkpoint, device: torch.device) -> tuple[DualVAE, Posteriors]:
-    model = model_of(checkpoint, device)
-    posteriors = model.encode(all_operations(device))
+    model = model_of(checkpoint, device).requires_grad_(False)
+    posteriors = _side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
     if not all(bool(part.isfinite().all()) for part in posteriors):
         raise UserError(f"{_name(checkpoint)}: its encoders answer NaN or infinity; use an earlier checkpoint")
     return model, posteriors

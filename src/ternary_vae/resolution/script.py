@@ -1,0 +1,65 @@
+"""The plan's benchmark scripts (section 4), which differ in what they measure only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+
+def benchmark_script(
+    name: Literal["manifold_resolution", "coupled_resolution"],
+    description: str | None,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Measures one checkpoint and writes its record.
+
+    Returns:
+        exit code: 0, or 2 after one line on standard error that says what is wrong; then nothing has been written.
+    """
+    parser = argparse.ArgumentParser(prog=f"measure_{name}", description=description)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a .safetensors checkpoint or a v5.5 .pt file")
+    parser.add_argument(
+        "--output", type=Path, help=f"the record (default: reports/benchmarks/{name}_N.json, N being the epoch)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the benchmark's own random draws (default: 0)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    options = parser.parse_args(arguments)
+
+    from ternary_vae.errors import UserError
+    from ternary_vae.resolution.measure import measure_coupled, measure_isolated
+    from ternary_vae.resolution.records import write_record
+    from ternary_vae.storage.checkpoints import load_checkpoint
+
+    measure = measure_isolated if name == "manifold_resolution" else measure_coupled
+    try:
+        checkpoint = load_checkpoint(options.checkpoint)
+        output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
+        _require_writable(output)
+        record = measure(checkpoint, seed=options.seed, device=options.device)
+        write_record(output, record)
+    except UserError as error:
+        print(f"measure_{name}: {error}", file=sys.stderr)
+        return 2
+    print(output)
+    return 0
+
+
+def _require_writable(output: Path) -> None:
+    """Says before the measurement, not after it, that its record could not be written.
+
+    Raises:
+        UserError: a directory of that name, a file among its parents, or no permission.
+    """
+    from ternary_vae.errors import UserError
+
+    if output.is_dir():
+        raise UserError(f"cannot write {output}: it is a directory; name a file")
+    parent = next(parent for parent in output.absolute().parents if parent.exists())
+    if not parent.is_dir():
+        raise UserError(f"cannot write {output}: {parent} is a file, not a directory; choose another place")
+    if not os.access(parent, os.W_OK):
+        raise UserError(f"cannot write {output}: no permission in {parent}; choose another place")

@@ -1,0 +1,146 @@
+"""How fast an epoch is: ours, a textbook loop's, and the floor, on this machine in one run.
+
+    python benchmarks/epoch_speed.py
+
+Ours is one epoch of a recipe, training and evaluation. The textbook loop trains the same networks on as many
+operations and counts coverage in its own way (`textbook_loop.py`). The floor is the matrix products of our
+epoch and nothing else (`matrix_floor.py`). The three take turns, each in its own process, so that a machine
+that slows down slows all; ratios are taken within a turn, and medians over turns are reported. Before them, a
+short real run gives seconds an epoch with everything written down, and peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from systems import SYSTEMS, System
+from whole_run import WholeRun, measure_run
+
+TIMES_THE_TEXTBOOK = 8.0
+TIMES_THE_FLOOR = 2.5
+SECONDS_A_RUN = 240.0
+PEAK_BYTES = 2**30
+
+
+def main() -> int:
+    """Measures, prints a table, writes JSON. Exit code 1 if `--check` is given and an aim is missed."""
+    options = _options()
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    run = None
+    if options.run_epochs:
+        run = measure_run(options.recipe, options.run_epochs, options.threads, options.benchmarks)
+    report = _report(options, _turns(options), run) | {"load_average_before": busy}
+    for line in _table(report):
+        print(line)
+    if options.output:
+        from ternary_vae.storage.files import write_json
+
+        write_json(options.output, report)
+        print(f"\nwritten: {options.output}")
+    return int(options.check and not all(aim["met"] for aim in report["aims"]))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", default="resolution", help="recipe by name or path")
+    parser.add_argument("--repeats", type=int, default=7, help="turns measured, after one to warm up")
+    parser.add_argument("--threads", type=int, help="threads of torch; its own choice unless given")
+    parser.add_argument("--run-epochs", type=int, default=20, help="length of the real run; 0 leaves it out")
+    parser.add_argument("--benchmarks", action="store_true", help="benchmark milestones in the real run")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if an aim is missed")
+    return parser.parse_args()
+
+
+def _turns(options: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
+    """Seconds by system and part, a turn after another; the turn to warm up is left out."""
+    systems = [System(name, options.recipe, options.threads) for name in SYSTEMS]
+    try:
+        turns = [{system.name: system.epoch() for system in systems} for _ in range(options.repeats + 1)]
+    finally:
+        for system in systems:
+            system.close()
+    return turns[1:]
+
+
+def _report(
+    options: argparse.Namespace, turns: list[dict[str, dict[str, float]]], run: WholeRun | None
+) -> dict[str, Any]:
+    import torch
+
+    from matrix_floor import MatrixFloor
+    from ternary_vae.recipe import load_recipe
+    from ternary_vae.storage.runs import code_version, environment
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    recipe = load_recipe(options.recipe)
+    totals = [{name: sum(parts.values()) for name, parts in turn.items()} for turn in turns]
+    report = {
+        "recipe": recipe.name,
+        "recipe_fingerprint": recipe.fingerprint(),
+        "code_version": code_version(),
+        "environment": environment("cpu"),
+        "turns": turns,
+        "median_seconds": {
+            name: {part: statistics.median(turn[name][part] for turn in turns) for part in turns[0][name]}
+            | {"epoch": statistics.median(total[name] for total in totals)}
+            for name in SYSTEMS
+        },
+        "floor_gflop_an_epoch": MatrixFloor(recipe).operations() / 1e9,
+        "times_faster_than_textbook": _spread([total["textbook"] / total["ours"] for total in totals]),
+        "times_the_floor": _spread([total["ours"] / total["floor"] for total in totals]),
+        "real_run": None if run is None else asdict(run),
+    }
+    return {**report, "aims": _aims(report, recipe.epochs, run)}
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+
+
+def _aims(report: dict[str, Any], epochs: int, run: WholeRun | None) -> list[dict[str, Any]]:
+    textbook = report["times_faster_than_textbook"]["median"]
+    floor = report["times_the_floor"]["median"]
+    rows = [
+        ("times faster than the textbook loop", textbook, TIMES_THE_TEXTBOOK, textbook >= TIMES_THE_TEXTBOOK),
+        ("times the floor", floor, TIMES_THE_FLOOR, floor <= TIMES_THE_FLOOR),
+    ]
+    if run is not None:
+        whole, mebibytes = run.seconds / run.epochs * epochs, run.peak_bytes / 2**20
+        pace = f"seconds for {epochs} epochs at the real run's pace"
+        rows.append((pace, whole, SECONDS_A_RUN, whole < SECONDS_A_RUN))
+        rows.append(("peak memory of the real run, MiB", mebibytes, PEAK_BYTES / 2**20, run.peak_bytes < PEAK_BYTES))
+    return [dict(zip(("name", "value", "aim", "met"), row)) for row in rows]
+
+
+def _table(report: dict[str, Any]) -> list[str]:
+    where, median = report["environment"], report["median_seconds"]
+    lines = [
+        f"recipe {report['recipe']}, torch {where['torch']}, {where['threads']} threads, "
+        f"median of {len(report['turns'])} turns",
+        "",
+    ]
+    for system, parts in median.items():
+        lines += [f"  {f'{system}, {part}':<30}{seconds:>9.3f} s" for part, seconds in parts.items()]
+        lines.append("")
+    rate = report["floor_gflop_an_epoch"] / median["floor"]["epoch"]
+    lines += [f"  the floor multiplies at {rate:.0f} GFLOP/s", ""]
+    busy = report["load_average_before"]
+    if busy is not None and busy > 0.5:
+        lines += [f"  The machine was busy (load average {busy:.1f} before the start): measure again.", ""]
+    lines += [
+        f"  {aim['name']:<46}{aim['value']:>9.2f}   aim {aim['aim']:g}, {'met' if aim['met'] else 'MISSED'}"
+        for aim in report["aims"]
+    ]
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -131,7 +131,7 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
 
 
 def write_figure(figure: Figure, output: str | Path) -> Path:
-    """Writes a figure as PNG, 300 dpi, atomically. The same figure gives the same bytes.
+    """Writes a figure as PNG, 300 dpi, atomically. The same measurements give the same bytes.
 
     Raises:
         UserError: if the place cannot be written.

@@ -9,7 +9,7 @@ from pathlib import Path
 from ternary_vae.errors import UserError
 from ternary_vae.reports.evolution import FIGURE_NAME
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, Expected
-from ternary_vae.reports.formats import NOTHING, cell, duration, number, percent, table
+from ternary_vae.reports.formats import NOTHING, duration, number, percent, table
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import VerdictView, verdict_of
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
@@ -178,8 +178,8 @@ def _jump(plan: Side) -> str:
     gate = [value for value in plan.measured.column("gate_open") if value is not None]
     flips = sum(before != after for before, after in zip(gate, gate[1:]))
     return (
-        f"**ρ leaps.** It changes by {step:.2f} in one epoch, the {epoch}th, since the gate of phase 3 opened or closed "
-        f"{flips} times in the run and never let ρ rise step by step."
+        f"**ρ leaps.** It changes by {step:.2f} from one epoch to the next, at epoch {epoch}. The gate that should let it rise "
+        f"step by step opened or closed {flips} times in the run."
     )
 
 
@@ -201,12 +201,18 @@ def _collapse(plan: Side) -> str:
     recipe = plan.measured.recipe
     if recipe.objective.prior_information.weight > 0:
         return ""
-    rates = [plan.isolated.vae_a.information, plan.isolated.vae_b.information]
+    bits = [side.information.mutual_information_bits for side in (plan.isolated.vae_a, plan.isolated.vae_b)]
+    limit = plan.isolated.vae_a.information.limit_bits
+    seen = (
+        f"Prior draws carry only {number(bits[0])} (A) and {number(bits[1])} (B) of {number(limit)} bits at the end."
+        if min(bits) < 0.9 * limit
+        else f"This run stopped short of it (prior draws carry {number(bits[0])} and {number(bits[1])} of "
+        f"{number(limit)} bits), but nothing in the recipe stands in its way."
+    )
     return (
-        f"**An easy way out.** All operations are equally likely, so a decoder that ignores its code and answers one "
-        f"third for everything is already a perfect density model, and β, rising to {recipe.beta.end:g}, pays for moving "
-        f"there. Prior draws carry {number(rates[0].mutual_information_bits)} (A) and "
-        f"{number(rates[1].mutual_information_bits)} (B) of {number(rates[0].limit_bits)} bits at the end."
+        "**An easy way out.** All operations are equally likely, so a decoder that ignores its code and answers one "
+        "third for everything is already a perfect density model, and β, rising to "
+        f"{recipe.beta.end:g}, pays for moving there. {seen}"
     )
 
 
@@ -294,7 +300,7 @@ def _actions(plan: Side, own: Side) -> str:
     return (
         f"- Use `{better.measured.directory}/checkpoints/best.safetensors`, the better of the two.\n"
         f"- Look at each run's page, `reports/index.html`, and figure, `reports/{FIGURE_NAME}`, in "
-        f"{cell(plan.measured.directory)} and {cell(own.measured.directory)}.\n"
+        f"`{plan.measured.directory}` and `{own.measured.directory}`.\n"
         "- Repeat both runs and this report:\n\n```\n"
         + "\n".join([*seeds, f"ternary-vae report {own.measured.directory} --plan-run {plan.measured.directory}"])
         + "\n```"

@@ -1,0 +1,205 @@
+"""RESOLUTION_EVOLUTION.md, FINAL_RESOLUTION_REPORT.md and the comparison: their numbers are the records' numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from synthetic_runs import MILESTONES
+
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import load_recipe
+from ternary_vae.reports import write_comparison, write_reports
+from ternary_vae.reports.evolution import write_evolution
+from ternary_vae.reports.final import write_final_report
+from ternary_vae.reports.formats import percent
+from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
+from ternary_vae.resolution.criteria import Verdict
+from ternary_vae.storage.runs import RunDirectory
+
+
+def rows_of(text: str, heading: str) -> dict[str, list[str]]:
+    """The rows of the first table under a heading, by their first cell."""
+    section = text.split(f"\n{heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.split("\n") if line.startswith("|")][2:]
+    cells = [[part.strip() for part in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return {row[0]: row[1:] for row in cells}
+
+
+@pytest.fixture(scope="module")
+def report(failing_run: RunDirectory, tmp_path_factory: pytest.TempPathFactory) -> str:
+    output = tmp_path_factory.mktemp("report") / "RESOLUTION_EVOLUTION.md"
+    return write_evolution(failing_run, output).read_text(encoding="utf-8")
+
+
+def test_reconstruction_is_the_records_with_the_plans_expectation(report: str, failing_run: RunDirectory) -> None:
+    rows = rows_of(report, "## Reconstruction and its expectations")
+    measured = measurements_of_run(failing_run)
+    assert list(rows) == [str(epoch) for epoch in MILESTONES]
+    for epoch in MILESTONES:
+        a = measured.isolated[epoch].vae_a.reconstruction.exact_match_rate
+        assert rows[str(epoch)][1].split(" ")[0] == percent(a)
+    assert [rows["200"][0], *rows["200"][1:4]] == ["3", "100% (60–75% ✓)", "100% (100% ✓)", "100% (100% ✓)"]
+    assert rows["400"][1].endswith("(≥ 95% ✗)")
+    assert rows["3"][1].endswith("(14.87% ✗)")
+
+
+def test_coverage_and_secondary_metrics(report: str, failing_run: RunDirectory) -> None:
+    record = measurements_of_run(failing_run).coupled[400]
+    mixed = record.cross_injected_sampling_rho_07
+    row = rows_of(report, "## Coverage and complementarity")["400"]
+    assert row[0] == (
+        f"{percent(mixed.coverage_rate)} [{percent(mixed.interval.low)}, {percent(mixed.interval.high)}] (≥ 90% ✓)"
+    )
+    assert row[2] == "99.38% (100,000 draws)"
+    assert row[3].endswith("(≥ 0.60 ✗)")
+    secondary = rows_of(report, "## Secondary metrics")["400"]
+    assert secondary[0] == "0.10 (0.98)"
+    assert secondary[4] == "8.60 / 8.60"
+    assert secondary[5] == "— / —"
+
+
+def test_events_and_epoch_counts(report: str) -> None:
+    events = rows_of(report, "## Events")
+    assert events["150"] == [
+        "guard", "vae\\_a\\_slow", "VAE-A at 21.00%, below 30% at epoch 150", "raise\\_temperature\\_a"
+    ]  # fmt: skip
+    assert set(events) == {"130", "150", "400"}
+    assert re.search(r"Both VAEs exact on every operation at once: \d+ of 400 epochs", report)
+    assert re.search(r"Ensemble below the plan's alert level of 99.9%: \d+ epochs, the last of them epoch 400", report)
+
+
+def test_the_report_says_how_to_repeat_itself(report: str, failing_run: RunDirectory) -> None:
+    commands = report.split("## How to repeat this")[1]
+    assert "ternary-vae train --config ternary_v5_5 --seed 42 --epochs 400" in commands
+    assert f"ternary-vae report {failing_run.path}" in commands
+    assert "plot_resolution_evolution.py --epochs 3 100 120 150 200 250 300 350 400" in commands
+
+
+def test_a_missing_milestone_is_named_and_the_report_goes_on(failing_run: RunDirectory, tmp_path: Path) -> None:
+    run = RunDirectory(shutil.copytree(failing_run.path, tmp_path / "run"))
+    run.coupled_record(250).unlink()
+    run.isolated_record(300).unlink()
+    run.coupled_record(300).unlink()
+    text = write_evolution(run, tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "- epoch 250: `coupled_resolution_250.json`" in text
+    assert "- epoch 300: `manifold_resolution_300.json` and `coupled_resolution_300.json`" in text
+    rows = rows_of(text, "## Reconstruction and its expectations")
+    assert rows["250"][1].startswith("74.") or rows["250"][1][0].isdigit()
+    assert rows["250"][3] == "— (100%)"
+    assert rows["300"][1] == "— (85–90%)"
+    assert rows["400"][1][0].isdigit()
+
+
+def test_a_complete_run_says_that_nothing_is_missing(report: str) -> None:
+    assert "None: every milestone has both its records." in report
+
+
+def test_bare_records_give_a_report_without_events(failing_run: RunDirectory, tmp_path: Path) -> None:
+    measured = measurements_of_records(failing_run.benchmarks, MILESTONES)
+    text = write_evolution(measured, tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "## Events" not in text
+    assert "scripts/analysis/compare_epochs.py --epochs 3 100" in text
+
+
+def test_hostile_words_do_not_leave_their_cell(make_run: Callable[..., RunDirectory], tmp_path: Path) -> None:
+    run = make_run(milestones=(3,), epochs=3)
+    with open(run.events_file, "a", encoding="utf-8") as file:
+        file.write(json.dumps({"epoch": 2, "kind": "guard", "name": "x", "message": "a | b\n<img src=x> `c`"}) + "\n")
+    text = write_evolution(run, tmp_path / "report.md").read_text(encoding="utf-8")
+    row = rows_of(text, "## Events")["2"]
+    assert row[2] == "a \\| b &lt;img src=x&gt; \\`c\\`"
+    assert len(row) == 4
+
+
+def test_the_final_report_sets_promises_beside_both_runs(
+    good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path
+) -> None:
+    path = write_final_report(failing_run, good_run, tmp_path / "FINAL_RESOLUTION_REPORT.md")
+    text = path.read_text(encoding="utf-8")
+    rows = rows_of(text, "## What was promised, what was measured")
+    a = measurements_of_run(failing_run).isolated[400].vae_a.reconstruction.exact_match_rate
+    assert rows["VAE-A exact (2, 6)"] == ["≥ 95% by the end", f"{percent(a)} ✗", "100% ✓"]
+    assert rows["Latent correlation (4)"][1:] == ["0.98 ✗", "0.12 ✓"]
+    assert rows["Epochs with the ensemble below 99.9% (2)"][2] == "0 ✓"
+    assert "**Two codes become one.**" in text
+    assert "their correlation is 0.98" in text
+    assert f"ternary-vae report {good_run.path} --plan-run {failing_run.path}" in text
+    assert len(text.split("\n")) < 90, "one page that a reader can act on"
+
+
+def test_the_final_report_tells_a_leap_of_rho_only_when_there_was_one(
+    good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path
+) -> None:
+    smooth = write_final_report(failing_run, good_run, tmp_path / "smooth.md").read_text(encoding="utf-8")
+    assert "**ρ leaps.**" not in smooth
+    run = RunDirectory(shutil.copytree(failing_run.path, tmp_path / "run"))
+    rows = [{**row, "rho": 0.3 if row["epoch"] <= 250 else 0.7} for row in run.metrics()]
+    run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    leaping = write_final_report(run, good_run, tmp_path / "leap.md").read_text(encoding="utf-8")
+    assert "**ρ leaps.** It changes by 0.40 from one epoch to the next, at epoch 251." in leaping
+
+
+def test_remedies_come_from_the_recipe(
+    make_run: Callable[..., RunDirectory], failing_run: RunDirectory, tmp_path: Path
+) -> None:
+    own = make_run(load_recipe("resolution"))
+    text = write_final_report(failing_run, own, tmp_path / "final.md").read_text(encoding="utf-8")
+    recipe = own.recipe()
+    assert f"ρ moves by at most {recipe.permeability.max_step:g} an epoch" in text
+    assert f"{recipe.permeability.isolated_share:.0%} of each batch is decoded unmixed" in text
+    assert "No line of the success criteria is missed." in text
+
+
+def test_the_same_run_twice_is_refused(good_run: RunDirectory, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="given twice"):
+        write_final_report(good_run, RunDirectory(good_run.path / "."), tmp_path / "x.md")
+    with pytest.raises(UserError, match="given twice"):
+        write_comparison([good_run, good_run], tmp_path / "x.md")
+    with pytest.raises(UserError, match="at least two"):
+        write_comparison([good_run], tmp_path / "x.md")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_comparison_of_runs(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
+    written = write_comparison([good_run, failing_run], tmp_path / "COMPARISON.md")
+    assert [path.name for path in written] == ["COMPARISON.md", "COMPARISON.png"]
+    text = written[0].read_text(encoding="utf-8")
+    ends = [line for line in text.split("\n## By milestone\n")[1].split("\n") if "synthetic, seed 42" in line]
+    assert len(ends) == len(MILESTONES)
+    assert ends[-1].startswith("| 400 | synthetic, seed 42 | 100% | 100% | 100% |")
+    assert "](COMPARISON.png)" in text
+    assert f"ternary-vae compare {good_run.path} {failing_run.path}" in text
+
+
+def test_runs_without_a_common_milestone_are_refused(
+    good_run: RunDirectory, make_run: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
+    other = make_run(milestones=(7,), epochs=7)
+    with pytest.raises(UserError, match=r"no milestone has both records in all runs .* has 7\)"):
+        write_comparison([good_run, other], tmp_path / "x.md")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_for_one_run(make_run: Callable[..., RunDirectory]) -> None:
+    run = make_run(load_recipe("ternary_v5_5"))
+    written = write_reports(run)
+    assert sorted(path.name for path in written) == [
+        "RESOLUTION_EVOLUTION.md", "index.html", "resolution_evolution.png", "verdict.json"
+    ]  # fmt: skip
+    assert sorted(run.reports.iterdir()) == sorted(written)
+    verdict = Verdict.model_validate_json((run.reports / "verdict.json").read_text())
+    assert (verdict.level, verdict.own_met, verdict.epoch) == ("stretch", True, 400)
+
+
+def test_nothing_is_written_when_a_run_cannot_be_reported(good_run: RunDirectory, tmp_path: Path) -> None:
+    run = RunDirectory(shutil.copytree(good_run.path, tmp_path / "run"))
+    for path in run.benchmarks.glob("coupled_*"):
+        path.unlink()
+    with pytest.raises(UserError, match="no epoch has both its records"):
+        write_reports(run)
+    assert not run.reports.exists()

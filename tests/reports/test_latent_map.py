@@ -1,0 +1,113 @@
+"""The map's data, held against slow independent computations on a model with random weights."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ternary_vae.model import DualVAE, logits_to_tables
+from ternary_vae.operations import OPERATION_COUNT, all_operations, hamming_distance
+from ternary_vae.reports import latent_map as maps
+from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.reports.page_data import page_data, script_safe_json
+from ternary_vae.storage.runs import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def model() -> DualVAE:
+    torch.manual_seed(5)
+    return DualVAE().eval()
+
+
+@pytest.fixture(scope="module")
+def drawn(model: DualVAE) -> maps.LatentMap:
+    before, maps.NOISE_DRAWS = maps.NOISE_DRAWS, 10
+    try:
+        return maps.latent_map(model, epoch=7)
+    finally:
+        maps.NOISE_DRAWS = before
+
+
+def test_principal_components_against_the_singular_value_decomposition() -> None:
+    torch.manual_seed(1)
+    points = torch.randn(500, 16) * torch.linspace(3, 0.1, 16) + 5
+    positions, share = maps.principal_components(points)
+    centred = points.double() - points.double().mean(0)
+    left, values, _ = torch.linalg.svd(centred, full_matrices=False)
+    torch.testing.assert_close(positions.abs(), (left * values)[:, :3].abs())
+    torch.testing.assert_close(share, (values**2 / (values**2).sum())[:3])
+    again, _ = maps.principal_components(points.flip(0))
+    torch.testing.assert_close(again.flip(0), positions)
+
+
+def test_points_that_do_not_vary_lie_at_the_centre() -> None:
+    positions, share = maps.principal_components(torch.ones(20, 16))
+    assert positions.abs().max() == 0
+    assert share.tolist() == [0, 0, 0]
+
+
+def test_nearest_neighbours_against_all_distances() -> None:
+    torch.manual_seed(2)
+    points = torch.randn(700, 16)
+    distances = torch.cdist(points.double(), points.double())
+    distances.fill_diagonal_(torch.inf)
+    assert torch.equal(maps.nearest_neighbours(points, rows=128), distances.argmin(dim=1))
+
+
+def test_errors_and_neighbours_of_every_operation(model: DualVAE, drawn: maps.LatentMap) -> None:
+    with torch.no_grad():
+        posteriors = model.encode(all_operations())
+        for side, mu, vae in ((drawn.a, posteriors.mu_a, "A"), (drawn.b, posteriors.mu_b, "B")):
+            answers = logits_to_tables(model.decode(mu, vae))
+            np.testing.assert_array_equal(side.errors, hamming_distance(answers, all_operations()).numpy())
+            for index in (0, 9_841, 19_682):
+                distance = (mu.double() - mu[index].double()).norm(dim=1)
+                distance[index] = torch.inf
+                near = all_operations()[distance.argmin()]
+                assert side.neighbour_distance[index] == (near != all_operations()[index]).sum()
+    assert drawn.epoch == 7
+
+
+def test_home_is_where_fewer_entries_are_wrong(drawn: maps.LatentMap) -> None:
+    differ = drawn.a.errors != drawn.b.errors
+    assert differ.any()
+    np.testing.assert_array_equal(drawn.home[differ], np.sign(drawn.b.errors - drawn.a.errors)[differ])
+    assert set(np.unique(drawn.home)) <= {-1, 0, 1}
+
+
+def test_the_packed_map_unpacks_to_the_same_picture(failing_run: RunDirectory, drawn: maps.LatentMap) -> None:
+    packed = page_data(measurements_of_run(failing_run), drawn)["map"]
+    for side, name in ((drawn.a, "a"), (drawn.b, "b")):
+        for axis in range(3):
+            steps = np.frombuffer(base64.b64decode(packed[name]["positions"][axis]), "<i2")
+            reach = np.abs(side.positions[:, axis]).max()
+            np.testing.assert_allclose(
+                steps * packed[name]["scales"][axis], side.positions[:, axis], atol=reach / 65_000
+            )
+        np.testing.assert_array_equal(np.frombuffer(base64.b64decode(packed[name]["errors"]), np.uint8), side.errors)
+    home = np.frombuffer(base64.b64decode(packed["home"]), np.uint8)
+    np.testing.assert_array_equal(home == 0, drawn.home == 1)
+    np.testing.assert_array_equal(home == 1, drawn.home == -1)
+    assert len(home) == OPERATION_COUNT
+
+
+def test_data_in_a_script_element_cannot_end_it() -> None:
+    text = script_safe_json({"message": "</script><script>alert(1)</script>\u2028&amp;"})
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text)["message"].startswith("</script>")
+    with pytest.raises(ValueError, match="JSON"):
+        script_safe_json({"value": float("nan")})
+
+
+def test_six_digits_never_make_a_perfect_epoch(failing_run: RunDirectory) -> None:
+    measured = measurements_of_run(failing_run)
+    measured.metrics[0]["exact_match_a"] = 1 - 1e-9
+    measured.metrics[1]["exact_match_a"] = 1.0
+    column = page_data(measured, None)["metrics"]["exact_match_a"]
+    assert column[0] < 1
+    assert column[1] == 1
+    assert page_data(measured, None)["map"] is None

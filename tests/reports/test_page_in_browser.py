@@ -1,0 +1,417 @@
+"""The page as a reader meets it: opened from a file in headless Chromium, with no network, and looked at rendered.
+
+Without a browser these tests are skipped, but not where CI is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ternary_vae.operations import named_gate_index, operation_table
+from ternary_vae.recipe import load_recipe
+from ternary_vae.reports import latent_map as maps
+from ternary_vae.reports.page import write_page
+from ternary_vae.storage.runs import RunDirectory
+
+playwright = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__(
+    "playwright.sync_api", fromlist=["sync_playwright"]
+)  # fmt: skip
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+READY = "document.documentElement.dataset.ready === 'true'"
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+COUNT = 19_683
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    executable = shutil.which("chromium")
+    if executable is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed; .ci/run installs it")
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pages(
+    good_run: RunDirectory, failing_run: RunDirectory, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Pages of a good run with a map, and of a failing one whose checkpoints are gone."""
+    place = tmp_path_factory.mktemp("pages")
+    bare = RunDirectory(shutil.copytree(failing_run.path, place / "run"))
+    shutil.rmtree(bare.checkpoints)
+    before, maps.NOISE_DRAWS = maps.NOISE_DRAWS, 10
+    try:
+        return {"good": write_page(good_run, place / "good.html"), "bare": write_page(bare, place / "bare.html")}
+    finally:
+        maps.NOISE_DRAWS = before
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page and waits until it is drawn; afterwards nothing may have been fetched or gone wrong."""
+    contexts, troubles = [], []
+
+    def watch(request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            troubles.append(f"request: {request.url}")
+
+    def said(message: Any, expected: str) -> None:
+        if message.type == "error" and expected not in message.text:
+            troubles.append(f"console: {message.text}")
+
+    def opened(path: Path, expected: str = "nothing", **options: Any) -> Any:
+        context = browser.new_context(**{**DESKTOP, **options}, offline=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", watch)
+        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on("console", lambda message: said(message, expected))
+        page.goto(path.as_uri())
+        if options.get("java_script_enabled", True):
+            page.wait_for_function(f"{READY} || document.documentElement.dataset.failed", timeout=90_000)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+@pytest.fixture(scope="module")
+def good(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
+    """One page kept open for the tests that only look."""
+    context = browser.new_context(**DESKTOP, offline=True)
+    page = context.new_page()
+    page.goto(pages["good"].as_uri())
+    page.wait_for_function(READY, timeout=90_000)
+    yield page
+    context.close()
+
+
+def plotted(page: Any) -> dict[str, Any]:
+    """What the map shows: points by operation, colours in use, kind of trace."""
+    return page.evaluate(
+        """() => {
+          const trace = document.getElementById("map-plot").data.find((one) => one.meta === "operations");
+          return {count: trace.x.length, distinct: new Set(trace.customdata).size, type: trace.type,
+                  colours: [...new Set(trace.marker.color)].map(String).sort()};
+        }"""
+    )
+
+
+def choose(page: Any, control: str, value: str) -> None:
+    page.select_option(control, value)
+    page.wait_for_function(READY, timeout=60_000)
+
+
+def test_the_verdict_comes_first_and_above_the_fold(good: Any) -> None:
+    good.evaluate("scrollTo(0, 0)")
+    assert good.locator("main section").first.get_attribute("id") == "verdict"
+    lines = good.locator("#verdict tr.line")
+    assert lines.count() == 16
+    for at in range(16):
+        assert lines.nth(at).is_visible()
+        box = lines.nth(at).bounding_box()
+        assert box["y"] + box["height"] <= 900
+    assert "Every level of the plan is met" in good.locator(".headline").inner_text()
+    assert lines.first.locator("td").last.inner_text() == "✓ met"
+
+
+def test_missed_lines_are_said_in_words_not_by_colour_alone(
+    open_page: Callable[..., Any], pages: dict[str, Path]
+) -> None:
+    page = open_page(pages["bare"])
+    first = page.locator("#verdict tr.line").first
+    assert first.locator("td").last.inner_text() == "✗ missed"
+    assert first.locator("td").nth(1).inner_text() == "11.04%"
+    assert "No map: the run has no checkpoint." in page.locator("#map").inner_text()
+    assert page.locator("#map-plot").count() == 0
+    marked = page.evaluate("document.getElementById('chart-statenet').data.find((t) => t.meta === 'events').customdata")
+    assert any("VAE-A at 21.00%" in text for text in marked)
+    shapes = page.evaluate(
+        "document.getElementById('chart-statenet').layout.shapes.filter((s) => s.type === 'line').map((s) => s.x0)"
+    )
+    assert 150 in shapes
+    assert "VAE-A at 21.00%, below 30%" in page.locator("#events table").inner_text()
+
+
+def test_every_chart_is_drawn_with_phases_labelled_and_limits(good: Any) -> None:
+    charts = good.evaluate(
+        """() => [...document.querySelectorAll(".chart[data-axis]")].map((one) => ({
+          id: one.id, axis: one.dataset.axis, drawn: one.querySelectorAll(".scatterlayer .trace").length,
+          described: one.getAttribute("aria-label").length, role: one.getAttribute("role"),
+          labels: [...one.querySelectorAll(".annotation-text")].map((text) => text.textContent),
+          shaded: one.layout.shapes ? one.layout.shapes.filter((s) => s.type === "rect" && s.yref === "paper").length : 0,
+        }))"""
+    )
+    assert len(charts) == 11
+    for chart in charts:
+        assert chart["drawn"] > 0, chart
+        assert chart["described"] > 20
+        assert chart["role"] == "img"
+        if chart["axis"] == "time":
+            assert chart["shaded"] >= 4, chart["id"]
+            assert [label for label in chart["labels"] if label.startswith("phase")] == [
+                f"phase {n}" for n in range(1, 5)
+            ]
+    coverage = next(chart for chart in charts if chart["id"] == "chart-coverage")
+    assert "limit 99.38%" in coverage["labels"]
+    curve = next(chart for chart in charts if chart["id"] == "chart-curve")
+    assert sum("σ½" in label for label in curve["labels"]) == 2
+
+
+def test_zooming_one_time_chart_zooms_all(good: Any) -> None:
+    good.evaluate("Plotly.relayout('chart-reconstruction', {'xaxis.range': [100, 200]})")
+    good.wait_for_function("document.getElementById('chart-lambda').layout.xaxis.range[0] === 100")
+    ranges = good.evaluate("[...document.querySelectorAll('[data-axis=time]')].map((one) => one.layout.xaxis.range)")
+    assert all(found == [100, 200] for found in ranges)
+    draws = good.evaluate("document.getElementById('chart-draws').layout.xaxis.range")
+    assert draws != [100, 200]
+    good.evaluate("Plotly.relayout('chart-reconstruction', {'xaxis.range': [0, 404]})")
+
+
+def test_the_map_shows_every_operation_once(good: Any) -> None:
+    shown = plotted(good)
+    assert (shown["count"], shown["distinct"]) == (COUNT, COUNT)
+    assert shown["type"] == "scattergl"
+    legend = good.evaluate("[...document.querySelectorAll('#map-plot .legendtext')].map((one) => one.textContent)")
+    counts = [int(found[1].replace(",", "")) for text in legend if (found := re.search(r"\(([\d,]+)\)", text))]
+    assert sum(counts) == COUNT
+    assert "named gates" in legend
+
+
+def test_hovering_an_operation_shows_its_truth_table(good: Any) -> None:
+    place = good.evaluate(  # of the operation furthest to the right, which no other point covers
+        """() => {
+          const plot = document.getElementById("map-plot");
+          plot.scrollIntoView({block: "center", behavior: "instant"});
+          const trace = plot.data.find((one) => one.meta === "operations"), at = trace.x.indexOf(Math.max(...trace.x));
+          const box = plot.getBoundingClientRect(), {xaxis, yaxis, _size} = plot._fullLayout;
+          return {index: trace.customdata[at], x: box.left + _size.l + xaxis.d2p(trace.x[at]), y: box.top + _size.t + yaxis.d2p(trace.y[at])};
+        }"""
+    )
+    good.mouse.move(place["x"] - 3, place["y"] - 3)
+    good.mouse.move(place["x"], place["y"], steps=4)
+    good.wait_for_selector("#map-plot .hoverlayer .hovertext", timeout=10_000)
+    hover = [line.rstrip() for line in good.locator("#map-plot .hoverlayer .hovertext tspan.line").all_text_contents()]
+    signs = [{-1: "−", 0: "0", 1: "+"}[value] for value in operation_table(torch.tensor(place["index"])).tolist()]
+    assert hover[:5] == [
+        f"operation {place['index']:,}",
+        "  a╲b  −  0  +",
+        f"  −    {'  '.join(signs[:3])}",
+        f"  0    {'  '.join(signs[3:6])}",
+        f"  +    {'  '.join(signs[6:])}",
+    ]
+    family = good.evaluate("getComputedStyle(document.querySelector('#map-plot .hovertext text.nums')).fontFamily")
+    assert "monospace" in family
+
+
+def test_a_gate_is_named_in_its_hover_text(good: Any) -> None:
+    text = good.evaluate(
+        """(index) => {
+          const trace = document.getElementById("map-plot").data.find((one) => one.meta === "operations");
+          return trace.text[trace.customdata.indexOf(index)];
+        }""",
+        named_gate_index("minimum (Kleene and)"),
+    )
+    # Minimum of a (rows) and b (columns).
+    assert text.split("<br>")[:6] == [
+        "<b>minimum (Kleene and)</b>",
+        f"operation {named_gate_index('minimum (Kleene and)'):,}",
+        "  a╲b  −  0  +",
+        "  −    −  −  −",
+        "  0    −  0  0",
+        "  +    −  0  +",
+    ]
+
+
+def test_an_operation_is_found_by_name_and_by_index(good: Any) -> None:
+    good.fill("#find", "consensus")
+    good.press("#find", "Enter")
+    good.wait_for_function("document.querySelector('#operation h3').textContent === 'consensus'")
+    cells = good.locator("#operation .truth td").all_text_contents()
+    assert cells == ["−", "0", "0", "0", "0", "0", "0", "0", "+"]
+    good.fill("#find", "19,682")
+    good.press("#find", "Enter")
+    good.wait_for_function("document.querySelector('#operation h3').textContent === 'true'")
+    assert good.locator("#operation .truth td").all_text_contents() == ["+"] * 9
+    good.fill("#find", "no such gate")
+    good.press("#find", "Enter")
+    good.wait_for_function("document.getElementById('map-status').textContent.includes('No such operation')")
+
+
+def test_colouring_and_latent_space_change_what_is_drawn(good: Any) -> None:
+    home = plotted(good)
+    assert 2 <= len(home["colours"]) <= 3
+    choose(good, "#map-colour", "errors")
+    errors = plotted(good)
+    choose(good, "#map-colour", "balance")
+    balance = plotted(good)
+    choose(good, "#map-colour", "neighbour")
+    neighbour = plotted(good)
+    choose(good, "#map-vae", "b")
+    other = good.evaluate("document.getElementById('map-plot').data[0].x.slice(0, 5)")
+    choose(good, "#map-vae", "a")
+    first = good.evaluate("document.getElementById('map-plot').data[0].x.slice(0, 5)")
+    choose(good, "#map-colour", "home")
+    assert errors["colours"] != home["colours"]
+    assert neighbour["colours"] != home["colours"]
+    assert len(balance["colours"]) == 19
+    assert other != first
+    assert plotted(good) == home
+    assert {one["count"] for one in (home, errors, balance, neighbour)} == {COUNT}
+
+
+def test_a_click_on_the_legend_hides_a_class(good: Any) -> None:
+    entry = good.locator("#map-plot .legendtoggle").first
+    entry.scroll_into_view_if_needed()
+    text = good.locator("#map-plot .legendtext").first.text_content()
+    hidden = int(re.search(r"\(([\d,]+)\)", text)[1].replace(",", ""))
+    box = entry.bounding_box()
+    good.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    good.wait_for_function(f"document.getElementById('map-plot').data[0].x.length === {COUNT - hidden}")
+    good.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    good.wait_for_function(f"document.getElementById('map-plot').data[0].x.length === {COUNT}")
+
+
+def test_the_third_dimension_comes_only_when_chosen(good: Any) -> None:
+    assert good.locator("#map-plot .gl-container canvas").count() > 0
+    assert not good.evaluate("Boolean(document.getElementById('map-plot')._fullLayout.scene)")
+    choose(good, "#map-dimensions", "3")
+    assert good.evaluate("Boolean(document.getElementById('map-plot')._fullLayout.scene?._scene?.glplot)")
+    shown = plotted(good)
+    assert (shown["count"], shown["type"]) == (COUNT, "scatter3d")
+    choose(good, "#map-dimensions", "2")
+    assert plotted(good)["type"] == "scattergl"
+
+
+def test_a_phone_needs_no_sideways_scrolling(open_page: Callable[..., Any], pages: dict[str, Path]) -> None:
+    page = open_page(pages["good"], **PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll("main *")].filter((one) => {
+          const card = one.closest(".card");
+          return card && !one.closest(".scroll, pre, .js-plotly-plot, datalist")
+            && one.getBoundingClientRect().right > card.getBoundingClientRect().right + 0.5;
+        }).map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert outside == []
+    rows = page.locator("#verdict tr.line")
+    assert rows.first.bounding_box()["y"] < 700
+    widths = page.evaluate("[...document.querySelectorAll('.js-plotly-plot .main-svg')].map((one) => one.clientWidth)")
+    assert max(widths) <= 390
+
+
+def test_dark_and_light(open_page: Callable[..., Any], pages: dict[str, Path]) -> None:
+    look = """() => ({
+      page: getComputedStyle(document.body).backgroundColor, ink: getComputedStyle(document.body).color,
+      plot: document.getElementById("chart-coverage").layout.paper_bgcolor,
+      line: document.getElementById("chart-reconstruction").data.find((one) => one.name === "VAE-B").line.color,
+    })"""
+    page = open_page(pages["bare"], color_scheme="dark")
+    dark = page.evaluate(look)
+    page.click("#theme")
+    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    page.wait_for_function(READY)
+    light = page.evaluate(look)
+    assert dark["page"] == "rgb(19, 22, 26)"
+    assert light["page"] == "rgb(251, 251, 249)"
+    assert all(dark[key] != light[key] for key in light)
+    assert page.locator("#theme").inner_text() == "Dark"
+    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(look)["page"] == light["page"], "a choice made by hand outlasts the system's"
+
+
+def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str, Path]) -> None:
+    """WCAG AA for text: at least 4.5 to 1, for every text colour on its own background."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for scheme in ("light", "dark"):
+        page = open_page(pages["bare"], color_scheme=scheme)
+        pairs = page.evaluate(
+            """() => [...document.querySelectorAll(".quiet, .met, .missed, .headline, figcaption, dt, thead th, a, summary")].map((one) => {
+              let back = one; while (getComputedStyle(back).backgroundColor === "rgba(0, 0, 0, 0)") back = back.parentElement;
+              return [getComputedStyle(one).color, getComputedStyle(back).backgroundColor, one.className || one.tagName];
+            })"""
+        )
+        assert len(pairs) > 50
+        for ink, paper, name in pairs:
+            light, dark = sorted((luminance(ink), luminance(paper)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (scheme, name, ink, paper)
+
+
+def test_without_webgl_the_map_is_drawn_all_the_same(
+    browser: Any, pages: dict[str, Path], open_page: Callable[..., Any]
+) -> None:
+    page = open_page(pages["good"], java_script_enabled=False)
+    page.context.close()
+    context = browser.new_context(**DESKTOP, offline=True)
+    context.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        "return /webgl/.test(kind) ? null : get.call(this, kind, ...more); };"
+    )
+    page = context.new_page()
+    page.goto(pages["good"].as_uri())
+    page.wait_for_function(READY, timeout=90_000)
+    assert (plotted(page)["type"], plotted(page)["count"]) == ("scatter", COUNT)
+    assert page.locator("#map-plot .scatterlayer .point").count() >= COUNT
+    choose(page, "#map-dimensions", "3")
+    assert "3-D needs WebGL" in page.locator("#map-status").inner_text()
+    assert plotted(page)["type"] == "scatter"
+    context.close()
+
+
+def test_without_javascript_the_verdict_and_the_figures_are_there(
+    open_page: Callable[..., Any], pages: dict[str, Path]
+) -> None:
+    page = open_page(pages["bare"], java_script_enabled=False)
+    assert page.locator("#verdict tr.line").count() == 16
+    assert "The charts need JavaScript" in page.locator("#evolution").inner_text()
+    page.locator("#evolution details summary").click()
+    assert "60–75%" in page.locator("#evolution table").inner_text()
+
+
+def test_what_a_run_wrote_is_never_executed(
+    open_page: Callable[..., Any], make_run: Callable[..., RunDirectory]
+) -> None:
+    hostile = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
+    recipe = load_recipe("ternary_v5_5").model_copy(update={"description": hostile})
+    run = make_run(recipe, epochs=120, milestones=(3, 100))
+    with open(run.events_file, "a", encoding="utf-8") as file:
+        for kind in ("guard", hostile):
+            event = {"epoch": 60, "kind": kind, "name": hostile, "message": hostile, "actions": [hostile]}
+            file.write(json.dumps(event) + "\n")
+    page = open_page(write_page(run, run.reports / "index.html"), expected="Content Security Policy")
+    assert page.evaluate("typeof window.hacked") == "undefined"
+    assert hostile in page.locator("#recipe p").first.inner_text()
+    assert page.locator("main img").count() == 0
+    assert "Missing benchmarks: epoch 120" in page.locator("#evolution").inner_text()
+    # The policy holds even if markup got in: an injected inline script does not run.
+    page.evaluate(
+        "document.body.append(document.createRange().createContextualFragment('<script>window.hacked = 3</script>'))"
+    )
+    assert page.evaluate("typeof window.hacked") == "undefined"

@@ -1,0 +1,131 @@
+"""Figures, looked at as matplotlib objects: what is drawn, not only that something is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from ternary_vae.errors import UserError
+from ternary_vae.limits import coverage_limit
+from ternary_vae.reports.figures import comparison_figure, evolution_figure, write_figure
+from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
+from ternary_vae.storage.runs import RunDirectory
+
+PHASES = [(0, 40), (40, 120), (120, 250), (250, 400)]
+
+
+def panel(figure: Figure, title: str) -> Axes:
+    return next(axis for axis in figure.axes if title in axis.get_title(loc="left"))
+
+
+def texts(axis: Axes) -> list[str]:
+    return [text.get_text() for text in axis.texts]
+
+
+def shades(axis: Axes) -> Iterator[tuple[float, float]]:
+    for patch in axis.patches:
+        if isinstance(patch, Rectangle) and patch.get_zorder() < 0:
+            yield patch.get_x(), patch.get_x() + patch.get_width()
+
+
+@pytest.fixture(scope="module")
+def figure(failing_run: RunDirectory) -> Figure:
+    return evolution_figure(measurements_of_run(failing_run))
+
+
+def test_phases_are_shaded_and_labelled_on_every_panel(figure: Figure) -> None:
+    assert len(figure.axes) == 6
+    for axis in figure.axes:
+        assert list(shades(axis)) == PHASES
+        assert texts(axis)[-4:] == ["phase 1", "phase 2", "phase 3", "phase 4"]
+        assert axis.get_xlim()[1] >= 400
+    assert "phase 3 resonant coupling" in figure.get_supxlabel()
+
+
+def test_reconstruction_shows_the_records_and_the_plans_band(figure: Figure, failing_run: RunDirectory) -> None:
+    axis = panel(figure, "reconstruction")
+    labels = axis.get_legend_handles_labels()[1]
+    assert labels == ["plan's expectation of A", "ensemble, best of two", "VAE-B", "VAE-A"]
+    measured = measurements_of_run(failing_run)
+    wanted = [measured.isolated[epoch].vae_a.reconstruction.exact_match_rate for epoch in measured.milestones]
+    marked = [line for line in axis.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert [list(line.get_xdata()) for line in marked] == [measured.milestones]
+    np.testing.assert_array_equal(marked[0].get_ydata(), wanted)
+    band = next(c for c in axis.collections if isinstance(c, PolyCollection)).get_paths()[0].vertices
+    assert {(250, 0.75), (250, 0.85), (100, 0.2), (100, 0.3)} <= {(x, round(y, 4)) for x, y in band}
+    assert {line.get_linestyle() for line in axis.lines} >= {"-", "--"}
+
+
+def test_coverage_shows_its_limit_and_intervals(figure: Figure) -> None:
+    axis = panel(figure, "coverage")
+    level = [line.get_ydata()[0] for line in axis.lines if list(line.get_xdata()) == [0, 1]]
+    assert pytest.approx(coverage_limit(100_000)) in level
+    assert 0.90 in level
+    assert any("limit of 100,000 draws: 99.38%" in text for text in texts(axis))
+    assert len([c for c in axis.collections if isinstance(c, PolyCollection)]) == 2
+    assert axis.get_ylim()[1] > coverage_limit(100_000)
+
+
+def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:
+    labels = panel(figure, "Permeability").get_legend_handles_labels()[1]
+    assert "guard fired" in labels
+    calm = evolution_figure(measurements_of_run(good_run))
+    assert "guard fired" not in panel(calm, "Permeability").get_legend_handles_labels()[1]
+
+
+def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path) -> None:
+    measured = measurements_of_records(failing_run.benchmarks, (3,))
+    figure = evolution_figure(measured)
+    assert "as the recipe's phases have it" in str(panel(figure, "Permeability").get_legend_handles_labels()[1])
+    assert write_figure(figure, tmp_path / "one.png").stat().st_size > 10_000
+
+
+def test_the_file_is_a_print_quality_png_below_a_megabyte(failing_run: RunDirectory, tmp_path: Path) -> None:
+    measured = measurements_of_run(failing_run)
+    path, again = (write_figure(evolution_figure(measured), tmp_path / f"{name}.png") for name in ("figure", "again"))
+    assert path.stat().st_size < 1_000_000
+    assert path.read_bytes() == again.read_bytes()
+    with Image.open(path) as picture:
+        assert round(picture.info["dpi"][0]) == 300
+        assert picture.size == (3300, 3480)
+
+
+def test_series_differ_in_grey(figure: Figure) -> None:
+    """Lines of one panel never share both line style and marker."""
+    for axis in figure.axes:
+        handles = [h for h in axis.get_legend_handles_labels()[0] if hasattr(h, "get_marker")]
+        looks = [(h.get_linestyle(), h.get_marker(), round(h.get_linewidth(), 1)) for h in handles]
+        assert len(set(looks)) == len(looks), axis.get_title(loc="left")
+
+
+def test_an_unwritable_place_is_one_clear_line(figure: Figure, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write_figure(figure, tmp_path / "file" / "figure.png")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_comparison_has_a_line_a_run_and_no_phases_where_they_differ(
+    good_run: RunDirectory, failing_run: RunDirectory, make_run: Callable[..., RunDirectory]
+) -> None:
+    good, bad = measurements_of_run(good_run), measurements_of_run(failing_run)
+    figure = comparison_figure([("good", good), ("bad", bad)], [100, 400])
+    for axis in figure.axes:
+        drawn = [line for line in axis.lines if list(line.get_xdata()) == [100, 400]]
+        assert [line.get_label() for line in drawn] == ["good", "bad"]
+        assert list(shades(axis)) == PHASES
+    ensemble = panel(figure, "ensemble").lines
+    assert list(ensemble[0].get_ydata()) == [1, 1]
+    short = good.recipe.scaled_to(200)
+    other = measurements_of_run(make_run(short, epochs=200, milestones=(100,)))
+    mixed = comparison_figure([("good", good), ("short", other)], [100])
+    assert all(not list(shades(axis)) for axis in mixed.axes)
+    assert "not shaded" in mixed.get_supxlabel()

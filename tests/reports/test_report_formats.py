@@ -1,0 +1,92 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ternary_vae.reports.expectations import AT_MILESTONE, Expected, expected_at, expected_band
+from ternary_vae.reports.formats import NOTHING, cell, duration, listed, number, percent, points, table
+
+shares = st.floats(0, 1, allow_nan=False)
+
+
+@given(shares)
+@example(1 - 1e-16)
+@example(0.99995)
+@example(19_682 / 19_683)
+@example(5e-324)
+def test_only_exactly_one_is_shown_as_100_percent(share: float) -> None:
+    shown = percent(share)
+    assert (shown == "100%") == (share == 1)
+    assert (shown == "0%") == (share == 0)
+    assert abs(float(shown.strip("<%")) / 100 - share) <= 1.0001e-4
+
+
+@given(shares, shares)
+def test_percentages_keep_the_order_of_shares(first: float, second: float) -> None:
+    low, high = sorted((first, second))
+    assert float(percent(low).strip("<%")) <= float(percent(high).strip("<%"))
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "shown"),
+    [(0.9999999, 2, "99.99%"), (0.9999999, 0, "99%"), (0.12345, 2, "12.35%"), (1e-9, 1, "<0.1%"), (None, 2, NOTHING)],
+)
+def test_percent_examples(share: float | None, digits: int, shown: str) -> None:
+    assert percent(share, digits) == shown
+
+
+def test_a_share_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a share"):
+        percent(float("nan"))
+
+
+def test_numbers_durations_and_lists() -> None:
+    assert number(-0.001) == "0.00"
+    assert number(-1.5) == "−1.50"
+    assert number(None) == NOTHING
+    assert points(0.0815) == "+8.15 points"
+    assert [duration(s) for s in (3.21, 48, 200, 7500, None)] == ["3.2 s", "48 s", "3 min 20 s", "2 h 05 min", NOTHING]
+    assert [listed(range(n)) for n in (0, 1, 2, 3)] == ["none", "0", "0 and 1", "0, 1 and 2"]
+
+
+@given(st.text())
+def test_any_text_stays_in_its_markdown_cell(text: str) -> None:
+    row = table(["a", "b"], [[cell(text), "x"]]).split("\n")
+    assert len(row) == 3
+    assert row[2].replace("\\|", "").replace("\\\\", "").count("|") == 3
+    assert "<" not in cell(text)
+
+
+def test_expectations_are_the_plans_figures() -> None:
+    assert expected_at(200, "vae_a").text == "60–75%"
+    assert expected_at(400, "vae_a").text == "≥ 95%"
+    assert expected_at(3, "vae_a").text == "14.87%"
+    assert expected_at(3, "coverage").text == "84.80%"
+    assert expected_at(400, "complementarity").text == "≥ 0.60"
+    assert expected_at(201, "vae_a") is None
+    assert expected_at(100, "coverage") is None
+    assert set(AT_MILESTONE) == {3, 100, 120, 150, 200, 250, 300, 350, 400}
+
+
+def test_expectations_scale_with_the_schedules() -> None:
+    assert expected_at(20, "vae_a", schedule_epochs=40) is expected_at(200, "vae_a")
+    assert [epoch for epoch, _, _ in expected_band(40)] == [1, 10, 12, 15, 20, 25, 30, 35, 40]
+    assert all(low <= high <= 1 for _, low, high in expected_band())
+
+
+@pytest.mark.parametrize(
+    ("expected", "value", "standing"),
+    [
+        (Expected(0.5, 0.6, "2"), 0.4999, "below"),
+        (Expected(0.5, 0.6, "2"), 0.5, "within"),
+        (Expected(0.5, 0.6, "2"), 0.61, "above"),
+        (Expected(0.95, None, "2"), 1.0, "within"),
+        (Expected(0.8480, 0.8480, "3"), 0.84802, "within"),
+        (Expected(1.0, 1.0, "2"), 19_682 / 19_683, "below"),
+    ],
+)
+def test_where_a_measurement_stands(expected: Expected, value: float, standing: str) -> None:
+    assert expected.standing(value) == standing

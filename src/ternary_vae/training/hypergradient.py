@@ -1,10 +1,11 @@
 """How StateNet learns: a one-step hypergradient, once an epoch.
 
 The question is how the validation objective V would have changed, had a setting h been slightly different
-at the epoch's last step. That step was θ' = θ − η·P∘g(θ, h), with g the gradient of the training loss and P
-Adam's diagonal preconditioner, taken as constant. Hence
+at the epoch's last step. That step was θ' = θ − P∘g(θ, h), with g the gradient of the training loss and P
+the step sizes: each parameter group's learning rate times Adam's diagonal preconditioner, taken as constant.
+Hence
 
-    dV/dh = −η · d/dh ⟨P∘∇V(θ'), g(θ, h)⟩   for h = λ1, λ2, λ3, ρ   (one double backward gives all four)
+    dV/dh = −d/dh ⟨P∘∇V(θ'), g(θ, h)⟩   for h = λ1, λ2, λ3, ρ   (one double backward gives all four)
     dV/dη = ⟨∇V(θ'), (θ' − θ)/η⟩
 
 after Baydin et al. 2018, "Online learning rate adaptation with hypergradient descent", with the
@@ -102,10 +103,8 @@ class Controller:
         value = validation_objective(model, inputs[batch], classes[batch], float(controls.rho), generator)
         after = trainable(model)
         slopes = torch.autograd.grad(value, after, allow_unused=True)
-        preconditioners = adam_preconditioners(optimizer, after)
-        self.hypergradients = hypergradients(
-            gradients, slopes, before, after, preconditioners, settings, controls.learning_rate
-        )
+        sizes = step_sizes(optimizer, after)
+        self.hypergradients = hypergradients(gradients, slopes, before, after, sizes, settings, controls.learning_rate)
 
     def learn(self, state: dict[str, float] | None) -> dict[str, Any] | None:
         """One step on StateNet's weights for the corrections it gave from `state`.
@@ -183,7 +182,9 @@ def validation_objective(
     mu_b, _ = model.encoder_B(x)
     epsilon = torch.randn(3, len(x), LATENT_DIMENSIONS, generator=generator, device=x.device)
     z_a, z_b = mu_a + noise * epsilon[0], mu_b + noise * epsilon[1]
-    mixed_a, mixed_b = model.injection(z_a, z_b, rho)
+    # As `model.injection`, but nothing is detached: how V would change counts through both encoders.
+    mixed_a = z_a + rho * (model.injection.b_to_a(z_b) - z_a)
+    mixed_b = z_b + rho * (model.injection.a_to_b(z_a) - z_b)
     value = x.new_zeros(())
     for decoder, own, mixed in ((model.decoder_A, z_a, mixed_a), (model.decoder_B, z_b, mixed_b)):
         value = value + entry_cross_entropy(decoder(own), classes).mean()
@@ -198,7 +199,7 @@ def hypergradients(
     slopes: tuple[Tensor | None, ...],
     before: list[Tensor],
     after: list[Tensor],
-    preconditioners: list[Tensor | None],
+    sizes: list[Tensor | None],
     settings: list[Tensor],
     learning_rate: float,
 ) -> Float[Tensor, "5"]:
@@ -208,33 +209,34 @@ def hypergradients(
         gradients: g(θ, h) a parameter, with a graph back to `settings`.
         slopes: ∇V(θ') a parameter.
         before, after: θ and θ'.
-        preconditioners: P a parameter; None where the optimizer has no state.
+        sizes: P a parameter; None where the optimizer has no state.
         settings: λ1, λ2, λ3, ρ as tensors.
+        learning_rate: η.
     """
     reach = settings[0].new_zeros(())
     moved = settings[0].new_zeros(())
-    for gradient, slope, old, new, preconditioner in zip(gradients, slopes, before, after, preconditioners):
+    for gradient, slope, old, new, size in zip(gradients, slopes, before, after, sizes):
         if slope is None:
             continue
         moved = moved + (slope * (new.detach() - old.detach())).sum()
-        if gradient is not None and preconditioner is not None:
-            reach = reach + (preconditioner * slope * gradient).sum()
+        if gradient is not None and size is not None:
+            reach = reach + (size * slope * gradient).sum()
     found = torch.autograd.grad(reach, settings, allow_unused=True) if reach.requires_grad else [None] * len(settings)
     rows = [moved / learning_rate]
-    rows += [settings[0].new_zeros(()) if slope is None else -learning_rate * slope for slope in found]
+    rows += [settings[0].new_zeros(()) if slope is None else -slope for slope in found]
     return torch.stack(rows).detach()
 
 
-def adam_preconditioners(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> list[Tensor | None]:
-    """1/(√v̂ + ε) of every parameter, from AdamW's state after its step."""
-    betas = {id(p): (group["betas"], group["eps"]) for group in optimizer.param_groups for p in group["params"]}
+def step_sizes(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> list[Tensor | None]:
+    """η/(√v̂ + ε) of every parameter, from AdamW's state after its step and the parameter's own group."""
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     result: list[Tensor | None] = []
     for parameter in parameters:
         state = optimizer.state.get(parameter)
         if not state:
             result.append(None)
             continue
-        (_, beta2), epsilon = betas[id(parameter)]
-        correction = 1 - beta2 ** state["step"]
-        result.append(1 / ((state["exp_avg_sq"] / correction).sqrt() + epsilon))
+        group = groups[id(parameter)]
+        correction = 1 - group["betas"][1] ** state["step"]
+        result.append(group["lr"] / ((state["exp_avg_sq"] / correction).sqrt() + group["eps"]))
     return result

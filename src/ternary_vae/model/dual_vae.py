@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Int8, Shaped
+from jaxtyping import Float, Int8, Shaped
 from torch import Tensor, nn
 
 from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import LATENT_DIMENSIONS, DecoderA, DecoderB, Encoder
 from ternary_vae.model.statenet import StateNet
-from ternary_vae.operations import ENTRIES
+from ternary_vae.operations import ENTRIES, VALUES
 
 Strategy = Literal["best_of_two", "voting", "confidence_weighted", "majority"]
 STRATEGIES: tuple[Strategy, ...] = ("best_of_two", "voting", "confidence_weighted", "majority")
@@ -204,8 +204,10 @@ def draw_latents(
 
 
 def logits_to_tables(logits: Float[Tensor, "*n 9 3"]) -> Int8[Tensor, "*n 9"]:
-    """The most likely operation, as values −1, 0, 1."""
-    return (logits.argmax(dim=-1) - 1).to(torch.int8)
+    """The most likely operation, as values −1, 0, 1; of equally likely values the lowest. Three comparisons are
+    several times faster than `argmax` over a dimension of three."""
+    minus, zero, plus = logits.unbind(dim=-1)
+    return torch.where(plus > torch.maximum(minus, zero), 1, (zero > minus).to(torch.int8) - 1)
 
 
 def combine(
@@ -228,15 +230,25 @@ def combine(
     if strategy == "voting":
         return torch.where(tables_a == tables_b, tables_a, tables_b)
     if strategy == "confidence_weighted":
-        a_is_surer = logits_a.softmax(-1).amax(-1) > logits_b.softmax(-1).amax(-1)
-        return torch.where(a_is_surer, tables_a, tables_b)
+        return torch.where(_doubt(logits_a) < _doubt(logits_b), tables_a, tables_b)
     if strategy == "majority":
         return _majority([logits_a, logits_b, *coupled_logits])
     raise ValueError(f"unknown ensemble strategy {strategy!r}: one of {', '.join(STRATEGIES)}")
 
 
+def _doubt(logits: Float[Tensor, "n 9 3"]) -> Float[Tensor, "n 9"]:
+    """Reciprocal of the largest probability: the sum of exp(logit − largest logit) over the three classes."""
+    minus, zero, plus = logits.unbind(dim=-1)
+    largest = torch.maximum(torch.maximum(minus, zero), plus)
+    return (minus - largest).exp() + (zero - largest).exp() + (plus - largest).exp()
+
+
 def _majority(voters: list[Float[Tensor, "n 9 3"]]) -> Int8[Tensor, "n 9"]:
-    votes: Int[Tensor, "n 9 3"] = sum(nn.functional.one_hot(logits.argmax(-1), 3) for logits in voters)  # type: ignore[assignment]
-    probability = sum(logits.softmax(-1) for logits in voters)
-    # Probability decides among the classes with most votes only; added to the votes it would be rounded.
-    return logits_to_tables(probability.masked_fill(votes < votes.amax(dim=-1, keepdim=True), -1.0))
+    answers = torch.stack([logits_to_tables(logits) for logits in voters])
+    votes = torch.stack([(answers == value).sum(dim=0) for value in VALUES], dim=-1)
+    winners = votes == votes.amax(dim=-1, keepdim=True)
+    answer = logits_to_tables(votes)
+    tied = winners.sum(dim=-1) > 1  # few, so probabilities are computed for these alone
+    probability = sum(logits[tied].softmax(dim=-1) for logits in voters)
+    answer[tied] = logits_to_tables(probability.masked_fill(~winners[tied], -1.0))
+    return answer

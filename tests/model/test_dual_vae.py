@@ -203,7 +203,7 @@ def test_forward_adds_the_ensemble_in_evaluation_only(model, strategy):
         model.eval()
 
 
-@pytest.fixture()
+@pytest.fixture
 def training_model(model):
     model.train()
     yield model

@@ -15,7 +15,7 @@ from ternary_vae.resolution.coverage import Decoder, indices_of_latents
 from ternary_vae.resolution.records import ComplementaryCoverage
 
 NOISE_SIGMA = 0.3
-NOISE_DRAWS = 100
+NOISE_DRAWS = 64
 SIGNIFICANCE = 0.01
 
 

@@ -146,7 +146,11 @@ def _side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
         # PyTorch keeps the number of threads for each thread.
         with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             running = {name: pool.submit(task) for name, task in tasks.items()}
-            return {name: future.result() for name, future in running.items()}
+            try:
+                return {name: future.result() for name, future in running.items()}
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     finally:
         torch.set_num_threads(cores)
 
@@ -167,7 +171,8 @@ def available_device(name: torch.device | str) -> torch.device:
 
 
 def _encoded(checkpoint: Checkpoint, device: torch.device) -> tuple[DualVAE, Posteriors]:
-    model = model_of(checkpoint, device).requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):  # a new model draws initial weights
+        model = model_of(checkpoint, device).requires_grad_(False)
     posteriors = _side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
     if not all(bool(part.isfinite().all()) for part in posteriors):
         raise UserError(f"{_name(checkpoint)}: its encoders answer NaN or infinity; use an earlier checkpoint")

@@ -323,7 +323,8 @@ def read_coupled_record(path: str | Path) -> CoupledRecord:
 
 def _read(path: Path, schema: type[Any]) -> Any:
     content = read_json(path, what="a benchmark record")
-    version = (content.get("header") or {}).get("schema_version") if isinstance(content, dict) else None
+    header = content.get("header") if isinstance(content, dict) else None
+    version = header.get("schema_version") if isinstance(header, dict) else None
     if version != SCHEMA_VERSION:
         found = "no schema version" if version is None else f"schema version {version}"
         raise UserError(f"{path}: {found}; this program reads version {SCHEMA_VERSION}: measure the checkpoint again")

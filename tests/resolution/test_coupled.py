@@ -1,0 +1,78 @@
+"""Measures of both VAEs together, against numpy and hand-counted memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ternary_vae.model import DualVAE
+from ternary_vae.operations import OPERATION_COUNT, all_operations
+from ternary_vae.resolution import coupled
+
+
+@pytest.fixture(scope="module")
+def model() -> DualVAE:
+    torch.manual_seed(4)
+    model = DualVAE("translated").eval().requires_grad_(False)
+    model.permeability = 0.4
+    return model
+
+
+def test_latent_coupling_agrees_with_numpy_dimension_by_dimension() -> None:
+    torch.manual_seed(0)
+    mu_a = torch.randn(400, 16) * 3 + 5
+    mu_b = 0.5 * mu_a * torch.linspace(-1, 1, 16) + torch.randn(400, 16)
+    section = coupled.latent_coupling(mu_a, mu_b)
+    slow = [np.corrcoef(mu_a[:, d].double(), mu_b[:, d].double())[0, 1] for d in range(16)]
+    assert section.mean_correlation == pytest.approx(np.mean(slow), abs=1e-10)
+    assert section.mean_absolute_correlation == pytest.approx(np.mean(np.abs(slow)), abs=1e-10)
+    distance = np.mean([np.linalg.norm(a - b) for a, b in zip(mu_a.double().numpy(), mu_b.double().numpy())])
+    assert section.mean_distance == pytest.approx(distance, rel=1e-6)
+
+
+def test_mirrored_codes_couple_in_absolute_value_only_and_dead_dimensions_do_not() -> None:
+    mu = torch.randn(300, 16, generator=torch.Generator().manual_seed(1))
+    mirrored = mu * torch.tensor([1.0, -1.0] * 8)
+    section = coupled.latent_coupling(mu, mirrored)
+    assert section.mean_correlation == pytest.approx(0, abs=1e-7)
+    assert section.mean_absolute_correlation == pytest.approx(1, abs=1e-7)
+    dead = mu.clone()
+    dead[:, :8] = 2.0
+    assert coupled.latent_coupling(mu, dead).mean_correlation == pytest.approx(0.5, abs=1e-7)
+
+
+def test_reconstructions_agree_with_the_models_own_ensemble(model: DualVAE) -> None:
+    tables = all_operations()
+    posteriors = model.encode(tables)
+    ensemble, own = coupled.reconstructions(model, posteriors)
+    for strategy in ("best_of_two", "voting", "confidence_weighted", "majority"):
+        exact = (model.ensemble_reconstruct(tables, strategy) == tables).all(dim=1).sum()
+        assert getattr(ensemble, strategy).exact_match_rate == pytest.approx(int(exact) / OPERATION_COUNT, abs=1e-12)
+    assert own.rho == 0.4
+    logits_a, logits_b = model.decode_coupled(posteriors.mu_a, posteriors.mu_b, 0.4)
+    for rate, logits in ((own.exact_match_rate_a, logits_a), (own.exact_match_rate_b, logits_b)):
+        assert rate == pytest.approx(float(((logits.argmax(-1) - 1) == tables).all(dim=1).double().mean()), abs=1e-12)
+
+
+def test_live_bytes_are_counted_by_hand() -> None:
+    given = torch.ones(1_000)
+
+    def call() -> torch.Tensor:
+        first = given + 1  # 4,000 bytes
+        second = first.view(10, 100).t() + 1  # a view is free; 8,000 alive
+        del first
+        third = second.reshape(-1).double()  # copied 4,000 and converted 8,000: 16,000 alive
+        return third[:10]
+
+    assert coupled.peak_tensor_bytes(call, [given]) == 16_000
+    assert coupled.peak_tensor_bytes(lambda: given.view(10, 100), [given]) == 0
+    assert coupled.peak_tensor_bytes(lambda: [given + 1 for _ in range(3)]) == 12_000
+
+
+def test_inference_overhead_relates_its_own_figures(model: DualVAE) -> None:
+    section = coupled.inference_overhead(model, repeats=2)
+    assert min(section.plain_milliseconds, section.ensemble_milliseconds) > 0
+    assert section.time_overhead == pytest.approx(section.ensemble_milliseconds / section.plain_milliseconds - 1)
+    assert section.memory_overhead is not None
+    assert 0 <= section.memory_overhead < 1

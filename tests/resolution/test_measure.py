@@ -1,0 +1,150 @@
+"""Whole benchmarks: the v5.5 reference checkpoint, sameness, headers, checkpoints that cannot be measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ternary_vae.errors import UserError
+from ternary_vae.resolution.measure import available_device, measure_coupled, measure_isolated
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
+from ternary_vae.splits import training_split
+from ternary_vae.storage.checkpoints import load_checkpoint, model_of
+
+REFERENCE = Path(__file__).parents[2] / "../shared/reference/v5_5_epoch_20.pt"
+needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="the reference checkpoint is not here")
+Records = tuple[IsolatedRecord, CoupledRecord]
+
+
+@pytest.fixture(scope="module")
+def reference() -> tuple[IsolatedRecord, CoupledRecord, dict[str, Any]]:
+    checkpoint = load_checkpoint(REFERENCE)
+    truth = json.loads(REFERENCE.with_suffix(".json").read_text())
+    return measure_isolated(checkpoint), measure_coupled(checkpoint), truth
+
+
+@needs_reference
+@pytest.mark.parametrize("vae", ["vae_a", "vae_b"])
+def test_deterministic_figures_of_one_vae_agree_with_the_reference(reference: Any, vae: str) -> None:
+    measured, truth = getattr(reference[0], vae), reference[2][vae]
+    expected = truth["reconstruction"]
+    section = measured.reconstruction
+    assert section.exact_match_rate == pytest.approx(expected["exact_match_rate"], abs=1e-6)
+    assert section.mean_bit_error == pytest.approx(expected["mean_bit_error"], abs=1e-6)
+    assert section.median_bit_error == expected["median_bit_error"]
+    assert section.max_bit_error == expected["max_bit_error"]
+    assert section.zero_error_count == expected["zero_error_count"]
+    assert {str(wrong): count for wrong, count in section.error_histogram.items()} == expected["error_histogram"]
+    separation = measured.latent_separation
+    assert separation.latent_norm_mean == pytest.approx(truth["latent_norm_mean"], rel=1e-6)
+    assert separation.latent_norm_standard_deviation == pytest.approx(truth["latent_norm_std"], rel=1e-6)
+    ratio = measured.dimensionality.participation_ratio
+    assert ratio == pytest.approx(truth["effective_dim_all_operations"], rel=1e-6)
+
+
+@needs_reference
+def test_deterministic_figures_of_both_vaes_agree_with_the_reference(reference: Any) -> None:
+    measured, truth = reference[1], reference[2]
+    for strategy, expected in truth["ensemble_reconstruction"].items():
+        section = getattr(measured.ensemble_reconstruction, strategy)
+        assert section.exact_match_rate == pytest.approx(expected["exact_match_rate"], abs=1e-6)
+    errors = truth["complementary_coverage_by_errors"]
+    section = measured.complementary_coverage
+    assert (section.errors_a_fewer, section.errors_b_fewer) == (errors["vae_a_best"], errors["vae_b_best"])
+    assert section.complementarity_score_by_errors == errors["complementarity_score"]
+    coupling = truth["latent_coupling_all_operations"]
+    assert measured.latent_coupling.mean_correlation == pytest.approx(coupling["mean_correlation"], abs=1e-6)
+    assert measured.latent_coupling.mean_distance == pytest.approx(coupling["mean_distance"], rel=1e-6)
+
+
+@needs_reference
+def test_sampled_figures_agree_with_the_reference_within_three_spreads(reference: Any) -> None:
+    isolated, coupled, truth = reference
+    pairs = [
+        (getattr(isolated, vae).sampling_coverage.categorical, truth[vae]["sampling_coverage_categorical_50000"])
+        for vae in ("vae_a", "vae_b")
+    ]
+    for key in ("cross_injected_sampling_rho_05", "cross_injected_sampling_rho_07"):
+        section = getattr(coupled, key)
+        assert section.draws == truth[key]["n_samples"]
+        pairs.append((section, truth[key]))
+    for section, expected in pairs:
+        assert abs(section.coverage_rate - expected["mean"]) < 3 * expected["std_over_8_repeats"]
+        assert 0 < section.interval.standard_deviation < 3 * expected["std_over_8_repeats"]
+
+
+@needs_reference
+def test_the_split_of_a_v5_5_checkpoint_is_unknown(reference: Any) -> None:
+    header = reference[0].header
+    assert (header.source, header.epoch, header.recipe) == ("v5.5", 20, "ternary_v5_5")
+    assert reference[0].vae_a.held_out.test_exact_match_rate is None
+    assert reference[0].vae_a.held_out.test_count == 0
+
+
+def test_the_header_says_what_was_measured(records: Records, checkpoint_file: Path) -> None:
+    for record in records:
+        header = record.header
+        assert header.recipe == "resolution"
+        assert header.recipe_fingerprint == load_checkpoint(checkpoint_file).recipe.fingerprint()
+        assert (header.epoch, header.training_seed, header.benchmark_seed, header.source) == (3, 42, 0, "native")
+        assert header.checkpoint_hash == hashlib.sha256(checkpoint_file.read_bytes()).hexdigest()
+        assert header.environment.torch == torch.__version__
+        assert header.elapsed_seconds > 0
+
+
+def test_a_native_checkpoint_is_held_against_its_own_split(records: Records, checkpoint_file: Path) -> None:
+    checkpoint = load_checkpoint(checkpoint_file)
+    split = training_split(checkpoint.recipe)
+    section = records[0].vae_a.held_out
+    assert (section.validation_count, section.test_count) == (len(split.validation), len(split.test))
+    assert records[1].coupled_reconstruction.rho == model_of(checkpoint).permeability == 0.3
+
+
+def test_untrained_weights_know_nothing(records: Records) -> None:
+    """Random weights: a handful of operations, whatever the latent."""
+    isolated, coupled = records
+    for vae in (isolated.vae_a, isolated.vae_b):
+        assert vae.reconstruction.exact_match_rate < 0.01
+        assert vae.resolution_curve.half_sigma is None
+        assert vae.sampling_coverage.decoded.coverage_rate < 0.5 < vae.sampling_coverage.categorical.coverage_rate
+    assert not coupled.covers_everything
+    assert coupled.ensemble_reconstruction.voting.exact_match_rate == isolated.vae_b.reconstruction.exact_match_rate
+
+
+def test_measuring_leaves_threads_and_random_numbers_alone(records: Records, checkpoint_file: Path) -> None:
+    """Held on to by every other test's results too: here the state itself."""
+    torch.manual_seed(9)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    weights = load_checkpoint(checkpoint_file)
+    broken = {name: torch.full_like(tensor, 1e30) for name, tensor in weights.model.items()}
+    with pytest.raises(UserError):
+        measure_isolated(replace(weights, model=broken))
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+
+
+def test_checkpoints_that_cannot_be_measured_say_why(checkpoint_file: Path) -> None:
+    checkpoint = load_checkpoint(checkpoint_file)
+    not_finite = {name: tensor.clone() for name, tensor in checkpoint.model.items()}
+    not_finite["decoder_A.decoder.0.bias"][0] = float("nan")
+    with pytest.raises(UserError, match="NaN"):
+        measure_coupled(replace(checkpoint, model=not_finite))
+    overflowing = {name: torch.full_like(tensor, 1e30) for name, tensor in checkpoint.model.items()}
+    with pytest.raises(UserError, match=r"epoch_3\.safetensors.*encoders answer NaN or infinity"):
+        measure_coupled(replace(checkpoint, model=overflowing))
+    exploded = {name: tensor.clone() for name, tensor in checkpoint.model.items()}
+    exploded["encoder_B.fc_logvar.bias"] += 1e5
+    with pytest.raises(UserError, match=r"LatentSeparation.mean_posterior_standard_deviation came out as inf"):
+        measure_isolated(replace(checkpoint, model=exploded))
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", ""])
+def test_a_device_that_is_not_here_is_one_line(name: str) -> None:
+    with pytest.raises(UserError, match="is not available on this machine"):
+        available_device(name)

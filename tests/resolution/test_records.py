@@ -1,0 +1,110 @@
+"""Records on disk: lossless, versioned, finite, whole or absent; the plan's key paths as written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ternary_vae.errors import UserError
+from ternary_vae.resolution.records import (
+    CoupledRecord,
+    IsolatedRecord,
+    comparable,
+    read_coupled_record,
+    read_isolated_record,
+    write_record,
+)
+
+Records = tuple[IsolatedRecord, CoupledRecord]
+
+
+def test_reading_a_record_back_is_lossless(records: Records, tmp_path: Path) -> None:
+    for record, read in zip(records, (read_isolated_record, read_coupled_record)):
+        path = tmp_path / "deep" / f"{record.kind}.json"
+        write_record(path, record)
+        again = read(path)
+        assert again == record
+        write_record(tmp_path / "again.json", again)
+        assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_the_plans_key_paths_work_as_written(records: Records, tmp_path: Path) -> None:
+    isolated_path, coupled_path = tmp_path / "manifold_resolution_3.json", tmp_path / "coupled_resolution_3.json"
+    write_record(isolated_path, records[0])
+    write_record(coupled_path, records[1])
+    isolated, coupled = json.loads(isolated_path.read_text()), json.loads(coupled_path.read_text())
+    assert isolated["vae_a"]["reconstruction"]["exact_match_rate"] == records[0].vae_a.reconstruction.exact_match_rate
+    assert isolated["vae_b"]["reconstruction"]["exact_match_rate"] == records[0].vae_b.reconstruction.exact_match_rate
+    assert 0 <= coupled["ensemble_reconstruction"]["best_of_two"]["exact_match_rate"] <= 1
+    assert 0 < coupled["cross_injected_sampling_rho_07"]["coverage_rate"] < 1
+    assert 0 <= coupled["complementary_coverage"]["complementarity_score"] <= 1
+
+
+def test_only_what_depends_on_the_moment_is_left_out_of_a_comparison(records: Records) -> None:
+    isolated, coupled = records
+    for record in records:
+        whole, kept = json.loads(record.model_dump_json()), comparable(record)
+        assert whole["header"].keys() - kept["header"].keys() == {"measured_at", "elapsed_seconds"}
+    assert isolated.model_dump().keys() == comparable(isolated).keys()
+    assert coupled.model_dump().keys() - comparable(coupled).keys() == {"inference_overhead"}
+
+
+def changed(path: Path, record: IsolatedRecord, **header: object) -> Path:
+    content = json.loads(record.model_dump_json())
+    content["header"].update(header)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_records_that_cannot_be_read_say_why_in_one_line(records: Records, tmp_path: Path) -> None:
+    isolated, coupled = records
+    path = tmp_path / "record.json"
+
+    def failure() -> str:
+        with pytest.raises(UserError) as caught:
+            read_isolated_record(path)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+        return str(caught.value)
+
+    assert "not found" in failure()
+    changed(path, isolated, schema_version=2)
+    assert "schema version 2" in failure()
+    assert "measure the checkpoint again" in failure()
+    path.write_text("{}")
+    assert "no schema version" in failure()
+    path.write_text("[1, 2]")
+    assert "no schema version" in failure()
+    path.write_text('{"header": 3}')
+    assert "no schema version" in failure()
+    path.write_text('{"header": {"schema_version": 1}')
+    assert "not valid JSON" in failure()
+    write_record(path, coupled)
+    assert "kind" in failure()
+    changed(path, isolated, elapsed_seconds=float("nan"))
+    assert "NaN" in path.read_text()
+    assert "header.elapsed_seconds" in failure()
+    changed(path, isolated, unknown_key=1)
+    assert "unknown_key" in failure()
+
+
+def test_a_record_cannot_hold_nan(records: Records) -> None:
+    content = records[0].model_dump()
+    content["vae_a"]["latent_separation"]["mean_distance"] = float("nan")
+    with pytest.raises(ValidationError, match="mean_distance"):
+        IsolatedRecord.model_validate(content)
+
+
+def test_an_unwritable_place_is_one_line_and_leaves_nothing(records: Records, tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("kept")
+    directory = tmp_path / "directory"
+    directory.mkdir()
+    for place in (blocker / "record.json", directory):
+        with pytest.raises(UserError, match="cannot write"):
+            write_record(place, records[0])
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["directory", "file"]
+    assert blocker.read_text() == "kept"

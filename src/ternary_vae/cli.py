@@ -3,6 +3,7 @@ answers at once."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +13,7 @@ import typer
 
 from ternary_vae.errors import UserError
 
-INTERRUPTED = 130
 BAD_INPUT = 2
-CRITERIA_MISSED = 1
 
 app = typer.Typer(
     name="ternary-vae",
@@ -152,18 +151,13 @@ def report(
 
 
 def main() -> None:
-    """Entry point: bad input is one line on standard error and exit code 2."""
+    """Entry point: bad input is one line on standard error and exit code 2. SIGTERM is as Ctrl-C, exit code 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(standalone_mode=True)
-    except UserError as error:
+        app()
+    except (UserError, OSError) as error:
         print(f"ternary-vae: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        print("ternary-vae: stopped at once; every epoch completed before is saved", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

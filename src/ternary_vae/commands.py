@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from ternary_vae.recipe import (
 )
 from ternary_vae.storage.runs import RunDirectory
 
+INTERRUPTED = 130
 console = Console()
 
 
@@ -47,7 +51,8 @@ def train(recipe: Recipe, run_dir: Path | None, *, device: str, require: str | N
     from ternary_vae.training import loop
 
     directory = RunDirectory(run_dir or Path("runs") / f"{recipe.name}-seed{recipe.seed}")
-    outcome = loop.train(recipe, directory, device=device, start=start, progress=_progress())
+    with _stopping_at_once(directory):
+        outcome = loop.train(recipe, directory, device=device, start=start, progress=_progress())
     _finish(outcome, require)
 
 
@@ -65,7 +70,10 @@ def resume(
                 "--config, --set and --run-dir: a run goes on with its own recipe in its own directory; "
                 "name one of its checkpoints to start a new run from it"
             )
-        _finish(loop.resume(target, device=device, epochs=epochs, progress=_progress()), require)
+        directory = RunDirectory(target)
+        with _stopping_at_once(directory):
+            outcome = loop.resume(directory, device=device, epochs=epochs, progress=_progress())
+        _finish(outcome, require)
         return
     checkpoint = load_checkpoint(target)
     if config:
@@ -154,13 +162,27 @@ def report(run: Path, plan_run: Path | None, *, require: str | None) -> None:
 
 def _finish(outcome: Any, require: str | None) -> None:
     if outcome.status == "interrupted":
-        _plain(
-            f"stopped after {outcome.epochs_completed} epochs, all saved; "
-            f"go on with: ternary-vae resume {outcome.directory.path}"
-        )
-        raise SystemExit(130)
+        _plain(f"stopped after {outcome.epochs_completed} epochs, all saved; {_how_to_go_on(outcome.directory)}")
+        raise SystemExit(INTERRUPTED)
     verdict = _report(outcome.directory)
     _gate(verdict, require)
+
+
+@contextmanager
+def _stopping_at_once(directory: RunDirectory) -> Iterator[None]:
+    """What a second Ctrl-C or SIGTERM, or one outside the epochs, ends with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if directory.exists:
+            _plain(f"stopped at once; every epoch completed before is saved; {_how_to_go_on(directory)}")
+        else:
+            _plain("stopped before the first epoch; nothing was written")
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _how_to_go_on(directory: RunDirectory) -> str:
+    return f"go on with: ternary-vae resume {shlex.quote(str(directory.path))}"
 
 
 def _report(directory: RunDirectory) -> Any:

@@ -94,14 +94,16 @@ def watch(
 
 def _is_due(guard: Guard, epoch: int) -> bool:
     after_end = guard.until_epoch is not None and epoch > guard.until_epoch
-    return epoch >= guard.from_epoch and not after_end and (epoch - guard.from_epoch) % guard.every == 0
+    # What is not finite ends the run there and then, so it is watched at every epoch.
+    on_turn = guard.not_finite or (epoch - guard.from_epoch) % guard.every == 0
+    return epoch >= guard.from_epoch and not after_end and on_turn
 
 
 def _fires(guard: Guard, value: float | None) -> bool:
-    if guard.not_finite:
-        return value is None or not math.isfinite(value)
-    if value is None or not math.isfinite(value):
+    if value is None:
         return False
+    if guard.not_finite or not math.isfinite(value):
+        return guard.not_finite and not math.isfinite(value)
     return value < guard.below if guard.below is not None else value > guard.above  # type: ignore[operator]
 
 

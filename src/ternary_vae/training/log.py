@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import AbstractContextManager
 from typing import Any
 
-from ternary_vae.storage.files import append_json_line, write_text
+from ternary_vae.storage.files import append_json_line, reported, write_text
 from ternary_vae.storage.runs import RunDirectory
 
 
@@ -27,25 +28,33 @@ class RunLog:
         self.events = [event for event in directory.events() if event["epoch"] <= epochs_completed]
         _rewrite(directory.metrics_file, self.rows)
         _rewrite(directory.events_file, self.events)
-        self._board = SummaryWriter(str(directory.tensorboard), purge_step=epochs_completed + 1, max_queue=1000)
+        with self._board_reported():
+            self._board = SummaryWriter(str(directory.tensorboard), purge_step=epochs_completed + 1, max_queue=1000)
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Logs an epoch."""
         self.rows.append(row)
         append_json_line(self.directory.metrics_file, row)
-        for name, value in _flat(row):
-            self._board.add_scalar(name, value, row["epoch"])
+        with self._board_reported():
+            for name, value in _flat(row):
+                self._board.add_scalar(name, value, row["epoch"])
 
     def event(self, epoch: int, kind: str, name: str, message: str, **details: Any) -> dict[str, Any]:
         """Logs an event and returns it."""
         event = {"epoch": epoch, "kind": kind, "name": name, "message": message, **details}
         self.events.append(event)
         append_json_line(self.directory.events_file, event)
-        self._board.add_text(f"events/{kind}", f"{name}: {message}", epoch)
+        with self._board_reported():
+            self._board.add_text(f"events/{kind}", f"{name}: {message}", epoch)
         return event
 
     def close(self) -> None:
-        self._board.close()
+        with self._board_reported():
+            self._board.close()
+
+    def _board_reported(self) -> AbstractContextManager[None]:
+        """TensorBoard writes from a thread of its own; a full disk shows at a later call."""
+        return reported("write", self.directory.tensorboard)
 
 
 def finite(value: Any) -> Any:

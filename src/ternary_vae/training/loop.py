@@ -4,11 +4,10 @@ epochs."""
 from __future__ import annotations
 
 import math
-import signal
-import threading
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_o
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.evaluation import evaluate
 from ternary_vae.training.guards import watch
+from ternary_vae.training.interruption import Interruption, interruptions
 from ternary_vae.training.log import RunLog, finite
 from ternary_vae.training.memory import keep_freed_memory
 from ternary_vae.training.progress import Progress, Silent
@@ -77,20 +77,20 @@ def train(
                 "give more --epochs"
             )
     trainer = Trainer(recipe, chosen)
-    directory.create(
-        recipe,
-        {
-            "device": chosen,
-            "environment": environment(chosen),
-            "started_at": _now(),
-            "started_from": str(start.path) if start else None,
-            "status": "running",
-        },
-    )
     if start is not None:
         trainer.restore(start)
-    save_checkpoint(directory.checkpoint(trainer.epochs_completed), trainer.checkpoint({"best": None}))
-    save_checkpoint(directory.checkpoint("latest"), trainer.checkpoint({"best": None}))
+    with _whole_or_absent(directory.path):
+        directory.create(
+            recipe,
+            {
+                "device": chosen,
+                "environment": environment(chosen),
+                "started_at": _now(),
+                "started_from": str(start.path.resolve()) if start and start.path else None,
+                "status": "running",
+            },
+        )
+        _save_start(trainer, directory)
     return _run(trainer, directory, None, progress or Silent(), benchmark_milestones, resumed=False)
 
 
@@ -108,28 +108,63 @@ def resume(
         epochs: a new end; the schedules stay as they were.
 
     Raises:
-        UserError: no run there, a damaged checkpoint, or as `train`.
+        UserError: no run there, a damaged checkpoint, an end that has passed, or as `train`.
     """
     directory = directory if isinstance(directory, RunDirectory) else RunDirectory(directory)
     recipe = directory.recipe()
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
-    chosen = choose_device(device)
-    checkpoint = load_checkpoint(directory.checkpoint("latest"))
-    if checkpoint.recipe.fingerprint() != recipe.fingerprint():
-        raise UserError(f"{directory.recipe_file}: differs from the recipe in {checkpoint.path}; restore it to resume")
-    trainer = Trainer(recipe, chosen)
-    trainer.restore(checkpoint)
+    trainer = Trainer(recipe, choose_device(device))
+    best = _restore_last(trainer, directory)
     if epochs is not None:
+        if epochs < trainer.epochs_completed:
+            raise UserError(f"--epochs {epochs}: {trainer.epochs_completed} epochs are done; give more")
         directory.update({"epochs": epochs}, recipe)
-    return _run(
-        trainer,
-        directory,
-        checkpoint.state.get("best"),
-        progress or Silent(),
-        benchmark_milestones,
-        resumed=True,
-    )
+    for leftover in directory.path.rglob(".*.tmp"):  # what a killed process was writing
+        leftover.unlink(missing_ok=True)
+    return _run(trainer, directory, best, progress or Silent(), benchmark_milestones, resumed=True)
+
+
+def _restore_last(trainer: Trainer, directory: RunDirectory) -> list[float] | None:
+    """Puts the trainer where the run was last written, and returns the score of its best checkpoint."""
+    latest = directory.checkpoint("latest")
+    if not latest.exists() and not directory.metrics():
+        # Killed between its description and its first checkpoint: the run begins.
+        started_from = directory.facts().get("started_from")
+        if started_from:
+            trainer.restore(load_checkpoint(started_from))
+        _save_start(trainer, directory)
+        return None
+    checkpoint = load_checkpoint(latest)
+    before, now = checkpoint.recipe, trainer.recipe
+    if (before.fingerprint(), before.seed) != (now.fingerprint(), now.seed):
+        raise UserError(f"{directory.recipe_file}: differs from the recipe in {checkpoint.path}; restore it to resume")
+    trainer.restore(checkpoint)
+    return checkpoint.state.get("best")
+
+
+def _save_start(trainer: Trainer, directory: RunDirectory) -> None:
+    checkpoint = trainer.checkpoint({"best": None})
+    save_checkpoint(directory.checkpoint(trainer.epochs_completed), checkpoint)
+    save_checkpoint(directory.checkpoint("latest"), checkpoint)
+
+
+@contextmanager
+def _whole_or_absent(path: Path) -> Iterator[None]:
+    """Takes a new run directory away again when its first files cannot be written."""
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    empty = path.is_dir() and not any(path.iterdir())
+    try:
+        yield
+    except BaseException:
+        if missing or empty:
+            shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # a parent that something else has come to lie in stays
+            for parent in missing[1:]:
+                parent.rmdir()
+        if empty:
+            path.mkdir(exist_ok=True)
+        raise
 
 
 def _run(
@@ -145,32 +180,35 @@ def _run(
     log = RunLog(directory, trainer.epochs_completed)
     directory.update({"status": "running"})
     progress.start(recipe, trainer.epochs_completed, str(directory.path))
-    if resumed:
-        progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", "training goes on"))
     status: Literal["completed", "interrupted", "failed"] = "failed"
     try:
-        with _interruptions() as interrupted:
+        if resumed and trainer.epochs_completed < recipe.epochs:
+            progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", "training goes on"))
+        with interruptions() as interruption:
             if benchmark_milestones:
-                _benchmark_missing(trainer, directory, log, progress)
-            while trainer.epochs_completed < recipe.epochs and not interrupted.is_set():
+                _benchmark_missing(trainer, directory, log, progress, interruption)
+            while trainer.epochs_completed < recipe.epochs and not interruption.asked:
                 row = _one_epoch(trainer, log, progress, directory)
                 if row is None:
                     continue
                 best = _keep(trainer, directory, row, best)
                 progress.epoch(row)
-                if benchmark_milestones and not interrupted.is_set():
-                    _benchmark_missing(trainer, directory, log, progress)
+                if benchmark_milestones:
+                    _benchmark_missing(trainer, directory, log, progress, interruption)
         status = "completed" if trainer.epochs_completed >= recipe.epochs else "interrupted"
         seconds = time.monotonic() - started
         if status == "interrupted":
             message = f"stopped after {trainer.epochs_completed} epochs; all of them are saved"
             log.event(trainer.epochs_completed, "interrupted", "interrupted", message)
         return Outcome(directory, status, trainer.epochs_completed, seconds)
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
     finally:
         progress.stop()
-        log.close()
         spent = directory.facts().get("seconds", 0.0) + time.monotonic() - started
         directory.update({"status": status, "finished_at": _now(), "seconds": spent})
+        log.close()
 
 
 def _one_epoch(trainer: Trainer, log: RunLog, progress: Progress, directory: RunDirectory) -> dict[str, Any] | None:
@@ -242,12 +280,16 @@ def checkpoint_score(row: dict[str, Any]) -> list[float] | None:
     return [row["exact_match_best_of_two"], min(row["exact_match_a"], row["exact_match_b"]), row["coverage"]]
 
 
-def _benchmark_missing(trainer: Trainer, directory: RunDirectory, log: RunLog, progress: Progress) -> None:
-    """Benchmarks every milestone that has a checkpoint and lacks a record."""
+def _benchmark_missing(
+    trainer: Trainer, directory: RunDirectory, log: RunLog, progress: Progress, interruption: Interruption
+) -> None:
+    """Benchmarks every milestone that has a checkpoint and lacks a record, unless asked to stop."""
     for epoch in trainer.recipe.evaluation.milestones:
         path = directory.checkpoint(epoch)
         if epoch > trainer.epochs_completed or not path.exists():
             continue
+        if interruption.asked:
+            return
         if directory.isolated_record(epoch).exists() and directory.coupled_record(epoch).exists():
             continue
         clock = time.monotonic()
@@ -272,28 +314,6 @@ def choose_device(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine or this build of torch has no CUDA; use --device cpu or auto")
     return device
-
-
-@contextmanager
-def _interruptions() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM ask the loop to stop after the epoch under way; a second one stops at once. The
-    last epoch is on disk in either case."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(number: int, frame: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _now() -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -104,7 +105,7 @@ class Display:
         self.live.stop()
 
     def _panel(self) -> Panel:
-        title = f"[bold]{self.recipe.name}[/] · seed {self.recipe.seed} · {self.place}"
+        title = f"[bold]{self.recipe.name}[/] · seed {self.recipe.seed} · {escape(self.place)}"
         row = self.row
         if row is None:
             return Panel(Text("the first epoch is on its way …"), title=title, title_align="left")

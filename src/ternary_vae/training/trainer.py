@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import all_operations, as_input
 from ternary_vae.recipe import Recipe
@@ -104,6 +105,8 @@ class Trainer:
         counts = {name: information_steps if name in _INFORMATION_TERMS else len(batches) for name in TERMS}
         sums_on_host = dict(zip(TERMS, sums.tolist()))
         row["terms"] = {name: sums_on_host[name] / counts[name] if name in computed else None for name in TERMS}
+        if not self._weights_are_finite():
+            row["terms"]["loss"] = math.nan  # the last step's damage, which no loss has seen yet
         row |= self._after_epoch(controls, row)
         return row
 
@@ -211,6 +214,9 @@ class Trainer:
         momentum = torch.where(balanced, settings.momentum_balanced, settings.momentum_unbalanced)
         self.gradient_norms = torch.lerp(norms[:2] * clip, self.gradient_norms, momentum)
 
+    def _weights_are_finite(self) -> bool:
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(self._parameters))).all())
+
     def _update_balance(self, cross_entropy_a: Tensor, cross_entropy_b: Tensor) -> None:
         """The log-weight between the two reconstruction losses, moved towards the VAE that is behind."""
         if not self.recipe.objective.balancing:
@@ -249,7 +255,8 @@ class Trainer:
             "lambda1": row["lambda1"], "lambda2": row["lambda2"], "lambda3": row["lambda3"],
         }  # fmt: skip
         statenet = self.controller.learn(self.last_state)
-        self.last_state = state
+        if all(map(math.isfinite, state.values())):
+            self.last_state = state
         return {
             "gradient_norm_a": norm_a, "gradient_norm_b": norm_b, "gradient_ratio": ratio,
             "gate_open": self.gate_open, "balance": balance, "entropy_a": entropy_a, "entropy_b": entropy_b,
@@ -292,16 +299,35 @@ class Trainer:
                 "specialisation": self.specialisation.table,
             },
             state={
-                "lambda1": self.lambda1, "lambda2": self.lambda2, "rho": self.rho, "gate_open": self.gate_open,
-                "last_state": self.last_state, "interventions": self.interventions.as_json(), **(extra_state or {}),
+                "lambda1": self.lambda1, "lambda2": self.lambda2, "gate_open": self.gate_open,
+                "last_state": self.last_state, "interventions": self.interventions.as_json(),
+                **({} if self.rho is None else {"rho": self.rho}), **(extra_state or {}),
             },
             code_version=code_version(),
         )  # fmt: skip
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint: exactly from a native one; from a v5.5 one as far as it tells
-        (weights, moments, λ, ρ, gradient norms), with random numbers newly seeded."""
-        self.model.load_state_dict(checkpoint.model, strict=checkpoint.source == "native")
+        (weights, moments, λ, ρ, gradient norms), with random numbers newly seeded.
+
+        Raises:
+            UserError: if the checkpoint does not fit this recipe's model or lacks something.
+        """
+        try:
+            self._restore(checkpoint)
+        except (KeyError, RuntimeError, TypeError, ValueError) as failure:
+            detail = str(failure).partition("\n")[2] or repr(failure)
+            raise UserError(
+                f"{checkpoint.path}: cannot be trained on with recipe {self.recipe.name!r}: {detail.strip()}"
+            ) from None
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        weights = checkpoint.model
+        if checkpoint.source == "v5.5":
+            # Its StateNet never learned; one with other outputs than the recipe's is left at the recipe's start.
+            own = self.model.state_dict()
+            weights = {n: w for n, w in weights.items() if not n.startswith("state_net.") or w.shape == own[n].shape}
+        self.model.load_state_dict(weights, strict=checkpoint.source == "native")
         self._restore_optimizer(checkpoint.optimizer)
         self.epochs_completed = checkpoint.epochs_completed
         state, tensors = checkpoint.state, checkpoint.training

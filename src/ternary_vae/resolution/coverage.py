@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ternary_vae.limits import coverage_limit
-from ternary_vae.model import LATENT_DIMENSIONS
+from ternary_vae.model import LATENT_DIMENSIONS, logits_to_tables
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import ENTRIES, OPERATION_COUNT, class_index
 from ternary_vae.resolution.records import Coverage, CoveragePoint
@@ -134,7 +134,7 @@ def covers_everything(model: Decoder, draws: int, generator_for: Callable[[str],
 
 
 def _most_likely(logits: Float[Tensor, "n 9 3"]) -> Int[Tensor, " n"]:
-    return class_index(logits.argmax(dim=-1))
+    return class_index(logits_to_tables(logits) + 1)
 
 
 def _categorical(logits: Float[Tensor, "n 9 3"], generator: torch.Generator) -> Int[Tensor, " n"]:

@@ -40,8 +40,8 @@ def test_compare_epochs_as_the_plan_types_it(failing_run: RunDirectory, tmp_path
 
 def test_the_plot_alone_from_another_directory(failing_run: RunDirectory, tmp_path: Path) -> None:
     done = run_script(
-        "plot_resolution_evolution.py", "--input", failing_run.benchmarks, "--output", "plot.png", "--epochs", *MILESTONES,
-        cwd=tmp_path,
+        "plot_resolution_evolution.py", "--input", failing_run.benchmarks, "--output", "plot.png", "--epochs",
+        *MILESTONES, cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

@@ -159,7 +159,7 @@ def test_every_chart_is_drawn_with_phases_labelled_and_limits(good: Any) -> None
           id: one.id, axis: one.dataset.axis, drawn: one.querySelectorAll(".scatterlayer .trace").length,
           described: one.getAttribute("aria-label").length, role: one.getAttribute("role"),
           labels: [...one.querySelectorAll(".annotation-text")].map((text) => text.textContent),
-          shaded: one.layout.shapes ? one.layout.shapes.filter((s) => s.type === "rect" && s.yref === "paper").length : 0,
+          shaded: (one.layout.shapes || []).filter((s) => s.type === "rect" && s.yref === "paper").length,
         }))"""
     )
     assert len(charts) == 11
@@ -205,7 +205,8 @@ def test_hovering_an_operation_shows_its_truth_table(good: Any) -> None:
           plot.scrollIntoView({block: "center", behavior: "instant"});
           const trace = plot.data.find((one) => one.meta === "operations"), at = trace.x.indexOf(Math.max(...trace.x));
           const box = plot.getBoundingClientRect(), {xaxis, yaxis, _size} = plot._fullLayout;
-          return {index: trace.customdata[at], x: box.left + _size.l + xaxis.d2p(trace.x[at]), y: box.top + _size.t + yaxis.d2p(trace.y[at])};
+          const x = box.left + _size.l + xaxis.d2p(trace.x[at]), y = box.top + _size.t + yaxis.d2p(trace.y[at]);
+          return {index: trace.customdata[at], x, y};
         }"""
     )
     good.mouse.move(place["x"] - 3, place["y"] - 3)
@@ -352,8 +353,12 @@ def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str
     for scheme in ("light", "dark"):
         page = open_page(pages["bare"], color_scheme=scheme)
         pairs = page.evaluate(
-            """() => [...document.querySelectorAll(".quiet, .met, .missed, .headline, figcaption, dt, thead th, a, summary")].map((one) => {
-              let back = one; while (getComputedStyle(back).backgroundColor === "rgba(0, 0, 0, 0)") back = back.parentElement;
+            """() => [...document.querySelectorAll(
+              ".quiet, .met, .missed, .headline, figcaption, dt, thead th, a, summary"
+            )].map((one) => {
+              let back = one;
+              const clear = "rgba(0, 0, 0, 0)";
+              while (getComputedStyle(back).backgroundColor === clear) back = back.parentElement;
               return [getComputedStyle(one).color, getComputedStyle(back).backgroundColor, one.className || one.tagName];
             })"""
         )

@@ -24,8 +24,8 @@ _QUANTITIES: tuple[tuple[str, Pick], ...] = (
     ("Correlation", lambda _, coupled: number(coupled.latent_coupling.mean_absolute_correlation)),
     (
         "Half σ, A / B",
-        lambda isolated, _: (
-            f"{number(isolated.vae_a.resolution_curve.half_sigma)} / {number(isolated.vae_b.resolution_curve.half_sigma)}"
+        lambda isolated, _: " / ".join(
+            number(side.resolution_curve.half_sigma) for side in (isolated.vae_a, isolated.vae_b)
         ),
     ),
 )
@@ -67,7 +67,11 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
 def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones: Sequence[int], picture: str) -> str:
     """The comparison's text."""
     rows = [
-        [str(epoch) if at == 0 else "", cell(label), *(pick(one.isolated[epoch], one.coupled[epoch]) for _, pick in _QUANTITIES)]
+        [
+            str(epoch) if at == 0 else "",
+            cell(label),
+            *(pick(one.isolated[epoch], one.coupled[epoch]) for _, pick in _QUANTITIES),
+        ]
         for epoch in milestones
         for at, (label, one) in enumerate(labelled)
     ]  # fmt: skip
@@ -95,8 +99,8 @@ def _limits(labelled: Sequence[tuple[str, Measurements]], epoch: int) -> str:
     sampled = [one.coupled[epoch].cross_injected_sampling_rho_07 for _, one in labelled]
     spread = max(one.interval.standard_deviation for one in sampled)
     return (
-        f"Coverage of {sampled[0].draws:,} draws can be expected to reach {percent(sampled[0].coverage_limit)} at most; "
-        f"a single measurement spreads by {100 * spread:.2f} points, so smaller differences say nothing."
+        f"Coverage of {sampled[0].draws:,} draws can be expected to reach {percent(sampled[0].coverage_limit)} at "
+        f"most; a single measurement spreads by {100 * spread:.2f} points, so smaller differences say nothing."
     )
 
 

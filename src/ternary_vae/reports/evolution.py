@@ -204,9 +204,9 @@ def _secondary_note() -> str:
     return (
         f"The plan expects a latent correlation of about {THROUGHOUT['latent_coupling'].text} throughout, "
         f"{THROUGHOUT['neighbor_consistency'].text} of nearest neighbours one entry apart, about "
-        f"{THROUGHOUT['dimensionality_efficiency'].text} of the dimensions in effect (8 of 16), and an ensemble that costs "
-        f"less than {percent(THROUGHOUT['inference_overhead'].high, 0)} more time. Held out: exact match on the test split, "
-        "a dash where the recipe trains on everything."
+        f"{THROUGHOUT['dimensionality_efficiency'].text} of the dimensions in effect (8 of 16), and an ensemble that "
+        f"costs less than {percent(THROUGHOUT['inference_overhead'].high, 0)} more time. Held out: exact match on the "
+        "test split, a dash where the recipe trains on everything."
     )
 
 
@@ -260,10 +260,10 @@ def _events(measured: Measurements) -> str:
 def _commands(measured: Measurements, output: Path) -> str:
     epochs = " ".join(map(str, _all_epochs(measured)))
     if not measured.facts:
+        records = f"--epochs {epochs} --input {measured.directory}"
         lines = [
-            f"python scripts/analysis/compare_epochs.py --epochs {epochs} --input {measured.directory} --output {output}",
-            f"python scripts/analysis/plot_resolution_evolution.py --epochs {epochs} --input {measured.directory} "
-            f"--output {output.with_name(FIGURE_NAME)}",
+            f"python scripts/analysis/compare_epochs.py {records} --output {output}",
+            f"python scripts/analysis/plot_resolution_evolution.py {records} --output {output.with_name(FIGURE_NAME)}",
         ]
         told = "This report with its figure, and the figure alone:"
     else:

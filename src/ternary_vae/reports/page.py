@@ -41,18 +41,21 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
     from plotly.offline import get_plotlyjs
 
     latent_map, map_note = latent_map_of_run(run)
-    library, script = (_inline(text) for text in (get_plotlyjs(), _asset("page.js")))
+    library, script = (_inline(text) for text in (get_plotlyjs(), _script()))
     environment = Environment(
-        loader=PackageLoader("ternary_vae.reports", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("ternary_vae.reports", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     return environment.get_template("page.html.j2").render(
         title=measured.title,
         subtitle=_subtitle(measured),
         policy=_policy(library, script),
-        style=Markup(_asset("page.css")),  # noqa: S704 - the package's own files
-        script=Markup(script),  # noqa: S704
-        plotly=Markup(library),  # noqa: S704
-        data=Markup(script_safe_json(page_data(measured, latent_map))),  # noqa: S704
+        style=Markup(_asset("page.css")),
+        script=Markup(script),
+        plotly=Markup(library),
+        data=Markup(script_safe_json(page_data(measured, latent_map))),
         verdict=verdict,
         phase_names=listed(f"{span.number} {PHASE_NAMES[span.number - 1]}" for span in measured.phases),
         missing="; ".join(f"epoch {epoch} ({listed(names)})" for epoch, names in sorted(measured.missing.items())),
@@ -70,7 +73,13 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
 
 
 def _asset(name: str) -> str:
-    return files("ternary_vae.reports").joinpath(name).read_text(encoding="utf-8")
+    return files("ternary_vae.reports").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """The page's own script: its parts in one function, so that nothing of it is global."""
+    parts = "\n".join(_asset(f"{name}.js") for name in ("base", "charts", "map", "start"))
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _inline(script: str) -> str:
@@ -170,7 +179,7 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
     half = f"{end}VAE-A {_half(a)}, VAE-B {_half(b)}" if a and b else ""
     covered = f"{end}{percent(mixed.coverage_rate)} of a possible {percent(mixed.coverage_limit)}" if mixed else ""
     score = (
-        f"{end}{number(homes.complementarity_score)}, {homes.home_a:,} operations at home in A and {homes.home_b:,} in B"
+        f"{end}{number(homes.complementarity_score)}, {homes.home_a:,} operations at home in A, {homes.home_b:,} in B"
         if homes
         else ""
     )
@@ -189,18 +198,19 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
             chart("permeability", "Permeability ρ and schedules", "ρ, gate, temperature and β by epoch"),
             chart("loss", "Loss and its terms", "Mean over each epoch's steps"),
         ]
+    statenet = chart("statenet", "StateNet's corrections, and events", _events_lead(measured).rstrip("."))
+    weights = chart("lambda", "Weights λ and balance", "λ1, λ2, λ3 and the balance by epoch")
     return {
         "evolution_charts": evolution,
-        "curve_charts": [chart("curve", "Exact match against latent noise", half or "Resolution curves", "noise", wide=True)],
+        "curve_charts": [
+            chart("curve", "Exact match against latent noise", half or "Resolution curves", "noise", wide=True)
+        ],
         "coverage_charts": [
             chart("draws", "Coverage", covered or "Coverage against draws", "draws"),
             chart("gap", "What is missing to the limit", "Limit less measured, in percentage points", "draws"),
         ],
-        "event_charts": [
-            chart("statenet", "StateNet's corrections, and events", _events_lead(measured).rstrip("."), wide=not measured.metrics),
-            *([chart("lambda", "Weights λ and balance", "λ1, λ2, λ3 and the balance by epoch")] if measured.metrics else []),
-        ],
-    }  # fmt: skip
+        "event_charts": [statenet, *([weights] if measured.metrics else [])],
+    }
 
 
 def _half(side: VaeResolution) -> str:

@@ -77,8 +77,8 @@ def _counts(verdict: Verdict, measured: Measurements) -> str:
     ]
     if any(value is not None for value in measured.column("covered_all_a")):
         sentences.append(
-            f"195,000 draws of each VAE alone met every operation in {verdict.full_coverage_epochs}; a perfectly uniform "
-            "pair would in about one of seven."
+            f"195,000 draws of each VAE alone met every operation in {verdict.full_coverage_epochs}; a perfectly "
+            "uniform pair would in about one of seven."
         )
     if verdict.guard_events is not None:
         sentences.append(f"Guards fired: {verdict.guard_events}.")

@@ -1,0 +1,255 @@
+"""The panels of the evolution figure, one function each, and what every panel on a time axis shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, expected_band
+from ternary_vae.reports.formats import percent
+from ternary_vae.reports.measurements import Measurements
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+VERMILION, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
+PURPLE, SKY, ORANGE = "#CC79A7", "#56B4E9", "#E69F00"
+INK, QUIET = "#1b1f24", "#5c6370"
+_PHASE_SHADES = ("#ffffff", "#f1f2f4", "#ffffff", "#e9ebee")
+_COVERAGE_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+_HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.2}
+
+
+def reconstruction(axis: Axes, measured: Measurements) -> None:
+    """Exact match of A, B and the ensemble, beside the band in which the plan expects A."""
+    axis.set_title("Exact reconstruction, all 19,683 operations")
+    points = expected_band(measured.recipe.schedule_epochs)
+    band = [point for point in points if point[0] <= measured.epochs]
+    if len(band) > 1:
+        style = {"facecolor": VERMILION, "edgecolor": VERMILION, "alpha": 0.13, "hatch": "////", "linewidth": 0}
+        axis.fill_between(*zip(*band), label="plan's expectation of A", **style)
+    epochs = measured.complete_milestones
+    isolated, coupled = measured.isolated, measured.coupled
+    values = {
+        "ensemble, best of two": [coupled[e].ensemble_reconstruction.best_of_two.exact_match_rate for e in epochs],
+        "VAE-B": [isolated[e].vae_b.reconstruction.exact_match_rate for e in epochs],
+        "VAE-A": [isolated[e].vae_a.reconstruction.exact_match_rate for e in epochs],
+    }
+    # All three often lie on 100%: the first drawn is wide and pale, the last dashed, so that each is seen.
+    looks = (
+        ("exact_match_best_of_two", {"color": GREEN, "marker": "D", "linewidth": 3.6, "alpha": 0.5}),
+        ("exact_match_b", {"color": BLUE, "marker": "s"}),
+        ("exact_match_a", {"color": VERMILION, "marker": "o", "linestyle": "--"}),
+    )
+    for (label, shares), (key, look) in zip(values.items(), looks, strict=True):
+        _each_epoch_and_milestones(axis, every_epoch(measured, key), (epochs, shares), label, look)
+    percent_axis(axis)
+    axis.set_ylim(-0.03, 1.05)
+    legend(axis)
+
+
+def coverage(axis: Axes, measured: Measurements) -> None:
+    """Decoded coverage with its 95% intervals and its limit. The axis is logarithmic in what is missing to 100%, so
+    that an untrained start and the last tenth of a point below the limit are both seen."""
+    axis.set_title("Decoded coverage, both VAEs together")
+    every = every_epoch(measured, "coverage")
+    if every:
+        axis.plot(*zip(*every), color=GREEN, linewidth=1, label="each epoch, not mixed")
+    epochs = sorted(measured.coupled)
+    sampled = [measured.coupled[epoch].cross_injected_sampling_rho_07 for epoch in epochs]
+    series = (
+        ("the plan's sum", sampled, {"color": BLUE, "linestyle": "--", "marker": "o"}),
+        (
+            "prior preserved",
+            [one.prior_preserving for one in sampled],
+            {"color": VERMILION, "linestyle": ":", "marker": "^"},
+        ),
+    )
+    for name, records, look in series:
+        low, high = [one.interval.low for one in records], [one.interval.high for one in records]
+        axis.fill_between(epochs, low, high, color=look["color"], alpha=0.2, linewidth=0)
+        rates = [one.coverage_rate for one in records]
+        axis.plot(epochs, rates, label=f"mixed, ρ = 0.7, {name} (band: 95%)", **look, **_HOLLOW)
+    if sampled:
+        limit, draws = sampled[0].coverage_limit, sampled[0].draws
+        level_line(axis, limit, f"limit of {draws:,} draws: {percent(limit)}", bold=True)
+    level_line(axis, AT_MILESTONE[PLAN_EPOCHS]["coverage"].low, "plan: 90% by the end")
+    lowest = min([one.coverage_rate for one in sampled] + [0.8])
+    coverage_axis(axis, lowest)
+    legend(axis)
+
+
+def complementarity(axis: Axes, measured: Measurements) -> None:
+    """The score under equal noise, and by errors alone where that is not 0/0, beside the plan's levels."""
+    axis.set_title("Complementarity, smaller home over larger")
+    homes = {epoch: record.complementary_coverage for epoch, record in sorted(measured.coupled.items())}
+    scores = [one.complementarity_score for one in homes.values()]
+    axis.plot(list(homes), scores, color=PURPLE, marker="o", label="score under equal noise")
+    strict = {e: one.complementarity_score_by_errors for e, one in homes.items()}
+    defined = [(epoch, score) for epoch, score in strict.items() if score is not None]
+    if defined:
+        look = {"color": QUIET, "linestyle": ":", "marker": "x"}
+        axis.plot(*zip(*defined), label="by errors alone, where defined", **look)
+    for value, text in ((0.40, "minimum 0.40"), (0.60, "plan, by the end 0.60"), (0.70, "stretch 0.70")):
+        level_line(axis, value, text, side="left")
+    axis.set_ylim(-0.03, 1.05)
+    legend(axis)
+
+
+def homes(axis: Axes, measured: Measurements) -> None:
+    """Which share of all operations is at home in A, in B, in neither."""
+    axis.set_title("Where operations are at home")
+    epochs = sorted(measured.coupled)
+    records = [measured.coupled[epoch].complementary_coverage for epoch in epochs]
+    totals = np.array([one.home_a + one.home_b + one.home_neither for one in records])
+    a = np.array([one.home_a for one in records]) / totals
+    both = a + np.array([one.home_b for one in records]) / totals
+    for low, high, colour, hatch, text in (
+        (np.zeros_like(a), a, VERMILION, "////", "VAE-A"),
+        (a, both, BLUE, "....", "VAE-B"),
+        (both, np.ones_like(a), QUIET, "", "neither"),
+    ):
+        look = {"facecolor": colour, "edgecolor": colour, "alpha": 0.28, "hatch": hatch, "linewidth": 0}
+        axis.fill_between(epochs, low, high, label=text, **look)
+    shares = [(epoch, one.share_a) for epoch, one in zip(epochs, records) if one.share_a is not None]
+    if shares:
+        look = {"color": INK, "linestyle": "--", "marker": "D", "linewidth": 1.1}
+        axis.plot(*zip(*shares), label="A of A and B", **look, **_HOLLOW)
+    band = THROUGHOUT["share_a"]
+    level_line(axis, band.low, "")
+    level_line(axis, band.high or 1.0, "plan, A of A and B: 40% to 60%")
+    percent_axis(axis)
+    axis.set_ylim(0, 1)
+    legend(axis)
+
+
+def permeability(axis: Axes, measured: Measurements) -> None:
+    """ρ as trained, or as the recipe's phases have it; what it does to the codes; and when guards fired."""
+    axis.set_title("Permeability ρ, and guards that fired")
+    every = every_epoch(measured, "rho")
+    if every:
+        axis.step(*zip(*every), where="pre", color=GREEN, label="ρ in training")
+    else:
+        ends = [
+            pair for phase in measured.recipe.phases for pair in zip(phase.epochs, (phase.start_rho, phase.end_rho))
+        ]
+        axis.plot(*zip(*ends), color=GREEN, linestyle="--", label="ρ as the recipe's phases have it")
+    coupling = [(epoch, record.latent_coupling) for epoch, record in sorted(measured.coupled.items())]
+    correlations = [(epoch, one.mean_absolute_correlation) for epoch, one in coupling]
+    if correlations:
+        look = {"color": PURPLE, "linestyle": ":", "marker": "^"}
+        axis.plot(*zip(*correlations), label="correlation of the two codes, absolute", **look, **_HOLLOW)
+    guards = [event["epoch"] for event in measured.events if event.get("kind") == "guard"]
+    for number, epoch in enumerate(guards):
+        label = "guard fired" if number == 0 else None
+        axis.axvline(epoch, color=VERMILION, linewidth=1, linestyle="-.", label=label)
+    axis.set_ylim(-0.03, 1.05)
+    legend(axis)
+
+
+def half_sigma(axis: Axes, measured: Measurements) -> None:
+    """The noise at which exact match falls to one half, where it does."""
+    axis.set_title("Latent noise σ at which exact match falls to one half")
+    looks = (
+        ("VAE-A", "vae_a", {"color": VERMILION, "linestyle": "--", "marker": "o"}),
+        ("VAE-B", "vae_b", {"color": BLUE, "linestyle": "-", "marker": "s"}),
+    )
+    for label, side, look in looks:
+        curves = {epoch: getattr(record, side).resolution_curve for epoch, record in measured.isolated.items()}
+        found = sorted((epoch, one.half_sigma) for epoch, one in curves.items() if one.half_sigma is not None)
+        if found:
+            axis.plot(*zip(*found), label=label, **look, **_HOLLOW)
+    if not axis.lines:
+        told = "neither VAE is exact for half of the operations"
+        axis.text(0.5, 0.5, told, transform=axis.transAxes, ha="center", color=QUIET)
+    axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
+    legend(axis)
+
+
+def time_axis(axis: Axes, measured: Measurements) -> None:
+    """Phases shaded, and labelled above the panel, where no legend covers them; the whole run in view."""
+    for span in measured.phases:
+        axis.axvspan(span.first, span.last, facecolor=_PHASE_SHADES[span.number - 1], zorder=-10, linewidth=0)
+        if span.first:
+            axis.axvline(span.first, color="#c6cad1", linewidth=0.7, zorder=-9)
+        narrow = (span.last - span.first) < 0.08 * measured.epochs
+        axis.annotate(
+            f"{span.number}" if narrow else f"phase {span.number}",
+            ((span.first + span.last) / 2, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=7,
+            color=QUIET,
+        )
+    axis.set_xlim(0, measured.epochs * 1.012)
+
+
+def every_epoch(measured: Measurements, name: str) -> list[tuple[int, float]]:
+    """(epoch, value) of one column of the metrics, where it was measured."""
+    pairs = zip(measured.column("epoch"), measured.column(name))
+    return [(epoch, value) for epoch, value in pairs if value is not None]
+
+
+def level_line(
+    axis: Axes, value: float, text: str, *, bold: bool = False, side: Literal["left", "right"] = "right"
+) -> None:
+    """A horizontal line with its name on it: solid for what no model exceeds, dotted for what is asked."""
+    axis.axhline(value, color=INK, linewidth=1.1 if bold else 0.8, linestyle="-" if bold else (0, (1, 2)))
+    axis.annotate(
+        text,
+        (0.985 if side == "right" else 0.015, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha=side,
+        fontsize=7.5,
+        color=INK,
+    )
+
+
+def coverage_axis(axis: Axes, lowest: float) -> None:
+    """Percentages of coverage from `lowest` up to beyond the limit, logarithmic in what is missing to 100%."""
+    axis.set_yscale("function", functions=(nines, lambda height: 1 - 10.0**-height))
+    ticks = [tick for tick in _COVERAGE_TICKS if lowest - 0.06 <= tick <= 0.996]
+    axis.set_yticks(ticks, [percent(tick, 1).replace(".0%", "%") for tick in ticks])
+    axis.set_yticks([], minor=True)
+    axis.set_ylim(max(0.0, 1 - 1.25 * (1 - lowest)), 0.9962)
+    axis.set_ylabel("logarithmic in what is missing", fontsize=7.5)
+
+
+def nines(share: Any) -> Any:
+    """−log10(1 − share), the height of a share on a coverage axis; shares beyond 99.9999% stay on the axis."""
+    return -np.log10(np.clip(1 - np.asarray(share, dtype=float), 1e-6, None))
+
+
+def percent_axis(axis: Axes) -> None:
+    """Shares as percentages."""
+    from matplotlib.ticker import PercentFormatter
+
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
+def legend(axis: Axes) -> None:
+    """A legend where there is something to name."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="best")
+
+
+def _each_epoch_and_milestones(
+    axis: Axes,
+    every: list[tuple[int, float]],
+    milestones: tuple[list[int], list[float]],
+    label: str,
+    look: dict[str, Any],
+) -> None:
+    """A line through every epoch with hollow marks at the milestones, or marks joined where there are no epochs."""
+    if not every:
+        axis.plot(*milestones, label=label, **look, **_HOLLOW)
+        return
+    axis.plot(*zip(*every), **{**look, "marker": ""})
+    axis.plot(*milestones, **{**look, "linestyle": "none"}, **_HOLLOW)
+    axis.plot([], [], label=label, **look, **_HOLLOW)

@@ -48,7 +48,8 @@ ScalePhases = Annotated[
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 RunDirectoryOption = Annotated[
-    Path | None, typer.Option("--run-dir", help="Directory of the run.", show_default="runs/RECIPE-seedSEED")
+    Path | None,
+    typer.Option("--run-dir", help="Directory of the run.", show_default="runs/RECIPE-seedSEED, numbered if taken"),
 ]
 Require = Annotated[
     Level | None, typer.Option(help="Exit with code 1 unless this level of the success criteria is met.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ def train(recipe: Recipe, run_dir: Path | None, *, device: str, require: str | N
     """Trains in a new run directory, then reports."""
     from ternary_vae.training import loop
 
-    directory = RunDirectory(run_dir or Path("runs") / f"{recipe.name}-seed{recipe.seed}")
+    directory = RunDirectory(run_dir or _unused(f"{recipe.name}-seed{recipe.seed}"))
     with _stopping_at_once(directory):
         outcome = loop.train(recipe, directory, device=device, start=start, progress=_progress())
     _finish(outcome, require)
@@ -84,11 +85,17 @@ def resume(
         recipe = checkpoint.recipe if epochs is None else checkpoint.recipe.model_copy(update={"epochs": epochs})
     train(
         recipe,
-        run_dir or Path("runs") / f"{recipe.name}-from-{target.stem}",
+        run_dir or _unused(f"{recipe.name}-from-{target.stem}"),
         device=device,
         require=require,
         start=checkpoint,
     )
+
+
+def _unused(name: str) -> Path:
+    """A directory for a new run under `runs/`: the name, or the name and the first free number."""
+    candidates = (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
+    return next(path for path in candidates if not path.exists())
 
 
 def info(target: str | None, overrides: list[str]) -> None:

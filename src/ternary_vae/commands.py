@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import itertools
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -359,7 +359,8 @@ def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str
               let back = one;
               const clear = "rgba(0, 0, 0, 0)";
               while (getComputedStyle(back).backgroundColor === clear) back = back.parentElement;
-              return [getComputedStyle(one).color, getComputedStyle(back).backgroundColor, one.className || one.tagName];
+              const name = one.className || one.tagName;
+              return [getComputedStyle(one).color, getComputedStyle(back).backgroundColor, name];
             })"""
         )
         assert len(pairs) > 50
@@ -388,6 +389,19 @@ def test_without_webgl_the_map_is_drawn_all_the_same(
     assert "3-D needs WebGL" in page.locator("#map-status").inner_text()
     assert plotted(page)["type"] == "scatter"
     context.close()
+
+
+@pytest.mark.parametrize("kind", ["isolated", "coupled"])
+def test_a_run_with_half_of_its_records_has_a_page(
+    open_page: Callable[..., Any], make_run: Callable[..., RunDirectory], kind: str
+) -> None:
+    run = make_run(epochs=120, milestones=(3, 100))
+    for epoch in (3, 100):
+        (run.isolated_record if kind == "coupled" else run.coupled_record)(epoch).unlink()
+    page = open_page(write_page(run, run.reports / "index.html"))
+    assert "No verdict: no milestone has both its records" in page.locator("#verdict").inner_text()
+    assert page.locator("#chart-curve").count() == (1 if kind == "isolated" else 0)
+    assert page.locator("#chart-reconstruction .scatterlayer .trace").count() > 3
 
 
 def test_without_javascript_the_verdict_and_the_figures_are_there(

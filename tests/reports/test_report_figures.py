@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirect
     figure = evolution_figure(measured)
     assert "as the recipe's phases have it" in str(panel(figure, "Permeability").get_legend_handles_labels()[1])
     assert write_figure(figure, tmp_path / "one.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("kind", ["manifold", "coupled"])
+def test_one_kind_of_record_alone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path, kind: str) -> None:
+    for path in failing_run.benchmarks.glob(f"{kind}_resolution_*.json"):
+        shutil.copy(path, tmp_path)
+    figure = evolution_figure(measurements_of_records(tmp_path, (100, 200, 400)))
+    named = panel(figure, "Latent noise").get_legend_handles_labels()[1]
+    assert named == (["VAE-A", "VAE-B"] if kind == "manifold" else [])
+    assert write_figure(figure, tmp_path / "half.png").exists()
 
 
 def test_the_file_is_a_print_quality_png_below_a_megabyte(failing_run: RunDirectory, tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ def _mismatch(plan: Side) -> str:
     return (
         f"**Trained on one thing, asked for another.** At ρ = {coupled.rho:.2f} a decoder sees "
         f"{percent(1 - coupled.rho, 0)} of its own code while training and all of it at inference. Decoding the mixed "
-        f"codes this checkpoint gets {percent(coupled.exact_match_rate_a)} (A) and {percent(coupled.exact_match_rate_b)} (B); decoding its own, "
-        f"{percent(vae_a(plan))} and {percent(vae_b(plan))}."
+        f"codes this checkpoint gets {percent(coupled.exact_match_rate_a)} (A) and "
+        f"{percent(coupled.exact_match_rate_b)} (B); decoding its own, {percent(vae_a(plan))} and "
+        f"{percent(vae_b(plan))}."
     )
 
 

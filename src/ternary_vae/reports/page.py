@@ -18,6 +18,8 @@ from ternary_vae.resolution.records import VaeResolution
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 
+_PARTS = ("base", "layout", "evolution", "events", "resolution", "operations", "map", "start")
+
 
 def write_page(run: RunDirectory, output: str | Path, measured: Measurements | None = None) -> Path:
     """Writes a run's page.
@@ -78,7 +80,7 @@ def _asset(name: str) -> str:
 
 def _script() -> str:
     """The page's own script: its parts in one function, so that nothing of it is global."""
-    parts = "\n".join(_asset(f"{name}.js") for name in ("base", "charts", "map", "start"))
+    parts = "\n".join(_asset(f"{name}.js") for name in _PARTS)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
@@ -204,7 +206,9 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
         "evolution_charts": evolution,
         "curve_charts": [
             chart("curve", "Exact match against latent noise", half or "Resolution curves", "noise", wide=True)
-        ],
+        ]
+        if measured.isolated
+        else [],
         "coverage_charts": [
             chart("draws", "Coverage", covered or "Coverage against draws", "draws"),
             chart("gap", "What is missing to the limit", "Limit less measured, in percentage points", "draws"),

@@ -24,8 +24,8 @@ TERMS = (
 _METRICS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",
     "exact_match_coupled_b", "coverage", "complementarity", "share_a", "rho", "gate_open",
-    "temperature_a",
-    "temperature_b", "beta_a", "beta_b", "lambda1", "lambda2", "lambda3", "balance", *(f"terms.{term}" for term in TERMS),
+    "temperature_a", "temperature_b", "beta_a", "beta_b", "lambda1", "lambda2", "lambda3", "balance",
+    *(f"terms.{term}" for term in TERMS),
 )  # fmt: skip
 _CORRECTIONS = ("learning_rate", "lambda1", "lambda2", "lambda3", "rho")
 _SHORT = 32_767

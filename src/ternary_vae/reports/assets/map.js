@@ -1,206 +1,215 @@
-// The map of all operations, and the operation chosen on it.
-const map = data.map && unpackMap(data.map);
-let mapView = null; // {dimensions} of what is drawn
-
-function bytes(text) {
-const raw = atob(text), out = new Uint8Array(raw.length);
-for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
-return out;
-}
-function shorts(text) { // little-endian, whatever the machine
-const raw = bytes(text), view = new DataView(raw.buffer), out = new Array(raw.length / 2);
-for (let i = 0; i < out.length; i++) out[i] = view.getInt16(2 * i, true);
-return out;
-}
-function unpackMap(packed) {
-const side = (one) => ({
-  axes: one.positions.map((text, axis) => shorts(text).map((value) => value * one.scales[axis])),
-  variance: one.variance, errors: bytes(one.errors), neighbour: bytes(one.neighbour),
-});
-const balance = new Array(COUNT);
-for (let i = 0; i < COUNT; i++) balance[i] = table(i).reduce((sum, value) => sum + value, 0);
-return { a: side(packed.a), b: side(packed.b), home: bytes(packed.home), balance, gates: packed.gates };
-}
-function table(index) {
-const values = new Array(9);
-for (let j = 0; j < 9; j++) { values[j] = (index % 3) - 1; index = Math.floor(index / 3); }
-return values;
-}
-const SIGNS = { "-1": "−", 0: "0", 1: "+" };
-const HOMES = ["VAE-A", "VAE-B", "neither"];
-function operationText(index, side) {
-const t = table(index).map((value) => SIGNS[value]);
-const name = map.gates[index] ? `<b>${map.gates[index]}</b><br>` : "";
-const row = (label, at) => `  ${label}    ${t[at]}  ${t[at + 1]}  ${t[at + 2]}`;
-return `${name}operation ${grouped(index)}<br>  a╲b  −  0  +<br>${row("−", 0)}<br>${row("0", 3)}<br>${row("+", 6)}<br>` +
-  `home ${HOMES[map.home[index]]}<br>wrong entries ${map[side].errors[index]}<br>neighbour at ${map[side].neighbour[index]}`;
-}
-
+// The map of all operations, in two dimensions or three.
 // Every colouring is a list of classes, so that the legend counts them and a click hides one.
 function classes(colouring, side, c) {
-if (colouring === "home") {
-  return { of: map.home, names: ["VAE-A", "VAE-B", "neither"], colours: [c.a, c.b, c.neither], caption: "Home: the VAE with fewer wrong entries; ties by who is exact more often under the same latent noise." };
-}
-if (colouring === "errors") {
-  const top = Math.min(3, Math.max(...map[side].errors));
-  return { of: map[side].errors.map((value) => Math.min(value, 3)), names: ["exact", "1 wrong entry", "2 wrong entries", top === 3 ? "3 or more" : ""], colours: [c.b, c.amber, c.a, c.mark], caption: "Entries that this VAE decodes wrongly from its own posterior mean, of nine." };
-}
-return { of: map[side].neighbour.map((value) => Math.min(value, 3) - 1), names: ["1 entry apart", "2 entries apart", "3 or more"], colours: [c.both, c.amber, c.a], caption: "Truth-table entries in which an operation differs from its nearest neighbour in this latent space." };
+  if (colouring === "home") {
+    return {
+      of: map.home,
+      names: ["VAE-A", "VAE-B", "neither"],
+      colours: [c.a, c.b, c.neither],
+      caption: "Home: the VAE with fewer wrong entries; ties by who is exact more often under the same latent noise.",
+    };
+  }
+  if (colouring === "errors") {
+    const top = Math.min(3, Math.max(...map[side].errors));
+    return {
+      of: map[side].errors.map((value) => Math.min(value, 3)),
+      names: ["exact", "1 wrong entry", "2 wrong entries", top === 3 ? "3 or more" : ""],
+      colours: [c.b, c.amber, c.a, c.mark],
+      caption: "Entries that this VAE decodes wrongly from its own posterior mean, of nine.",
+    };
+  }
+  return {
+    of: map[side].neighbour.map((value) => Math.min(value, 3) - 1),
+    names: ["1 entry apart", "2 entries apart", "3 or more"],
+    colours: [c.both, c.amber, c.a],
+    caption: "Truth-table entries in which an operation differs from its nearest neighbour in this latent space.",
+  };
 }
 
 // One trace in a fixed random order: in index order, or one trace a class, the last drawn would hide the rest.
 const ORDER = (() => {
-const order = Array.from({ length: COUNT }, (_, i) => i);
-let state = 20251124;
-for (let i = COUNT - 1; i > 0; i--) {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  const j = state % (i + 1);
-  [order[i], order[j]] = [order[j], order[i]];
-}
-return order;
+  const order = Array.from({ length: COUNT }, (_, i) => i);
+  let state = 20251124;
+  for (let i = COUNT - 1; i > 0; i--) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const j = state % (i + 1);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
 })();
 const hidden = new Set(); // names of classes that a click on the legend has hidden
 
 function mapTraces(c, side, colouring, dimensions) {
-const axes = map[side].axes;
-const type = dimensions === 3 ? "scatter3d" : hasWebGL() ? "scattergl" : "scatter";
-const trace = (name, members, marker, more = {}) => ({
-  type, mode: "markers", name, x: members.map((i) => axes[0][i]), y: members.map((i) => axes[1][i]),
-  ...(dimensions === 3 ? { z: members.map((i) => axes[2][i]) } : {}),
-  customdata: members, text: members.map((i) => operationText(i, side)), hovertemplate: "%{text}<extra></extra>",
-  marker: { size: dimensions === 3 ? 2.4 : 4.5, opacity: dimensions === 3 ? 1 : 0.8, line: { width: 0 }, ...marker }, ...more,
-});
-const traces = [];
-let caption;
-if (colouring === "balance") {
-  caption = "Sum of the nine answers: −9 answers false everywhere, +9 true everywhere.";
-  traces.push(trace("operations", ORDER, {
-    color: ORDER.map((i) => map.balance[i]), cmin: -9, cmax: 9, colorscale: [[0, c.a], [0.5, c.neither], [1, c.b]],
-    colorbar: { thickness: 10, outlinewidth: 0, tickvals: [-9, 0, 9], x: 1, xpad: 4, len: 0.6 },
-  }, { showlegend: false, meta: "operations" }));
-} else {
-  const kind = classes(colouring, side, c);
-  caption = kind.caption;
-  const shown = ORDER.filter((i) => !hidden.has(kind.names[kind.of[i]]));
-  traces.push(trace("operations", shown, { color: shown.map((i) => kind.colours[kind.of[i]]) }, { showlegend: false, meta: "operations" }));
-  kind.names.forEach((name, at) => {
-    const count = kind.of.reduce((sum, value) => sum + (value === at), 0);
-    if (count) {
-      traces.push({ ...trace(`${name} (${grouped(count)})`, [], { color: kind.colours[at], size: 8 }), x: [null], y: [null], z: dimensions === 3 ? [null] : undefined,
-        meta: name, visible: hidden.has(name) ? "legendonly" : true });
-    }
+  const axes = map[side].axes;
+  const type = dimensions === 3 ? "scatter3d" : hasWebGL() ? "scattergl" : "scatter";
+  const trace = (name, members, marker, more = {}) => ({
+    type,
+    mode: "markers",
+    name,
+    x: members.map((i) => axes[0][i]),
+    y: members.map((i) => axes[1][i]),
+    ...(dimensions === 3 ? { z: members.map((i) => axes[2][i]) } : {}),
+    customdata: members,
+    text: members.map((i) => operationText(i, side)),
+    hovertemplate: "%{text}<extra></extra>",
+    marker: { size: dimensions === 3 ? 2.4 : 4.5, opacity: dimensions === 3 ? 1 : 0.8, line: { width: 0 }, ...marker },
+    ...more,
   });
-}
-const gates = Object.keys(map.gates).map(Number);
-traces.push(trace("named gates", gates, { size: dimensions === 3 ? 5 : 9, opacity: 1, color: c.ink, symbol: "diamond-open", line: { width: 1.5, color: c.ink } },
-  { meta: "gates", visible: hidden.has("gates") ? "legendonly" : true }));
-return { traces, caption };
+  const traces = [];
+  let caption;
+  if (colouring === "balance") {
+    caption = "Sum of the nine answers: −9 answers false everywhere, +9 true everywhere.";
+    traces.push(
+      trace(
+        "operations",
+        ORDER,
+        {
+          color: ORDER.map((i) => map.balance[i]),
+          cmin: -9,
+          cmax: 9,
+          colorscale: [
+            [0, c.a],
+            [0.5, c.neither],
+            [1, c.b],
+          ],
+          colorbar: { thickness: 10, outlinewidth: 0, tickvals: [-9, 0, 9], x: 1, xpad: 4, len: 0.6 },
+        },
+        { showlegend: false, meta: "operations" },
+      ),
+    );
+  } else {
+    const kind = classes(colouring, side, c);
+    caption = kind.caption;
+    const shown = ORDER.filter((i) => !hidden.has(kind.names[kind.of[i]]));
+    traces.push(
+      trace(
+        "operations",
+        shown,
+        { color: shown.map((i) => kind.colours[kind.of[i]]) },
+        { showlegend: false, meta: "operations" },
+      ),
+    );
+    kind.names.forEach((name, at) => {
+      const count = kind.of.reduce((sum, value) => sum + (value === at), 0);
+      if (count) {
+        traces.push({
+          ...trace(`${name} (${grouped(count)})`, [], { color: kind.colours[at], size: 8 }),
+          x: [null],
+          y: [null],
+          z: dimensions === 3 ? [null] : undefined,
+          meta: name,
+          visible: hidden.has(name) ? "legendonly" : true,
+        });
+      }
+    });
+  }
+  const gates = Object.keys(map.gates).map(Number);
+  traces.push(
+    trace(
+      "named gates",
+      gates,
+      {
+        size: dimensions === 3 ? 5 : 9,
+        opacity: 1,
+        color: c.ink,
+        symbol: "diamond-open",
+        line: { width: 1.5, color: c.ink },
+      },
+      { meta: "gates", visible: hidden.has("gates") ? "legendonly" : true },
+    ),
+  );
+  return { traces, caption };
 }
 
 let webgl;
 function hasWebGL() {
-if (webgl === undefined) {
-  try {
-    const context = document.createElement("canvas").getContext("webgl");
-    webgl = Boolean(context);
-    context?.getExtension("WEBGL_lose_context")?.loseContext();
-  } catch { webgl = false; }
-}
-return webgl;
+  if (webgl === undefined) {
+    try {
+      const context = document.createElement("canvas").getContext("webgl");
+      webgl = Boolean(context);
+      context?.getExtension("WEBGL_lose_context")?.loseContext();
+    } catch {
+      webgl = false;
+    }
+  }
+  return webgl;
 }
 
 async function drawMap() {
-const target = document.getElementById("map-plot");
-if (!map || !target) return;
-const side = document.getElementById("map-vae").value;
-const colouring = document.getElementById("map-colour").value;
-const chooser = document.getElementById("map-dimensions");
-const status = document.getElementById("map-status");
-status.textContent = "";
-if (chooser.value === "3" && !hasWebGL()) {
-  chooser.value = "2";
-  status.textContent = "3-D needs WebGL, which this browser does not offer here.";
-}
-const dimensions = Number(chooser.value);
-const c = colours();
-const { traces, caption } = mapTraces(c, side, colouring, dimensions);
-const share = map[side].variance;
-const axisTitle = (at) => ({ text: `component ${at + 1} (${(100 * share[at]).toFixed(0)}% of variance)`, font: { size: 11 } });
-const hoverlabel = { bgcolor: c.surface, bordercolor: c.line, align: "left", font: { family: MONOSPACE, size: 13, color: c.ink } };
-const layout = baseLayout(c, { hovermode: "closest", hoverlabel, dragmode: isTouch() ? false : "pan", uirevision: `${side}${dimensions}`,
-  xaxis: { title: axisTitle(0), zeroline: false }, yaxis: { title: axisTitle(1), zeroline: false, scaleanchor: "x" } });
-layout.legend = { ...layout.legend, itemsizing: "constant", y: dimensions === 3 ? 0 : isNarrow() ? -0.2 : -0.12 };
-if (dimensions === 3) {
-  const axis = (at) => ({ title: { text: `component ${at + 1}`, font: { size: 11 } }, gridcolor: c.grid, zerolinecolor: c.grid, backgroundcolor: c.surface, color: c.quiet, showspikes: false });
-  Object.assign(layout, { scene: { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), dragmode: "orbit", aspectmode: "data", camera: { eye: { x: 1.3, y: 1.3, z: 0.9 } } }, margin: { l: 0, r: 0, t: 0, b: 0 } });
-  delete layout.xaxis; delete layout.yaxis;
-}
-if (mapView && mapView.dimensions !== dimensions) Plotly.purge(target);
-if (!target.classList.contains("js-plotly-plot")) target.replaceChildren();
-await Plotly.react(target, traces, layout, { ...config(dimensions === 3 ? SPACE : FLAT), scrollZoom: !isTouch() });
-if (!mapView || mapView.dimensions !== dimensions) {
-  target.on("plotly_click", ({ points }) => { drawing = drawing.then(() => choose(points[0].customdata)); });
-  target.on("plotly_legendclick", ({ curveNumber }) => {
-    const name = target.data[curveNumber].meta;
-    if (!hidden.delete(name)) hidden.add(name);
-    redrawMap();
-    return false;
+  const target = document.getElementById("map-plot");
+  if (!map || !target) return;
+  const side = document.getElementById("map-vae").value;
+  const colouring = document.getElementById("map-colour").value;
+  const chooser = document.getElementById("map-dimensions");
+  const status = document.getElementById("map-status");
+  status.textContent = "";
+  if (chooser.value === "3" && !hasWebGL()) {
+    chooser.value = "2";
+    status.textContent = "3-D needs WebGL, which this browser does not offer here.";
+  }
+  const dimensions = Number(chooser.value);
+  const c = colours();
+  const { traces, caption } = mapTraces(c, side, colouring, dimensions);
+  const share = map[side].variance;
+  const axisTitle = (at) => ({
+    text: `component ${at + 1} (${(100 * share[at]).toFixed(0)}% of variance)`,
+    font: { size: 11 },
   });
-  target.on("plotly_legenddoubleclick", () => false);
-}
-mapView = { dimensions };
-document.getElementById("map-caption").textContent =
-  `${caption} Posterior means of VAE-${side.toUpperCase()} projected on their first ${dimensions} principal components. Click a point to keep it.`;
-if (chosen !== null) await ring();
-}
-
-let chosen = null;
-async function choose(index) {
-chosen = index;
-const place = document.getElementById("operation");
-const make = (tag, text, attributes = {}) => {
-  const element = document.createElement(tag);
-  if (text !== null) element.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-};
-const t = table(index), grid = make("table", null, { class: "truth", "aria-label": "Truth table: rows a, columns b" });
-const head = make("tr", null);
-head.append(make("th", "a╲b"), ...[-1, 0, 1].map((value) => make("th", SIGNS[value], { scope: "col" })));
-const thead = make("thead", null), body = make("tbody", null);
-thead.append(head);
-for (const a of [0, 1, 2]) {
-  const row = make("tr", null);
-  row.append(make("th", SIGNS[a - 1], { scope: "row" }), ...[0, 1, 2].map((b) => make("td", SIGNS[t[3 * a + b]], { "data-value": t[3 * a + b] })));
-  body.append(row);
-}
-grid.append(thead, body);
-const facts = make("dl", null);
-const fact = (name, value) => facts.append(make("dt", name), make("dd", String(value)));
-fact("index", grouped(index));
-fact("home", HOMES[map.home[index]]);
-fact("wrong entries", `A ${map.a.errors[index]}, B ${map.b.errors[index]}`);
-fact("neighbour at", `A ${map.a.neighbour[index]}, B ${map.b.neighbour[index]}`);
-place.replaceChildren(make("h3", map.gates[index] || `Operation ${grouped(index)}`), grid, facts);
-await ring();
-}
-async function ring() {
-const target = document.getElementById("map-plot"), c = colours();
-const side = map[document.getElementById("map-vae").value], flat = mapView.dimensions === 2;
-const old = target.data.findIndex((trace) => trace.meta === "chosen");
-if (old >= 0) await Plotly.deleteTraces(target, old);
-await Plotly.addTraces(target, {
-  type: flat ? (hasWebGL() ? "scattergl" : "scatter") : "scatter3d", mode: "markers", meta: "chosen", showlegend: false, hoverinfo: "skip",
-  x: [side.axes[0][chosen]], y: [side.axes[1][chosen]], ...(flat ? {} : { z: [side.axes[2][chosen]] }),
-  marker: { size: flat ? 18 : 9, symbol: "circle-open", color: c.ink, line: { width: 3, color: c.ink } },
-});
-}
-function find(text) {
-const wanted = text.trim().toLowerCase();
-if (!wanted) return null;
-const compact = wanted.replace(/[,\s ]/g, "");
-if (/^\d+$/.test(compact) && Number(compact) < COUNT) return Number(compact);
-const names = Object.entries(map.gates);
-const hit = names.find(([, name]) => name.toLowerCase() === wanted) || names.find(([, name]) => name.toLowerCase().startsWith(wanted));
-return hit ? Number(hit[0]) : null;
+  const hoverlabel = {
+    bgcolor: c.surface,
+    bordercolor: c.line,
+    align: "left",
+    font: { family: MONOSPACE, size: 13, color: c.ink },
+  };
+  const layout = baseLayout(c, {
+    hovermode: "closest",
+    hoverlabel,
+    dragmode: isTouch() ? false : "pan",
+    uirevision: `${side}${dimensions}`,
+    xaxis: { title: axisTitle(0), zeroline: false },
+    yaxis: { title: axisTitle(1), zeroline: false, scaleanchor: "x" },
+  });
+  layout.legend = { ...layout.legend, itemsizing: "constant", y: dimensions === 3 ? 0 : isNarrow() ? -0.2 : -0.12 };
+  if (dimensions === 3) {
+    const axis = (at) => ({
+      title: { text: `component ${at + 1}`, font: { size: 11 } },
+      gridcolor: c.grid,
+      zerolinecolor: c.grid,
+      backgroundcolor: c.surface,
+      color: c.quiet,
+      showspikes: false,
+    });
+    Object.assign(layout, {
+      scene: {
+        xaxis: axis(0),
+        yaxis: axis(1),
+        zaxis: axis(2),
+        dragmode: "orbit",
+        aspectmode: "data",
+        camera: { eye: { x: 1.3, y: 1.3, z: 0.9 } },
+      },
+      margin: { l: 0, r: 0, t: 0, b: 0 },
+    });
+    delete layout.xaxis;
+    delete layout.yaxis;
+  }
+  if (mapView && mapView.dimensions !== dimensions) Plotly.purge(target);
+  if (!target.classList.contains("js-plotly-plot")) target.replaceChildren();
+  await Plotly.react(target, traces, layout, { ...config(dimensions === 3 ? SPACE : FLAT), scrollZoom: !isTouch() });
+  if (!mapView || mapView.dimensions !== dimensions) {
+    target.on("plotly_click", ({ points }) => {
+      drawing = drawing.then(() => choose(points[0].customdata));
+    });
+    target.on("plotly_legendclick", ({ curveNumber }) => {
+      const name = target.data[curveNumber].meta;
+      if (!hidden.delete(name)) hidden.add(name);
+      redrawMap();
+      return false;
+    });
+    target.on("plotly_legenddoubleclick", () => false);
+  }
+  mapView = { dimensions };
+  document.getElementById("map-caption").textContent =
+    `${caption} Posterior means of VAE-${side.toUpperCase()} projected on their first ${dimensions} principal components. Click a point to keep it.`;
+  if (chosen !== null) await ring();
 }

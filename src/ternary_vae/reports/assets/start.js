@@ -2,18 +2,28 @@
 const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
 let drawing = Promise.resolve();
 function drawAll() {
-  drawing = drawing.then(async () => {
-    delete root.dataset.ready;
-    for (const id of Object.keys(charts)) { await draw(id); await pause(); }
-    await drawMap();
-    root.dataset.ready = "true";
-  }).catch((failure) => { root.dataset.failed = String(failure); console.error(failure); });
+  drawing = drawing
+    .then(async () => {
+      delete root.dataset.ready;
+      for (const id of Object.keys(charts)) {
+        await draw(id);
+        await pause();
+      }
+      await drawMap();
+      root.dataset.ready = "true";
+    })
+    .catch((failure) => {
+      root.dataset.failed = String(failure);
+      console.error(failure);
+    });
   return drawing;
 }
 
 function redrawMap() {
   delete root.dataset.ready;
-  drawing = drawing.then(drawMap).then(() => { root.dataset.ready = "true"; });
+  drawing = drawing.then(drawMap).then(() => {
+    root.dataset.ready = "true";
+  });
 }
 
 const button = document.getElementById("theme");
@@ -22,22 +32,41 @@ function label() {
   button.setAttribute("aria-pressed", String(isDark()));
   button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
 }
-button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; label(); drawAll(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (!root.dataset.theme) { label(); drawAll(); } });
+button.addEventListener("click", () => {
+  root.dataset.theme = isDark() ? "light" : "dark";
+  label();
+  drawAll();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  if (!root.dataset.theme) {
+    label();
+    drawAll();
+  }
+});
 
 let wasNarrow = isNarrow();
-addEventListener("resize", () => { if (wasNarrow !== isNarrow()) { wasNarrow = isNarrow(); drawAll(); } });
+addEventListener("resize", () => {
+  if (wasNarrow !== isNarrow()) {
+    wasNarrow = isNarrow();
+    drawAll();
+  }
+});
 
 // Paper is white, and narrower than a screen.
 let before;
 addEventListener("beforeprint", () => {
   before = root.dataset.theme;
   root.dataset.theme = "light";
-  for (const id of Object.keys(charts)) draw(id).then(() => { const one = document.getElementById(id); if (one) Plotly.relayout(one, { width: 660 }); });
+  for (const id of Object.keys(charts))
+    draw(id).then(() => {
+      const one = document.getElementById(id);
+      if (one) Plotly.relayout(one, { width: 660 });
+    });
   if (mapView?.dimensions === 2) drawMap().then(() => Plotly.relayout("map-plot", { width: 660 }));
 });
 addEventListener("afterprint", () => {
-  if (before === undefined) delete root.dataset.theme; else root.dataset.theme = before;
+  if (before === undefined) delete root.dataset.theme;
+  else root.dataset.theme = before;
   for (const one of document.querySelectorAll(".js-plotly-plot")) Plotly.relayout(one, { width: undefined });
   drawAll();
 });
@@ -47,10 +76,15 @@ if (map) {
     document.getElementById(id).addEventListener("change", redrawMap);
   }
   const names = document.getElementById("gates");
-  for (const name of Object.values(map.gates)) { const option = document.createElement("option"); option.value = name; names.append(option); }
+  for (const name of Object.values(map.gates)) {
+    const option = document.createElement("option");
+    option.value = name;
+    names.append(option);
+  }
   document.getElementById("find").addEventListener("change", (change) => {
     const index = find(change.target.value);
-    document.getElementById("map-status").textContent = index === null && change.target.value ? "No such operation: give 0 to 19,682 or a gate's name." : "";
+    document.getElementById("map-status").textContent =
+      index === null && change.target.value ? "No such operation: give 0 to 19,682 or a gate's name." : "";
     if (index !== null) drawing = drawing.then(() => choose(index));
   });
 }

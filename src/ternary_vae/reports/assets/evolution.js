@@ -1,0 +1,254 @@
+// Charts over completed epochs: how each looks with given colours.
+charts["chart-reconstruction"] = (c) => {
+  const m = data.milestones,
+    e = data.metrics.epoch;
+  const band = data.expected.band;
+  const traces = [
+    {
+      type: "scatter",
+      x: band.map((p) => p[0]),
+      y: band.map((p) => p[1]),
+      mode: "lines",
+      line: { width: 0 },
+      hoverinfo: "skip",
+      showlegend: false,
+    },
+    {
+      type: "scatter",
+      x: band.map((p) => p[0]),
+      y: band.map((p) => p[2]),
+      mode: "lines",
+      line: { width: 0 },
+      fill: "tonexty",
+      fillcolor: c.plan,
+      hoverinfo: "skip",
+      name: "plan's expectation of A",
+    },
+  ];
+  if (e.length) {
+    traces.push(
+      line("ensemble", e, metric("exact_match_best_of_two"), c.both, "solid", {
+        line: { color: c.both, width: 5 },
+        opacity: 0.45,
+      }),
+      line("VAE-B", e, metric("exact_match_b"), c.b),
+      line("VAE-A", e, metric("exact_match_a"), c.a, "dash"),
+      line("coupled A", e, metric("exact_match_coupled_a"), c.a, "dot", { visible: "legendonly" }),
+      line("coupled B", e, metric("exact_match_coupled_b"), c.b, "dot", { visible: "legendonly" }),
+    );
+  }
+  const own = (name, y, colour, symbol) =>
+    traces.push(dots(`${name}, benchmark`, m.epoch, y, colour, symbol, { showlegend: !e.length }));
+  own("ensemble", m.ensemble, c.both, "diamond-open");
+  own("VAE-B", m.vae_b, c.b, "square-open");
+  own("VAE-A", m.vae_a, c.a, "circle-open");
+  return { data: traces, layout: timeLayout(c, { yaxis: { ...shares, range: [-0.03, 1.05] } }) };
+};
+
+charts["chart-coverage"] = (c) => {
+  const m = data.milestones,
+    e = data.metrics.epoch,
+    traces = [];
+  if (e.length) {
+    traces.push(line("each epoch, not mixed", e, metric("coverage"), c.both));
+  }
+  const banded = (name, mean, low, high, colour, dash, symbol) => {
+    traces.push(
+      { type: "scatter", x: m.epoch, y: low, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false },
+      {
+        type: "scatter",
+        x: m.epoch,
+        y: high,
+        mode: "lines",
+        line: { width: 0 },
+        fill: "tonexty",
+        fillcolor: colour + "33",
+        hoverinfo: "skip",
+        showlegend: false,
+      },
+      dots(name, m.epoch, mean, colour, symbol, {
+        mode: "lines+markers",
+        line: { color: colour, width: 1.5, dash },
+        customdata: mean.map((value, i) => `${percent(value)} [${percent(low[i])}, ${percent(high[i])}]`),
+      }),
+    );
+  };
+  banded("ρ = 0.7, the plan's sum", m.coverage, m.coverage_low, m.coverage_high, c.b, "dash", "circle-open");
+  banded("ρ = 0.7, prior preserved", m.preserved, m.preserved_low, m.preserved_high, c.a, "dot", "triangle-up-open");
+  const levels = [level(c, data.expected.coverage, "plan: 90% by the end", "dot")];
+  if (m.coverage_limit !== null) levels.push(level(c, m.coverage_limit, `limit ${percent(m.coverage_limit)}`));
+  // Logarithmic in what is missing to 100%, as in the printed figure: both the start and the last tenths are seen.
+  for (const trace of traces) trace.y = trace.y.map(nines);
+  for (const one of levels) {
+    one.shape.y0 = one.shape.y1 = one.label.y = nines(one.shape.y0);
+  }
+  const lowest = Math.min(0.8, ...[...m.coverage, ...m.preserved].filter((value) => value !== null));
+  const ticks = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+  const yaxis = {
+    tickvals: ticks.map(nines),
+    ticktext: ticks.map((tick) => percent(tick, 1).replace(".0%", "%")),
+    range: [nines(Math.max(0, 1 - 1.25 * (1 - lowest))), nines(0.9962)],
+    title: { text: "logarithmic in what is missing", font: { size: 11 } },
+  };
+  return { data: traces, layout: timeLayout(c, { levels, yaxis }) };
+};
+
+charts["chart-complementarity"] = (c) => {
+  const m = data.milestones,
+    e = data.metrics.epoch;
+  const each = (name, key, colour, dash, texts) =>
+    measured(metric(key))
+      ? [
+          line(name, e, metric(key), colour, dash, {
+            opacity: 0.6,
+            line: { color: colour, width: 1.3, dash },
+            customdata: texts(metric(key)),
+            visible: "legendonly",
+          }),
+        ]
+      : [];
+  const traces = [
+    dots("under equal noise", m.epoch, m.complementarity, c.mark, "circle", {
+      mode: "lines+markers",
+      line: { color: c.mark, width: 2 },
+      customdata: plain(m.complementarity, 2),
+    }),
+  ];
+  if (measured(m.by_errors)) {
+    traces.push(
+      dots("by errors alone", m.epoch, m.by_errors, c.quiet, "x-thin-open", {
+        mode: "lines+markers",
+        line: { color: c.quiet, dash: "dot" },
+        customdata: plain(m.by_errors, 2),
+      }),
+    );
+  }
+  traces.push(
+    dots("VAE-A's share of homes", m.epoch, m.share_a, c.a, "square-open", {
+      mode: "lines+markers",
+      line: { color: c.a, dash: "dash", width: 1.4 },
+      customdata: percents(m.share_a),
+    }),
+  );
+  traces.push(
+    ...each("score each epoch, coarse", "complementarity", c.mark, "solid", (values) => plain(values, 2)),
+    ...each("share each epoch, coarse", "share_a", c.a, "dash", percents),
+  );
+  const share = {
+    type: "rect",
+    layer: "below",
+    xref: "paper",
+    x0: 0,
+    x1: 1,
+    y0: data.expected.share[0],
+    y1: data.expected.share[1],
+    fillcolor: c.plan,
+    line: { width: 0 },
+  };
+  const levels = [
+    [0.4, "minimum 0.40"],
+    [0.6, "target 0.60"],
+    [0.7, "stretch 0.70"],
+  ].map(([value, text]) => level(c, value, text, "dot", "left"));
+  return { data: traces, layout: timeLayout(c, { levels, shapes: [share], yaxis: { range: [-0.03, 1.05] } }) };
+};
+
+charts["chart-permeability"] = (c) => {
+  const m = data.milestones,
+    e = data.metrics.epoch,
+    traces = [];
+  const number = (values) => ({ customdata: plain(values, 3) });
+  if (e.length) {
+    traces.push(
+      line("ρ", e, metric("rho"), c.both, "solid", {
+        line: { color: c.both, width: 2, shape: "vh" },
+        ...number(metric("rho")),
+      }),
+      line(
+        "gate open",
+        e,
+        metric("gate_open").map((open) => (open ? 0 : null)),
+        c.amber,
+        "solid",
+        {
+          line: { color: c.amber, width: 5 },
+          connectgaps: false,
+          customdata: metric("gate_open").map((open) => (open ? "yes" : "no")),
+        },
+      ),
+      line("temperature A", e, metric("temperature_a"), c.a, "dash", {
+        line: { color: c.a, width: 1.4, dash: "dash" },
+        visible: "legendonly",
+        ...number(metric("temperature_a")),
+      }),
+      line("temperature B", e, metric("temperature_b"), c.b, "dash", {
+        line: { color: c.b, width: 1.4, dash: "dash" },
+        visible: "legendonly",
+        ...number(metric("temperature_b")),
+      }),
+      line("β of A", e, metric("beta_a"), c.a, "dot", { visible: "legendonly", ...number(metric("beta_a")) }),
+      line("β of B", e, metric("beta_b"), c.b, "dot", { visible: "legendonly", ...number(metric("beta_b")) }),
+    );
+  }
+  traces.push(
+    dots("correlation of codes, absolute", m.epoch, m.correlation, c.mark, "triangle-up-open", {
+      mode: "lines+markers",
+      line: { color: c.mark, dash: "dot" },
+      ...number(m.correlation),
+    }),
+  );
+  return { data: traces, layout: timeLayout(c, { yaxis: { range: [-0.03, 1.05] } }) };
+};
+
+charts["chart-loss"] = (c) => {
+  const e = data.metrics.epoch;
+  const palette = [c.ink, c.a, c.b, c.a, c.b, c.both, c.mark, c.amber, c.a, c.b];
+  const dashes = ["solid", "solid", "solid", "dash", "dash", "dashdot", "dashdot", "dashdot", "dot", "dot"];
+  const traces = data.terms
+    .filter((term) => measured(metric(`terms.${term}`)))
+    .map((term) => {
+      const at = data.terms.indexOf(term),
+        values = metric(`terms.${term}`);
+      return line(
+        term.replaceAll("_", " ").replace(/ ([ab])$/, (_, side) => ` ${side.toUpperCase()}`),
+        e,
+        values,
+        palette[at % 10],
+        dashes[at % 10],
+        {
+          line: { color: palette[at % 10], dash: dashes[at % 10], width: 1.5 },
+          customdata: plain(values, 4),
+          visible: at < 5 ? true : "legendonly",
+        },
+      );
+    });
+  // The first epochs may be a hundred times the rest; they are a zoom away.
+  const settled = traces
+    .filter((trace) => trace.visible === true)
+    .flatMap((trace) => trace.y.slice(Math.ceil(e.length / 20)))
+    .filter((value) => value !== null);
+  const low = Math.min(0, ...settled),
+    high = Math.max(1, ...settled),
+    pad = 0.05 * (high - low);
+  return {
+    data: traces,
+    layout: timeLayout(c, { yaxis: { title: { text: "nats", font: { size: 11 } }, range: [low - pad, high + pad] } }),
+  };
+};
+
+charts["chart-half-sigma"] = (c) => {
+  const m = data.milestones;
+  const one = (name, values, colour, dash, symbol) =>
+    dots(name, m.epoch, values, colour, symbol, {
+      mode: "lines+markers",
+      line: { color: colour, width: 2, dash },
+      customdata: plain(values, 3),
+    });
+  return {
+    data: [
+      one("VAE-A", m.half_sigma_a, c.a, "dash", "circle-open"),
+      one("VAE-B", m.half_sigma_b, c.b, "solid", "square-open"),
+    ],
+    layout: timeLayout(c, { yaxis: { rangemode: "tozero", title: { text: "σ", standoff: 10, font: { size: 12 } } } }),
+  };
+};

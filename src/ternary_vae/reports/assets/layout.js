@@ -1,0 +1,156 @@
+// What every chart is made of: axes, phases, levels, lines and marks; drawing, and zooming together.
+const charts = {}; // id → function(colours) returning {data, layout}; time charts share their zoom
+const timeCharts = [];
+
+function baseLayout(c, more = {}) {
+  const axis = { gridcolor: c.grid, linecolor: c.line, zerolinecolor: c.grid, tickcolor: c.line, automargin: true };
+  return {
+    paper_bgcolor: c.surface,
+    plot_bgcolor: c.surface,
+    uirevision: "kept",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: c.quiet },
+    margin: { l: 52, r: 14, t: isTouch() ? 50 : 22, b: 40 },
+    legend: {
+      orientation: "h",
+      x: 0,
+      xanchor: "left",
+      y: -0.2,
+      yanchor: "top",
+      traceorder: "normal",
+      font: { size: 12 },
+    },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: c.surface, bordercolor: c.line, font: { color: c.ink, size: 12 } },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: c.quiet, activecolor: c.ink },
+    dragmode: isTouch() ? false : "zoom",
+    ...more,
+    xaxis: { ...axis, ...more.xaxis },
+    yaxis: { ...axis, ...more.yaxis },
+  };
+}
+
+function phaseShapes(c) {
+  return data.phases.map((phase) => ({
+    type: "rect",
+    layer: "below",
+    xref: "x",
+    yref: "paper",
+    x0: phase.first,
+    x1: phase.last,
+    y0: 0,
+    y1: 1,
+    fillcolor: phase.number % 2 === 0 ? c.phase : "rgba(0,0,0,0)",
+    line: { width: 0 },
+  }));
+}
+function phaseLabels(c) {
+  return data.phases.map((phase) => ({
+    xref: "x",
+    yref: "paper",
+    x: (phase.first + phase.last) / 2,
+    y: 1,
+    yanchor: "bottom",
+    showarrow: false,
+    text: isNarrow() || phase.last - phase.first < 0.09 * data.epochs ? `${phase.number}` : `phase ${phase.number}`,
+    font: { size: 11, color: c.quiet },
+    name: "phase",
+  }));
+}
+function level(c, value, text, dash = "solid", side = "right") {
+  return {
+    shape: {
+      type: "line",
+      xref: "paper",
+      x0: 0,
+      x1: 1,
+      y0: value,
+      y1: value,
+      line: { color: c.limit, width: dash === "solid" ? 1.4 : 1, dash },
+    },
+    label: {
+      xref: "paper",
+      x: side === "right" ? 1 : 0.01,
+      xanchor: side,
+      y: value,
+      yanchor: "bottom",
+      text,
+      showarrow: false,
+      font: { size: 11, color: c.ink },
+    },
+  };
+}
+function timeLayout(c, { yaxis = {}, levels = [], shapes = [], annotations = [] }) {
+  return baseLayout(c, {
+    xaxis: {
+      range: [0, data.epochs * 1.01],
+      title: { text: "completed epochs", standoff: 6, font: { size: 11 } },
+      zeroline: false,
+    },
+    yaxis,
+    shapes: [...phaseShapes(c), ...levels.map((one) => one.shape), ...shapes],
+    annotations: [...phaseLabels(c), ...levels.map((one) => one.label), ...annotations],
+  });
+}
+const shares = { tickformat: ".4~%", hoverformat: ".2%" };
+const line = (name, x, y, colour, dash = "solid", more = {}) => ({
+  type: "scatter",
+  mode: "lines",
+  name,
+  x,
+  y,
+  line: { color: colour, width: 2, dash },
+  customdata: percents(y),
+  hovertemplate: "%{customdata}",
+  connectgaps: true,
+  ...more,
+});
+const dots = (name, x, y, colour, symbol, more = {}) => ({
+  type: "scatter",
+  mode: "markers",
+  name,
+  x,
+  y,
+  customdata: percents(y),
+  hovertemplate: "%{customdata}",
+  marker: { color: colour, symbol, size: 8, line: { width: 1.6, color: colour } },
+  ...more,
+});
+const nines = (share) => (share === null ? null : -Math.log10(Math.max(1 - share, 1e-6)));
+const metric = (name) => data.metrics[name] || data.metrics.epoch.map(() => null);
+const measured = (values) => values.some((value) => value !== null);
+
+const FLAT = ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
+const SPACE = ["orbitRotation", "pan3d", "zoom3d", "resetCameraDefault3d"];
+const config = (buttons = FLAT) => ({
+  responsive: true,
+  displaylogo: false,
+  displayModeBar: isTouch() ? true : "hover",
+  plotlyServerURL: "",
+  modeBarButtons: [buttons],
+  doubleClick: "reset",
+});
+
+async function draw(id) {
+  const target = document.getElementById(id);
+  if (!target) return;
+  const { data: traces, layout } = charts[id](colours());
+  const first = !target.classList.contains("js-plotly-plot");
+  if (first) target.replaceChildren();
+  const entries = traces.filter((trace) => trace.showlegend !== false).length;
+  target.style.height = `${isNarrow() ? 280 + 20 * entries : Math.max(390, 300 + 19 * entries)}px`; // room for the legend
+  await Plotly.react(target, traces, layout, config());
+  if (first && target.dataset.axis === "time") shareZoom(target);
+}
+let following = false;
+function shareZoom(target) {
+  timeCharts.push(target);
+  target.on("plotly_relayout", async (change) => {
+    if (following || !Object.keys(change).some((key) => key.startsWith("xaxis"))) return;
+    following = true;
+    const range = [...target.layout.xaxis.range];
+    await Promise.all(
+      timeCharts.filter((other) => other !== target).map((other) => Plotly.relayout(other, { "xaxis.range": range })),
+    );
+    following = false;
+  });
+}

@@ -1,0 +1,114 @@
+// The map's data unpacked, operations in words, and the one chosen on the map.
+const map = data.map && unpackMap(data.map);
+let mapView = null; // {dimensions} of what is drawn
+
+function bytes(text) {
+  const raw = atob(text),
+    out = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+  return out;
+}
+function shorts(text) {
+  // little-endian, whatever the machine
+  const raw = bytes(text),
+    view = new DataView(raw.buffer),
+    out = new Array(raw.length / 2);
+  for (let i = 0; i < out.length; i++) out[i] = view.getInt16(2 * i, true);
+  return out;
+}
+function unpackMap(packed) {
+  const side = (one) => ({
+    axes: one.positions.map((text, axis) => shorts(text).map((value) => value * one.scales[axis])),
+    variance: one.variance,
+    errors: bytes(one.errors),
+    neighbour: bytes(one.neighbour),
+  });
+  const balance = new Array(COUNT);
+  for (let i = 0; i < COUNT; i++) balance[i] = table(i).reduce((sum, value) => sum + value, 0);
+  return { a: side(packed.a), b: side(packed.b), home: bytes(packed.home), balance, gates: packed.gates };
+}
+function table(index) {
+  const values = new Array(9);
+  for (let j = 0; j < 9; j++) {
+    values[j] = (index % 3) - 1;
+    index = Math.floor(index / 3);
+  }
+  return values;
+}
+const SIGNS = { "-1": "−", 0: "0", 1: "+" };
+const HOMES = ["VAE-A", "VAE-B", "neither"];
+function operationText(index, side) {
+  const t = table(index).map((value) => SIGNS[value]);
+  const name = map.gates[index] ? `<b>${map.gates[index]}</b><br>` : "";
+  const row = (label, at) => `  ${label}    ${t[at]}  ${t[at + 1]}  ${t[at + 2]}`;
+  return (
+    `${name}operation ${grouped(index)}<br>  a╲b  −  0  +<br>${row("−", 0)}<br>${row("0", 3)}<br>${row("+", 6)}<br>` +
+    `home ${HOMES[map.home[index]]}<br>wrong entries ${map[side].errors[index]}<br>neighbour at ${map[side].neighbour[index]}`
+  );
+}
+
+let chosen = null;
+async function choose(index) {
+  chosen = index;
+  const place = document.getElementById("operation");
+  const make = (tag, text, attributes = {}) => {
+    const element = document.createElement(tag);
+    if (text !== null) element.textContent = text;
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const t = table(index),
+    grid = make("table", null, { class: "truth", "aria-label": "Truth table: rows a, columns b" });
+  const head = make("tr", null);
+  head.append(make("th", "a╲b"), ...[-1, 0, 1].map((value) => make("th", SIGNS[value], { scope: "col" })));
+  const thead = make("thead", null),
+    body = make("tbody", null);
+  thead.append(head);
+  for (const a of [0, 1, 2]) {
+    const row = make("tr", null);
+    row.append(
+      make("th", SIGNS[a - 1], { scope: "row" }),
+      ...[0, 1, 2].map((b) => make("td", SIGNS[t[3 * a + b]], { "data-value": t[3 * a + b] })),
+    );
+    body.append(row);
+  }
+  grid.append(thead, body);
+  const facts = make("dl", null);
+  const fact = (name, value) => facts.append(make("dt", name), make("dd", String(value)));
+  fact("index", grouped(index));
+  fact("home", HOMES[map.home[index]]);
+  fact("wrong entries", `A ${map.a.errors[index]}, B ${map.b.errors[index]}`);
+  fact("neighbour at", `A ${map.a.neighbour[index]}, B ${map.b.neighbour[index]}`);
+  place.replaceChildren(make("h3", map.gates[index] || `Operation ${grouped(index)}`), grid, facts);
+  await ring();
+}
+async function ring() {
+  const target = document.getElementById("map-plot"),
+    c = colours();
+  const side = map[document.getElementById("map-vae").value],
+    flat = mapView.dimensions === 2;
+  const old = target.data.findIndex((trace) => trace.meta === "chosen");
+  if (old >= 0) await Plotly.deleteTraces(target, old);
+  await Plotly.addTraces(target, {
+    type: flat ? (hasWebGL() ? "scattergl" : "scatter") : "scatter3d",
+    mode: "markers",
+    meta: "chosen",
+    showlegend: false,
+    hoverinfo: "skip",
+    x: [side.axes[0][chosen]],
+    y: [side.axes[1][chosen]],
+    ...(flat ? {} : { z: [side.axes[2][chosen]] }),
+    marker: { size: flat ? 18 : 9, symbol: "circle-open", color: c.ink, line: { width: 3, color: c.ink } },
+  });
+}
+function find(text) {
+  const wanted = text.trim().toLowerCase();
+  if (!wanted) return null;
+  const compact = wanted.replace(/[,\s ]/g, "");
+  if (/^\d+$/.test(compact) && Number(compact) < COUNT) return Number(compact);
+  const names = Object.entries(map.gates);
+  const hit =
+    names.find(([, name]) => name.toLowerCase() === wanted) ||
+    names.find(([, name]) => name.toLowerCase().startsWith(wanted));
+  return hit ? Number(hit[0]) : null;
+}

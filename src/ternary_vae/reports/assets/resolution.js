@@ -1,0 +1,124 @@
+// Resolution curves, and coverage against draws.
+charts["chart-curve"] = (c) => {
+  const traces = [],
+    shapes = [],
+    annotations = [];
+  data.curves.forEach((curve, at) => {
+    const last = at === data.curves.length - 1;
+    for (const [side, name, colour, dash] of [
+      ["a", "A", c.a, "dash"],
+      ["b", "B", c.b, "solid"],
+    ]) {
+      const { sigma, rate, half } = curve[side];
+      traces.push(
+        line(`VAE-${name}, epoch ${curve.epoch}`, sigma, rate, colour, dash, {
+          mode: last ? "lines+markers" : "lines",
+          opacity: last ? 1 : 0.25 + 0.5 * (at / data.curves.length),
+          marker: { symbol: side === "a" ? "circle-open" : "square-open", size: 6 },
+          line: { color: colour, dash, width: last ? 2 : 1.2 },
+          visible: last ? true : "legendonly",
+          showlegend: last || at % Math.ceil(data.curves.length / 4) === 0,
+        }),
+      );
+      if (last && half !== null) {
+        shapes.push({
+          type: "line",
+          x0: half,
+          x1: half,
+          yref: "y",
+          y0: 0,
+          y1: 0.5,
+          line: { color: colour, dash: "dot", width: 1.6 },
+        });
+        const other = curve[side === "a" ? "b" : "a"].half,
+          leftward = other !== null && (half < other || (half === other && side === "a"));
+        annotations.push({
+          x: half,
+          y: 0.06,
+          text: leftward ? `${name}: σ½ = ${half.toFixed(3)} ` : ` ${name}: σ½ = ${half.toFixed(3)}`,
+          showarrow: false,
+          xanchor: leftward ? "right" : "left",
+          font: { size: 12, color: colour },
+        });
+      }
+    }
+  });
+  shapes.push({
+    type: "line",
+    xref: "paper",
+    x0: 0,
+    x1: 1,
+    y0: 0.5,
+    y1: 0.5,
+    line: { color: c.limit, width: 1, dash: "dot" },
+  });
+  const last = data.curves.at(-1);
+  const reach =
+    1.08 *
+    Math.max(...["a", "b"].flatMap((side) => last[side].sigma.filter((_, i) => i < 3 || last[side].rate[i] > 0.005)));
+  const layout = baseLayout(c, {
+    xaxis: { title: { text: "latent noise σ", standoff: 6, font: { size: 11 } }, range: [-0.01 * reach, reach] },
+    yaxis: { ...shares, range: [-0.02, 1.05] },
+    shapes,
+    annotations,
+  });
+  return { data: traces, layout };
+};
+
+function drawsLayout(c, yaxis) {
+  const every = isNarrow() ? [1e3, 1e4, 1e5, 1e6] : [1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6];
+  const tickvals = every.filter((draws) => draws <= data.draws.reach);
+  return baseLayout(c, {
+    xaxis: {
+      type: "log",
+      title: { text: "draws", standoff: 6, font: { size: 11 } },
+      tickvals,
+      ticktext: tickvals.map(grouped),
+      tickangle: 0,
+    },
+    yaxis,
+  });
+}
+const drawsHover = (x, y) => x.map((draws, i) => `${percent(y[i])} of ${grouped(draws)} draws`);
+charts["chart-draws"] = (c) => {
+  const traces = [
+    line("limit, uniform model", data.draws.limit.draws, data.draws.limit.rate, c.limit, "solid", {
+      hoverinfo: "skip",
+      hovertemplate: undefined,
+    }),
+  ];
+  for (const [key, name, colour, dash, symbol] of [
+    ["a", "VAE-A", c.a, "dash", "circle-open"],
+    ["b", "VAE-B", c.b, "solid", "square-open"],
+    ["both", "both, ρ = 0.7", c.both, "dot", "diamond-open"],
+  ]) {
+    const { draws, rate } = data.draws[key];
+    traces.push(
+      dots(name, draws, rate, colour, symbol, {
+        mode: "lines+markers",
+        line: { color: colour, dash, width: 1.6 },
+        customdata: drawsHover(draws, rate),
+      }),
+    );
+  }
+  return { data: traces, layout: drawsLayout(c, { ...shares, range: [0, 1.03] }) };
+};
+charts["chart-gap"] = (c) => {
+  const traces = [
+    ["a", "VAE-A", c.a, "dash", "circle-open"],
+    ["b", "VAE-B", c.b, "solid", "square-open"],
+    ["both", "both, ρ = 0.7", c.both, "dot", "diamond-open"],
+  ].map(([key, name, colour, dash, symbol]) => {
+    const { draws, rate, limit } = data.draws[key];
+    const gap = rate.map((value, i) => 100 * (limit[i] - value));
+    return dots(name, draws, gap, colour, symbol, {
+      mode: "lines+markers",
+      line: { color: colour, dash, width: 1.6 },
+      customdata: gap.map((value) => `${value.toFixed(2)} points below the limit`),
+    });
+  });
+  return {
+    data: traces,
+    layout: drawsLayout(c, { title: { text: "points below the limit", font: { size: 11 } }, rangemode: "tozero" }),
+  };
+};

@@ -1,18 +1,25 @@
-"""Small runs: few epochs, large batches, a fifth of the operations trained on, few coverage draws."""
+"""Small runs: few epochs, a tenth of the operations trained on, few coverage draws, one thread."""
 
 from __future__ import annotations
 
 import shutil
+import signal
+from dataclasses import replace
 
 import pytest
+import torch
 
+from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
+from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint
+from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
+from ternary_vae.training.progress import Silent
 
 SMALL = {
-    "data.train_share": 0.2,
+    "data.train_share": 0.1,
     "data.validation_share": 0.1,
-    "optimizer.batch_size": 1024,
+    "optimizer.batch_size": 512,
     "objective.prior_information.draws": 128,
     "objective.specialisation.start_epoch": 1,
     "evaluation.coverage_draws": 2000,
@@ -21,6 +28,16 @@ SMALL = {
     "evaluation.milestones": [2],
     "statenet.validation_batch": 256,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Threads that wait for each other on a busy machine take many times as long, and these runs gain nothing by
+    two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +72,88 @@ def quick_resume():
 
 
 @pytest.fixture(scope="session")
-def _four_epochs(tmp_path_factory, small_recipe, quick_train):
+def _three_epochs(tmp_path_factory, small_recipe, quick_train):
     place = tmp_path_factory.mktemp("finished") / "run"
-    quick_train(small_recipe(epochs=4), place)
+    quick_train(small_recipe(epochs=3), place)
     return place
 
 
 @pytest.fixture
-def finished_run(_four_epochs, tmp_path):
-    """Path of a copy of a finished run: four epochs of the default recipe, never interrupted."""
-    return shutil.copytree(_four_epochs, tmp_path / "finished")
+def finished_run(_three_epochs, tmp_path):
+    """Path of a copy of a finished run: three epochs of the default recipe, never interrupted."""
+    return shutil.copytree(_three_epochs, tmp_path / "finished")
+
+
+class Stopper(Silent):
+    """Watches a run and sends this process a signal after a given epoch."""
+
+    def __init__(self, after, number=signal.SIGINT, times=1):
+        self.after, self.number, self.times = after, number, times
+
+    def epoch(self, row):
+        if row["epoch"] == self.after:
+            for _ in range(self.times):
+                signal.raise_signal(self.number)
+
+
+@pytest.fixture(scope="session")
+def stopper():
+    return Stopper
+
+
+@pytest.fixture(scope="session")
+def state_of():
+    """A function: bytes of a checkpoint, leaving out which code wrote it (a working tree may change meanwhile)."""
+
+    def read(path):
+        return checkpoint_bytes(replace(load_checkpoint(path), code_version=""))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def rows_of():
+    """A function: rows of a run's metrics without their times."""
+
+    def read(directory):
+        return [
+            {key: value for key, value in row.items() if not key.startswith("seconds_")}
+            for row in RunDirectory(directory).metrics()
+        ]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def v5_5_file(tmp_path_factory):
+    """Path of a v5.5 checkpoint of epoch 20, made here: AdamW numbers its parameters in v5.5's order, the
+    controller comes last and has no moments."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        model = DualVAE()
+        parts = (model.encoder_A, model.decoder_A, model.encoder_B, model.decoder_B, model.state_net)
+        optimizer = torch.optim.AdamW([p for part in parts for p in part.parameters()], lr=1e-3, weight_decay=1e-4)
+        for _ in range(3):
+            optimizer.zero_grad()
+            outputs = model(torch.randint(-1, 2, (64, 9)), rho=0.1)
+            sum(output.square().mean() for output in outputs.values()).backward()
+            optimizer.step()
+    content = {
+        "epoch": 20,
+        "model": {
+            **model.state_dict(), "grad_norm_A_ema": torch.tensor(1.25), "grad_norm_B_ema": torch.tensor(0.5),
+        },
+        "optimizer": optimizer.state_dict(),
+        "best_val_loss": float("inf"),
+        "H_A_history": [2.1, 2.2],
+        "lambda1": 0.95,
+        "lambda2": 0.5,
+        "lambda3": 0.43,
+        "rho": 0.1,
+        "phase": 1,
+        "grad_balance_achieved": True,
+        "statenet_enabled": True,
+    }  # fmt: skip
+    path = tmp_path_factory.mktemp("v5_5") / "epoch_20.pt"
+    torch.save(content, path)
+    return path

@@ -1,0 +1,393 @@
+"""A run from its first epoch to its last: what it writes, that the same seed gives the same bits, and what it keeps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ternary_vae.errors import UserError
+from ternary_vae.limits import coverage_limit
+from ternary_vae.recipe import recipe_names
+from ternary_vae.storage.checkpoints import load_checkpoint, load_model
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training import loop
+from ternary_vae.training.evaluation import Evaluation, evaluate
+from ternary_vae.training.progress import Silent
+from ternary_vae.training.trainer import TERMS, Trainer
+
+ROW = {
+    "epoch", "phase", "rho", "rho_target", "learning_rate", "temperature_a", "temperature_b", "beta_a", "beta_b",
+    "lambda1", "lambda2", "lambda3", "gradient_norm_a", "gradient_norm_b", "gradient_ratio", "gate_open", "balance",
+    "entropy_a", "entropy_b", "terms", "exact_match_a", "exact_match_b", "exact_match_best_of_two",
+    "exact_match_voting", "exact_match_confidence_weighted", "exact_match_majority", "exact_match_coupled_a",
+    "exact_match_coupled_b", "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b",
+    "coverage_single_limit", "covered_all_a", "covered_all_b", "statenet", "guard_events", "seconds_training",
+    "seconds_evaluation",
+}  # fmt: skip
+SHARES = [key for key in ROW if key.startswith("exact_match_")] + ["coverage", "coverage_a", "coverage_b"]
+
+
+class Seen(Silent):
+    """Remembers what the loop tells."""
+
+    def __init__(self):
+        self.rows, self.events = [], []
+
+    def epoch(self, row):
+        self.rows.append(row)
+
+    def event(self, event):
+        self.events.append(event)
+
+
+class TestWhatARunWrites:
+    def test_files(self, finished_run):
+        names = {str(p.relative_to(finished_run)) for p in finished_run.rglob("*") if p.is_file()}
+        boards = {name for name in names if name.startswith("tensorboard/")}
+        assert len(boards) == 1
+        assert names - boards == {
+            "run.json", "recipe.yaml", "metrics.jsonl", "checkpoints/epoch_0.safetensors",
+            "checkpoints/epoch_2.safetensors", "checkpoints/epoch_3.safetensors", "checkpoints/latest.safetensors",
+            "checkpoints/best.safetensors",
+        }  # fmt: skip
+
+    def test_description(self, finished_run, small_recipe):
+        directory, recipe = RunDirectory(finished_run), small_recipe(epochs=3)
+        facts = directory.facts()
+        assert (facts["recipe"], facts["seed"], facts["epochs"]) == ("resolution", 42, 3)
+        assert (facts["status"], facts["device"]) == ("completed", "cpu")
+        assert facts["fingerprint"] == recipe.fingerprint()
+        assert facts["environment"]["torch"] == torch.__version__
+        assert facts["seconds"] > 0
+        assert facts["started_at"] <= facts["finished_at"]
+        assert directory.recipe() == recipe
+
+    def test_rows(self, finished_run):
+        lines = (finished_run / "metrics.jsonl").read_text().splitlines()
+        assert "NaN" not in "".join(lines)
+        rows = [json.loads(line) for line in lines]
+        assert [row["epoch"] for row in rows] == [1, 2, 3]
+        for row in rows:
+            assert set(row) >= ROW
+            assert set(row["terms"]) == set(TERMS)
+            assert all(0 <= row[key] <= 1 for key in SHARES)
+            assert row["coverage_draws"] == 2000
+            assert row["coverage_limit"] == coverage_limit(2000)
+            assert row["coverage_single_limit"] == coverage_limit(1000)
+            assert row["exact_match_best_of_two"] >= max(row["exact_match_a"], row["exact_match_b"])
+            assert row["exact_match_voting"] == row["exact_match_b"]
+            assert max(row["coverage_a"], row["coverage_b"]) <= row["coverage"] <= row["coverage_a"] + row["coverage_b"]
+            assert row["covered_all_a"] is None  # switched off in these small runs
+
+    def test_terms_are_null_exactly_where_their_weight_is_zero(self, finished_run, small_recipe, quick_train, tmp_path):
+        quick_train(small_recipe("ternary_v5_5", epochs=1), tmp_path / "plan")
+        default = RunDirectory(finished_run).metrics()[-1]["terms"]
+        plan = RunDirectory(tmp_path / "plan").metrics()[-1]["terms"]
+        assert {name for name, value in plan.items() if value is None} == {"prior_information_a", "prior_information_b"}
+        objective = small_recipe().objective
+        weights = {
+            "output_entropy_b": objective.output_entropy_b, "repulsion_b": objective.repulsion_b,
+            "entropy_alignment": objective.entropy_alignment,
+        }  # fmt: skip
+        for name, value in default.items():
+            assert (value is None) == (weights.get(name) == 0), name
+
+    def test_training_gets_somewhere(self, finished_run):
+        rows = RunDirectory(finished_run).metrics()
+        assert rows[-1]["terms"]["reconstruction_b"] < rows[0]["terms"]["reconstruction_b"] - 0.3
+
+    def test_progress_is_told_every_epoch(self, small_recipe, quick_train, tmp_path):
+        seen = Seen()
+        outcome = quick_train(small_recipe(epochs=2), tmp_path / "run", progress=seen)
+        assert seen.rows == outcome.directory.metrics()
+        assert (outcome.status, outcome.epochs_completed) == ("completed", 2)
+
+    def test_tensorboard_holds_the_rows(self, finished_run):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        board = EventAccumulator(str(finished_run / "tensorboard"))
+        board.Reload()
+        rows = RunDirectory(finished_run).metrics()
+        found = [(scalar.step, scalar.value) for scalar in board.Scalars("terms/loss")]
+        assert found == [(row["epoch"], pytest.approx(row["terms"]["loss"], rel=1e-6)) for row in rows]
+        assert {"exact_match_a", "coverage", "statenet/corrections/lambda1"} <= set(board.Tags()["scalars"])
+
+    def test_checkpoints_at_their_epochs(self, finished_run):
+        directory = RunDirectory(finished_run)
+        for epoch in (0, 2, 3):
+            model, checkpoint = load_model(directory.checkpoint(epoch))
+            assert (checkpoint.epoch, checkpoint.epochs_completed) == (epoch, epoch)
+            rows = directory.metrics()
+            assert model.permeability == (rows[epoch - 1]["rho"] if epoch else 0.0)
+        latest = directory.checkpoint("latest").read_bytes()
+        assert latest == directory.checkpoint(3).read_bytes()
+
+    def test_a_checkpoint_measures_what_its_row_says(self, finished_run):
+        directory = RunDirectory(finished_run)
+        model, checkpoint = load_model(directory.checkpoint(2))
+        row = directory.metrics()[1]
+        assert {key: row[key] for key in SHARES} == {
+            key: value for key, value in evaluate(model, checkpoint.recipe, 2).row.items() if key in SHARES
+        }
+
+    def test_every_tenth_epoch_and_every_milestone(self, small_recipe, tmp_path, monkeypatch):
+        written = []
+        monkeypatch.setattr(loop, "save_checkpoint", lambda path, _: written.append(path.stem))
+        milestones = [3, 120, 150, 200, 250, 300, 350, 400]
+        trainer = Trainer(small_recipe(epochs=405, evaluation__milestones=milestones))
+        row = {"exact_match_best_of_two": None}
+        for epoch in range(1, 406):
+            loop._keep(trainer, RunDirectory(tmp_path), {**row, "epoch": epoch}, None)
+        assert written.count("latest") == 405
+        kept = {int(stem[6:]) for stem in written if stem.startswith("epoch_")}
+        assert kept == {3, *range(10, 401, 10), 405}
+        assert written[-2:] == ["epoch_405", "latest"]  # latest last: resuming starts there
+
+
+class TestSameSeedSameBits:
+    def test_whatever_has_been_drawn_before(self, finished_run, small_recipe, quick_train, tmp_path, rows_of):
+        torch.manual_seed(1234)
+        before = torch.get_rng_state()
+        quick_train(small_recipe(epochs=3), tmp_path / "again")
+        assert torch.equal(torch.get_rng_state(), before)  # nor are the caller's random numbers touched
+        assert rows_of(tmp_path / "again") == rows_of(finished_run)
+        for file in (finished_run / "checkpoints").iterdir():
+            assert file.read_bytes() == (tmp_path / "again" / "checkpoints" / file.name).read_bytes(), file.name
+
+    def test_another_seed_gives_another_run(self, finished_run, small_recipe, quick_train, tmp_path, rows_of):
+        quick_train(small_recipe(epochs=1, seed=43), tmp_path / "other")
+        assert rows_of(tmp_path / "other")[0]["terms"] != rows_of(finished_run)[0]["terms"]
+
+    def test_evaluating_more_changes_no_weight(self, finished_run, small_recipe, quick_train, tmp_path):
+        """Evaluation has random numbers of its own. Specialisation, which it feeds, is switched off here."""
+        recipe = {"epochs": 2, "objective__specialisation__strength": 0.0}
+        weights = []
+        for name, changes in (
+            ("few", {}),
+            ("many", {"evaluation__coverage_draws": 5000, "evaluation__noise_draws": 3}),
+        ):
+            quick_train(small_recipe(**recipe, **changes), tmp_path / name)
+            weights.append(load_checkpoint(RunDirectory(tmp_path / name).checkpoint("latest")).model)
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+class TestAllRecipes:
+    @pytest.mark.parametrize("name", recipe_names())
+    def test_two_epochs(self, name, small_recipe, quick_train, tmp_path):
+        outcome = quick_train(small_recipe(name, epochs=2), tmp_path / "run")
+        rows = outcome.directory.metrics()
+        assert [row["epoch"] for row in rows] == [1, 2]
+        assert all(row["terms"]["loss"] is not None for row in rows)
+        five = name == "ternary_v5_5_adaptive_rho"
+        assert len(rows[1]["statenet"]["corrections"]) == (5 if five else 4)
+
+    def test_a_short_run_goes_through_all_four_phases(self, small_recipe):
+        recipe = small_recipe().model_copy(update={"epochs": 400}).scaled_to(8)
+        trainer = Trainer(recipe)
+        rows = [trainer.train_epoch() for _ in range(8)]
+        assert [row["phase"] for row in rows] == sorted(row["phase"] for row in rows)
+        assert {row["phase"] for row in rows} == {1, 2, 3, 4}
+
+
+class TestEvaluation:
+    def test_every_second_epoch_and_always_the_last(self, small_recipe, quick_train, tmp_path):
+        quick_train(small_recipe(epochs=3, evaluation__every=2), tmp_path / "run")
+        first, second, third = RunDirectory(tmp_path / "run").metrics()
+        for key in (*SHARES, "coverage_limit", "covered_all_a", "share_a"):
+            assert first[key] is None, key
+        assert set(first) == set(second) == set(third)
+        for row in (second, third):
+            assert all(row[key] is not None for key in SHARES)
+        assert first["terms"]["loss"] is not None
+
+    def test_by_a_slow_independent_version(self, finished_run):
+        """Exact match of every operation, one VAE and one batch at a time."""
+        model, checkpoint = load_model(RunDirectory(finished_run).checkpoint(3))
+        row = evaluate(model, checkpoint.recipe, 3).row
+        tables = model_input = torch.cartesian_prod(*[torch.tensor([-1, 0, 1])] * 9)
+        right = {}
+        with torch.no_grad():
+            mu_a, mu_b = model.encoder_A(model_input.float())[0], model.encoder_B(model_input.float())[0]
+            mixed = model.injection(mu_a, mu_b, checkpoint.rho)
+            for name, logits in {
+                "a": model.decoder_A(mu_a), "b": model.decoder_B(mu_b),
+                "coupled_a": model.decoder_A(mixed[0]), "coupled_b": model.decoder_B(mixed[1]),
+            }.items():  # fmt: skip
+                right[name] = logits.argmax(-1) - 1 == tables
+        for name, correct in right.items():
+            assert row[f"exact_match_{name}"] == pytest.approx(correct.all(1).float().mean().item(), abs=1e-4)
+        best = right["a"].all(1) | right["b"].all(1)
+        assert row["exact_match_best_of_two"] == pytest.approx(best.float().mean().item(), abs=1e-4)
+
+    def test_full_coverage_is_said_when_asked_for(self, small_recipe):
+        recipe = small_recipe(evaluation__full_coverage_draws=4000)
+        row = evaluate(Trainer(recipe).model, recipe, 0).row
+        assert (row["covered_all_a"], row["covered_all_b"]) == (False, False)
+
+
+class TestBest:
+    SCRIPT = (  # ensemble, A, B, coverage
+        (0.5, 0.4, 0.3, 0.90),
+        (0.5, 0.35, 0.36, 0.10),  # the lower of the two is higher
+        (0.5, 0.45, 0.35, 0.99),  # the same lower one, more coverage
+        (0.4, 0.4, 0.4, 1.00),  # a worse ensemble
+        (0.5, 0.35, 0.9, 0.98),  # less coverage
+        (0.5, 0.35, 0.35, 0.99),  # a tie: the earlier one stays
+    )
+
+    def run(self, script, small_recipe, quick_train, place, monkeypatch):
+        def scripted(model, recipe, epoch):
+            ensemble, a, b, coverage = script[epoch - 1]
+            row = dict.fromkeys(loop.NOT_EVALUATED) | {
+                "exact_match_best_of_two": ensemble, "exact_match_a": a, "exact_match_b": b, "coverage": coverage,
+                "coverage_limit": 1.0,
+            }  # fmt: skip
+            return Evaluation(row, torch.zeros(19_683))
+
+        monkeypatch.setattr(loop, "evaluate", scripted)
+        directory = RunDirectory(place)
+        best = []
+
+        class AfterEachEpoch(Silent):
+            def epoch(self, row):
+                best.append(load_checkpoint(directory.checkpoint("best")).epoch)
+
+        quick_train(small_recipe(epochs=len(script), guards={}), place, progress=AfterEachEpoch())
+        return best
+
+    def test_order_of_selection(self, small_recipe, quick_train, tmp_path, monkeypatch):
+        assert self.run(self.SCRIPT, small_recipe, quick_train, tmp_path / "run", monkeypatch) == [1, 2, 3, 3, 3, 3]
+
+    def test_not_the_loss(self, small_recipe, quick_train, tmp_path, monkeypatch):
+        """The ensemble decides, whatever the loss did meanwhile."""
+        script = [(share, share, share, 0.5) for share in (0.3, 0.2, 0.1)]
+        assert self.run(script, small_recipe, quick_train, tmp_path / "run", monkeypatch) == [1, 1, 1]
+
+    def test_without_evaluation_there_is_nothing_to_choose_by(self):
+        assert loop.checkpoint_score(dict.fromkeys(loop.NOT_EVALUATED)) is None
+
+
+class TestMilestones:
+    @pytest.fixture
+    def measured(self, monkeypatch):
+        """Counts measurements instead of making them."""
+        calls = []
+        monkeypatch.setattr(loop, "measure_isolated", lambda c, **_: calls.append(("isolated", c.epoch)) or c.epoch)
+        monkeypatch.setattr(loop, "measure_coupled", lambda c, **_: calls.append(("coupled", c.epoch)) or c.epoch)
+        monkeypatch.setattr(
+            loop, "write_record", lambda path, r: path.parent.mkdir(exist_ok=True) or path.write_text(str(r))
+        )
+        return calls
+
+    def test_each_is_measured_once_when_it_is_reached(self, small_recipe, quick_train, tmp_path, measured):
+        seen = Seen()
+        recipe = small_recipe(epochs=3, evaluation__milestones=[0, 2, 3, 50])
+        directory = quick_train(recipe, tmp_path / "run", benchmark_milestones=True, progress=seen).directory
+        assert measured == [(kind, epoch) for epoch in (0, 2, 3) for kind in ("isolated", "coupled")]
+        assert [(e["epoch"], e["name"]) for e in directory.events()] == [(0, "epoch_0"), (2, "epoch_2"), (3, "epoch_3")]
+        assert seen.events == directory.events()
+        assert {p.name for p in directory.benchmarks.iterdir()} == {
+            f"{kind}_resolution_{epoch}.json" for epoch in (0, 2, 3) for kind in ("manifold", "coupled")
+        }
+
+    def test_a_missing_record_is_made_up_for_on_resuming(self, finished_run, quick_resume, measured):
+        assert measured == []
+        quick_resume(finished_run, benchmark_milestones=True)
+        assert measured == [("isolated", 2), ("coupled", 2)]
+        RunDirectory(finished_run).coupled_record(2).unlink()
+        measured.clear()
+        quick_resume(finished_run, benchmark_milestones=True)
+        assert measured == [("isolated", 2), ("coupled", 2)]
+        measured.clear()
+        quick_resume(finished_run, benchmark_milestones=True)
+        assert measured == []
+
+
+class TestRefusals:
+    """One clear line, and nothing made or changed."""
+
+    def refused(self, call):
+        with pytest.raises(UserError) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    def test_a_directory_that_holds_another_run(self, finished_run, small_recipe, quick_train):
+        before = {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file()}
+        message = self.refused(lambda: quick_train(small_recipe("ternary_v5_5"), finished_run))
+        assert "already holds a run of 'resolution'" in message
+        assert f"resume {finished_run}" in message
+        assert {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file()} == before
+
+    def test_a_directory_that_holds_something_else(self, tmp_path, small_recipe, quick_train):
+        (tmp_path / "thesis.tex").write_text("precious")
+        assert "not empty" in self.refused(lambda: quick_train(small_recipe(), tmp_path))
+        assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+    def test_no_cuda(self, tmp_path, small_recipe):
+        message = self.refused(lambda: loop.train(small_recipe(), tmp_path / "run", device="cuda"))
+        assert "no CUDA" in message
+        assert not (tmp_path / "run").exists()
+
+    def test_no_such_device(self, tmp_path, small_recipe):
+        assert "expected auto, cpu or cuda" in self.refused(
+            lambda: loop.train(small_recipe(), tmp_path / "run", device="tpu")
+        )
+        assert not (tmp_path / "run").exists()
+
+    def test_nothing_to_resume(self, tmp_path, quick_resume):
+        assert "holds no run" in self.refused(lambda: quick_resume(tmp_path / "nowhere"))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_damaged_checkpoint(self, finished_run, quick_resume):
+        latest = RunDirectory(finished_run).checkpoint("latest")
+        latest.write_bytes(latest.read_bytes()[:-1000])
+        rows = (finished_run / "metrics.jsonl").read_bytes()
+        assert "truncated" in self.refused(lambda: quick_resume(finished_run, epochs=6))
+        assert (finished_run / "metrics.jsonl").read_bytes() == rows
+        assert RunDirectory(finished_run).recipe().epochs == 3
+
+    @pytest.mark.parametrize("changed", [("batch_size: 512", "batch_size: 256"), ("seed: 42", "seed: 43")])
+    def test_a_recipe_changed_by_hand(self, finished_run, quick_resume, changed):
+        file = finished_run / "recipe.yaml"
+        text = file.read_text()
+        assert changed[0] in text
+        file.write_text(text.replace(*changed))
+        assert "differs from the recipe" in self.refused(lambda: quick_resume(finished_run, epochs=6))
+
+    @pytest.mark.parametrize("epochs", [2, 0, -1])
+    def test_an_end_that_has_passed(self, finished_run, quick_resume, epochs):
+        assert "3 epochs are done" in self.refused(lambda: quick_resume(finished_run, epochs=epochs))
+        assert RunDirectory(finished_run).recipe().epochs == 3
+
+    def test_a_start_with_nothing_left_to_do(self, finished_run, small_recipe, quick_train, tmp_path):
+        start = load_checkpoint(RunDirectory(finished_run).checkpoint(3))
+        message = self.refused(lambda: quick_train(small_recipe(epochs=3), tmp_path / "new", start=start))
+        assert "give more --epochs" in message
+        assert not (tmp_path / "new").exists()
+
+    def test_a_start_that_does_not_fit_the_recipe(self, finished_run, small_recipe, quick_train, tmp_path):
+        """Translated injection has weights that plain injection lacks."""
+        start = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
+        message = self.refused(lambda: quick_train(small_recipe("ternary_v5_5"), tmp_path / "new", start=start))
+        assert "cannot be trained on with recipe 'ternary_v5_5'" in message
+        assert "injection" in message
+        assert not (tmp_path / "new").exists()
+
+    def test_a_start_that_lacks_something(self, finished_run, small_recipe, quick_train, tmp_path):
+        start = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
+        for broken in (replace(start, generators={}), replace(start, training={}), replace(start, state={})):
+            assert "cannot be trained on" in self.refused(
+                lambda broken=broken: quick_train(small_recipe(), tmp_path / "new", start=broken)
+            )
+        assert not (tmp_path / "new").exists()
+
+    def test_a_start_with_weights_that_are_not_finite(self, finished_run, small_recipe, quick_train, tmp_path):
+        start = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
+        start.model["decoder_A.decoder.0.bias"][0] = float("nan")
+        assert "NaN" in self.refused(lambda: quick_train(small_recipe(), tmp_path / "new", start=start))
+        assert not (tmp_path / "new").exists()

@@ -1,0 +1,409 @@
+"""Stopping, being killed, and going on: the same bits as a run that never stopped, and no file half written."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import recipe_names
+from ternary_vae.storage.checkpoints import load_checkpoint, load_model
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training import log, loop
+from ternary_vae.training.interruption import interruptions
+from ternary_vae.training.progress import Silent
+from ternary_vae.training.trainer import Trainer
+
+CHECKPOINTS = ("latest", "best", 0, 2, 3)
+
+
+def same_run(first, second, rows_of):
+    """Both runs hold the same rows and, file by file, the same bytes of checkpoints."""
+    assert rows_of(first) == rows_of(second)
+    for name in CHECKPOINTS:
+        files = [RunDirectory(place).checkpoint(name) for place in (first, second)]
+        assert files[0].read_bytes() == files[1].read_bytes(), name
+
+
+class TestResuming:
+    @pytest.mark.parametrize("stop_after", [1, 2])
+    def test_the_same_bits_as_never_having_stopped(
+        self, stop_after, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
+    ):
+        outcome = quick_train(small_recipe(epochs=3), tmp_path / "run", progress=stopper(stop_after))
+        assert (outcome.status, outcome.epochs_completed) == ("interrupted", stop_after)
+        assert quick_resume(tmp_path / "run").status == "completed"
+        same_run(tmp_path / "run", finished_run, rows_of)
+        kinds = [(e["kind"], e["epoch"]) for e in RunDirectory(tmp_path / "run").events()]
+        assert kinds == [("interrupted", stop_after), ("resumed", stop_after)]
+
+    def test_with_everything_that_the_default_recipe_lacks(
+        self, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
+    ):
+        """Plain injection, gradient balance, repulsion, moving λ, five outputs of StateNet, an epoch not evaluated."""
+        recipe = small_recipe(
+            "ternary_v5_5_adaptive_rho", epochs=3, statenet__learning="hypergradient", evaluation__every=2
+        )
+        quick_train(recipe, tmp_path / "straight")
+        quick_train(recipe, tmp_path / "stopped", progress=stopper(1))
+        quick_resume(tmp_path / "stopped")
+        same_run(tmp_path / "straight", tmp_path / "stopped", rows_of)
+
+    def test_stopping_every_epoch(
+        self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
+    ):
+        place = tmp_path / "run"
+        quick_train(small_recipe(epochs=3), place, progress=stopper(1))
+        quick_resume(place, progress=stopper(2))
+        quick_resume(place)
+        same_run(place, finished_run, rows_of)
+
+    def test_extending_a_finished_run(self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, rows_of):
+        quick_train(small_recipe(epochs=2), tmp_path / "run")
+        assert RunDirectory(tmp_path / "run").facts()["status"] == "completed"
+        outcome = quick_resume(tmp_path / "run", epochs=3)
+        assert (outcome.status, outcome.epochs_completed) == ("completed", 3)
+        assert rows_of(tmp_path / "run") == rows_of(finished_run)
+        straight, extended = (RunDirectory(place).checkpoint("latest") for place in (finished_run, tmp_path / "run"))
+        assert straight.read_bytes() == extended.read_bytes()
+        assert outcome.directory.recipe().epochs == outcome.directory.facts()["epochs"] == 3
+
+    def test_resuming_a_finished_run_changes_nothing_but_its_times(self, finished_run, quick_resume):
+        directory = RunDirectory(finished_run)
+        before = {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file() and "tensorboard" not in p.parts}
+        assert quick_resume(finished_run).status == "completed"
+        assert directory.events() == []
+        changed = {p.name for p, content in before.items() if p.read_bytes() != content}
+        assert changed <= {"run.json"}
+
+    def test_time_adds_up(self, finished_run, quick_resume):
+        directory = RunDirectory(finished_run)
+        before = directory.facts()["seconds"]
+        quick_resume(finished_run, epochs=4)
+        assert directory.facts()["seconds"] > before
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_one_stops_between_two_epochs(self, number, small_recipe, quick_train, tmp_path, stopper):
+        before = signal.getsignal(number)
+        outcome = quick_train(small_recipe(epochs=3), tmp_path / "run", progress=stopper(2, number))
+        assert (outcome.status, outcome.epochs_completed) == ("interrupted", 2)
+        directory = RunDirectory(tmp_path / "run")
+        assert directory.facts()["status"] == "interrupted"
+        assert load_checkpoint(directory.checkpoint("latest")).epoch == 2
+        assert signal.getsignal(number) is before
+
+    def test_two_stop_at_once_and_lose_nothing_written(
+        self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            quick_train(small_recipe(epochs=3), tmp_path / "run", progress=stopper(2, times=2))
+        directory = RunDirectory(tmp_path / "run")
+        assert directory.facts()["status"] == "interrupted"
+        quick_resume(tmp_path / "run")
+        same_run(tmp_path / "run", finished_run, rows_of)
+
+    def test_one_in_the_last_epoch_lets_the_run_complete(self, small_recipe, quick_train, tmp_path, stopper):
+        outcome = quick_train(small_recipe(epochs=2), tmp_path / "run", progress=stopper(2))
+        assert outcome.status == "completed"
+
+    def test_in_another_thread_training_leaves_signals_alone(self, small_recipe, quick_train, tmp_path):
+        found = []
+        thread = threading.Thread(target=lambda: found.append(quick_train(small_recipe(epochs=1), tmp_path / "run")))
+        before = signal.getsignal(signal.SIGINT)
+        thread.start()
+        thread.join()
+        assert found[0].status == "completed"
+        assert signal.getsignal(signal.SIGINT) is before
+
+    def test_handlers_are_put_back_after_a_failure(self):
+        before = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(RuntimeError, match="inside"), interruptions():
+            raise RuntimeError("inside")
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+class Killed(BaseException):
+    """Stands for the end of the process at one exact place."""
+
+
+class TestKilledAtEachWrite:
+    """The process ends before or after a file is written: epoch_0, latest; best, latest; best, epoch_2, latest."""
+
+    @pytest.mark.parametrize(
+        ("number", "written"), [(0, False), (1, False), (2, False), (3, False), (3, True), (4, False), (5, True)]
+    )
+    def test_then_resumed(
+        self, number, written, finished_run, small_recipe, quick_train, quick_resume, tmp_path, rows_of, monkeypatch
+    ):
+        save, count = loop.save_checkpoint, iter(range(100))
+
+        def save_or_die(path, checkpoint):
+            die = next(count) == number
+            if die and not written:
+                raise Killed
+            save(path, checkpoint)
+            if die:
+                raise Killed
+
+        place = tmp_path / "run"
+        monkeypatch.setattr(loop, "save_checkpoint", save_or_die)
+        # What follows a kill does not happen; nor does tidying up.
+        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            quick_train(small_recipe(epochs=3), place)
+        monkeypatch.undo()
+        assert quick_resume(place).status == "completed"
+        same_run(place, finished_run, rows_of)
+
+    def test_between_description_and_first_checkpoint_of_a_run_that_starts_elsewhere(
+        self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, rows_of, monkeypatch
+    ):
+        start = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
+        monkeypatch.setattr(loop, "save_checkpoint", lambda *_: (_ for _ in ()).throw(Killed()))
+        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            quick_train(small_recipe(epochs=3), tmp_path / "killed", start=start)
+        monkeypatch.undo()
+        quick_resume(tmp_path / "killed")
+        assert rows_of(tmp_path / "killed") == rows_of(finished_run)[2:]
+
+    def test_leftovers_are_cleared_away(self, finished_run, quick_resume):
+        leftover = finished_run / "checkpoints" / ".latest.safetensors.4711.abcdef01.tmp"
+        leftover.write_bytes(b"half a checkpoint")
+        with open(finished_run / "metrics.jsonl", "a") as file:
+            file.write('{"epoch": 4, "pha')  # half a line
+        quick_resume(finished_run, epochs=4)
+        assert not leftover.exists()
+        assert [row["epoch"] for row in RunDirectory(finished_run).metrics()] == [1, 2, 3, 4]
+
+
+def _train_or_resume(recipe, place):
+    """What a process does that is about to be killed; run in a process of its own."""
+    torch.set_num_threads(1)
+    directory = RunDirectory(place)
+    if directory.exists:
+        loop.resume(directory, device="cpu", benchmark_milestones=False)
+    else:
+        loop.train(recipe, directory, device="cpu", benchmark_milestones=False)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that start in a tenth of a second: their parent has everything imported and nothing running."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ternary_vae.training.loop", "torch.utils.tensorboard"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def straight(processes, small_recipe, tmp_path_factory):
+    """A run in one process, never killed, and how long it took."""
+    place = tmp_path_factory.mktemp("straight") / "run"
+    process = processes.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place))
+    process.start()
+    while not (place / "run.json").exists():
+        assert process.exitcode is None
+        time.sleep(0.01)
+    began = time.monotonic()
+    process.join()
+    assert process.exitcode == 0
+    return place, time.monotonic() - began
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+class TestSIGKILL:
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_at_random_moments(self, seed, processes, straight, small_recipe, tmp_path, rows_of, state_of):
+        """Killed twice, each time at another moment, then left to finish."""
+        place, length = tmp_path / "run", straight[1]
+        moments = random.Random(seed)
+        kills = 0
+        for attempt in range(3):
+            process = processes.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place))
+            process.start()
+            if attempt < 2:
+                process.join(0.2 + moments.random() * length * 0.6)
+                kills += process.exitcode is None
+                process.kill()
+            process.join()
+            if attempt < 2 and not (place / "run.json").exists():
+                shutil.rmtree(place, ignore_errors=True)  # killed before there was a run
+        assert process.exitcode == 0
+        assert kills > 0
+        directory = RunDirectory(place)
+        assert directory.facts()["status"] == "completed"
+        assert rows_of(place) == rows_of(straight[0])
+        for name in CHECKPOINTS:
+            assert state_of(directory.checkpoint(name)) == state_of(RunDirectory(straight[0]).checkpoint(name))
+        assert not list(place.rglob("*.tmp"))
+
+
+class TestFullDisk:
+    """Writes fail with ENOSPC from some moment on."""
+
+    @pytest.fixture
+    def fill_disk(self, monkeypatch):
+        def arrange(writes_left):
+            fsync, left = os.fsync, {"writes": writes_left}
+
+            def full(descriptor):
+                left["writes"] -= 1
+                if left["writes"] < 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                fsync(descriptor)
+
+            monkeypatch.setattr(os, "fsync", full)
+
+        return arrange
+
+    @pytest.mark.parametrize(
+        "writes", range(0, 8, 2)
+    )  # recipe, description, first checkpoints, each with its directory
+    def test_at_the_start_nothing_is_left(self, writes, fill_disk, small_recipe, quick_train, tmp_path):
+        fill_disk(writes)
+        with pytest.raises(UserError, match="no space left") as caught:
+            quick_train(small_recipe(), tmp_path / "runs" / "new")
+        assert "\n" not in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_empty_directory_stays_as_it_was(self, fill_disk, small_recipe, quick_train, tmp_path):
+        fill_disk(2)
+        (tmp_path / "mine").mkdir()
+        with pytest.raises(UserError, match="no space left"):
+            quick_train(small_recipe(), tmp_path / "mine")
+        assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+        assert list((tmp_path / "mine").iterdir()) == []
+
+    def test_in_the_middle_the_run_can_be_resumed(
+        self, fill_disk, finished_run, small_recipe, quick_train, quick_resume, tmp_path, rows_of, monkeypatch
+    ):
+        class FillAfter(Silent):
+            def epoch(self, row):
+                if row["epoch"] == 2:
+                    fill_disk(0)
+
+        with pytest.raises(UserError, match="no space left"):
+            quick_train(small_recipe(epochs=3), tmp_path / "run", progress=FillAfter())
+        assert not list((tmp_path / "run").rglob("*.tmp"))
+        monkeypatch.undo()
+        assert quick_resume(tmp_path / "run").status == "completed"
+        same_run(tmp_path / "run", finished_run, rows_of)
+
+    @pytest.mark.parametrize("method", ["add_scalar", "close"])
+    def test_tensorboard_says_so_in_one_line(self, method, small_recipe, quick_train, tmp_path, monkeypatch):
+        """It writes from a thread of its own, and raises what happened there later."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        def full(*_, **__):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(SummaryWriter, method, full)
+        with pytest.raises(UserError, match="tensorboard: no space left"):
+            quick_train(small_recipe(epochs=1), tmp_path / "run")
+
+    def test_a_log_is_rewritten_whole_or_not_at_all(self, finished_run, fill_disk):
+        before = (finished_run / "metrics.jsonl").read_bytes()
+        fill_disk(0)
+        with pytest.raises(UserError, match="no space left"):
+            log.RunLog(RunDirectory(finished_run), 2)
+        assert (finished_run / "metrics.jsonl").read_bytes() == before
+
+
+class TestFromV5_5:
+    def test_the_run_goes_on_at_the_next_epoch(self, v5_5_file, small_recipe, quick_train, tmp_path):
+        recipe = small_recipe("ternary_v5_5", epochs=22)
+        outcome = quick_train(recipe, tmp_path / "run", start=load_checkpoint(v5_5_file))
+        (row,) = outcome.directory.metrics()  # epochs 0 … 20 were trained: epoch 21 is the 22nd
+        assert row["epoch"] == 22
+        assert row["beta_a"] == pytest.approx(0.3 * 21 / 50)
+        assert row["learning_rate"] == pytest.approx(1e-3, rel=0.06)
+        assert row["lambda1"] == 0.95
+        directory = outcome.directory
+        assert {p.stem for p in directory.checkpoints.iterdir()} == {"epoch_21", "epoch_22", "latest", "best"}
+        assert directory.facts()["started_from"] == str(v5_5_file)
+        start, _ = load_model(directory.checkpoint(21))
+        saved = torch.load(v5_5_file, weights_only=True)["model"]
+        assert all(torch.equal(tensor, saved[name]) for name, tensor in start.state_dict().items())
+
+    def test_moments_stay_with_their_parameters(self, v5_5_file, small_recipe):
+        trainer = Trainer(small_recipe("ternary_v5_5"))
+        trainer.restore(load_checkpoint(v5_5_file))
+        saved = torch.load(v5_5_file, weights_only=True)["optimizer"]["state"]
+        model = trainer.model
+        order = [
+            p
+            for part in (model.encoder_A, model.decoder_A, model.encoder_B, model.decoder_B)
+            for p in part.parameters()
+        ]
+        assert len(trainer.optimizer.state) == len(order) == len(saved)
+        for number, parameter in enumerate(order):
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                assert torch.equal(trainer.optimizer.state[parameter][key], saved[number][key])
+        trainer.train_epoch()
+        steps = -(-len(trainer.training_index) // trainer.recipe.optimizer.batch_size)
+        assert trainer.optimizer.state[order[0]]["step"] == 3 + steps
+        # The next epoch is not that of a fresh optimizer.
+        fresh = Trainer(small_recipe("ternary_v5_5"))
+        checkpoint = load_checkpoint(v5_5_file)
+        checkpoint.optimizer = {}
+        fresh.restore(checkpoint)
+        fresh.train_epoch()
+        assert not torch.equal(fresh.model.encoder_A.fc_mu.weight, model.encoder_A.fc_mu.weight)
+
+    def test_what_else_it_tells(self, v5_5_file, small_recipe):
+        trainer = Trainer(small_recipe("ternary_v5_5"))
+        trainer.restore(load_checkpoint(v5_5_file))
+        assert (trainer.lambda1, trainer.lambda2, trainer.rho) == (0.95, 0.5, 0.1)
+        assert trainer.gradient_norms.tolist() == [1.25, 0.5]
+        assert trainer.gate_open is True
+        assert trainer.epochs_completed == 21
+
+    @pytest.mark.parametrize("name", recipe_names())
+    def test_under_every_recipe(self, name, v5_5_file, small_recipe):
+        """Translated injection and a fifth output of StateNet start fresh; everything else is v5.5's."""
+        trainer = Trainer(small_recipe(name, epochs=400))
+        trainer.restore(load_checkpoint(v5_5_file))
+        saved = torch.load(v5_5_file, weights_only=True)["model"]
+        own = trainer.model.state_dict()
+        differing = {n for n in own if n not in saved or not torch.equal(own[n], saved[n])}
+        expected = {
+            "resolution": {"injection.b_to_a.weight", "injection.a_to_b.weight"},
+            "ternary_v5_5_adaptive_rho": {"state_net.decoder.2.weight", "state_net.decoder.2.bias"},
+        }
+        assert differing == expected.get(name, set())
+        row = trainer.train_epoch()
+        assert row["epoch"] == 22
+        assert row["terms"]["loss"] is not None
+
+    def test_resumed_to_the_same_bits(
+        self, v5_5_file, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
+    ):
+        recipe, start = small_recipe("ternary_v5_5", epochs=23), load_checkpoint(v5_5_file)
+        quick_train(recipe, tmp_path / "straight", start=start)
+        quick_train(recipe, tmp_path / "stopped", start=start, progress=stopper(22))
+        quick_resume(tmp_path / "stopped")
+        assert rows_of(tmp_path / "straight") == rows_of(tmp_path / "stopped")
+        latest = [RunDirectory(tmp_path / name).checkpoint("latest") for name in ("straight", "stopped")]
+        assert latest[0].read_bytes() == latest[1].read_bytes()
+
+
+class TestFromANativeCheckpoint:
+    def test_a_new_run_goes_on_exactly(self, finished_run, small_recipe, quick_train, tmp_path, rows_of):
+        start = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
+        outcome = quick_train(small_recipe(epochs=3), tmp_path / "new", start=start)
+        assert rows_of(tmp_path / "new") == rows_of(finished_run)[2:]
+        last = [RunDirectory(place).checkpoint(3) for place in (finished_run, tmp_path / "new")]
+        models = [load_checkpoint(path).model for path in last]
+        assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+        assert outcome.directory.facts()["started_from"].endswith("epoch_2.safetensors")

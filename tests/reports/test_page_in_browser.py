@@ -245,6 +245,9 @@ def test_a_gate_is_named_in_its_hover_text(good: Any) -> None:
 
 
 def test_an_operation_is_found_by_name_and_by_index(good: Any) -> None:
+    assert good.locator("#operation h3").inner_text() == "minimum (Kleene and)"
+    rings = "document.getElementById('map-plot').data.filter((one) => one.meta === 'chosen').length"
+    assert good.evaluate(rings) == 1
     good.fill("#find", "consensus")
     good.press("#find", "Enter")
     good.wait_for_function("document.querySelector('#operation h3').textContent === 'consensus'")

@@ -211,5 +211,5 @@ async function drawMap() {
   mapView = { dimensions };
   document.getElementById("map-caption").textContent =
     `${caption} Posterior means of VAE-${side.toUpperCase()} projected on their first ${dimensions} principal components. Click a point to keep it.`;
-  if (chosen !== null) await ring();
+  if (chosen !== null) await choose(chosen);
 }

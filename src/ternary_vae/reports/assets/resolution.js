@@ -30,14 +30,12 @@ charts["chart-curve"] = (c) => {
           y1: 0.5,
           line: { color: colour, dash: "dot", width: 1.6 },
         });
-        const other = curve[side === "a" ? "b" : "a"].half,
-          leftward = other !== null && (half < other || (half === other && side === "a"));
         annotations.push({
           x: half,
-          y: 0.06,
-          text: leftward ? `${name}: σ½ = ${half.toFixed(3)} ` : ` ${name}: σ½ = ${half.toFixed(3)}`,
+          y: side === "a" ? 0.57 : 0.66,
+          text: `&nbsp;${name}: σ½ = ${half.toFixed(3)}`,
           showarrow: false,
-          xanchor: leftward ? "right" : "left",
+          xanchor: "left",
           font: { size: 12, color: colour },
         });
       }

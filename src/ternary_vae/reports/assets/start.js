@@ -89,5 +89,5 @@ if (map) {
   });
 }
 label();
-if (map) chosen = Number(Object.keys(map.gates)[0]);
+if (map) chosen = find("minimum");
 drawAll();

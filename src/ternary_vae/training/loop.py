@@ -283,8 +283,8 @@ def checkpoint_score(row: dict[str, Any]) -> list[float] | None:
 def _benchmark_missing(
     trainer: Trainer, directory: RunDirectory, log: RunLog, progress: Progress, interruption: Interruption
 ) -> None:
-    """Benchmarks every milestone that has a checkpoint and lacks a record, unless asked to stop."""
-    for epoch in trainer.recipe.evaluation.milestones:
+    """Benchmarks every milestone, and the run's end, that has a checkpoint and lacks a record, unless asked to stop."""
+    for epoch in sorted({*trainer.recipe.evaluation.milestones, trainer.recipe.epochs}):
         path = directory.checkpoint(epoch)
         if epoch > trainer.epochs_completed or not path.exists():
             continue

@@ -2,7 +2,8 @@
 
     python scripts/publish/publish_reports.py
 
-Runs that are complete are not run again; a run that broke off goes on. Both take about a quarter of an hour on two cores.
+Runs that are complete are not run again; a run that broke off goes on. Both together take about a quarter of an
+hour on two cores.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 from ternary_vae.errors import UserError
+from ternary_vae.formats import duration
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
 from ternary_vae.reports.final import write_final_report
@@ -78,14 +80,10 @@ def figures(own: RunDirectory, plan: RunDirectory) -> str:
         "",
         f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {environment['threads']} threads of a "
         f"{environment['platform']} machine, torch {environment['torch']}: "
-        f"{minutes(own)} for `resolution`, {minutes(plan)} for the plan's recipe, benchmarks of nine milestones included.",
+        f"{duration(own.facts()['seconds'])} for `resolution`, {duration(plan.facts()['seconds'])} for the plan's recipe, "
+        "benchmarks of nine milestones included.",
     ]
     return "\n".join(lines)
-
-
-def minutes(run: RunDirectory) -> str:
-    """Time a run took, in minutes."""
-    return f"{run.facts()['seconds'] / 60:.1f} minutes"
 
 
 if __name__ == "__main__":

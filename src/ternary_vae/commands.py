@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ternary_vae.errors import UserError
+from ternary_vae.formats import duration, percent
 from ternary_vae.recipe import (
     DEFAULT_RECIPE,
     Recipe,
@@ -116,7 +117,6 @@ def benchmark(checkpoints: list[Path], output: Path | None, *, seed: int, device
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.training.loop import choose_device
-    from ternary_vae.training.progress import percent
 
     chosen = choose_device(device)
     loaded = [load_checkpoint(path) for path in checkpoints]
@@ -202,8 +202,6 @@ def _report(directory: RunDirectory) -> Any:
     console.print(verdict_table(verdict))
     seconds = directory.facts().get("seconds")
     if seconds:
-        from ternary_vae.training.progress import duration
-
         _plain(f"trained, measured and watched for {duration(seconds)}; guards fired {verdict.guard_events} times")
     _plain("\n".join(["files:", f"  {directory.path}", *(f"  {path}" for path in written)]))
     return verdict

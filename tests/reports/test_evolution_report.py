@@ -12,11 +12,11 @@ import pytest
 from synthetic_runs import MILESTONES
 
 from ternary_vae.errors import UserError
+from ternary_vae.formats import percent
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_comparison, write_reports
 from ternary_vae.reports.evolution import write_evolution
 from ternary_vae.reports.final import write_final_report
-from ternary_vae.reports.formats import percent
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
 from ternary_vae.resolution.criteria import Verdict
 from ternary_vae.storage.runs import RunDirectory

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ternary_vae.errors import UserError
+from ternary_vae.formats import NOTHING, cell, duration, listed, number, percent, table
 from ternary_vae.reports.figures import comparison_figure, write_figure
-from ternary_vae.reports.formats import NOTHING, cell, duration, listed, number, percent, table
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ternary_vae.reports.formats import percent
+from ternary_vae.formats import percent
 
 PLAN_EPOCHS = 400
 """The length of run that the plan's milestones are written for."""

@@ -10,9 +10,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ternary_vae.formats import percent
 from ternary_vae.reports import panels
 from ternary_vae.reports.expectations import PHASE_NAMES
-from ternary_vae.reports.formats import percent
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.panels import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
 from ternary_vae.storage.files import write_bytes

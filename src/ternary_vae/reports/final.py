@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ternary_vae.errors import UserError
+from ternary_vae.formats import NOTHING, duration, number, percent, table
 from ternary_vae.reports.evolution import FIGURE_NAME
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, Expected
 from ternary_vae.reports.findings import (
@@ -22,7 +23,6 @@ from ternary_vae.reports.findings import (
     vae_b,
     weaker,
 )
-from ternary_vae.reports.formats import NOTHING, duration, number, percent, table
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.storage.files import write_text

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ternary_vae.formats import number, percent, table
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT
-from ternary_vae.reports.formats import number, percent, table
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.verdict import VerdictView
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.formats import NOTHING, duration, listed, number, percent
 from ternary_vae.reports.expectations import PHASE_NAMES, expected_at
-from ternary_vae.reports.formats import NOTHING, duration, listed, number, percent
 from ternary_vae.reports.latent_map import latent_map_of_run
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.page_data import event_row, page_data, script_safe_json

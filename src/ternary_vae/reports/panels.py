@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ternary_vae.formats import percent
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, expected_band
-from ternary_vae.reports.formats import percent
 from ternary_vae.reports.measurements import Measurements
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ternary_vae.reports.formats import NOTHING, number, percent
+from ternary_vae.formats import NOTHING, number, percent
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.criteria import LEVELS, Line, Verdict, judge
 

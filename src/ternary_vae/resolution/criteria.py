@@ -194,6 +194,8 @@ def _shown(value: float | None, unit: Unit) -> str:
     if unit == "epochs":
         return f"{value:g}"
     scaled = value * 100 if unit == "share" else value
+    if unit == "share" and value == 1:
+        return "100%"
     # The nudge keeps 0.29 · 100 = 28.999999999999996 at 29.00.
     cut = int(scaled * 100 + 1e-9) / 100
     return f"{cut:.2f}%" if unit == "share" else f"{cut:.2f}"

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ternary_vae.formats import duration, number, percent
 from ternary_vae.recipe import Recipe
 
 PHASES = {1: "isolation", 2: "consolidation", 3: "resonant coupling", 4: "ultra-exploration"}
@@ -62,7 +63,7 @@ class Lines:
             return
         self._print(
             f"epoch {row['epoch']:>3}/{self.recipe.epochs}  phase {row['phase']}  ρ {row['rho']:.2f}  "
-            f"loss {_number(row['terms']['loss'])}  A {percent(row['exact_match_a'])}  "
+            f"loss {number(row['terms']['loss'], 3)}  A {percent(row['exact_match_a'])}  "
             f"B {percent(row['exact_match_b'])}  ensemble {percent(row['exact_match_best_of_two'])}  "
             f"coverage {percent(row['coverage'])} of {percent(row['coverage_limit'])}  {self.clock.rate:.2f} epochs/s  "
             f"{duration(self.clock.left(self.recipe.epochs - row['epoch']))} left"
@@ -139,8 +140,8 @@ class Display:
             f"{percent(row['coverage_single_limit'])} / {percent(row['coverage_limit'])}",
         )  # fmt: skip
         terms = row["terms"]
-        table.add_row("cross-entropy, nats", _number(terms["reconstruction_a"]), _number(terms["reconstruction_b"]))
-        table.add_row("KL divergence, nats", _number(terms["kl_a"]), _number(terms["kl_b"]))
+        table.add_row("cross-entropy, nats", number(terms["reconstruction_a"], 3), number(terms["reconstruction_b"], 3))
+        table.add_row("KL divergence, nats", number(terms["kl_a"], 3), number(terms["kl_b"], 3))
         return table
 
     def _event_lines(self) -> list[Text]:
@@ -165,24 +166,5 @@ class _Clock:
         return epochs / max(1e-9, self.rate)
 
 
-def percent(share: float | None) -> str:
-    """A share as a percentage that never rounds up to 100%."""
-    if share is None:
-        return "–"
-    if share == 1:
-        return "100%"
-    return f"{min(share * 100, 99.99):.2f}%"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
 def _good(share: float | None, goal: float) -> str:
     return f"[green]{percent(share)}[/]" if share is not None and share >= goal else percent(share)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ternary_vae.formats import NOTHING, cell, duration, listed, number, percent, points, table
 from ternary_vae.reports.expectations import AT_MILESTONE, Expected, expected_at, expected_band
-from ternary_vae.reports.formats import NOTHING, cell, duration, listed, number, percent, points, table
 
 shares = st.floats(0, 1, allow_nan=False)
 

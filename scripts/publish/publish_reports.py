@@ -80,7 +80,8 @@ def figures(own: RunDirectory, plan: RunDirectory) -> str:
         "",
         f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {environment['threads']} threads of a "
         f"{environment['platform']} machine, torch {environment['torch']}: "
-        f"{duration(own.facts()['seconds'])} for `resolution`, {duration(plan.facts()['seconds'])} for the plan's recipe, "
+        f"{duration(own.facts()['seconds'])} for `resolution`, "
+        f"{duration(plan.facts()['seconds'])} for the plan's recipe, "
         "benchmarks of nine milestones included.",
     ]
     return "\n".join(lines)

@@ -1,0 +1,500 @@
+"""The command line as a stranger uses it: what it prints, its exit codes, and one clear line for bad input."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from ternary_vae import cli, commands
+from ternary_vae.recipe import Recipe, load_recipe, recipe_names
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training import loop
+from ternary_vae.training.progress import Silent
+
+SMALL = {
+    "data.train_share": 0.1,
+    "optimizer.batch_size": 512,
+    "objective.prior_information.draws": 128,
+    "evaluation.coverage_draws": 2000,
+    "evaluation.full_coverage_draws": None,
+    "evaluation.noise_draws": 1,
+    "evaluation.milestones": [2],
+    "statenet.validation_batch": 256,
+}
+SMALL_OPTIONS = [option for key, value in SMALL.items() for option in ("--set", f"{key}={json.dumps(value)}")]
+COMMAND = [sys.executable, "-m", "ternary_vae.cli"]
+SOURCES = str(Path(cli.__file__).parents[1])
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCES}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty working directory."""
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function: arguments → (exit code, standard output, standard error), through the real entry point."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ternary-vae", *map(str, arguments)])
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as ending:
+            code = ending.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def refused(run, place):
+    """A function: arguments → the one line on standard error. Checks the exit code and that nothing has changed."""
+
+    def call(*arguments):
+        before = _content(place)
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("ternary-vae: ")
+        assert err.count("\n") == 1
+        assert "Traceback" not in err
+        assert _content(place) == before
+        return err.strip()
+
+    return call
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Leaves out benchmarks and reports, which have tests of their own."""
+    train, resume = loop.train, loop.resume
+    monkeypatch.setattr(loop, "train", lambda *a, **k: train(*a, **{**k, "benchmark_milestones": False}))
+    monkeypatch.setattr(loop, "resume", lambda *a, **k: resume(*a, **{**k, "benchmark_milestones": False}))
+    monkeypatch.setattr(commands, "_report", lambda directory: directory)
+
+
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory):
+    place = tmp_path_factory.mktemp("cli") / "run"
+    loop.train(load_recipe("resolution", overrides=SMALL, epochs=2), place, device="cpu", benchmark_milestones=False)
+    return place
+
+
+@pytest.fixture
+def finished(_finished, place):
+    """Path of a copy of a finished run of two epochs."""
+    return shutil.copytree(_finished, place / "finished")
+
+
+def _content(place):
+    return {path: path.read_bytes() if path.is_file() else None for path in place.rglob("*")}
+
+
+class TestHelp:
+    def test_names_every_command(self, run):
+        code, out, _ = run("--help")
+        assert code == 0
+        assert all(name in out for name in ("train", "resume", "info", "benchmark", "compare", "report"))
+
+    @pytest.mark.parametrize("command", ["train", "resume", "info", "benchmark", "compare", "report"])
+    def test_of_each_command(self, run, command):
+        code, out, _ = run(command, "--help")
+        assert code == 0
+        assert f"ternary-vae {command}" in out
+
+    def test_options_of_train(self, run):
+        out = run("train", "--help")[1]
+        for option in ("--config", "--seed", "--epochs", "--device", "--run-dir", "--set", "--scale-phases"):
+            assert option in out
+
+    @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
+    def test_imports_nothing_heavy(self, arguments):
+        """That is what makes it answer at once: torch alone takes more than a second. (typer reads the types of a
+        command's options with pydantic, in a twentieth of a second.)"""
+        program = (
+            "import sys\n"
+            "from ternary_vae import cli\n"
+            f"sys.argv = ['ternary-vae', *{arguments!r}]\n"
+            "try:\n    cli.main()\nexcept SystemExit as ending:\n    assert not ending.code\n"
+            "heavy = {'torch', 'numpy', 'matplotlib', 'yaml', 'scipy', 'ternary_vae.recipe', 'ternary_vae.commands'}\n"
+            "heavy |= {'pydantic'} if sys.argv[1] == '--help' else set()\n"
+            "print('imported:', sorted(heavy & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "imported: []"
+
+    def test_without_a_command_help_is_shown(self, run):
+        code, out, err = run()
+        assert code == 2
+        assert "train" in out + err
+
+
+class TestInfo:
+    def test_overview_names_every_recipe_and_the_default(self, run):
+        code, out, _ = run("info")
+        assert code == 0
+        assert all(name in out for name in recipe_names())
+        assert "resolution (default)" in out
+
+    @pytest.mark.parametrize("name", recipe_names())
+    def test_a_recipe_in_full(self, run, name):
+        code, out, _ = run("info", name)
+        assert code == 0
+        assert Recipe.model_validate(yaml.safe_load(out)) == load_recipe(name)
+
+    def test_a_recipe_file_and_a_change(self, run, place):
+        (place / "mine.yaml").write_text("extends: ternary_v5_5\nname: mine\noptimizer: {batch_size: 32}\n")
+        code, out, _ = run("info", "mine.yaml", "--set", "optimizer.weight_decay=1e-3")
+        shown = yaml.safe_load(out)
+        assert code == 0
+        assert shown["optimizer"]["batch_size"] == 32
+        assert shown["optimizer"]["weight_decay"] == 1e-3
+        assert shown["epochs"] == 400
+
+    def test_a_run(self, run, finished):
+        code, out, _ = run("info", finished)
+        assert code == 0
+        assert "epochs completed: 2" in out
+        assert "status: completed" in out
+        assert yaml.safe_load(out.partition("\n\n")[2])["optimizer"]["batch_size"] == 512
+
+    def test_a_checkpoint(self, run, finished):
+        code, out, _ = run("info", finished / "checkpoints" / "best.safetensors")
+        assert code == 0
+        first = out.splitlines()[0]
+        assert "native checkpoint, epoch " in first
+        assert "169,282 parameters" in first
+        assert yaml.safe_load(out.partition("\n\n")[2])["name"] == "resolution"
+
+    def test_an_untrained_checkpoint(self, run, finished):
+        code, out, _ = run("info", finished / "checkpoints" / "epoch_0.safetensors")
+        assert code == 0
+        assert "0 epochs completed, ρ 0.000" in out
+
+
+class TestBadInput:
+    def test_unknown_recipe_names_the_nearest(self, refused):
+        assert "unknown recipe 'resolutoin'; did you mean 'resolution'?" in refused("train", "--config", "resolutoin")
+
+    def test_missing_recipe_file(self, refused):
+        assert "'gone.yaml' not found" in refused("train", "--config", "gone.yaml")
+
+    def test_unknown_key_names_the_nearest(self, refused):
+        line = refused("train", "--set", "optimizer.batchsize=64")
+        assert "unknown key 'optimizer.batchsize'; did you mean 'batch_size'?" in line
+
+    @pytest.mark.parametrize(
+        ("setting", "named"),
+        [
+            ("optimizer.batch_size=0", "optimizer.batch_size"),
+            ("optimizer.batch_size=many", "optimizer.batch_size"),
+            ("data.train_share=1.5", "data.train_share"),
+            ("permeability.max=-0.1", "permeability.max"),
+            ("optimizer.gradient_clip=.nan", "optimizer.gradient_clip"),
+            ("statenet.learning=sometimes", "statenet.learning"),
+        ],
+    )
+    def test_value_out_of_range(self, refused, setting, named):
+        assert named in refused("train", "--set", setting)
+
+    @pytest.mark.parametrize("setting", ["nonsense", "=3", "optimizer.batch_size", "a=[1"])
+    def test_settings_that_are_none(self, refused, setting):
+        assert "--set" in refused("train", "--set", setting)
+
+    def test_phases_out_of_order(self, refused, place):
+        (place / "wild.yaml").write_text(
+            "extends: resolution\nname: wild\nphases:\n  phase_2: {epochs: [50, 120], rho: 0.2}\n"
+        )
+        assert "phases out of order: phase_2 starts at 50, not at 40" in refused("train", "--config", "wild.yaml")
+
+    def test_not_yaml(self, refused, place):
+        (place / "broken.yaml").write_text("name: [unclosed\n")
+        assert "not valid YAML at line" in refused("train", "--config", "broken.yaml")
+
+    @pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--epochs", "-3"], ["--seed", "-1"]])
+    def test_numbers_out_of_range(self, refused, arguments):
+        refused("train", *arguments)
+
+    def test_scaling_to_no_length(self, refused):
+        assert "--scale-phases: needs --epochs" in refused("train", "--scale-phases")
+
+    def test_scaling_to_too_few_epochs(self, refused):
+        assert "too few for four phases; give at least 10" in refused("train", "--scale-phases", "--epochs", "2")
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+    @pytest.mark.parametrize("command", [["train"], ["resume", "finished"], ["benchmark", "finished"]])
+    def test_no_cuda(self, refused, finished, command):
+        assert "no CUDA" in refused(*command, "--device", "cuda")
+
+    def test_unknown_device_and_option(self, run, place):
+        for arguments in (["train", "--device", "gpu"], ["train", "--epoch-count", "3"], ["trian"]):
+            code, _, err = run(*arguments)
+            assert code == 2
+            assert "Traceback" not in err
+        assert list(place.iterdir()) == []
+
+    def test_a_directory_that_holds_another_run(self, refused, finished):
+        line = refused("train", "--config", "ternary_v5_5", "--run-dir", finished)
+        assert "already holds a run of 'resolution'" in line
+        assert f"ternary-vae resume {finished}" in line
+
+    def test_a_directory_that_holds_something_else(self, refused, place):
+        (place / "papers").mkdir()
+        (place / "papers" / "thesis.tex").write_text("precious")
+        assert "is not empty" in refused("train", "--run-dir", "papers")
+        (place / "file").write_text("x")
+        refused("train", "--run-dir", "file")
+        refused("train", "--run-dir", "file/below")
+
+    def test_a_name_that_no_file_system_takes(self, refused):
+        name = "x" * 300
+        for arguments in (["train", "--run-dir", name], ["resume", name], ["info", f"{name}.pt"], ["report", name]):
+            refused(*arguments)
+
+    def test_nothing_to_resume(self, refused, place):
+        assert "not found" in refused("resume", "gone")
+        (place / "empty").mkdir()
+        assert "holds no run" in refused("resume", "empty")
+        assert "holds no run" in refused("info", "empty")
+
+    def test_a_run_goes_on_as_it_is(self, refused, finished):
+        for option in (["--config", "resolution"], ["--set", "seed=3"], ["--run-dir", "new"]):
+            assert "a run goes on with its own recipe" in refused("resume", finished, *option)
+        assert "2 epochs are done" in refused("resume", finished, "--epochs", "1")
+
+    def test_a_checkpoint_needs_something_to_do(self, refused, finished):
+        latest = finished / "checkpoints" / "latest.safetensors"
+        assert "give more --epochs" in refused("resume", latest)
+        assert "--config" in refused("resume", latest, "--set", "optimizer.batch_size=8")
+        line = refused("resume", latest, "--config", "ternary_v5_5")
+        assert "cannot be trained on with recipe 'ternary_v5_5'" in line
+
+
+class _Malicious:
+    """Pickled, it would make a directory when it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("harmed",)
+
+
+class TestBadCheckpoints:
+    """Missing, truncated, foreign, malicious: for every command that reads one."""
+
+    @pytest.fixture(params=["resume", "info", "benchmark"])
+    def command(self, request):
+        return request.param
+
+    def test_missing(self, refused, command):
+        assert "checkpoint not found" in refused(command, "gone.safetensors")
+        assert "checkpoint not found" in refused(command, "gone.pt")
+
+    def test_truncated(self, refused, finished, place, command):
+        whole = (finished / "checkpoints" / "latest.safetensors").read_bytes()
+        for length in (0, 7, 100, len(whole) - 1):
+            (place / "cut.safetensors").write_bytes(whole[:length])
+            assert "truncated or not a checkpoint" in refused(command, "cut.safetensors")
+
+    def test_foreign(self, refused, place, command):
+        from safetensors.torch import save_file
+
+        save_file({"weight": torch.zeros(3)}, place / "other.safetensors")
+        assert "another program" in refused(command, "other.safetensors")
+        torch.save({"state_dict": {"weight": torch.zeros(3)}}, place / "other.pt")
+        assert "another program" in refused(command, "other.pt")
+        (place / "text.pt").write_text("hello")
+        refused(command, "text.pt")
+
+    def test_malicious(self, refused, place, command):
+        torch.save({"epoch": 3, "model": _Malicious()}, place / "evil.pt")
+        assert "could run code" in refused(command, "evil.pt")
+        (place / "evil2.pt").write_bytes(pickle.dumps({"epoch": 3, "model": _Malicious()}))
+        refused(command, "evil2.pt")
+        assert not (place / "harmed").exists()
+
+    def test_weights_that_are_not_finite(self, refused, finished, place, command):
+        from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
+
+        checkpoint = load_checkpoint(finished / "checkpoints" / "epoch_0.safetensors")
+        checkpoint.model["decoder_B.fc_out.bias"][0] = float("inf")
+        save_checkpoint(place / "burnt.safetensors", checkpoint)
+        assert "NaN or infinity" in refused(command, "burnt.safetensors")
+
+
+class TestNoDiskSpace:
+    def test_nothing_is_left_behind(self, refused, monkeypatch):
+        def full(_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        line = refused("train", "--run-dir", "new")
+        assert "no space left on the disk; free some" in line
+
+    @pytest.mark.skipif(os.name != "posix", reason="resource limits")
+    def test_a_limit_of_the_system(self, place):
+        """A real refusal of the system: no file may grow beyond 100 kB, and a checkpoint is larger."""
+        import resource
+
+        done = subprocess.run(
+            [*COMMAND, "train", "--run-dir", "new", "--epochs", "1", "--device", "cpu", *SMALL_OPTIONS],
+            capture_output=True, text=True, env=ENVIRONMENT, cwd=place,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        )  # fmt: skip
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "cannot write" in done.stderr
+        assert list(place.iterdir()) == []
+
+
+class TestTrainAndResume:
+    """In this process, without benchmarks and reports."""
+
+    def test_default_place_and_lines(self, run, place, unmeasured):
+        code, out, err = run("train", "--epochs", "2", "--seed", "7", "--device", "cpu", *SMALL_OPTIONS)
+        assert (code, err) == (0, "")
+        directory = RunDirectory(place / "runs" / "resolution-seed7")
+        assert directory.facts()["status"] == "completed"
+        assert directory.facts()["seed"] == 7
+        assert [row["epoch"] for row in directory.metrics()] == [1, 2]
+        assert "epoch   2/2" in out
+        assert "coverage" in out
+
+    def test_scaled_phases(self, run, place, unmeasured):
+        changes = ["--set", "evaluation.every=10", "--set", "statenet.learning=none"]
+        arguments = ["--epochs", "10", "--scale-phases", "--run-dir", "short", "--device", "cpu"]
+        assert run("train", *arguments, *SMALL_OPTIONS, *changes)[0] == 0
+        rows = RunDirectory(place / "short").metrics()
+        assert {row["phase"] for row in rows} == {1, 2, 3, 4}
+
+    def test_extending_a_run(self, run, finished, unmeasured):
+        assert run("resume", finished, "--epochs", "3", "--device", "cpu")[0] == 0
+        directory = RunDirectory(finished)
+        assert [row["epoch"] for row in directory.metrics()] == [1, 2, 3]
+
+    def test_a_new_run_from_a_checkpoint(self, run, finished, place, unmeasured):
+        code, _, err = run(
+            "resume", finished / "checkpoints" / "latest.safetensors", "--epochs", "3", "--device", "cpu"
+        )
+        assert (code, err) == (0, "")
+        directory = RunDirectory(place / "runs" / "resolution-from-latest")
+        assert [row["epoch"] for row in directory.metrics()] == [3]
+        assert directory.recipe().optimizer.batch_size == 512
+
+    def test_with_another_recipe(self, run, finished, place, unmeasured):
+        checkpoint = finished / "checkpoints" / "latest.safetensors"
+        arguments = ["--config", "resolution", "--epochs", "3", "--run-dir", "warm", "--device", "cpu"]
+        assert run("resume", checkpoint, *arguments, *SMALL_OPTIONS, "--set", "optimizer.batch_size=256")[0] == 0
+        assert RunDirectory(place / "warm").recipe().optimizer.batch_size == 256
+
+    def test_a_stop_says_how_to_go_on(self, run, place, unmeasured, monkeypatch):
+        class AfterTheFirst(Silent):
+            def epoch(self, row):
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(commands, "_progress", AfterTheFirst)
+        arguments = ["--epochs", "4", "--run-dir", "my run", "--device", "cpu"]
+        code, out, _ = run("train", *arguments, *SMALL_OPTIONS)
+        assert code == 130
+        assert "stopped after 1 epochs, all saved; go on with: ternary-vae resume 'my run'" in out
+        code, out, _ = run("resume", "my run", "--device", "cpu")
+        assert code == 130
+        assert "stopped after 2 epochs" in out
+
+    def test_stopped_before_there_is_a_run(self, run, place, unmeasured, monkeypatch):
+        monkeypatch.setattr(loop, "Trainer", lambda *_: signal.raise_signal(signal.SIGTERM))
+        code, out, _ = run("train", "--run-dir", "new", *SMALL_OPTIONS)
+        assert code == 130
+        assert "nothing was written" in out
+        assert list(place.iterdir()) == []
+
+
+class TestRequire:
+    """Exit code 1 unless a level of the success criteria is met, so that CI can gate on it."""
+
+    @pytest.mark.parametrize(
+        ("required", "level", "own_met", "code"),
+        [
+            ("minimum", "none", False, 1),
+            ("minimum", "minimum", False, 0),
+            ("minimum", "stretch", False, 0),
+            ("target", "minimum", True, 1),
+            ("stretch", "stretch", False, 0),
+            ("own", "stretch", False, 1),
+            ("own", "none", True, 0),
+        ],
+    )
+    def test_levels(self, run, finished, unmeasured, monkeypatch, required, level, own_met, code):
+        verdict = type("Verdict", (), {"level": level, "own_met": own_met})()
+        monkeypatch.setattr(commands, "_report", lambda _: verdict)
+        found, _, err = run("resume", finished, "--require", required, "--device", "cpu")
+        assert found == code
+        assert (f"level '{required}' is not met" in err) == bool(code)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_real_program(number, place):
+    """Stopped by the signal alone in the middle of an endless run; then resumed as its last line says."""
+    arguments = ["train", "--run-dir", "run", "--epochs", "100000", "--device", "cpu", *SMALL_OPTIONS]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (place / "run" / "metrics.jsonl").exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err == ""
+    last = out.splitlines()[-1]
+    assert last.endswith("go on with: ternary-vae resume run")
+    directory = RunDirectory(place / "run")
+    done = len(directory.metrics())
+    assert f"stopped after {done} epochs, all saved" in last
+    assert directory.facts()["status"] == "interrupted"
+    outcome = loop.resume(directory, device="cpu", epochs=done + 1, benchmark_milestones=False)
+    assert (outcome.status, outcome.epochs_completed) == ("completed", done + 1)
+
+
+def test_the_whole_way(place):
+    """`train` on a fresh machine's terminal: trains, benchmarks, writes reports, prints the verdict, says where."""
+    done = subprocess.run(
+        [*COMMAND, "train", "--run-dir", "run", "--epochs", "1", "--device", "cpu", *SMALL_OPTIONS, "--require", "own"],
+        capture_output=True, text=True, env=ENVIRONMENT, cwd=place,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr  # one epoch meets no level
+    assert done.stderr == "level 'own' is not met\n"
+    assert "resolution, seed 42, after 1 epochs" in done.stdout
+    assert "missed" in done.stdout
+    named = [Path(line.strip()) for line in done.stdout.partition("files:\n")[2].splitlines()]
+    assert Path("run/reports/index.html") in named
+    assert all((place / path).exists() for path in named)
+    assert {path.name for path in (place / "run" / "benchmarks").iterdir()} == {
+        "manifold_resolution_1.json", "coupled_resolution_1.json",
+    }  # fmt: skip

@@ -307,8 +307,8 @@ class TestBadCheckpoints:
         return request.param
 
     def test_missing(self, refused, command):
-        assert "checkpoint not found" in refused(command, "gone.safetensors")
-        assert "checkpoint not found" in refused(command, "gone.pt")
+        assert "not found; expected" in refused(command, "gone.safetensors")
+        assert "not found; expected" in refused(command, "gone.pt")
 
     def test_truncated(self, refused, finished, place, command):
         whole = (finished / "checkpoints" / "latest.safetensors").read_bytes()
@@ -420,6 +420,12 @@ class TestTrainAndResume:
         code, out, _ = run("resume", "my run", "--device", "cpu")
         assert code == 130
         assert "stopped after 2 epochs" in out
+
+    def test_stopped_while_reports_are_written(self, run, finished, unmeasured, monkeypatch):
+        monkeypatch.setattr(commands, "_report", lambda _: signal.raise_signal(signal.SIGTERM))
+        code, out, _ = run("resume", finished, "--device", "cpu")
+        assert code == 130
+        assert f"go on with: ternary-vae resume {finished}" in out
 
     def test_stopped_before_there_is_a_run(self, run, place, unmeasured, monkeypatch):
         monkeypatch.setattr(loop, "Trainer", lambda *_: signal.raise_signal(signal.SIGTERM))

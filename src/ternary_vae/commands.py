@@ -55,7 +55,7 @@ def train(recipe: Recipe, run_dir: Path | None, *, device: str, require: str | N
     directory = RunDirectory(run_dir or _unused(f"{recipe.name}-seed{recipe.seed}"))
     with _stopping_at_once(directory):
         outcome = loop.train(recipe, directory, device=device, start=start, progress=_progress())
-    _finish(outcome, require)
+        _finish(outcome, require)
 
 
 def resume(
@@ -75,8 +75,10 @@ def resume(
         directory = RunDirectory(target)
         with _stopping_at_once(directory):
             outcome = loop.resume(directory, device=device, epochs=epochs, progress=_progress())
-        _finish(outcome, require)
+            _finish(outcome, require)
         return
+    if not target.exists():
+        raise UserError(f"{target}: not found; expected a run directory, or a checkpoint (.safetensors, v5.5 .pt)")
     checkpoint = load_checkpoint(target)
     if config:
         recipe = chosen_recipe(config, overrides, epochs=epochs)

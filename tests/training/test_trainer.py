@@ -1,0 +1,180 @@
+"""One epoch: which operations it sees, what it averages, and that its row is what schedules and controller said."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ternary_vae.splits import training_split
+from ternary_vae.training import schedules
+from ternary_vae.training.trainer import Trainer
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Every step of the trainers of a test: (batch, whether prior information was due, terms)."""
+    seen, step = [], Trainer._step
+
+    def watched(trainer, batch, controls, with_prior, look_ahead):
+        terms = step(trainer, batch, controls, with_prior, look_ahead)
+        seen.append((batch, with_prior, terms))
+        return terms
+
+    monkeypatch.setattr(Trainer, "_step", watched)
+    return seen
+
+
+class TestOneEpoch:
+    def test_sees_every_training_operation_once_and_no_other(self, small_recipe, steps):
+        recipe = small_recipe()
+        trainer = Trainer(recipe)
+        orders = []
+        for _ in range(2):
+            steps.clear()
+            trainer.train_epoch()
+            orders.append(torch.cat([batch for batch, _, _ in steps]))
+            assert torch.equal(orders[-1].sort().values, training_split(recipe).train.sort().values)
+            assert {len(batch) for batch, _, _ in steps[:-1]} == {512}
+        assert not torch.equal(*orders)  # in another order each epoch
+
+    def test_terms_are_means_over_steps(self, small_recipe, steps):
+        trainer = Trainer(small_recipe(objective__prior_information__every_steps=3))
+        row = trainer.train_epoch()
+        for name in ("loss", "reconstruction_a", "kl_b"):
+            mean = sum(terms[name].item() for _, _, terms in steps) / len(steps)
+            assert row["terms"][name] == pytest.approx(mean, rel=1e-5)
+        informed = [terms["prior_information_a"].item() for _, _, terms in steps if "prior_information_a" in terms]
+        assert 0 < len(informed) < len(steps)
+        assert row["terms"]["prior_information_a"] == pytest.approx(sum(informed) / len(informed), rel=1e-5)
+
+    def test_prior_information_comes_every_so_many_steps_across_epochs(self, small_recipe, steps):
+        trainer = Trainer(small_recipe(objective__prior_information__every_steps=3))
+        for _ in range(3):
+            trainer.train_epoch()
+        assert [due for _, due, _ in steps] == [step % 3 == 0 for step in range(len(steps))]
+
+    def test_a_weight_of_zero_draws_none(self, small_recipe, steps):
+        row = Trainer(small_recipe(objective__prior_information__weight=0.0)).train_epoch()
+        assert not any(due for _, due, _ in steps)
+        assert row["terms"]["prior_information_a"] is None
+
+    @pytest.mark.parametrize("name", ["resolution", "ternary_v5_5", "ternary_v5_5_adaptive_rho"])
+    def test_rows_are_what_schedules_and_corrections_say(self, small_recipe, name):
+        recipe = small_recipe(name, epochs=400).scaled_to(10)  # an epoch of ours is forty of the plan's
+        trainer, rho, gate = Trainer(recipe), None, False
+        for epoch in range(10):
+            row = trainer.train_epoch()
+            corrections = row["statenet"]["corrections"]
+            assert (row["epoch"], row["phase"]) == (epoch + 1, recipe.phase_at(epoch))
+            rate = schedules.learning_rate(recipe, epoch) * (1 + 0.05 * corrections["learning_rate"])
+            assert row["learning_rate"] == pytest.approx(schedules.clamp(rate, recipe.optimizer.learning_rate.bounds))
+            assert row["temperature_a"] == schedules.temperature_a(recipe, epoch)
+            assert row["temperature_b"] == schedules.temperature_b(recipe, epoch)
+            assert row["beta_a"] == schedules.beta_a(recipe, epoch)
+            assert row["beta_b"] == schedules.beta_b(recipe, epoch)
+            lambda3 = schedules.lambda_3(recipe.lambdas, epoch) + 0.01 * corrections["lambda3"]
+            assert row["lambda3"] == pytest.approx(schedules.clamp(lambda3, recipe.lambdas.lambda3_bounds))
+            target = schedules.permeability_target(recipe, epoch, gate)
+            assert row["rho_target"] == target
+            rho = schedules.permeability(
+                recipe, target + schedules.clamp(corrections.get("rho", 0), (-0.05, 0.05)), rho
+            )
+            assert row["rho"] == pytest.approx(rho)
+            assert trainer.model.permeability == row["rho"]
+            ratio = row["gradient_norm_b"] / row["gradient_norm_a"]
+            assert row["gradient_ratio"] == pytest.approx(ratio)
+            gate = schedules.gate_is_open(recipe.gradient_balance, ratio, gate)
+            assert row["gate_open"] is gate
+            assert all(rate["lr"] == row["learning_rate"] for rate in trainer.optimizer.param_groups)
+
+
+class TestGradients:
+    def gradients(self, trainer, size_a, size_b):
+        """Gives every parameter a gradient, so that the two VAEs' norms are as asked for."""
+        for group, size in zip(trainer.optimizer.param_groups, (size_a, size_b)):
+            count = sum(parameter.numel() for parameter in group["params"])
+            for parameter in group["params"]:
+                parameter.grad = torch.full_like(parameter, size / math.sqrt(count))
+
+    @pytest.mark.parametrize(("size_a", "size_b"), [(3.0, 4.0), (0.3, 0.4), (0.0, 0.5)])
+    def test_the_whole_norm_is_clipped_and_each_vaes_averaged(self, small_recipe, size_a, size_b):
+        """Momentum 0.95 while the ratio of the averages is in (0.8, 1.2), here 1 at the start, and 0.5 elsewhere."""
+        trainer = Trainer(small_recipe("ternary_v5_5"))
+        clip = min(1.0, 1 / math.hypot(size_a, size_b))
+        self.gradients(trainer, size_a, size_b)
+        trainer._clip_and_average()
+        norms = [
+            math.sqrt(sum(p.grad.square().sum().item() for p in group["params"]))
+            for group in trainer.optimizer.param_groups
+        ]
+        assert norms == pytest.approx([size_a * clip, size_b * clip], rel=1e-4)
+        averages = [0.95 + 0.05 * size * clip for size in (size_a, size_b)]
+        assert trainer.gradient_norms.tolist() == pytest.approx(averages, rel=1e-4)
+
+        trainer.gradient_norms = torch.tensor([1.0, 0.5])
+        self.gradients(trainer, size_a, size_b)
+        trainer._clip_and_average()
+        averages = [0.5 * old + 0.5 * size * clip for old, size in zip((1.0, 0.5), (size_a, size_b))]
+        assert trainer.gradient_norms.tolist() == pytest.approx(averages, rel=1e-4)
+
+    @pytest.mark.parametrize(
+        ("norms", "scales"),
+        [((1.0, 1.0), (1.0, 1.0)), ((1.0, 1.5), (1.5, 1 / 1.5)), ((1.0, 9.0), (2.0, 0.5)), ((1.0, 0.0), (0.5, 2.0))],
+    )
+    def test_scales_are_the_others_norm_over_ones_own(self, small_recipe, norms, scales):
+        trainer = Trainer(small_recipe("ternary_v5_5"))
+        trainer.gradient_norms = torch.tensor(norms)
+        weights = trainer._weights(trainer.training_index[:4])
+        assert (float(weights.scale_a), float(weights.scale_b)) == pytest.approx(scales)
+
+    def test_switched_off_nothing_is_scaled(self, small_recipe):
+        trainer = Trainer(small_recipe(gradient_balance__enabled=False))
+        trainer.gradient_norms = torch.tensor([1.0, 9.0])
+        weights = trainer._weights(trainer.training_index[:4])
+        assert (weights.scale_a, weights.scale_b) == (1.0, 1.0)
+
+
+class TestBalance:
+    @pytest.mark.parametrize(("behind", "sign"), [("A", 1), ("B", -1)])
+    def test_moves_towards_the_one_behind_and_stops_at_its_bound(self, small_recipe, behind, sign):
+        trainer = Trainer(small_recipe(objective__balancing=1.0, objective__balancing_bound=0.4))
+        losses = [torch.tensor(5.0), torch.tensor(1.0)]
+        path = []
+        for _ in range(400):
+            trainer._update_balance(*(losses if behind == "A" else losses[::-1]))
+            path.append(trainer.balance.item() * sign)
+        assert 0 < path[0] < 0.05
+        assert path == sorted(path)
+        assert path[-1] == pytest.approx(0.4)
+
+    def test_equal_losses_leave_it(self, small_recipe):
+        trainer = Trainer(small_recipe(objective__balancing=1.0))
+        for _ in range(10):
+            trainer._update_balance(torch.tensor(2.0), torch.tensor(2.0))
+        assert trainer.balance.item() == 0
+
+    def test_weight_zero(self, small_recipe):
+        trainer = Trainer(small_recipe(objective__balancing=0.0))
+        trainer._update_balance(torch.tensor(5.0), torch.tensor(1.0))
+        assert trainer.balance.item() == 0
+
+
+class TestWeights:
+    def test_of_the_model_come_from_the_seed_alone(self, small_recipe):
+        first = Trainer(small_recipe(seed=1)).model.state_dict()
+        torch.manual_seed(99)
+        again, other = (
+            Trainer(small_recipe(seed=1)).model.state_dict(),
+            Trainer(small_recipe(seed=2)).model.state_dict(),
+        )
+        assert all(torch.equal(first[name], again[name]) for name in first)
+        assert not torch.equal(first["encoder_A.fc_mu.weight"], other["encoder_A.fc_mu.weight"])
+
+    def test_the_optimizer_holds_each_once_and_not_the_controllers(self, small_recipe):
+        trainer = Trainer(small_recipe())
+        held = [id(p) for group in trainer.optimizer.param_groups for p in group["params"]]
+        names = {id(p): name for name, p in trainer.model.named_parameters()}
+        assert len(held) == len(set(held))
+        assert {names[i] for i in held} == {name for name in names.values() if not name.startswith("state_net.")}

@@ -324,6 +324,15 @@ class Evaluation(Section):
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
 
 
+class Cache(Section):
+    """The tensor cache that a run's benchmarks use. `directory` yields to the environment's TERNARY_VAE_CACHE_DIR and
+    is models/cached_tensors unless given; past `limit_megabytes` a run warns once. No figure depends on any of them."""
+
+    enabled: bool = True
+    directory: str | None = None
+    limit_megabytes: Positive = 500.0
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -344,6 +353,7 @@ class Recipe(Section):
     statenet: StateNet = StateNet()
     guards: dict[str, Guard] = {}
     evaluation: Evaluation = Evaluation()
+    cache: Cache = Cache()
     schedule_epochs: Annotated[int, Field(ge=1)] = 400
     """Length the schedules are written for; a run may stop earlier."""
 
@@ -399,9 +409,9 @@ class Recipe(Section):
         return 4
 
     def fingerprint(self) -> str:
-        """Content hash of the recipe, 16 hexadecimal digits. Seed, description and length do not count: a
-        run may be continued past its end."""
-        content = self.model_dump(mode="json", exclude={"seed", "description", "epochs"})
+        """Content hash of the recipe, 16 hexadecimal digits. Seed, description, length and the cache do not count:
+        a run may be continued past its end, and elsewhere."""
+        content = self.model_dump(mode="json", exclude={"seed", "description", "epochs", "cache"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution import complementarity, coupled, isolated
 from ternary_vae.resolution.coverage import Decoder, covers_everything
+from ternary_vae.resolution.encodings import cached_posteriors, checkpoint_hash
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Environment,
@@ -31,24 +31,28 @@ from ternary_vae.resolution.records import (
 )
 from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.splits import Split, training_split
-from ternary_vae.storage.checkpoints import Checkpoint, checkpoint_bytes, model_of
+from ternary_vae.storage.checkpoints import Checkpoint, model_of
 from ternary_vae.storage.runs import code_version, environment
+from ternary_vae.storage.tensor_cache import TensorCache
 
 GeneratorFor = Callable[[str], torch.Generator]
 Tasks = dict[Hashable, Callable[[], Any]]
 
 
 @torch.no_grad()
-def measure_isolated(checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu") -> IsolatedRecord:
+def measure_isolated(
+    checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
+) -> IsolatedRecord:
     """Measures each VAE of a checkpoint alone, over all operations. The same checkpoint, seed and device give the
-    same figures, whatever has been drawn before and however many cores there are.
+    same figures, whatever has been drawn before, however many cores there are, and with or without a cache for the
+    encodings.
 
     Raises:
         UserError: device not available, weights that do not fit the model, or figures that are not finite.
     """
     device = available_device(device)
     started = time.perf_counter()
-    model, posteriors = _encoded(checkpoint, device)
+    model, posteriors = encoded(checkpoint, device, cache)
     split = None if checkpoint.source == "v5.5" else training_split(checkpoint.recipe)
     generator_for = partial(named_generator, seed, device=device)
     tasks = {
@@ -63,11 +67,13 @@ def measure_isolated(checkpoint: Checkpoint, *, seed: int = 0, device: torch.dev
 
 
 @torch.no_grad()
-def measure_coupled(checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu") -> CoupledRecord:
+def measure_coupled(
+    checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
+) -> CoupledRecord:
     """Measures both VAEs of a checkpoint together; otherwise as `measure_isolated`."""
     device = available_device(device)
     started = time.perf_counter()
-    model, posteriors = _encoded(checkpoint, device)
+    model, posteriors = encoded(checkpoint, device, cache)
     generator_for = partial(named_generator, seed, device=device)
     tasks: Tasks = {
         "noise": lambda: complementarity.decode_under_noise(model, posteriors, generator_for("complementarity")),
@@ -170,10 +176,22 @@ def available_device(name: torch.device | str) -> torch.device:
     return device
 
 
-def _encoded(checkpoint: Checkpoint, device: torch.device) -> tuple[DualVAE, Posteriors]:
+@torch.no_grad()
+def encoded(
+    checkpoint: Checkpoint, device: torch.device, cache: TensorCache | None = None
+) -> tuple[DualVAE, Posteriors]:
+    """A checkpoint's model and its posteriors of all operations, on one core: they depend on no number of cores.
+
+    Raises:
+        UserError: weights that do not fit the model, or encodings that are not finite.
+    """
     with torch.random.fork_rng(devices=[]):  # a new model draws initial weights
         model = model_of(checkpoint, device).requires_grad_(False)
-    posteriors = _side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
+
+    def encode() -> Posteriors:
+        return _side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
+
+    posteriors = cached_posteriors(checkpoint, device, cache, encode)
     if not all(bool(part.isfinite().all()) for part in posteriors):
         raise UserError(f"{_name(checkpoint)}: its encoders answer NaN or infinity; use an earlier checkpoint")
     return model, posteriors
@@ -205,8 +223,7 @@ def _header(checkpoint: Checkpoint, seed: int, device: torch.device, started: fl
         benchmark_seed=seed,
         epoch=checkpoint.epoch,
         source=checkpoint.source,
-        # A checkpoint that was never a file is hashed as the file it would be.
-        checkpoint_hash=checkpoint.content_hash or hashlib.sha256(checkpoint_bytes(checkpoint)).hexdigest(),
+        checkpoint_hash=checkpoint_hash(checkpoint),
         code_version=code_version(),
         environment=Environment(**environment(str(device))),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),

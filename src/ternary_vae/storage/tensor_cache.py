@@ -1,0 +1,335 @@
+"""The tensor cache: tensors that take longer to compute than to read, in one known directory, each under a key that
+holds a digest of what it was computed from (plan, appendix A.3)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from ternary_vae.errors import UserError
+from ternary_vae.storage.cache_entry import Damaged, Entry, entry_bytes, read_description, read_entry
+from ternary_vae.storage.cache_readme import README, readme
+from ternary_vae.storage.files import reported, write_bytes, write_text
+
+DEFAULT_DIRECTORY = Path("models/cached_tensors")
+ENVIRONMENT_VARIABLE = "TERNARY_VAE_CACHE_DIR"
+LIMIT_MEGABYTES = 500.0
+MEGABYTE = 1_000_000
+DAMAGED_SUFFIX = ".damaged"
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,150}")
+_ABANDONED_SECONDS = 3600
+
+
+def cache_directory(chosen: str | Path | None = None, configured: str | Path | None = None) -> Path:
+    """Where the cache lies: as `chosen` on the command line, else the environment's TERNARY_VAE_CACHE_DIR, else as
+    `configured` in a recipe, else models/cached_tensors."""
+    return Path(chosen or os.environ.get(ENVIRONMENT_VARIABLE) or configured or DEFAULT_DIRECTORY)
+
+
+class TensorCache:
+    """Tensors by key in one directory. Creating the object touches nothing.
+
+    Writers put whole files in place, so any number of processes may read and write at once. An entry that is not
+    whole, or was made from something else, is never returned.
+
+    Args:
+        directory: see `cache_directory` for the default.
+        limit_megabytes: size (10⁶ bytes) above which a warning is reported, once.
+        report: receives one line for each thing wrong; standard error by default.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path | None = None,
+        *,
+        limit_megabytes: float = LIMIT_MEGABYTES,
+        report: Callable[[str], object] | None = None,
+    ) -> None:
+        self.directory = cache_directory(directory)
+        self.limit_megabytes = limit_megabytes
+        self.report = report or _to_standard_error
+        self._usable = True
+        self._warned = False
+
+    def save(
+        self,
+        key: str,
+        tensor: Shaped[Tensor, "..."],
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        made_from: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Stores a tensor of any device, in place of an entry of the same key made from the same.
+
+        Args:
+            metadata: JSON values. `purpose` and `remake` (a command) are shown in the directory's README.
+            made_from: JSON values that the tensor follows from; a digest of them becomes part of the file's name.
+
+        Returns:
+            the file.
+
+        Raises:
+            UserError: not a key, the directory cannot be written, or the disk is full.
+        """
+        path = self.path(key, made_from)
+        content = entry_bytes(path.stem, tensor, made_from or {}, metadata or {})
+        self._require_directory()
+        write_bytes(path, content)
+        self._describe()
+        self.watch_budget()
+        return path
+
+    def load(
+        self, key: str, device: torch.device | str = "cpu", *, made_from: Mapping[str, Any] | None = None
+    ) -> tuple[Tensor, dict[str, Any]] | None:
+        """The tensor and its metadata, or None if there is no whole entry. On the CPU the tensor is a private map of
+        the file. A damaged entry is reported and set aside. Without `made_from`, `key` is that of `list_cache`.
+
+        Raises:
+            UserError: not a key, or the directory cannot be read.
+        """
+        path = self.path(key, made_from)
+        if not self._require_directory() or not _there(path):
+            return None
+        try:
+            entry, tensor = read_entry(path)
+            if made_from is not None and entry.made_from != _plain(made_from):
+                raise Damaged("it was made from something else")
+        except Damaged as damage:
+            self._set_aside(path, damage)
+            return None
+        except UserError:
+            if not _there(path):  # removed by another process meanwhile
+                return None
+            raise
+        return tensor.to(device), entry.metadata
+
+    def exists(self, key: str, *, made_from: Mapping[str, Any] | None = None) -> bool:
+        """Whether there is an entry whose header is whole; `load` also checks its content."""
+        path = self.path(key, made_from)
+        if not self._require_directory() or not _there(path):
+            return False
+        try:
+            entry = read_description(path)
+        except (Damaged, UserError):
+            return False
+        return made_from is None or entry.made_from == _plain(made_from)
+
+    def list_cache(self) -> list[Entry]:
+        """Every entry whose header is whole, by key."""
+        found = []
+        for path in self._files():
+            with suppress(Damaged, UserError):
+                if path.suffix == ".safetensors":
+                    found.append(read_description(path))
+        return found
+
+    def remove(self, key: str, *, made_from: Mapping[str, Any] | None = None) -> int:
+        """Removes an entry, a link never followed.
+
+        Returns:
+            bytes freed; 0 if there was none.
+
+        Raises:
+            UserError: not a key, or no permission.
+        """
+        path = self.path(key, made_from)
+        if not self._require_directory():
+            return 0
+        freed = _remove(path)
+        if freed:
+            self._describe()
+        return freed
+
+    def verify(self) -> tuple[list[Entry], dict[str, str]]:
+        """Checks every byte of every entry.
+
+        Returns:
+            whole entries, and what is wrong with each other file, by its name. Nothing is moved.
+        """
+        whole, wrong = [], {}
+        for path in self._files():
+            if path.name == README or _is_temporary(path):
+                continue
+            try:
+                whole.append(read_entry(path)[0])
+            except (Damaged, UserError) as problem:
+                wrong[path.name] = "set aside as damaged" if path.suffix == DAMAGED_SUFFIX else str(problem)
+        return whole, wrong
+
+    def remove_leftovers(self) -> int:
+        """Removes entries set aside and files that a killed process was writing; returns the bytes freed."""
+        return sum(map(_remove, self.leftovers()))
+
+    def leftovers(self) -> list[Path]:
+        """Entries set aside, and files that nobody has written to for an hour and that never became entries."""
+        return [path for path in self._files() if path.suffix == DAMAGED_SUFFIX or _is_abandoned(path)]
+
+    def recall(self, key: str, device: torch.device | str = "cpu", **made_from: Any) -> Tensor | None:
+        """As `load`, for work that goes on without the cache: what is wrong is reported once, never raised."""
+        found = None
+        with self._never_fatal():
+            found = self.load(key, device, made_from=made_from) if self._usable else None
+        return None if found is None else found[0]
+
+    def keep(self, key: str, tensor: Shaped[Tensor, "..."], metadata: Mapping[str, Any], **made_from: Any) -> None:
+        """As `save`, for work that goes on without the cache."""
+        with self._never_fatal():
+            if self._usable:
+                self.save(key, tensor, metadata, made_from=made_from)
+
+    def size(self) -> int:
+        """Bytes of all files in the directory, entries or not."""
+        return sum(size for size, _ in self._sizes())
+
+    def watch_budget(self) -> None:
+        """Reports, once, that the directory has grown past its limit, and what is largest."""
+        if self._warned:
+            return
+        sizes = sorted(self._sizes(), reverse=True)
+        total = sum(size for size, _ in sizes)
+        if total > self.limit_megabytes * MEGABYTE:
+            self._warned = True
+            largest = ", ".join(f"{name} ({size / MEGABYTE:.1f} MB)" for size, name in sizes[:3])
+            self.report(
+                f"{self.directory}: {total / MEGABYTE:.1f} MB, more than the limit of {self.limit_megabytes:g} MB; "
+                f"largest: {largest}; `ternary-vae cache clear` makes room"
+            )
+
+    def path(self, key: str, made_from: Mapping[str, Any] | None = None) -> Path:
+        """File of an entry, always directly in the directory.
+
+        Raises:
+            UserError: not a key.
+        """
+        if not isinstance(key, str) or not _KEY.fullmatch(key):
+            raise UserError(
+                f"cache key {key!r}: expected letters, digits, '_', '-', '+' and '.', at most 151 and the first a "
+                "letter or a digit"
+            )
+        return self.directory / f"{key}{_digest(made_from) if made_from else ''}.safetensors"
+
+    @contextmanager
+    def _never_fatal(self) -> Iterator[None]:
+        try:
+            yield
+        except (UserError, OSError) as problem:
+            self._usable = False
+            self.report(f"{problem}; going on without the tensor cache")
+
+    def _require_directory(self) -> bool:
+        """Whether the directory is there.
+
+        Raises:
+            UserError: it is a link or a file.
+        """
+        with reported("use the tensor cache", self.directory):
+            try:
+                mode = self.directory.lstat().st_mode
+            except FileNotFoundError:
+                return False
+        if stat.S_ISLNK(mode):
+            raise UserError(f"{self.directory}: is a link; name the directory that the tensor cache is to lie in")
+        if not stat.S_ISDIR(mode):
+            raise UserError(f"{self.directory}: is a file; name a directory for the tensor cache")
+        return True
+
+    def _files(self) -> list[Path]:
+        if not self._require_directory():
+            return []
+        with reported("read", self.directory):
+            return sorted(path for path in self.directory.iterdir() if not path.is_dir() or path.is_symlink())
+
+    def _sizes(self) -> Iterator[tuple[int, str]]:
+        with suppress(OSError), os.scandir(self.directory) as found:
+            for file in found:
+                with suppress(OSError):
+                    if file.is_file(follow_symlinks=False):
+                        yield file.stat(follow_symlinks=False).st_size, file.name
+
+    def _set_aside(self, path: Path, damage: Damaged) -> None:
+        self.report(f"{path}: not used, {damage}; set aside as {path.name}{DAMAGED_SUFFIX} and computed again")
+        with suppress(OSError):
+            os.replace(path, path.with_name(path.name + DAMAGED_SUFFIX))
+
+    def _describe(self) -> None:
+        """Writes the README for what is there now, one process at a time."""
+        with _locked(self.directory):
+            text = readme(self.list_cache())
+            with suppress(OSError, UnicodeDecodeError):
+                if (self.directory / README).read_text(encoding="utf-8") == text:
+                    return
+            write_text(self.directory / README, text)
+
+
+def _plain(value: Mapping[str, Any] | None) -> Any:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(dict(value or {}), allow_nan=False))
+
+
+def _digest(made_from: Mapping[str, Any]) -> str:
+    text = json.dumps(_plain(made_from), sort_keys=True, ensure_ascii=False)
+    return "-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _there(path: Path) -> bool:
+    with reported("read", path):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _is_temporary(path: Path) -> bool:
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
+def _is_abandoned(path: Path) -> bool:
+    with suppress(OSError):
+        return _is_temporary(path) and abs(time.time() - path.lstat().st_mtime) > _ABANDONED_SECONDS
+    return False
+
+
+def _remove(path: Path) -> int:
+    with reported("remove", path):
+        try:
+            size = path.lstat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        return size
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Holds a lock on a directory, where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: the README may miss an entry until the next write
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _to_standard_error(message: str) -> None:
+    print(f"tensor cache: {message}", file=sys.stderr)

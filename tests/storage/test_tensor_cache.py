@@ -1,0 +1,387 @@
+"""The tensor cache: what it gives back, what it refuses, and what it does when something is wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ternary_vae.errors import UserError
+from ternary_vae.storage import cache_entry, files, tensor_cache
+from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
+
+TENSOR = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def store(tmp_path: Path, said: list[str]) -> TensorCache:
+    return TensorCache(tmp_path / "cache", report=said.append)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        TENSOR,
+        TENSOR.double(),
+        TENSOR.bfloat16(),
+        TENSOR > 3,
+        TENSOR.to(torch.int8),
+        torch.tensor(7),
+        torch.empty(0, 9),
+        TENSOR.permute(2, 0, 1),
+        TENSOR.clone().requires_grad_(),
+        torch.tensor([float("nan"), float("inf"), -0.0]),
+    ],
+    ids=["float32", "float64", "bfloat16", "bool", "int8", "scalar", "empty", "strided", "with gradient", "not finite"],
+)
+def test_a_tensor_comes_back_to_the_bit(store: TensorCache, said: list[str], tensor: torch.Tensor) -> None:
+    store.save("some", tensor, {"purpose": "a test"})
+    found = store.load("some")
+    assert found is not None
+    loaded, metadata = found
+    assert (loaded.dtype, loaded.shape, loaded.requires_grad) == (tensor.dtype, tensor.shape, False)
+    expected = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+    assert torch.equal(loaded.reshape(-1).view(torch.uint8), expected)
+    assert metadata == {"purpose": "a test"}
+    assert said == []
+
+
+def test_the_plans_interface(store: TensorCache) -> None:
+    assert not store.exists("ops")
+    assert store.load("ops") is None
+    assert store.list_cache() == []
+    assert not store.directory.exists()  # asking makes nothing
+    store.save("ops", TENSOR, {"count": 24})
+    assert store.exists("ops")
+    (entry,) = store.list_cache()
+    assert (entry.key, entry.shape, entry.dtype, entry.metadata) == ("ops", (2, 3, 4), "float32", {"count": 24})
+    assert entry.size == store.path("ops").stat().st_size
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(entry.created)).total_seconds()) < 3600
+    assert store.remove("ops") == entry.size
+    assert not store.exists("ops")
+    assert store.remove("ops") == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_from_and_to_a_cuda_device(store: TensorCache) -> None:
+    store.save("some", TENSOR.cuda())
+    found = store.load("some", "cuda")
+    assert found is not None
+    assert found[0].is_cuda
+    assert torch.equal(found[0].cpu(), TENSOR)
+
+
+def test_an_entry_made_from_something_else_is_not_found(store: TensorCache) -> None:
+    old = {"checkpoint": "a" * 64, "code": "1"}
+    store.save("encodings", TENSOR, made_from=old)
+    for changed in ({**old, "checkpoint": "b" * 64}, {**old, "code": "2"}, {"code": "1"}, {}):
+        assert store.load("encodings", made_from=changed) is None
+        assert not store.exists("encodings", made_from=changed)
+    found = store.load("encodings", made_from={"code": "1", "checkpoint": "a" * 64})  # order is nothing
+    assert found is not None
+    assert torch.equal(found[0], TENSOR)
+
+
+def test_a_stale_entry_under_the_name_of_a_new_one_is_not_returned(store: TensorCache, said: list[str]) -> None:
+    """Even one whose own header has been moved to the new name."""
+    old, new = {"code": "1"}, {"code": "2"}
+    store.save("encodings", TENSOR, made_from=old)
+    os.replace(store.path("encodings", old), store.path("encodings", new))
+    assert store.load("encodings", made_from=new) is None
+    assert "under another name" in said[0]
+    forged = cache_entry.entry_bytes(store.path("encodings", new).stem, TENSOR, old, {})
+    store.path("encodings", new).write_bytes(forged)
+    assert not store.exists("encodings", made_from=new)
+    assert store.load("encodings", made_from=new) is None
+    assert "made from something else" in said[1]
+
+
+def test_a_loaded_tensor_is_a_private_aligned_map(store: TensorCache) -> None:
+    """Writing into it changes no file; removing or replacing the file changes no tensor."""
+    store.save("some", TENSOR)
+    first, second = (store.load("some") for _ in range(2))
+    assert first is not None and second is not None  # noqa: PT018
+    assert first[0].data_ptr() % 64 == 0
+    content = store.path("some").read_bytes()
+    first[0].zero_()
+    assert store.path("some").read_bytes() == content
+    store.save("some", TENSOR + 1)
+    store.remove("some")
+    assert torch.equal(second[0], TENSOR)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["../x", "/etc/x", "a/b", "..", ".", "", ".hidden", "a\0b", "a\nb", "x" * 152, "~", "a\\b", "-x", "é", None, 3],
+)
+def test_a_key_cannot_leave_the_directory(store: TensorCache, tmp_path: Path, key: str) -> None:
+    for call in (lambda: store.save(key, TENSOR), lambda: store.load(key), lambda: store.exists(key),
+                 lambda: store.remove(key)):  # fmt: skip
+        with pytest.raises(UserError, match="cache key"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_entry_that_is_a_link_is_never_followed(store: TensorCache, said: list[str], tmp_path: Path) -> None:
+    outside = TensorCache(tmp_path / "elsewhere")
+    target = outside.save("some", TENSOR)
+    content = target.read_bytes()
+    store.save("other", TENSOR)
+    link = store.path("some")
+    link.symlink_to(target)
+    assert not store.exists("some")
+    assert store.load("some") is None
+    assert "it is a link; set aside" in said[0]
+    link.symlink_to(target)
+    store.save("some", TENSOR + 1)
+    assert not link.is_symlink()
+    link.unlink()
+    link.symlink_to(target)
+    store.remove("some")
+    assert target.read_bytes() == content
+    assert [entry.key for entry in store.list_cache()] == ["other"]
+
+
+def test_a_pipe_in_the_place_of_an_entry_does_not_block(store: TensorCache, said: list[str]) -> None:
+    store.directory.mkdir()
+    os.mkfifo(store.path("some"))
+    assert store.load("some") is None
+    assert "not a file" in said[0]
+
+
+def _torn(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _flipped(content: bytes) -> bytes:
+    return content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_torn, _flipped, lambda content: b"", lambda content: b"\xff" * 400, lambda content: content + b"more",
+     lambda content: content.replace(b'\\"shape\\"', b'\\"shade\\"'), lambda content: b"\0" * len(content)],
+    ids=["torn", "one bit", "empty", "noise", "longer", "header", "zeros"],
+)  # fmt: skip
+def test_a_damaged_entry_is_reported_set_aside_and_computed_again(
+    store: TensorCache, said: list[str], damage: object
+) -> None:
+    path = store.save("some", TENSOR)
+    damaged = damage(path.read_bytes())  # type: ignore[operator]
+    path.write_bytes(damaged)
+    assert store.load("some") is None
+    assert len(said) == 1
+    assert "set aside" in said[0]
+    assert "\n" not in said[0]
+    assert not path.exists()
+    aside = path.with_name(path.name + ".damaged")
+    assert aside.read_bytes() == damaged
+    store.save("some", TENSOR)
+    found = store.load("some")
+    assert found is not None
+    assert torch.equal(found[0], TENSOR)
+    assert store.verify()[1] == {aside.name: "set aside as damaged"}
+    assert store.remove_leftovers() == len(damaged)
+    assert store.verify()[1] == {}
+
+
+def test_foreign_files_are_reported_and_left_alone(store: TensorCache) -> None:
+    store.save("some", TENSOR)
+    save_file({"weight": TENSOR}, store.directory / "foreign.safetensors")
+    save_file({"tensor": TENSOR}, store.directory / "other.safetensors", {"entry": json.dumps({"format": "x"})})
+    (store.directory / "notes.txt").write_text("mine")
+    (store.directory / "folder").mkdir()
+    assert [entry.key for entry in store.list_cache()] == ["some"]
+    whole, wrong = store.verify()
+    assert [entry.key for entry in whole] == ["some"]
+    assert set(wrong) == {"foreign.safetensors", "other.safetensors", "notes.txt"}
+    assert store.remove_leftovers() == 0
+    assert (store.directory / "notes.txt").read_text() == "mine"
+
+
+def test_a_directory_that_is_a_link_or_a_file_is_refused(said: list[str], tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    for name, says in (("link", "is a link"), ("dangling", "is a link"), ("file", "is a file")):
+        store = TensorCache(tmp_path / name, report=said.append)
+        for call in (lambda s=store: s.save("some", TENSOR), lambda s=store: s.load("some"),
+                     lambda s=store: s.list_cache(), lambda s=store: s.remove("some")):  # fmt: skip
+            with pytest.raises(UserError, match=says):
+                call()
+    assert list((tmp_path / "real").iterdir()) == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(errno.ENOSPC, "no space left"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")],
+)
+def test_what_cannot_be_written_is_one_line_and_work_goes_on(
+    store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch, number: int, says: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.os, "fsync", refuse)
+    with pytest.raises(UserError, match=says):
+        store.save("some", TENSOR)
+    assert list(store.directory.iterdir()) == []  # nothing half written
+    store.keep("some", TENSOR, {})
+    store.keep("other", TENSOR, {})
+    assert store.recall("some") is None
+    assert len(said) == 1  # and not again
+    assert says in said[0]
+    assert "going on without the tensor cache" in said[0]
+
+
+def test_what_cannot_be_read_is_one_line_and_work_goes_on(
+    store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.save("some", TENSOR)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(cache_entry, "open", refuse, raising=False)
+    with pytest.raises(UserError, match=r"cannot read .*some\.safetensors: no permission"):
+        store.load("some")
+    assert store.recall("some") is None
+    assert len(said) == 1
+    assert path.exists()  # not what damage is
+    assert store.list_cache() == []
+
+
+def test_a_clock_that_is_wrong_decides_nothing(
+    store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:
+            return datetime.now(UTC) + timedelta(days=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_entry, "datetime", Tomorrow)
+        path = store.save("some", TENSOR)
+    for shift in (-(10**9), 10**9):
+        os.utime(path, (time.time() + shift, time.time() + shift))
+        found = store.load("some")
+        assert found is not None
+        assert torch.equal(found[0], TENSOR)
+    assert store.list_cache()[0].from_the_future
+    assert store.leftovers() == []
+    assert said == []
+
+
+def test_what_a_killed_process_was_writing_is_a_leftover_after_an_hour(store: TensorCache) -> None:
+    store.save("some", TENSOR)
+    old, new = (store.directory / f".some.safetensors.{number}.ab.tmp" for number in (1, 2))
+    old.write_bytes(b"half")
+    new.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert store.verify()[1] == {}
+    assert store.leftovers() == [old]
+    assert store.remove_leftovers() == 4
+    assert new.exists()
+
+
+def test_the_budget_is_watched_on_every_save_and_reported_once(tmp_path: Path, said: list[str]) -> None:
+    store = TensorCache(tmp_path / "cache", limit_megabytes=0.05, report=said.append)
+    store.save("small", torch.zeros(1000))
+    assert said == []
+    (store.directory / "notes.txt").write_text("x" * 30_000)  # counts too
+    store.save("large", torch.zeros(10_000))
+    store.save("more", torch.zeros(10))
+    store.watch_budget()
+    assert len(said) == 1
+    assert "more than the limit of 0.05 MB; largest: large.safetensors (0.0 MB), notes.txt (0.0 MB)" in said[0]
+    assert store.size() == sum(file.stat().st_size for file in store.directory.iterdir())
+
+
+def test_the_readme_says_what_each_file_is_and_how_to_remake_it(store: TensorCache) -> None:
+    remake = "python scripts/cache/encode_all.py --vae A --epoch 3"
+    store.save("latents", TENSOR, {"purpose": "a|b", "remake": remake}, made_from={"checkpoint": "c" * 64})
+    text = (store.directory / "README.md").read_text()
+    file = store.path("latents", {"checkpoint": "c" * 64}).name
+    assert f"| {file} | 0.00 MB | 2×3×4 float32 | a\\|b | checkpoint cccccccccccc | `{remake}` |" in text
+    store.remove("latents", made_from={"checkpoint": "c" * 64})
+    assert file not in (store.directory / "README.md").read_text()
+
+
+def test_where_the_directory_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(tensor_cache.ENVIRONMENT_VARIABLE, raising=False)
+    assert cache_directory() == Path("models/cached_tensors")
+    assert cache_directory(None, "recipe") == Path("recipe")
+    monkeypatch.setenv(tensor_cache.ENVIRONMENT_VARIABLE, "environment")
+    assert cache_directory(None, "recipe") == Path("environment")
+    assert cache_directory("option", "recipe") == Path("option")
+
+
+def test_what_cannot_be_stored_is_one_line(store: TensorCache) -> None:
+    for tensor, metadata in ((TENSOR.to_sparse(), {}), (TENSOR, {"x": float("nan")}), (TENSOR, {"x": object()})):
+        with pytest.raises(UserError, match="cannot be stored"):
+            store.save("some", tensor, metadata)
+    assert not store.directory.exists()
+
+
+_ROUNDS = 60
+
+
+def _work(directory: str, number: int, problems: multiprocessing.Queue) -> None:
+    """Writes, reads, lists and removes the same three keys as everybody else. What is in an entry says which."""
+    torch.set_num_threads(1)
+    said: list[str] = []
+    store = TensorCache(directory, report=said.append)
+    found = 0
+    try:
+        for round_number in range(_ROUNDS):
+            key = f"shared{(number + round_number) % 3}"
+            store.save(key, torch.full((4000,), float(number)), {"writer": number})
+            for entry in store.list_cache():
+                loaded = store.load(entry.key)
+                if loaded is not None:
+                    found += 1
+                    tensor, metadata = loaded
+                    if not bool((tensor == metadata["writer"]).all()):
+                        said.append(f"half of one and half of another: {entry.key}")
+            if round_number % 7 == 0:
+                store.remove(key)
+    except BaseException as failure:
+        said.append(repr(failure))
+    if not found:
+        said.append("read nothing")
+    problems.put(said)
+
+
+def test_many_processes_at_once_never_see_half(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    problems = context.Queue()
+    workers = [context.Process(target=_work, args=(str(tmp_path / "cache"), n, problems)) for n in range(4)]
+    for worker in workers:
+        worker.start()
+    said = [problems.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert said == [[], [], [], []]
+    store = TensorCache(tmp_path / "cache")
+    whole, wrong = store.verify()
+    assert wrong == {}
+    assert whole
+    left = {path.name for path in store.directory.iterdir()}
+    assert left == {"README.md", *(f"{entry.key}.safetensors" for entry in whole)}
+    readme = (store.directory / "README.md").read_text()
+    assert all(f"| {entry.key}.safetensors |" in readme for entry in whole)

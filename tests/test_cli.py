@@ -379,6 +379,9 @@ class TestTrainAndResume:
         assert [row["epoch"] for row in directory.metrics()] == [1, 2]
         assert "epoch   2/2" in out
         assert "coverage" in out
+        again = run("train", "--epochs", "1", "--seed", "7", "--device", "cpu", *SMALL_OPTIONS)
+        assert again[0] == 0
+        assert {path.name for path in (place / "runs").iterdir()} == {"resolution-seed7", "resolution-seed7-2"}
 
     def test_scaled_phases(self, run, place, unmeasured):
         changes = ["--set", "evaluation.every=10", "--set", "statenet.learning=none"]

@@ -222,6 +222,14 @@ class TestEvaluation:
         best = right["a"].all(1) | right["b"].all(1)
         assert row["exact_match_best_of_two"] == pytest.approx(best.float().mean().item(), abs=1e-4)
 
+    def test_random_numbers_are_its_own_and_new_each_epoch(self, small_recipe):
+        trainer = Trainer(small_recipe())
+        before = trainer.generator.get_state()
+        rows = [evaluate(trainer.model, trainer.recipe, epoch).row for epoch in (1, 2, 1)]
+        assert torch.equal(trainer.generator.get_state(), before)
+        assert rows[0] == rows[2]
+        assert rows[0]["coverage"] != rows[1]["coverage"]
+
     def test_full_coverage_is_said_when_asked_for(self, small_recipe):
         recipe = small_recipe(evaluation__full_coverage_draws=4000)
         row = evaluate(Trainer(recipe).model, recipe, 0).row

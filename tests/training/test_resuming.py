@@ -16,7 +16,7 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import recipe_names
-from ternary_vae.storage.checkpoints import load_checkpoint, load_model
+from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint, load_model, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import log, loop
 from ternary_vae.training.interruption import interruptions
@@ -57,6 +57,24 @@ class TestResuming:
         quick_train(recipe, tmp_path / "stopped", progress=stopper(1))
         quick_resume(tmp_path / "stopped")
         same_run(tmp_path / "straight", tmp_path / "stopped", rows_of)
+
+    def test_every_part_of_the_state_survives(self, small_recipe, tmp_path):
+        """Also what a short run never reaches: an open gate, ρ on its way, λ moved, guards that have acted."""
+        recipe = small_recipe("ternary_v5_5_adaptive_rho", statenet__learning="hypergradient")
+        trainer = Trainer(recipe)
+        for _ in range(2):
+            trainer.train_epoch()
+        trainer.gate_open, trainer.rho, trainer.lambda1, trainer.lambda2 = True, 0.437, 0.91, 0.53
+        trainer.interventions.rho_bonus, trainer.interventions.fired = 0.05, {"coverage_plateau": 2}
+        trainer.balance = torch.tensor(0.25)
+        trainer.specialisation.table = torch.linspace(-1, 1, 19_683)
+        save_checkpoint(tmp_path / "x.safetensors", trainer.checkpoint({"best": [0.5, 0.25, 0.125]}))
+        other = Trainer(recipe)
+        other.restore(load_checkpoint(tmp_path / "x.safetensors"))
+        again = other.checkpoint({"best": [0.5, 0.25, 0.125]})
+        assert checkpoint_bytes(again) == (tmp_path / "x.safetensors").read_bytes()
+        assert other.gate_open is True
+        assert other.train_epoch() == trainer.train_epoch()
 
     def test_stopping_every_epoch(
         self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of

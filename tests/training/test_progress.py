@@ -10,7 +10,6 @@ from rich.console import Console
 
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.loop import NOT_EVALUATED
-from ternary_vae.training.memory import keep_freed_memory
 from ternary_vae.training.progress import Display, Lines
 
 
@@ -60,9 +59,3 @@ def test_lines_come_for_every_tenth_epoch_and_the_ends(row, small_recipe):
     rows = [row | {"epoch": epoch} for epoch in range(1, 26)]
     lines = shown(Lines, small_recipe(epochs=25), rows, False).splitlines()
     assert [int(line.split()[1].split("/")[0]) for line in lines if "loss" in line] == [1, 10, 20, 25]
-
-
-def test_freed_memory_is_kept_where_the_library_can(monkeypatch):
-    assert keep_freed_memory() in (True, False)
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert keep_freed_memory() is False

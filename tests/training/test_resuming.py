@@ -103,6 +103,24 @@ class TestResuming:
         changed = {p.name for p, content in before.items() if p.read_bytes() != content}
         assert changed <= {"run.json"}
 
+    def test_a_run_stays_on_its_device(self, finished_run, quick_resume, monkeypatch):
+        """Also where a faster one is at hand: there it would not go on to the same bits."""
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        loop.resume(finished_run, epochs=4, benchmark_milestones=False)  # device="auto"
+        assert RunDirectory(finished_run).facts()["device"] == "cpu"
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+    def test_a_run_from_a_machine_with_cuda_goes_on_without(self, finished_run):
+        directory = RunDirectory(finished_run)
+        directory.update({"device": "cuda"})
+        checkpoint = load_checkpoint(directory.checkpoint("latest"))
+        checkpoint.generators["training"] = torch.zeros(16, dtype=torch.uint8)  # as long as CUDA's
+        save_checkpoint(directory.checkpoint("latest"), checkpoint)
+        outcome = loop.resume(finished_run, epochs=4, benchmark_milestones=False)
+        assert outcome.epochs_completed == 4
+        assert directory.events()[-1]["message"] == "training goes on, on cpu instead of cuda"
+        assert directory.facts()["device"] == "cpu"
+
     def test_time_adds_up(self, finished_run, quick_resume):
         directory = RunDirectory(finished_run)
         before = directory.facts()["seconds"]

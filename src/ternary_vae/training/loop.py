@@ -91,7 +91,7 @@ def train(
             },
         )
         _save_start(trainer, directory)
-    return _run(trainer, directory, None, progress or Silent(), benchmark_milestones, resumed=False)
+    return _run(trainer, directory, None, progress or Silent(), benchmark_milestones)
 
 
 def resume(
@@ -105,6 +105,8 @@ def resume(
     """Goes on with a run from its last epoch written, to the same bits as if it had never stopped.
 
     Args:
+        device: "auto" is the run's own where there is one, else as in `train`. On another device the run goes on, but
+            not to the same bits.
         epochs: a new end; the schedules stay as they were.
 
     Raises:
@@ -114,7 +116,9 @@ def resume(
     recipe = directory.recipe()
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
-    trainer = Trainer(recipe, choose_device(device))
+    before = directory.facts().get("device")
+    chosen = choose_device("cpu" if device == "auto" and before == "cpu" else device)
+    trainer = Trainer(recipe, chosen)
     best = _restore_last(trainer, directory)
     if epochs is not None:
         if epochs < trainer.epochs_completed:
@@ -122,7 +126,9 @@ def resume(
         directory.update({"epochs": epochs}, recipe)
     for leftover in directory.path.rglob(".*.tmp"):  # what a killed process was writing
         leftover.unlink(missing_ok=True)
-    return _run(trainer, directory, best, progress or Silent(), benchmark_milestones, resumed=True)
+    how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
+    directory.update({"device": chosen, "environment": environment(chosen)})
+    return _run(trainer, directory, best, progress or Silent(), benchmark_milestones, resumed=how)
 
 
 def _restore_last(trainer: Trainer, directory: RunDirectory) -> list[float] | None:
@@ -173,7 +179,7 @@ def _run(
     best: list[float] | None,
     progress: Progress,
     benchmark_milestones: bool,
-    resumed: bool,
+    resumed: str = "",
 ) -> Outcome:
     keep_freed_memory()
     recipe, started = trainer.recipe, time.monotonic()
@@ -183,7 +189,7 @@ def _run(
     status: Literal["completed", "interrupted", "failed"] = "failed"
     try:
         if resumed and trainer.epochs_completed < recipe.epochs:
-            progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", "training goes on"))
+            progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", resumed))
         with interruptions() as interruption:
             if benchmark_milestones:
                 _benchmark_missing(trainer, directory, log, progress, interruption)

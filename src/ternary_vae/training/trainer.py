@@ -307,8 +307,9 @@ class Trainer:
         )  # fmt: skip
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes on from a checkpoint: exactly from a native one; from a v5.5 one as far as it tells
-        (weights, moments, λ, ρ, gradient norms), with random numbers newly seeded.
+        """Goes on from a checkpoint: exactly from a native one of the same kind of device; from a v5.5 one as far
+        as it tells (weights, moments, λ, ρ, gradient norms). Random numbers are newly seeded where the
+        checkpoint has none for this device.
 
         Raises:
             UserError: if the checkpoint does not fit this recipe's model or lacks something.
@@ -340,7 +341,9 @@ class Trainer:
             norms = [tensors.get(f"gradient_norm_{side}", torch.ones(())) for side in ("a", "b")]
             self.gradient_norms = torch.stack(norms).to(self.device, torch.float32)
             return
-        self.generator.set_state(checkpoint.generators["training"].cpu())
+        random_state = checkpoint.generators["training"].cpu()
+        if random_state.shape == self.generator.get_state().shape:
+            self.generator.set_state(random_state)
         self.gate_open = state["gate_open"]
         self.last_state = state["last_state"]
         self.interventions = Interventions.from_json(state["interventions"])

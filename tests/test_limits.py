@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ternary_vae.limits import OPERATION_BITS, coverage_limit, coverage_standard_deviation
+from ternary_vae.limits import OPERATION_BITS, completion_odds, coverage_limit, coverage_standard_deviation
 
 
 @pytest.mark.parametrize(("draws", "cells"), [(1, 2), (3, 2), (2, 3), (4, 3), (5, 3), (3, 4), (6, 4)])
@@ -63,3 +63,32 @@ def test_impossible_counts_are_refused(draws, cells):
 
 def test_one_cell_is_covered_by_one_draw():
     assert (coverage_limit(0, 1), coverage_limit(1, 1), coverage_standard_deviation(5, 1)) == (0, 1, 0)
+
+
+def test_completion_odds_against_simulation_and_its_best_case():
+    # 20 missing cells of equal probability 0.2/20 each: the bound is met with equality.
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.cat([torch.full((20,), 0.01), torch.tensor([0.8])])
+    draws, trials = 400, 4000
+    drawn = torch.multinomial(weights.expand(trials, -1), draws, replacement=True, generator=generator)
+    complete = sum(int((torch.bincount(row, minlength=21)[:20] > 0).all()) for row in drawn) / trials
+    bound = completion_odds(20, 0.2, draws)
+    # Four standard errors of the simulated share.
+    assert abs(complete - bound) < 4 * (bound * (1 - bound) / trials) ** 0.5
+    # Unequal shares of the same mass can only be worse.
+    shares = [0.001 * (k + 1) for k in range(19)] + [0.2 - 0.001 * 190]
+    exact = math.prod(1 - math.exp(-draws * share) for share in shares)
+    assert exact < bound
+
+
+@pytest.mark.parametrize(
+    ("missing", "mass", "draws", "odds"), [(0, 0.0, 0, 1.0), (3, 0.1, 0, 0.0), (1, 1.0, 1000, 1.0)]
+)
+def test_completion_odds_at_the_ends(missing, mass, draws, odds):
+    assert completion_odds(missing, mass, draws) == pytest.approx(odds)
+
+
+@pytest.mark.parametrize(("missing", "mass", "draws"), [(-1, 0.1, 1), (1, 1.1, 1), (1, 0.1, -1)])
+def test_completion_odds_refuses_nonsense(missing, mass, draws):
+    with pytest.raises(ValueError, match="need missing"):
+        completion_odds(missing, mass, draws)

@@ -46,10 +46,14 @@ def main() -> None:
 def completed_run(recipe_name: str, seed: int, runs: Path) -> RunDirectory:
     """The run of a recipe, trained to its end."""
     directory = RunDirectory(runs / f"{recipe_name}-seed{seed}")
+    outcome = None
     if not directory.exists:
-        train(load_recipe(recipe_name, seed=seed), directory)
+        outcome = train(load_recipe(recipe_name, seed=seed), directory)
     elif directory.facts()["status"] != "completed":
-        resume(directory)
+        outcome = resume(directory)
+    if outcome is not None and outcome.status == "interrupted":
+        print(f"stopped after {outcome.epochs_completed} epochs of {recipe_name}; the same command goes on")
+        sys.exit(130)
     return directory
 
 

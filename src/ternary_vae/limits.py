@@ -30,3 +30,19 @@ def coverage_standard_deviation(draws: int, cells: int = OPERATION_COUNT) -> flo
     both_empty = (1 - 2 / cells) ** draws
     variance = cells * empty * (1 - empty) + cells * (cells - 1) * (both_empty - empty**2)
     return math.sqrt(max(variance, 0.0)) / cells
+
+
+def completion_odds(missing: int, missing_mass: float, draws: int) -> float:
+    """The most that the chance can be of meeting, in `draws` more independent draws, all of `missing` cells that
+    together have probability `missing_mass`: (1 − e^(−draws·mass/missing))^missing. Equal shares are the best case,
+    since log(1 − e^(−x)) is concave; the draws are taken as Poisson.
+
+    Raises:
+        ValueError: if missing or draws is negative or the mass is not in [0, 1].
+    """
+    if missing < 0 or draws < 0 or not 0 <= missing_mass <= 1:
+        raise ValueError(f"need missing ≥ 0, draws ≥ 0, 0 ≤ mass ≤ 1, got {missing}, {draws}, {missing_mass}")
+    if missing == 0:
+        return 1.0
+    each = -math.expm1(-draws * missing_mass / missing)
+    return each**missing

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +19,7 @@ from ternary_vae.operations import all_operations
 from ternary_vae.resolution import complementarity, coupled, isolated
 from ternary_vae.resolution.coverage import Decoder, covers_everything
 from ternary_vae.resolution.encodings import cached_posteriors, checkpoint_hash
+from ternary_vae.resolution.parallel import Tasks, side_by_side
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Environment,
@@ -36,7 +36,6 @@ from ternary_vae.storage.runs import code_version, environment
 from ternary_vae.storage.tensor_cache import TensorCache
 
 GeneratorFor = Callable[[str], torch.Generator]
-Tasks = dict[Hashable, Callable[[], Any]]
 
 
 @torch.no_grad()
@@ -61,7 +60,7 @@ def measure_isolated(
         for name, task in _tasks_of_vae(model, vae, posteriors, split, generator_for).items()
     }
     with _finite(checkpoint):
-        results = _side_by_side(tasks, device)
+        results = side_by_side(tasks, device)
         vae_a, vae_b = (_vae_resolution({name: results[vae, name] for _, name in tasks}) for vae in ("A", "B"))
     return IsolatedRecord(header=_header(checkpoint, seed, device, started), vae_a=vae_a, vae_b=vae_b)
 
@@ -86,7 +85,7 @@ def measure_coupled(
         "errors_b": lambda: isolated.wrong_entries(model, "B", posteriors.mu_b),
     }
     with _finite(checkpoint):
-        results = _side_by_side(tasks, device)
+        results = side_by_side(tasks, device)
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
         sections: dict[str, Any] = {
             "ensemble_reconstruction": ensemble_reconstruction,
@@ -141,26 +140,6 @@ def _vae_resolution(results: dict[str, Any]) -> VaeResolution:
     )
 
 
-def _side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
-    """Runs independent tasks, on a CPU as many at once as PyTorch may use cores and each on one: they then never wait
-    for each other, and no sum depends on the number of cores."""
-    if device.type != "cpu":
-        return {name: task() for name, task in tasks.items()}
-    cores = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        # PyTorch keeps the number of threads for each thread.
-        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            running = {name: pool.submit(task) for name, task in tasks.items()}
-            try:
-                return {name: future.result() for name, future in running.items()}
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        torch.set_num_threads(cores)
-
-
 def available_device(name: torch.device | str) -> torch.device:
     """The device of that name.
 
@@ -189,7 +168,7 @@ def encoded(
         model = model_of(checkpoint, device).requires_grad_(False)
 
     def encode() -> Posteriors:
-        return _side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
+        return side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
 
     posteriors = cached_posteriors(checkpoint, device, cache, encode)
     if not all(bool(part.isfinite().all()) for part in posteriors):

@@ -18,6 +18,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import all_operations, as_input
 from ternary_vae.recipe import Recipe
+from ternary_vae.resolution.parallel import on_one_core
 from ternary_vae.splits import training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
@@ -74,11 +75,15 @@ class Trainer:
     # ---------------------------------------------------------------- one epoch
 
     def train_epoch(self) -> dict[str, Any]:
-        """Trains one epoch.
+        """Trains one epoch, on one core if on a CPU: the same bits on any number of cores.
 
         Returns:
             the epoch's row for the log, without the evaluation.
         """
+        with on_one_core(self.device):
+            return self._train_epoch()
+
+    def _train_epoch(self) -> dict[str, Any]:
         recipe, epoch = self.recipe, self.epochs_completed
         controls, row = self._controls(epoch)
         self.model.train()

@@ -1,6 +1,24 @@
-"""Tests use one core each way: small tensors gain nothing from more, and threads that wait for each other lose much when
-the machine is busy. Set before PyTorch starts; a test that is about threads sets their number itself."""
+"""What holds for all tests: none of them uses or fills the tensor cache of the directory that they are started in, and
+each uses one core, since small tensors gain nothing from more and threads that wait for each other lose much on a busy
+machine. A test that is about threads sets their number itself."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import pytest
+
+_VARIABLE = "TERNARY_VAE_CACHE_DIR"
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts, and for every process that a test starts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    before = os.environ.get(_VARIABLE)
+    os.environ[_VARIABLE] = str(tmp_path_factory.mktemp("cache") / "cached_tensors")
+    yield
+    del os.environ[_VARIABLE]
+    if before is not None:
+        os.environ[_VARIABLE] = before

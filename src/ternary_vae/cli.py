@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ternary_vae.cache_cli import CacheDirectory, cache_app
 from ternary_vae.errors import UserError
 
 BAD_INPUT = 2
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Two variational autoencoders that learn all 19,683 ternary operations as one continuous manifold.",
 )
+app.add_typer(cache_app, name="cache")
 
 
 class Device(StrEnum):
@@ -118,11 +120,13 @@ def benchmark(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the benchmark's own random numbers.")] = 0,
     device: DeviceOption = Device.auto,
+    cache: Annotated[bool, typer.Option(help="Keep a checkpoint's encodings in the tensor cache.")] = True,
+    cache_dir: CacheDirectory = None,
 ) -> None:
     """Measure checkpoints, each VAE alone and both together, and write the records."""
     from ternary_vae import commands
 
-    commands.benchmark(checkpoints, output, seed=seed, device=device.value)
+    commands.benchmark(checkpoints, output, seed=seed, device=device.value, cache=cache, cache_dir=cache_dir)
 
 
 @app.command()

@@ -113,11 +113,14 @@ def info(target: str | None, overrides: list[str]) -> None:
         _plain(chosen_recipe(target, overrides).to_yaml())
 
 
-def benchmark(checkpoints: list[Path], output: Path | None, *, seed: int, device: str) -> None:
-    """Measures checkpoints and writes their records."""
+def benchmark(
+    checkpoints: list[Path], output: Path | None, *, seed: int, device: str, cache: bool, cache_dir: Path | None
+) -> None:
+    """Measures checkpoints and writes their records. A checkpoint's own recipe does not say where the cache lies."""
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
+    from ternary_vae.storage.tensor_cache import TensorCache
     from ternary_vae.training.loop import choose_device
 
     chosen = choose_device(device)
@@ -129,11 +132,12 @@ def benchmark(checkpoints: list[Path], output: Path | None, *, seed: int, device
             "record; measure them with different --output"
         )
     places = RunDirectory("reports") if output is None else None
+    store = TensorCache(cache_dir) if cache else None
     for checkpoint in loaded:
         directory = places.benchmarks if places else output
         assert directory is not None
-        isolated = measure_isolated(checkpoint, seed=seed, device=chosen)
-        coupled = measure_coupled(checkpoint, seed=seed, device=chosen)
+        isolated = measure_isolated(checkpoint, seed=seed, device=chosen, cache=store)
+        coupled = measure_coupled(checkpoint, seed=seed, device=chosen, cache=store)
         write_record(directory / f"manifold_resolution_{checkpoint.epoch}.json", isolated)
         write_record(directory / f"coupled_resolution_{checkpoint.epoch}.json", coupled)
         sampling = coupled.cross_injected_sampling_rho_07

@@ -34,6 +34,11 @@ def all_operations(device: torch.device | str = "cpu") -> Int8[Tensor, "19683 9"
     return _all_operations_on(torch.device(device))
 
 
+def release_operations() -> None:
+    """Forgets the shared tables of `all_operations` on every device; the next call makes them again."""
+    _all_operations_on.cache_clear()
+
+
 def operation_index(tables: Shaped[Tensor, "*batch 9"]) -> Int[Tensor, "*batch"]:
     """Index of each truth table, the inverse of `operation_table`.
 

@@ -37,26 +37,19 @@ def cached_posteriors(
     posteriors = encode()
     for side, each in zip(SIDES, found):
         if each is None:
-            keep_encodings(store, checkpoint, device, side, posteriors)
+            pair = torch.stack(posteriors[:2] if side == "A" else posteriors[2:])
+            store.keep(encodings_key(side, checkpoint), pair, _described(side, checkpoint), **made_from)
     return posteriors
 
 
-def keep_encodings(
+def save_encodings(
     store: TensorCache, checkpoint: Checkpoint, device: torch.device, side: Side, posteriors: Posteriors
 ) -> Path:
-    """Keeps one VAE's means and log-variances, one tensor of shape (2, 19683, 16); as `TensorCache.keep`.
-
-    Returns:
-        the file, there or not.
-    """
+    """Keeps one VAE's means and log-variances, one tensor of shape (2, 19683, 16); returns and raises as
+    `TensorCache.save`."""
     key, made_from = encodings_key(side, checkpoint), encodings_made_from(checkpoint, device)
-    pair = posteriors[:2] if side == "A" else posteriors[2:]
-    remake = f"python scripts/cache/encode_all.py --vae {side} --epoch {checkpoint.epoch}"
-    if checkpoint.path is not None:
-        remake += f" --checkpoint {shlex.quote(str(checkpoint.path))}"
-    purpose = f"means and log-variances of VAE-{side} for all operations, epoch {checkpoint.epoch}"
-    store.keep(key, torch.stack(pair), {"purpose": purpose, "remake": remake}, **made_from)
-    return store.path(key, made_from)
+    pair = torch.stack(posteriors[:2] if side == "A" else posteriors[2:])
+    return store.save(key, pair, _described(side, checkpoint), made_from=made_from)
 
 
 def encodings_key(side: Side, checkpoint: Checkpoint) -> str:
@@ -113,3 +106,11 @@ def machine(device: torch.device) -> str:
     except (OSError, StopIteration):
         name = platform.processor()
     return f"{device.type} {platform.machine()} {torch.backends.cpu.get_cpu_capability()} {name}".strip()
+
+
+def _described(side: Side, checkpoint: Checkpoint) -> dict[str, str]:
+    remake = f"python scripts/cache/encode_all.py --vae {side} --epoch {checkpoint.epoch}"
+    if checkpoint.path is not None:
+        remake += f" --checkpoint {shlex.quote(str(checkpoint.path))}"
+    purpose = f"means and log-variances of VAE-{side} for all operations, epoch {checkpoint.epoch}"
+    return {"purpose": purpose, "remake": remake}

@@ -21,11 +21,12 @@ from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory, environment
+from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
 from ternary_vae.training.evaluation import evaluate
 from ternary_vae.training.guards import watch
 from ternary_vae.training.interruption import Interruption, interruptions
 from ternary_vae.training.log import RunLog, finite
-from ternary_vae.training.memory import keep_freed_memory
+from ternary_vae.training.memory import keep_freed_memory, release_memory
 from ternary_vae.training.progress import Progress, Silent
 from ternary_vae.training.trainer import Trainer
 
@@ -184,6 +185,7 @@ def _run(
     keep_freed_memory()
     recipe, started = trainer.recipe, time.monotonic()
     log = RunLog(directory, trainer.epochs_completed)
+    cache = _cache(trainer, log, progress) if recipe.cache.enabled else None
     directory.update({"status": "running"})
     progress.start(recipe, trainer.epochs_completed, str(directory.path))
     status: Literal["completed", "interrupted", "failed"] = "failed"
@@ -192,15 +194,17 @@ def _run(
             progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", resumed))
         with interruptions() as interruption:
             if benchmark_milestones:
-                _benchmark_missing(trainer, directory, log, progress, interruption)
+                _benchmark_missing(trainer, directory, log, progress, interruption, cache)
             while trainer.epochs_completed < recipe.epochs and not interruption.asked:
                 row = _one_epoch(trainer, log, progress, directory)
                 if row is None:
                     continue
                 best = _keep(trainer, directory, row, best)
                 progress.epoch(row)
+                if cache is not None:
+                    cache.watch_budget()
                 if benchmark_milestones:
-                    _benchmark_missing(trainer, directory, log, progress, interruption)
+                    _benchmark_missing(trainer, directory, log, progress, interruption, cache)
         status = "completed" if trainer.epochs_completed >= recipe.epochs else "interrupted"
         seconds = time.monotonic() - started
         if status == "interrupted":
@@ -215,6 +219,18 @@ def _run(
         spent = directory.facts().get("seconds", 0.0) + time.monotonic() - started
         directory.update({"status": status, "finished_at": _now(), "seconds": spent})
         log.close()
+        release_memory()
+
+
+def _cache(trainer: Trainer, log: RunLog, progress: Progress) -> TensorCache:
+    """The run's tensor cache. What is wrong with it becomes a warning of the run, which goes on without it."""
+
+    def warn(message: str) -> None:
+        progress.event(log.event(trainer.epochs_completed, "warning", "tensor cache", message))
+
+    settings = trainer.recipe.cache
+    directory = cache_directory(configured=settings.directory)
+    return TensorCache(directory, limit_megabytes=settings.limit_megabytes, report=warn)
 
 
 def _one_epoch(trainer: Trainer, log: RunLog, progress: Progress, directory: RunDirectory) -> dict[str, Any] | None:
@@ -287,7 +303,12 @@ def checkpoint_score(row: dict[str, Any]) -> list[float] | None:
 
 
 def _benchmark_missing(
-    trainer: Trainer, directory: RunDirectory, log: RunLog, progress: Progress, interruption: Interruption
+    trainer: Trainer,
+    directory: RunDirectory,
+    log: RunLog,
+    progress: Progress,
+    interruption: Interruption,
+    cache: TensorCache | None,
 ) -> None:
     """Benchmarks every milestone, and the run's end, that has a checkpoint and lacks a record, unless asked to stop."""
     for epoch in sorted({*trainer.recipe.evaluation.milestones, trainer.recipe.epochs}):
@@ -301,8 +322,8 @@ def _benchmark_missing(
         clock = time.monotonic()
         checkpoint = load_checkpoint(path)
         device = str(trainer.device)
-        write_record(directory.isolated_record(epoch), measure_isolated(checkpoint, device=device))
-        write_record(directory.coupled_record(epoch), measure_coupled(checkpoint, device=device))
+        write_record(directory.isolated_record(epoch), measure_isolated(checkpoint, device=device, cache=cache))
+        write_record(directory.coupled_record(epoch), measure_coupled(checkpoint, device=device, cache=cache))
         message = f"epoch {epoch} benchmarked in {time.monotonic() - clock:.1f} s"
         progress.event(log.event(trainer.epochs_completed, "milestone", f"epoch_{epoch}", message))
 

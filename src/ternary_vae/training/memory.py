@@ -1,10 +1,15 @@
-"""Memory between steps: freed blocks are kept for the next step."""
+"""Memory between steps: freed blocks are kept for the next step, and given back at the end of a run."""
 
 from __future__ import annotations
 
 import ctypes
 import ctypes.util
 import sys
+from functools import cache
+
+import torch
+
+from ternary_vae.operations import release_operations
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES = 1 << 30
@@ -19,10 +24,28 @@ def keep_freed_memory() -> bool:
     Returns:
         whether the C library took the request.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    library = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6")
-    if not hasattr(library, "mallopt") or not hasattr(library, "gnu_get_libc_version"):
+    library = _gnu_c_library()
+    if library is None:
         return False
     requests = ((_M_MMAP_THRESHOLD, _KEPT_BYTES), (_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_TOP_PAD, _GROWTH_BYTES))
     return all(library.mallopt(option, value) == 1 for option, value in requests)
+
+
+def release_memory() -> None:
+    """Drops the tables of operations that the process shares, on every device, and gives freed memory of the CPU and of
+    CUDA devices back to the system. What is needed again is made again."""
+    release_operations()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    library = _gnu_c_library()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+@cache
+def _gnu_c_library() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6")
+    needed = ("mallopt", "malloc_trim", "gnu_get_libc_version")
+    return library if all(hasattr(library, name) for name in needed) else None

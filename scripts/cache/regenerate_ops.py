@@ -1,0 +1,21 @@
+"""Writes the table of all 19,683 operations into the tensor cache."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
+    options = parser.parse_args()
+
+    from ternary_vae import cache_commands
+    from ternary_vae.errors import UserError
+
+    try:
+        cache_commands.build([], options.cache_dir, operations=True, device="cpu")
+    except UserError as error:
+        print(f"regenerate_ops: {error}", file=sys.stderr)
+        sys.exit(2)

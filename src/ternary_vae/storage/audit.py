@@ -1,0 +1,251 @@
+"""Every place where caches of this project, its libraries and its tools lie: measured, explained, and only looked at
+(plan, appendix A.4)."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ternary_vae.storage.tensor_cache import DEFAULT_DIRECTORY, TensorCache
+
+Root = Literal["cache", "home", "temporary"]
+_RESULTS = {"runs", "sandbox-training", "reports", "artifacts", "models"}
+"""Directories of a project in which no bytecode is looked for."""
+_OTHERS = {".git", "node_modules"}
+"""The same, at any depth."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cache.
+
+    Attributes:
+        files: the files found, links among them but never followed.
+        known: whether this program knows what it is.
+        safe: whether it is made again without a network's or a person's help, so that `clean` may remove it.
+        problem: why it could not be read in full.
+    """
+
+    name: str
+    path: Path
+    purpose: str
+    known: bool = True
+    safe: bool = False
+    found: tuple[tuple[Path, int], ...] = field(default=(), repr=False)
+    there: bool = False
+    problem: str = ""
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for _, size in self.found)
+
+    @property
+    def files(self) -> int:
+        return len(self.found)
+
+    def row(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "name": self.name, "path": str(self.path), "exists": self.there, "bytes": self.bytes, "files": self.files,
+            "purpose": self.purpose, "known": self.known, "safe_to_clean": self.safe, "problem": self.problem,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Library:
+    """Where a library keeps a cache: in the first of the environment variables that is set (with something after it),
+    else in its usual place, if it has one."""
+
+    name: str
+    purpose: str
+    safe: bool
+    variables: tuple[tuple[str, str], ...]
+    usual: tuple[Root, str] | None
+
+
+_LIBRARIES = (
+    _Library("PyTorch hub", "models downloaded by torch.hub; not used by this project", False,
+             (("TORCH_HOME", "hub"),), ("cache", "torch/hub")),
+    _Library("PyTorch kernels", "compiled kernels; compiled again when needed", True,
+             (("PYTORCH_KERNEL_CACHE_PATH", ""),), ("cache", "torch/kernels")),
+    _Library("PyTorch extensions", "compiled C++ and CUDA extensions; compiled again when needed", True,
+             (("TORCH_EXTENSIONS_DIR", ""),), ("cache", "torch_extensions")),
+    _Library("PyTorch inductor", "code compiled by torch.compile; compiled again when needed", True,
+             (("TORCHINDUCTOR_CACHE_DIR", ""),), ("temporary", "torchinductor_{user}")),
+    _Library("Triton", "compiled kernels; compiled again when needed", True,
+             (("TRITON_CACHE_DIR", ""), ("TRITON_HOME", ".triton/cache")), ("home", ".triton/cache")),
+    _Library("CUDA", "kernels compiled by the driver; compiled again when needed", True,
+             (("CUDA_CACHE_PATH", ""),), ("home", ".nv/ComputeCache")),
+    _Library("Hugging Face", "downloaded models and data; not used by this project", False,
+             (("HF_HOME", ""),), ("cache", "huggingface")),
+    _Library("Hugging Face hub", "downloaded models and data; not used by this project", False,
+             (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", "")), None),
+    _Library("pip", "downloaded and built packages; downloaded again when needed", True,
+             (("PIP_CACHE_DIR", ""),), ("cache", "pip")),
+    _Library("matplotlib", "list of fonts, and settings where MPLCONFIGDIR is set", False,
+             (("MPLCONFIGDIR", ""),), ("cache", "matplotlib")),
+    _Library("fontconfig", "index of the system's fonts, shared with other programs", False,
+             (), ("cache", "fontconfig")),
+    _Library("Playwright", "browsers that the tests of pages run in", False,
+             (("PLAYWRIGHT_BROWSERS_PATH", ""),), ("cache", "ms-playwright")),
+)  # fmt: skip
+
+_TOOLS = (
+    (".pytest_cache", "which tests failed last", True),
+    (".ruff_cache", "which files ruff has checked", True),
+    (".import_linter_cache", "which module imports which", True),
+    (".hypothesis", "examples that failed, for the next test run", False),
+)
+
+
+def audit_caches(
+    project: str | Path = ".", cache_directory: Path = DEFAULT_DIRECTORY, environment: Mapping[str, str] | None = None
+) -> list[Place]:
+    """Looks everywhere, changes nothing, follows no link.
+
+    Args:
+        project: directory of the project.
+        cache_directory: of the tensor cache.
+        environment: the process's own unless given; its variables move many of the places.
+    """
+    project = Path(os.path.abspath(project))
+    environment = os.environ if environment is None else environment
+    roots = cache_roots(environment)
+    libraries = list(_libraries(roots, environment))
+    cache_directory = Path(os.path.abspath(cache_directory))
+    usual = roots["home"] / ".cache"  # which some programs use even where XDG_CACHE_HOME names another
+    unknown = [place for root in dict.fromkeys((roots["cache"], usual)) for place in _unknown(root, libraries)]
+    return [*libraries, *unknown, *_of_project(project, cache_directory)]
+
+
+def cache_roots(environment: Mapping[str, str]) -> dict[Root, Path]:
+    """Home, the user's cache directory and the directory of temporary files."""
+    home = Path(environment.get("HOME") or Path.home())
+    moved = environment.get("XDG_CACHE_HOME", "")
+    return {
+        "home": home,
+        "cache": Path(moved) if os.path.isabs(moved) else home / ".cache",  # a relative one is to be ignored
+        "temporary": Path(environment.get("TMPDIR") or tempfile.gettempdir()),
+    }
+
+
+def _libraries(roots: dict[Root, Path], environment: Mapping[str, str]) -> Iterator[Place]:
+    for library in _LIBRARIES:
+        path = next(
+            (Path(environment[name]) / below for name, below in library.variables if environment.get(name)), None
+        )
+        if path is None:
+            if library.usual is None:
+                continue
+            root, below = library.usual
+            path = roots[root] / below.format(user=_user())
+        yield measured(Place(library.name, Path(os.path.abspath(path)), library.purpose, safe=library.safe))
+
+
+def _unknown(directory: Path, known: Iterable[Place]) -> Iterator[Place]:
+    """What lies in the user's cache directory and is none of the known places, nor holds one."""
+    paths = {place.path for place in known}
+    with suppress(OSError):
+        for path in sorted(directory.iterdir()):
+            if path in paths:
+                continue
+            if any(path in other.parents for other in paths) and not path.is_symlink():
+                yield from _unknown(path, known)
+            else:
+                yield measured(Place(path.name, path, "unknown: look before removing it", known=False))
+
+
+def _of_project(project: Path, cache_directory: Path) -> Iterator[Place]:
+    yield _bytecode(project)
+    for name, purpose, safe in _TOOLS:
+        yield measured(Place(name, project / name, purpose, safe=safe))
+    yield from _runs(project / "runs")
+    for name, below, purpose in (
+        ("checkpoints, version 5.5", "sandbox-training/checkpoints", "training's own results; not a cache"),
+        ("benchmarks", "reports/benchmarks", "records of benchmarks; results, not a cache"),
+        ("artifacts", "artifacts", "training's own results; not a cache"),
+    ):
+        yield measured(Place(name, project / below, purpose))
+    purpose = "encodings of checkpoints; `ternary-vae cache list` explains each, `ternary-vae cache clear` removes them"
+    everything = measured(Place("tensor cache", cache_directory, purpose))
+    leftovers = set(_leftovers(cache_directory))
+    yield _with(everything, lambda path: path not in leftovers)
+    rest = Place(
+        "tensor cache, set aside", cache_directory, "damaged entries, and what a killed process left", safe=True
+    )
+    yield _with(measured(rest), lambda path: path in leftovers)
+
+
+def _runs(directory: Path) -> Iterator[Place]:
+    whole = measured(Place("runs", directory, "logs and reports of runs; results, not a cache"))
+    parts = ("checkpoints", "benchmarks")
+
+    def part_of(path: Path) -> str:
+        return next((name for name in path.relative_to(directory).parts[:-1] if name in parts), "")
+
+    yield _with(whole, lambda path: not part_of(path))
+    for name in parts:
+        place = replace(whole, name=f"{name} of runs", purpose="results, not a cache")
+        yield _with(place, lambda path, name=name: part_of(path) == name)
+
+
+def _bytecode(project: Path) -> Place:
+    """Compiled sources in the project, not those of virtual environments, which belong to their packages."""
+    found: list[tuple[Path, int]] = []
+    for directory, names, files in os.walk(project):
+        here = Path(directory)
+        if "pyvenv.cfg" in files or "run.json" in files:
+            names.clear()
+        skipped = _OTHERS | _RESULTS if here == project else _OTHERS
+        names[:] = [name for name in names if name not in skipped and not (here / name).is_symlink()]
+        if here.name == "__pycache__":
+            found += [(here / name, _size(here / name)) for name in files if name.endswith(".pyc")]
+    purpose = "compiled sources; compiled again when imported"
+    return Place("__pycache__", project, purpose, safe=True, found=tuple(sorted(found)), there=bool(found))
+
+
+def measured(place: Place) -> Place:
+    """The place with its files and sizes."""
+    problems: list[OSError] = []
+    if place.path.is_symlink():
+        return replace(place, there=True, found=((place.path, 0),), problem="is a link; not followed")
+    if place.path.is_file():
+        return replace(place, there=True, found=((place.path, _size(place.path)),))
+    found = []
+    for directory, names, files in os.walk(place.path, onerror=problems.append):
+        links = [name for name in names if (Path(directory) / name).is_symlink()]
+        found += [(Path(directory) / name, _size(Path(directory) / name)) for name in (*files, *links)]
+    problems = [problem for problem in problems if not isinstance(problem, FileNotFoundError)]
+    problem = f"cannot be read in full: {problems[0].strerror}" if problems else ""
+    return replace(place, there=place.path.is_dir(), found=tuple(sorted(found)), problem=problem)
+
+
+def _leftovers(directory: Path) -> list[Path]:
+    with suppress(Exception):  # what is wrong with the directory is said where it is used
+        return TensorCache(directory).leftovers()
+    return []
+
+
+def _with(place: Place, wanted: Callable[[Path], bool]) -> Place:
+    found = tuple((path, size) for path, size in place.found if wanted(path))
+    return replace(place, found=found, there=place.there and (bool(found) or not place.safe))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())

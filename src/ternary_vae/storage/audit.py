@@ -137,15 +137,19 @@ def cache_roots(environment: Mapping[str, str]) -> dict[Root, Path]:
 
 def _libraries(roots: dict[Root, Path], environment: Mapping[str, str]) -> Iterator[Place]:
     for library in _LIBRARIES:
-        path = next(
-            (Path(environment[name]) / below for name, below in library.variables if environment.get(name)), None
+        moved = next(
+            (Path(environment[name]) / rest for name, rest in library.variables if environment.get(name)), None
         )
-        if path is None:
-            if library.usual is None:
-                continue
+        place = Place(library.name, Path(), library.purpose, safe=library.safe)
+        if moved is not None:
+            yield measured(replace(place, path=Path(os.path.abspath(moved))))
+        if library.usual is not None:
             root, below = library.usual
-            path = roots[root] / below.format(user=_user())
-        yield measured(Place(library.name, Path(os.path.abspath(path)), library.purpose, safe=library.safe))
+            path = Path(os.path.abspath(roots[root] / below.format(user=_user())))
+            if moved is None:
+                yield measured(replace(place, path=path))
+            elif path.exists() and path != moved:  # what was kept before it was moved
+                yield measured(replace(place, name=f"{library.name}, usual place", path=path))
 
 
 def _unknown(directory: Path, known: Iterable[Place]) -> Iterator[Place]:

@@ -94,6 +94,24 @@ def read_entry(path: Path) -> tuple[Entry, Tensor]:
         Damaged: the file is not a whole entry.
         UserError: it cannot be read.
     """
+    before = _identity(path)
+    try:
+        return _checked_entry(path)
+    except Damaged:
+        if _identity(path) == before:
+            raise
+        # Replaced by another process between two looks at it: safetensors opens a file by name more than once.
+        return read_entry(path)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced by another of the same name."""
+    with reported("read", path):
+        found = path.lstat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _checked_entry(path: Path) -> tuple[Entry, Tensor]:
     entry, tensor = _opened(path, with_tensor=True)
     if tuple(tensor.shape) != entry.shape or str(tensor.dtype).removeprefix("torch.") != entry.dtype:
         raise Damaged("its tensor is not the one that its header describes")

@@ -3,6 +3,7 @@ answers at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from enum import StrEnum
@@ -158,6 +159,8 @@ def report(
 def main() -> None:
     """Entry point: bad input is one line on standard error and exit code 2. SIGTERM is as Ctrl-C, exit code 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Threads that spin while they wait make a busy machine many times slower; read when PyTorch starts.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except (UserError, OSError) as error:

@@ -42,7 +42,8 @@ def list_entries(directory: Path | None, *, as_json: bool) -> None:
 def show(key: str, directory: Path | None) -> None:
     """Prints one entry in full."""
     store = TensorCache(directory)
-    entry = next(each for each in store.list_cache() if each.key == _chosen(store, key))
+    chosen = _chosen(store, key)
+    entry = next(each for each in store.list_cache() if each.key == chosen)
     _say(str(store.path(entry.key)))
     _print_json(asdict(entry))
 

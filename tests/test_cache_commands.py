@@ -1,0 +1,255 @@
+"""`ternary-vae cache …` and the scripts, as a user runs them; and that a whole run leaves nothing elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from ternary_vae.cli import app
+from ternary_vae.errors import UserError
+from ternary_vae.model import DualVAE
+from ternary_vae.recipe import load_recipe
+from ternary_vae.resolution.measure import encoded
+from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.storage.tensor_cache import TensorCache
+from ternary_vae.training import loop
+
+ROOT = Path(__file__).parents[1]
+KEPT = ("latent_encodings_A_epoch3", "latent_encodings_B_epoch3")
+
+
+def call(*arguments: object, code: int = 0) -> str:
+    """What a command prints."""
+    result = CliRunner().invoke(app, ["cache", *map(str, arguments)])
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = RunDirectory(tmp_path_factory.mktemp("project") / "runs" / "one")
+    with torch.random.fork_rng():
+        torch.manual_seed(6)
+        weights = DualVAE("translated").state_dict()
+    state = Checkpoint(3, 3, load_recipe("resolution"), weights, state={"rho": 0.3}, code_version="test")
+    save_checkpoint(run.checkpoint(3), state)
+    save_checkpoint(run.checkpoint("latest"), state)
+    return run.checkpoint(3)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TensorCache:
+    return TensorCache(tmp_path / "cache")
+
+
+def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> None:
+    option = ("--cache-dir", store.directory)
+    assert "0 entries" in call("list", *option)
+    assert call("build", checkpoint, "--operations", *option, "--device", "cpu").count("wrote ") == 3
+    assert "3 entries" in call("list", *option)
+    listed = json.loads(call("list", "--json", *option))
+    assert [row["shape"] for row in listed] == [[19683, 9], [2, 19683, 16], [2, 19683, 16]]
+    shown = call("show", KEPT[0], *option)
+    description = json.loads(shown.partition("\n")[2])
+    assert description == listed[1]
+    assert set(description["made_from"]) == {"checkpoint", "recipe", "code", "torch", "machine"}
+    assert "3 entries whole, 0 files" in call("verify", *option)
+    assert "removed 1 entries" in call("clear", listed[1]["key"], *option)
+    (store.directory / "notes.txt").write_text("mine")
+    assert "removed 2 entries" in call("clear", *option)
+    assert {path.name for path in store.directory.iterdir()} == {"README.md", "notes.txt"}
+
+
+def test_verify_names_what_is_not_whole(store: TensorCache) -> None:
+    path = store.save("some", torch.zeros(100))
+    path.write_bytes(path.read_bytes()[:-1])
+    result = call("verify", "--cache-dir", store.directory, code=1)
+    assert f"{path}: it is torn" in result
+    assert path.exists()
+
+
+def test_bad_input_is_one_line(checkpoint: Path, store: TensorCache, tmp_path: Path) -> None:
+    option = ("--cache-dir", store.directory)
+    for arguments, says in (
+        (("build",), "name checkpoints"),
+        (("build", tmp_path / "absent.pt"), "not found"),
+        (("show", "absent"), "the cache is empty"),
+        (("clear", "../x"), "no such entry"),
+    ):
+        with pytest.raises(UserError, match=says):
+            call(*arguments, *option)
+    assert not store.directory.exists()
+    store.save("first", torch.zeros(1))
+    store.save("fifth", torch.zeros(1))
+    with pytest.raises(UserError, match="did you mean 'first'"):
+        call("show", "firts", *option)
+    with pytest.raises(UserError, match="2 entries begin so"):
+        call("clear", "fi", *option)
+    store.directory.rename(tmp_path / "real")
+    store.directory.symlink_to(tmp_path / "real")
+    with pytest.raises(UserError, match="is a link"):
+        call("list", *option)
+
+
+def test_audit_and_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cleaning shows first and acts when told to."""
+    monkeypatch.setattr(os, "environ", {"HOME": str(tmp_path), "TMPDIR": str(tmp_path / "temporary")})
+    wheel = tmp_path / ".cache" / "pip" / "wheel"
+    wheel.parent.mkdir(parents=True)
+    wheel.write_bytes(b"x" * 123_400)
+    (tmp_path / ".cache" / "mystery").write_bytes(b"x")
+    project = ("--project", tmp_path / "project")
+    rows = {row["name"]: row for row in json.loads(call("audit", "--json", *project))}
+    assert rows["pip"] == {
+        "name": "pip", "path": str(wheel.parent), "exists": True, "bytes": 123_400, "files": 1,
+        "purpose": rows["pip"]["purpose"], "known": True, "safe_to_clean": True, "problem": "",
+    }  # fmt: skip
+    assert not rows["mystery"]["known"]
+    assert "0.1 MB of it safe to clean" in call("audit", *project)
+    assert "would free 0.1 MB; nothing removed" in call("clean", *project)
+    assert "nothing removed" in call("clean", "--dry-run", *project)
+    assert wheel.exists()
+    assert "removed 1 files, freed 0.1 MB" in call("clean", "--yes", *project)
+    assert not wheel.exists()
+    assert "nothing to clean" in call("clean", *project)
+
+
+def run(place: Path, *command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A program in a directory, in a world of its own."""
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(
+        [sys.executable, *map(str, command)], cwd=place, env=variables, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_plans_regenerate_commands(checkpoint: Path) -> None:
+    """From the project's directory, with nothing named but what the plan names."""
+    project = checkpoint.parents[3]
+    scripts = ROOT / "scripts"
+    finished = run(project, scripts / "cache" / "encode_all.py", "--vae", "A", "--epoch", "3")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    store = TensorCache(project / "models" / "cached_tensors")
+    assert [entry.key.rpartition("-")[0] for entry in store.list_cache()] == [KEPT[0]]
+    finished = run(project, scripts / "cache" / "regenerate_ops.py")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert len(store.list_cache()) == 2
+    readme = (store.directory / "README.md").read_text()
+    assert "python scripts/cache/regenerate_ops.py" in readme
+    assert "python scripts/cache/encode_all.py --vae A --epoch 3" in readme
+    finished = run(project, scripts / "cache" / "encode_all.py", "--vae", "B", "--epoch", "9")
+    assert finished.returncode == 2
+    assert finished.stderr == (
+        "encode_all: no run in runs/ has a checkpoint of epoch 9; name one with --checkpoint or a run with --run\n"
+    )
+    finished = run(project, scripts / "maintenance" / "audit_caches.py", "--json", HOME=str(project))
+    rows = {row["name"]: row for row in json.loads(finished.stdout)}
+    assert rows["checkpoints of runs"]["files"] == 2
+    assert rows["tensor cache"]["bytes"] == store.size()
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    """Typer itself lays out options with pydantic; the program's own `--help`, without options, does without."""
+    program = (
+        "import sys\nfrom ternary_vae.cli import app\n"
+        "try:\n    app(['cache', '--help'])\nfinally:\n"
+        "    assert not {'torch', 'numpy', 'safetensors', 'ternary_vae.recipe'} & set(sys.modules)\n"
+    )
+    finished = run(tmp_path, "-c", program)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+SHORT_RUN = """
+from ternary_vae.cli import app
+settings = {"data.train_share": 0.1, "optimizer.batch_size": 512, "evaluation.coverage_draws": 2000,
+            "evaluation.full_coverage_draws": "null", "evaluation.milestones": "[2]",
+            "statenet.validation_batch": 256, "objective.prior_information.draws": 128,
+            "cache.limit_megabytes": 1.5}
+changes = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+app(["train", "--epochs", "2", "--run-dir", "runs/short", "--device", "cpu", *changes], standalone_mode=False)
+from ternary_vae import operations
+assert operations._all_operations_on.cache_info().currsize <= 1
+"""
+
+
+def test_a_whole_run_leaves_nothing_outside_the_declared_places(tmp_path: Path) -> None:
+    """Home, its caches, the directory of temporary files and the working directory, before and after a run with its
+    benchmark and reports. Declared: the run's directory, the tensor cache, matplotlib's list of fonts, and what the
+    audit knows."""
+    places = {"HOME": "home", "XDG_CACHE_HOME": "caches", "XDG_CONFIG_HOME": "settings", "TMPDIR": "temporary"}
+    world = tmp_path / "world"
+    for name in (*places.values(), "work"):
+        (world / name).mkdir(parents=True)
+    environment = {variable: str(world / name) for variable, name in places.items()}
+    finished = run(world / "work", "-c", SHORT_RUN, **environment)
+    assert finished.returncode == 0, finished.stderr
+    left = {str(path.relative_to(world)) for path in world.rglob("*") if not path.is_dir()}
+    declared = ("work/runs/short/", "work/models/cached_tensors/", "caches/matplotlib/", "settings/matplotlib/")
+    assert [path for path in sorted(left) if not path.startswith(declared)] == []
+    directory = RunDirectory(world / "work" / "runs" / "short")
+    kept = {path.split("/")[-1].rpartition("-")[0] for path in left if path.startswith(declared[1])} - {""}
+    assert kept == {"latent_encodings_A_epoch2", "latent_encodings_B_epoch2"}
+    assert not any(path.endswith((".tmp", ".damaged")) for path in left)
+    warnings = [event for event in directory.events() if event["kind"] == "warning"]
+    assert len(warnings) == 1  # 5 MB are more than 1.5: once, with what is largest
+    assert "more than the limit of 1.5 MB; largest: latent_encodings_" in warnings[0]["message"]
+
+
+SMALL = {
+    "data.train_share": 0.05, "optimizer.batch_size": 512, "evaluation.coverage_draws": 200,
+    "evaluation.full_coverage_draws": None, "evaluation.milestones": [1], "statenet.validation_batch": 64,
+    "objective.prior_information.draws": 64,
+}  # fmt: skip
+
+
+def warnings_of(place: Path, **settings: object) -> list[str]:
+    """Trains three short epochs; the warnings of the run."""
+    recipe = load_recipe(overrides=SMALL | {f"cache.{key}": value for key, value in settings.items()}, epochs=3)
+    outcome = loop.train(recipe, place, device="cpu")
+    assert (outcome.status, outcome.epochs_completed) == ("completed", 3)
+    return [event["message"] for event in outcome.directory.events() if event["kind"] == "warning"]
+
+
+@pytest.fixture
+def benchmarks_encode_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks that encode and do nothing else, after every epoch again, for nothing is written."""
+
+    def encode(checkpoint: Checkpoint, *, device: str, cache: TensorCache | None) -> None:
+        encoded(checkpoint, torch.device(device), cache)
+
+    monkeypatch.setattr(loop, "measure_isolated", encode)
+    monkeypatch.setattr(loop, "measure_coupled", encode)
+    monkeypatch.setattr(loop, "write_record", lambda path, record: None)
+    monkeypatch.delenv("TERNARY_VAE_CACHE_DIR")
+
+
+@pytest.mark.usefixtures("benchmarks_encode_only")
+def test_training_goes_on_without_a_cache_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (message,) = warnings_of(tmp_path / "run", directory=str(tmp_path / "link"))
+    assert message.startswith(f"{tmp_path / 'link'}: is a link")
+    assert message.endswith("going on without the tensor cache")
+    assert list((tmp_path / "real").iterdir()) == []
+    assert warnings_of(tmp_path / "another", directory=str(tmp_path / "link"), enabled=False) == []
+
+
+@pytest.mark.usefixtures("benchmarks_encode_only")
+def test_the_budget_is_watched_once_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing is saved: another program fills the directory."""
+    monkeypatch.setattr(TensorCache, "save", lambda *_, **__: None)
+    store = TensorCache(tmp_path / "cache")
+    store.directory.mkdir()
+    (store.directory / "notes.txt").write_bytes(b"x" * 3_000_000)
+    (message,) = warnings_of(tmp_path / "run", directory=str(store.directory), limit_megabytes=2)
+    assert "3.0 MB, more than the limit of 2 MB; largest: notes.txt (3.0 MB)" in message
+    assert warnings_of(tmp_path / "another", directory=str(store.directory), limit_megabytes=4) == []

@@ -27,7 +27,7 @@ _PUBLIC = {
     "operation_table": "ternary_vae.operations",
     "train": "ternary_vae.training.loop",
 }
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

@@ -69,9 +69,7 @@ def operation_table(index: Int[Tensor, "*batch"]) -> Int8[Tensor, "*batch 9"]:
     return all_operations(index.device)[index]
 
 
-def hamming_distance(
-    first: Shaped[Tensor, "*batch 9"], second: Shaped[Tensor, "*batch 9"]
-) -> Int[Tensor, "*batch"]:
+def hamming_distance(first: Shaped[Tensor, "*batch 9"], second: Shaped[Tensor, "*batch 9"]) -> Int[Tensor, "*batch"]:
     """Number of entries (0 … 9) in which two truth tables differ."""
     return (first != second).sum(dim=-1)
 

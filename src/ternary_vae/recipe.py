@@ -124,9 +124,7 @@ class Phase(Section):
 class Phases(Section):
     phase_1: Phase = Phase(epochs=(0, 40), rho=0.1)
     phase_2: Phase = Phase(epochs=(40, 120), rho_start=0.1, rho_end=0.3)
-    phase_3: Phase = Phase(
-        epochs=(120, 250), rho_start=0.3, rho_end=0.7, ramp_epochs=80, gradient_balance_gate=True
-    )
+    phase_3: Phase = Phase(epochs=(120, 250), rho_start=0.3, rho_end=0.7, ramp_epochs=80, gradient_balance_gate=True)
     phase_4: Phase = Phase(epochs=(250, 400), rho=0.7, temperature_boost=True)
 
     def __iter__(self):  # type: ignore[override]
@@ -137,9 +135,7 @@ class Phases(Section):
         before = 0
         for number, phase in enumerate(self, start=1):
             if phase.epochs[0] != before:
-                raise ValueError(
-                    f"phases out of order: phase_{number} starts at {phase.epochs[0]}, not at {before}"
-                )
+                raise ValueError(f"phases out of order: phase_{number} starts at {phase.epochs[0]}, not at {before}")
             before = phase.epochs[1]
         return self
 
@@ -535,8 +531,7 @@ def _find(name_or_path: str, beside: Path | None) -> Path:
                 return path.resolve()
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
         raise UserError(
-            f"recipe file {name_or_path!r} not found; give a path to a YAML file or one of: "
-            f"{', '.join(recipe_names())}"
+            f"recipe file {name_or_path!r} not found; give a path to a YAML file or one of: {', '.join(recipe_names())}"
         )
     raise UserError(f"unknown recipe {name_or_path!r}; {nearest(name_or_path, recipe_names())}")
 

@@ -20,7 +20,7 @@ _QUANTITIES: tuple[tuple[str, Pick], ...] = (
     ("VAE-B exact", lambda isolated, _: percent(isolated.vae_b.reconstruction.exact_match_rate)),
     ("Ensemble", lambda _, coupled: percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)),
     ("Coverage, ρ = 0.7", lambda _, coupled: percent(coupled.cross_injected_sampling_rho_07.coverage_rate)),
-    ("Complementarity", lambda _, coupled: number(coupled.complementary_coverage.complementarity_score)),
+    ("Complementarity", lambda _, coupled: number(coupled.complementary_coverage.complementarity_score, 3)),
     ("Correlation", lambda _, coupled: number(coupled.latent_coupling.mean_absolute_correlation)),
     (
         "Half σ, A / B",

@@ -70,7 +70,7 @@ def _summary(measured: Measurements) -> str:
             f"**{percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)}** of all operations exactly. "
             f"{coverage.draws:,} draws cover **{percent(coverage.coverage_rate)}** of a possible "
             f"{percent(coverage.coverage_limit)}; complementarity is "
-            f"**{number(coupled.complementary_coverage.complementarity_score)}**."
+            f"**{number(coupled.complementary_coverage.complementarity_score, 3)}**."
         )
     facts = measured.facts
     if facts:
@@ -133,7 +133,7 @@ def _coverage_table(measured: Measurements) -> str:
                 + _expected(measured, epoch, "coverage", mixed.coverage_rate),
                 percent(mixed.prior_preserving.coverage_rate),
                 f"{percent(mixed.coverage_limit)} ({mixed.draws:,} draws)",
-                number(score) + _expected(measured, epoch, "complementarity", score),
+                number(score, 3) + _expected(measured, epoch, "complementarity", score),
                 number(homes.complementarity_score_by_errors)
                 if homes.complementarity_score_by_errors is not None
                 else "0/0",

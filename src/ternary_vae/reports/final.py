@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ternary_vae.errors import UserError
@@ -85,7 +86,7 @@ def _summary(plan: Side, own: Side) -> str:
             f"**`{side.measured.recipe.name}`**: {side.verdict.headline} VAE-A {percent(a.exact_match_rate)}, VAE-B "
             f"{percent(b.exact_match_rate)}, ensemble {percent(ensemble(side))}, coverage "
             f"{percent(mixed.coverage_rate)} of a possible {percent(mixed.coverage_limit)}, complementarity "
-            f"{number(complementarity(side))}."
+            f"{number(complementarity(side), 3)}."
         )
 
     return f"{sentence(plan)}\n\n{sentence(own)}"
@@ -117,7 +118,7 @@ def _promises(plan: Side, own: Side) -> str:
         ["Coverage, ρ = 0.7 (2, 6)", f"{last['coverage'].text}, stretch 92%",
          *shown(coverage, reached(last["coverage"]), percent)],
         ["Complementarity (4, 6)", f"{last['complementarity'].text}, stretch 0.70",
-         *shown(complementarity, reached(last["complementarity"]), number)],
+         *shown(complementarity, reached(last["complementarity"]), partial(number, digits=3))],
         ["Homes A : B (2)", "40:60 to 60:40",
          *shown(lambda side: side.coupled.complementary_coverage.share_a,
                 lambda value: share.standing(value) == "within",

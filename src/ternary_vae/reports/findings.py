@@ -77,7 +77,7 @@ def _one_code(plan: Side) -> str:
     return (
         f"**Two codes become one.** Averaging both codes in one basis rewards making them equal: their correlation is "
         f"{highest:.2f} at epoch {epoch}, where the plan wants about {THROUGHOUT['latent_coupling'].text}. That leaves "
-        f"nothing to complement: {number(complementarity(plan))} at the end."
+        f"nothing to complement: {number(complementarity(plan), 3)} at the end."
     )
 
 

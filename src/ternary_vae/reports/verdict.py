@@ -103,4 +103,4 @@ def _measured(line: Line) -> str:
         return NOTHING
     if line.unit == "share":
         return percent(line.measured)
-    return f"{line.measured:g}" if line.unit == "epochs" else number(line.measured)
+    return f"{line.measured:g}" if line.unit == "epochs" else number(line.measured, 3)

@@ -88,14 +88,10 @@ class RunDirectory:
             UserError: if the directory holds no run.
         """
         if not self.exists:
-            raise UserError(
-                f"{self.path}: holds no run (no run.json); expected a directory that `train` made"
-            )
+            raise UserError(f"{self.path}: holds no run (no run.json); expected a directory that `train` made")
         facts = read_json(self.run_file, what="the description of a run")
         if not isinstance(facts, dict):
-            raise UserError(
-                f"{self.run_file}: expected the description of a run, found {type(facts).__name__}"
-            )
+            raise UserError(f"{self.run_file}: expected the description of a run, found {type(facts).__name__}")
         return facts
 
     def recipe(self) -> Recipe:

@@ -14,6 +14,7 @@ import typer
 
 from ternary_vae.cache_cli import CacheDirectory, cache_app
 from ternary_vae.errors import UserError
+from ternary_vae.experiment_cli import experiment
 
 BAD_INPUT = 2
 
@@ -154,6 +155,9 @@ def report(
     from ternary_vae import commands
 
     commands.report(run, plan_run, require=require and require.value)
+
+
+app.command()(experiment)
 
 
 def main() -> None:

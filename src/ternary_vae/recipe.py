@@ -492,6 +492,22 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise UserError(f"--set {text!r}: the value is not valid YAML") from None
 
 
+def read_yaml(path: Path, what: str) -> Any:
+    """Reads a YAML file as plain data; `what` says what was expected, such as "a recipe".
+
+    Raises:
+        UserError: if it cannot be read or is not YAML.
+    """
+    try:
+        return _as_data(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as failure:
+        raise UserError(f"{path}: cannot be read: {failure}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as failure:
+        mark = getattr(failure, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}: not valid YAML{line}; expected {what}") from None
+
+
 def _as_data(value: Any) -> Any:
     """YAML 1.1 reads 1e-3 as text; a number is what was meant."""
     if isinstance(value, str):
@@ -505,14 +521,7 @@ def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[
     path = _find(name_or_path, beside=seen[-1].parent if seen else None)
     if path in seen:
         raise UserError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")
-    try:
-        data = _as_data(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as failure:
-        raise UserError(f"{path}: cannot be read: {failure}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as failure:
-        mark = getattr(failure, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}: not valid YAML{line}; expected a recipe") from None
+    data = read_yaml(path, "a recipe")
     if not isinstance(data, dict):
         raise UserError(f"{path}: expected a mapping of recipe sections, found {type(data).__name__}")
     parent = data.pop("extends", None)

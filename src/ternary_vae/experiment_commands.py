@@ -1,0 +1,87 @@
+"""What `ternary-vae experiment` does. Imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from ternary_vae.errors import UserError
+from ternary_vae.experiments.arms import Arm, arms_of, planned_runs
+from ternary_vae.experiments.backends import backend_named
+from ternary_vae.experiments.description import Experiment, experiment_directory, experiment_names, load_experiment
+from ternary_vae.experiments.directory import ExperimentDirectory
+from ternary_vae.experiments.execution import Execution, run_experiment, state_of
+from ternary_vae.formats import listed
+
+INTERRUPTED = 130
+FAILED = 1
+
+
+def overview() -> None:
+    """Lists the experiments that come with the package."""
+    print(f"experiments in {experiment_directory()}:")
+    for name in experiment_names():
+        described, _ = load_experiment(name)
+        print(f"  {name}: {described.description}")
+    print("\nternary-vae experiment NAME runs one; --plan only says what it would do.")
+
+
+def experiment(
+    target: str, directory: Path | None, *, backend: str, workers: int | None, address: str | None, device: str,
+    plan: bool, report: bool,
+) -> None:  # fmt: skip
+    """Runs an experiment and reports on it.
+
+    Raises:
+        UserError: bad input, see `run_experiment`.
+    """
+    from ternary_vae.experiments.results import primary_measures
+
+    described, source = load_experiment(target)
+    place = ExperimentDirectory(directory or Path("experiments") / described.name)
+    primary_measures(described)
+    if plan:
+        _plan(described, arms_of(described, source), place)
+        return
+    if report:
+        execution = state_of(described, place, source=source)
+    else:
+        where = backend_named(backend, workers=workers, address=address)
+        execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
+    _report(described, execution)
+    _finish(target, execution)
+
+
+def _plan(described: Experiment, arms: list[Arm], place: ExperimentDirectory) -> None:
+    runs = planned_runs(described, arms)
+    print(f"{described.name}: {len(arms)} arms × {len(described.seeds)} seeds = {len(runs)} runs, in {place.path}")
+    for arm in arms:
+        print(f"  {arm.name}: {arm.recipe.epochs} epochs, compared after {listed(arm.milestones)}")
+    print(f"{sum(run.recipe.epochs for run in runs):,} epochs in all")
+
+
+def _report(described: Experiment, execution: Execution) -> None:
+    from ternary_vae.experiments.report import write_experiment_report
+    from ternary_vae.experiments.results import gather
+    from ternary_vae.experiments.wording import sentence
+
+    results = gather(described, execution)
+    written = write_experiment_report(results)
+    for one in results.comparisons:
+        if one.decides:
+            print(f"  {sentence(one)}")
+    print("\n".join(["files:", *(f"  {path}" for path in written)]))
+
+
+def _finish(target: str, execution: Execution) -> None:
+    done, all_runs = len(execution.complete), len(execution.runs)
+    kept = f"{done} of {all_runs} runs are complete and kept"
+    if execution.broken:
+        raise UserError(f"{execution.broken}; {kept}, the same command goes on")
+    if execution.interrupted:
+        print(f"stopped; {kept}; go on with: ternary-vae experiment {target}")
+        raise SystemExit(INTERRUPTED)
+    if execution.failed:
+        print(f"{len(execution.failed)} of {all_runs} runs failed; why is in {execution.directory.failures}")
+        raise SystemExit(FAILED)

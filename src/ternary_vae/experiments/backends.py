@@ -1,0 +1,113 @@
+"""Where runs are done: in this process, in processes of this machine, or on a cluster. One interface, and no scheduler
+of our own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ternary_vae.errors import UserError, nearest
+from ternary_vae.experiments.task import Ending, Task, perform, perform_in_worker
+
+BACKENDS = ("joblib", "inprocess", "ray")
+_LOST_IN_A_ROW = 3
+
+
+class Backend(Protocol):
+    """Does tasks.
+
+    Attributes:
+        told: where and how, for people: `2 local processes`.
+        stops_by_itself: whether a run under way sees Ctrl-C itself, because it is in this process.
+    """
+
+    told: str
+    stops_by_itself: bool
+
+    def endings(self, tasks: Sequence[Task]) -> Iterator[Ending]:
+        """Does the tasks and says how each ended, in the order in which they end.
+
+        Raises:
+            UserError: if the place where they are done is gone; what was done is kept.
+        """
+
+
+@dataclass
+class InProcess:
+    """One run after another, here, with all of torch's threads."""
+
+    told: str = "this process"
+    stops_by_itself: bool = True
+
+    def endings(self, tasks: Sequence[Task]) -> Iterator[Ending]:
+        for task in tasks:
+            ending = perform(task)
+            yield ending
+            if ending.status == "interrupted":
+                return
+
+
+class LocalProcesses:
+    """Processes of this machine (joblib, loky), one thread each: a second OpenMP thread gains next to nothing for
+    layers as small as these, and threads of several processes that wait for each other lose a great deal."""
+
+    stops_by_itself = False
+
+    def __init__(self, workers: int | None = None) -> None:
+        try:
+            import joblib
+        except ImportError:
+            raise UserError(
+                "--backend joblib: joblib is not installed; pip install joblib, or --backend inprocess"
+            ) from None
+        self.workers = workers or joblib.cpu_count()
+        self.told = f"{self.workers} local process{'es' if self.workers > 1 else ''}, one thread each"
+
+    def endings(self, tasks: Sequence[Task]) -> Iterator[Ending]:
+        import joblib
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        left = {task.name: replace(task, threads=1, follow=os.getpid()) for task in tasks}
+        lost = 0
+        while left:
+            workers = min(self.workers, len(left))
+            # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch.
+            with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+                pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
+                try:
+                    for ending in pool(joblib.delayed(perform_in_worker)(task) for task in list(left.values())):
+                        del left[ending.name]
+                        lost = 0
+                        yield ending
+                except TerminatedWorkerError:
+                    # A worker was killed, and the pool with it. Runs go on from their last epoch.
+                    lost += 1
+                    if lost == _LOST_IN_A_ROW:
+                        why = f"worker processes were killed {lost} times in a row; too little memory?"
+                        yield from (Ending(name, "failed", why) for name in left)
+                        return
+
+
+def backend_named(name: str, *, workers: int | None = None, address: str | None = None) -> Backend:
+    """The backend of a name.
+
+    Raises:
+        UserError: unknown name, what it needs is not installed, or a cluster that cannot be reached.
+    """
+    if name not in BACKENDS:
+        raise UserError(f"--backend {name!r}: unknown; {nearest(name, BACKENDS)}")
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: expected a whole number of at least 1")
+    if address is not None and name != "ray":
+        raise UserError(f"--address: is the address of a cluster, for --backend ray, not {name}")
+    if workers is not None and name != "joblib":
+        raise UserError(f"--workers: counts local processes, for --backend joblib, not {name}")
+    if name == "inprocess":
+        return InProcess()
+    if name == "joblib":
+        return LocalProcesses(workers)
+    from ternary_vae.experiments.cluster import RayCluster
+
+    return RayCluster(address)

@@ -1,0 +1,171 @@
+"""One validated description of an experiment: YAML in, typed object out. An experiment is data, as a recipe is."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from ternary_vae.errors import UserError, nearest
+from ternary_vae.recipe import DEFAULT_RECIPE, read_yaml, recipe_directory
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Epochs = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Settings = dict[str, Any]
+_SEED_RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
+
+
+def _spelled_out(seeds: Any) -> Any:
+    """`0-9` means 0, 1, …, 9."""
+    found = _SEED_RANGE.fullmatch(seeds) if isinstance(seeds, str) else None
+    return list(range(int(found[1]), int(found[2]) + 1)) if found else seeds
+
+
+def _increasing(epochs: tuple[int, ...]) -> tuple[int, ...]:
+    if list(epochs) != sorted(set(epochs)):
+        raise ValueError("give each epoch once, from low to high")
+    return epochs
+
+
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_spelled_out), Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Part of a description: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class ArmDescription(Section):
+    """What is compared: a recipe and what differs from it. `set` holds dotted settings, as `train --set`."""
+
+    extends: str = DEFAULT_RECIPE
+    description: str = ""
+    settings: Settings = Field({}, alias="set")
+    epochs: Epochs | None = None
+
+
+class Experiment(Section):
+    """Recipes and named arms, each with every point of the grid and every seed.
+
+    Attributes:
+        recipes: recipes by name or path, each an arm of its own name.
+        arms: further arms by name.
+        settings: (`set` in YAML) dotted settings for every arm; an arm's own come after it.
+        grid: dotted setting → values; every arm is run with every combination.
+        seeds: a list, or a range such as `0-9`.
+        epochs: length of every run; the recipes' own unless given here or in an arm.
+        scale_phases: scale phases and schedules to that length, as `train --scale-phases`.
+        milestones: epochs at which arms are compared; the recipes' own unless given. The last one that arms share
+            is where the experiment decides.
+        reference: the arm that the others are compared with; without one, each with each.
+        benchmarks: which milestones are benchmarked: all, none, or a list. A run's end is, unless none are.
+        primary: the measures that the experiment decides by, see `measures.MEASURES`.
+        pages: whether every run gets its own page; those that are benchmarked do unless told otherwise.
+    """
+
+    name: Name
+    description: str = ""
+    recipes: tuple[str, ...] = ()
+    arms: dict[Name, ArmDescription] = {}
+    settings: Settings = Field({}, alias="set")
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
+    seeds: Seeds
+    epochs: Epochs | None = None
+    scale_phases: bool = False
+    milestones: Annotated[tuple[Epochs, ...], BeforeValidator(lambda value: _as_tuple(value))] = ()
+    reference: str | None = None
+    benchmarks: Literal["all", "none"] | tuple[Epochs, ...] = "all"
+    primary: tuple[str, ...] = ()
+    pages: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.recipes and not self.arms:
+            raise ValueError("nothing to run: give recipes, arms or both")
+        for what, values in (("recipe", self.recipes), ("seed", self.seeds)):
+            twice = sorted({value for value in values if values.count(value) > 1})  # type: ignore[type-var]
+            if twice:
+                raise ValueError(f"{what} {twice[0]} is given twice")
+        for key, values in self.grid.items():
+            if any(value in values[:at] for at, value in enumerate(values)):
+                raise ValueError(f"grid: {key} has a value twice")
+        _increasing(self.milestones)
+        if not isinstance(self.benchmarks, str):
+            _increasing(self.benchmarks)
+        lengths = [None for _ in self.recipes] + [arm.epochs for arm in self.arms.values()]
+        if self.scale_phases and self.epochs is None and None in lengths:
+            raise ValueError("scale_phases needs epochs, the length to scale the phases to")
+        return self
+
+    def to_yaml(self) -> str:
+        """The whole description, every default spelled out."""
+        content = self.model_dump(mode="json", by_alias=True)
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+
+
+def experiment_directory() -> Path:
+    """Where the named experiments live: beside the named recipes."""
+    return recipe_directory() / "experiments"
+
+
+def experiment_names() -> list[str]:
+    """Names of the experiments that come with the package."""
+    return sorted(path.stem for path in experiment_directory().glob("*.yaml"))
+
+
+def load_experiment(name_or_path: str) -> tuple[Experiment, Path]:
+    """Reads an experiment by name or from a YAML file.
+
+    Returns:
+        the experiment, and the file that it was read from.
+
+    Raises:
+        UserError: unknown experiment or key (the nearest is named), a value out of range, a seed given twice.
+    """
+    path = _find(name_or_path)
+    return validate_experiment(read_yaml(path, "an experiment"), str(path)), path
+
+
+def validate_experiment(content: Any, source: str) -> Experiment:
+    """Checks an experiment given as plain data; `source` names it in the error.
+
+    Raises:
+        UserError: the first thing wrong, in one line.
+    """
+    if not isinstance(content, dict):
+        raise UserError(f"{source}: expected an experiment, found {type(content).__name__}")
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        where = ".".join(str(part) for part in error["loc"]) or "experiment"
+        if error["type"] == "extra_forbidden":
+            section = ArmDescription if error["loc"][0] == "arms" else Experiment
+            known = [field.alias or name for name, field in section.model_fields.items()]
+            raise UserError(f"{source}: unknown key {where!r}; {nearest(str(error['loc'][-1]), known)}") from None
+        message = error["msg"].removeprefix("Value error, ")
+        given = "" if isinstance(error["input"], dict) else f" (given: {error['input']!r})"
+        raise UserError(f"{source}: {where}: {message}{given}") from None
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else value
+
+
+def _find(name_or_path: str) -> Path:
+    if name_or_path in experiment_names():
+        return (experiment_directory() / f"{name_or_path}.yaml").resolve()
+    with suppress(OSError):  # a name too long, a directory closed to us: not found
+        if Path(name_or_path).is_file():
+            return Path(name_or_path).resolve()
+    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
+        raise UserError(
+            f"experiment file {name_or_path!r} not found; give a YAML file or one of: {', '.join(experiment_names())}"
+        )
+    raise UserError(f"unknown experiment {name_or_path!r}; {nearest(name_or_path, experiment_names())}")

@@ -1,0 +1,170 @@
+"""An experiment's directory: what lies where, and that it goes on as it began.
+
+experiment.yaml, arms/             the description and every arm's recipe in full, as the runs began
+runs/ARM-seedN/                    ordinary run directories
+failures/ARM-seedN.txt             why a run failed, until it succeeds
+results.csv, comparisons.csv       every figure of every run; every comparison
+report.md, index.html, figures     what follows
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ternary_vae.errors import UserError
+from ternary_vae.experiments.arms import Arm, PlannedRun
+from ternary_vae.experiments.description import Experiment, validate_experiment
+from ternary_vae.recipe import Recipe, read_yaml, validate_recipe
+from ternary_vae.storage.files import reported, write_text
+from ternary_vae.storage.runs import RunDirectory
+
+_MAY_CHANGE = {"description", "pages"}
+_MAY_GROW = {"seeds", "recipes", "arms", "grid"}
+
+
+class ExperimentDirectory:
+    """Paths of one experiment. Creating the object touches nothing."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.experiment_file = self.path / "experiment.yaml"
+        self.arms = self.path / "arms"
+        self.runs = self.path / "runs"
+        self.failures = self.path / "failures"
+        self.results_file = self.path / "results.csv"
+        self.comparisons_file = self.path / "comparisons.csv"
+        self.report_file = self.path / "report.md"
+        self.page_file = self.path / "index.html"
+        self.stop_file = self.path / ".stop"
+        self.lock_file = self.path / ".lock"
+
+    def run(self, planned: PlannedRun) -> RunDirectory:
+        return RunDirectory(self.runs / planned.name)
+
+    def failure_file(self, planned: PlannedRun) -> Path:
+        return self.failures / f"{planned.name}.txt"
+
+    def freeze(self, experiment: Experiment, arms: Sequence[Arm], source: Path) -> None:
+        """Writes down what the experiment is, or checks that it is what its runs began with. Seeds and arms may be
+        added, and the description reworded. Anything else would mix two experiments, leave out runs after their
+        results were seen, or choose afterwards what decides.
+
+        Raises:
+            UserError: the description or an arm's recipe has changed otherwise.
+        """
+        if self.experiment_file.exists():
+            self.require_same(experiment, arms, source)
+        for arm in arms:
+            write_text(self._arm_file(arm.name), arm.recipe.to_yaml())
+        write_text(self.experiment_file, experiment.to_yaml())
+
+    def experiment(self) -> Experiment:
+        """The experiment as its runs began.
+
+        Raises:
+            UserError: if the directory holds none.
+        """
+        if not self.experiment_file.exists():
+            raise UserError(f"{self.path}: holds no experiment (no experiment.yaml)")
+        content = read_yaml(self.experiment_file, "an experiment")
+        return validate_experiment(content, str(self.experiment_file))
+
+    def require_same(self, experiment: Experiment, arms: Sequence[Arm], source: Path) -> None:
+        """Checks that an experiment is the one in this directory, as `freeze`.
+
+        Raises:
+            UserError: it has changed.
+        """
+        self._require_same(self.experiment(), experiment, source)
+        self._require_same_arms(arms, source)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second command out of the directory. The operating system takes the lock away with the process.
+
+        Raises:
+            UserError: if another process works in it, or it is the directory of something else.
+        """
+        with reported("read", self.path):
+            others = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+        if others and not self.lock_file.exists():
+            raise UserError(f"{self.path}: is not empty and holds no experiment; name another --directory")
+        with reported("write", self.lock_file):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(self.lock_file, "a+")  # noqa: SIM115
+        with file:
+            if not _locked_alone(file):
+                raise UserError(f"{self.path}: another process is running this experiment; wait for it or stop it")
+            yield
+
+    def _arm_file(self, name: str) -> Path:
+        return self.arms / f"{name}.yaml"
+
+    def _require_same(self, before: Experiment, now: Experiment, source: Path) -> None:
+        old, new = (one.model_dump(mode="json", by_alias=True, exclude=_MAY_CHANGE) for one in (before, now))
+        for key, value in old.items():
+            if key in _MAY_GROW:
+                gone = [item for item in value if item not in new[key]]
+                gone += [
+                    f"{name}: {item}"
+                    for name in (value if key == "grid" else ())
+                    if name in new[key]
+                    for item in value[name]
+                    if item not in new[key][name]
+                ]
+                if gone:
+                    raise self._changed(source, f"{key} no longer has {gone[0]}")
+            elif new[key] != value:
+                raise self._changed(source, f"{key} was {value}, now {new[key]}")
+
+    def _require_same_arms(self, arms: Sequence[Arm], source: Path) -> None:
+        by_name = {arm.name: arm.recipe for arm in arms}
+        for path in sorted(self.arms.glob("*.yaml")):
+            before = validate_recipe(read_yaml(path, "a recipe"), str(path))
+            if path.stem not in by_name:
+                raise self._changed(source, f"there is no arm {path.stem} any more")
+            difference = first_difference(before, by_name[path.stem])
+            if difference:
+                raise self._changed(source, f"arm {path.stem}: {difference}")
+
+    def _changed(self, source: Path, what: str) -> UserError:
+        hint = "change it back, or name another --directory"
+        return UserError(f"{source}: changed since its runs began in {self.path}: {what}; {hint}")
+
+
+def first_difference(before: Recipe, now: Recipe) -> str:
+    """The first setting in which two recipes differ, seed and description aside: `optimizer.batch_size was 64, now
+    768`; empty if there is none."""
+    old, new = (_flat(one.model_dump(mode="json", exclude={"seed", "description", "cache"})) for one in (before, now))
+    for key in [*old, *new]:
+        if old.get(key) != new.get(key):
+            return f"{key} was {old.get(key)}, now {new.get(key)}"
+    return ""
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    return {
+        name: item
+        for key, part in value.items()
+        for name, item in _flat(part, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def _locked_alone(file: Any) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks
+        return True
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        return True
+    return False

@@ -1,0 +1,156 @@
+"""Doing what is missing of an experiment: nothing that is complete is done again, what broke off goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from ternary_vae.errors import UserError
+from ternary_vae.experiments.arms import Arm, PlannedRun, arms_of, planned_runs
+from ternary_vae.experiments.backends import Backend, InProcess
+from ternary_vae.experiments.description import Experiment
+from ternary_vae.experiments.directory import ExperimentDirectory
+from ternary_vae.experiments.task import Ending, Task, is_complete
+from ternary_vae.experiments.watching import Overview, Watched
+from ternary_vae.training.interruption import interruptions
+
+
+@dataclass
+class Execution:
+    """What has become of an experiment's runs.
+
+    Attributes:
+        runs: every run of it, done or not.
+        failed: why, by name of the run.
+        broken: why the place where runs are done is gone; empty otherwise.
+    """
+
+    directory: ExperimentDirectory
+    arms: list[Arm]
+    runs: list[PlannedRun]
+    complete: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+    broken: str = ""
+
+
+def run_experiment(
+    experiment: Experiment,
+    directory: ExperimentDirectory | str | Path,
+    *,
+    source: Path | str = "experiment",
+    backend: Backend | None = None,
+    device: str = "auto",
+    console: Console | None = None,
+) -> Execution:
+    """Does every run that is not complete, in the experiment's directory.
+
+    Args:
+        source: the file that the experiment was read from.
+        backend: where; this process by default.
+        console: where progress is shown; nowhere by default.
+
+    Raises:
+        UserError: an unknown recipe or setting, a description that has changed since runs began, another process at
+            work in the directory. Runs that fail, and a cluster that dies, are in the result instead.
+    """
+    directory = directory if isinstance(directory, ExperimentDirectory) else ExperimentDirectory(directory)
+    backend = backend or InProcess()
+    console = console or Console(quiet=True)
+    arms = arms_of(experiment, source)
+    runs = planned_runs(experiment, arms)
+    with directory.locked():
+        directory.freeze(experiment, arms, Path(source))
+        directory.stop_file.unlink(missing_ok=True)
+        execution = _state(experiment, directory, arms, runs)
+        watched = [Watched(run.name, directory.run(run), run.recipe.epochs) for run in runs]
+        for one in watched:
+            one.status = "complete" if one.name in execution.complete else "waiting"
+        tasks = [
+            Task(
+                name=run.name,
+                recipe=run.recipe,
+                directory=str(directory.run(run).path.resolve()),
+                stop_file=str(directory.stop_file.resolve()),
+                failure_file=str(directory.failure_file(run).resolve()),
+                device=device,
+                benchmarks=experiment.benchmarks != "none",
+                pages=experiment.pages,
+            )
+            for run in runs
+            if run.name not in execution.complete
+        ]
+        if tasks:
+            _do(tasks, execution, backend, watched, console, experiment.name)
+    return execution
+
+
+def state_of(
+    experiment: Experiment, directory: ExperimentDirectory | str | Path, *, source: Path | str = "experiment"
+) -> Execution:
+    """What there is of an experiment, without doing anything.
+
+    Raises:
+        UserError: as `run_experiment`, or nothing has been run.
+    """
+    directory = directory if isinstance(directory, ExperimentDirectory) else ExperimentDirectory(directory)
+    directory.experiment()
+    arms = arms_of(experiment, source)
+    directory.require_same(experiment, arms, Path(source))
+    return _state(experiment, directory, arms, planned_runs(experiment, arms))
+
+
+def _state(
+    experiment: Experiment, directory: ExperimentDirectory, arms: list[Arm], runs: list[PlannedRun]
+) -> Execution:
+    execution = Execution(directory, arms, runs)
+    for run in runs:
+        if is_complete(directory.run(run), run.recipe, experiment.benchmarks != "none", experiment.pages):
+            execution.complete.add(run.name)
+        elif directory.failure_file(run).exists():
+            execution.failed[run.name] = directory.failure_file(run).read_text(encoding="utf-8").partition("\n")[0]
+    return execution
+
+
+def _do(
+    tasks: Sequence[Task], execution: Execution, backend: Backend, watched: list[Watched], console: Console, title: str
+) -> None:
+    """Runs tasks and keeps account. What failed before is tried again. The first Ctrl-C or SIGTERM asks all runs to
+    stop after the epoch under way."""
+    stop_file = execution.directory.stop_file
+    execution.failed.clear()
+    done = len(execution.complete)
+    console.print(
+        f"{title}: {len(watched)} runs, {done} complete, {len(tasks)} to do in {backend.told}",
+        soft_wrap=True, highlight=False, markup=False,
+    )  # fmt: skip
+    with interruptions() as interruption:
+
+        def pass_on() -> None:
+            if interruption.asked and not stop_file.exists():
+                stop_file.touch()
+
+        try:
+            with Overview(console, title, watched, pass_on) as overview:
+                for ending in backend.endings(tasks):
+                    _account(ending, execution)
+                    overview.ended(ending)
+        except UserError as failure:
+            execution.broken = str(failure)
+        except KeyboardInterrupt:  # a second one
+            execution.interrupted = True
+        finally:
+            execution.interrupted |= interruption.asked
+            stop_file.unlink(missing_ok=True)
+
+
+def _account(ending: Ending, execution: Execution) -> None:
+    if ending.status == "completed":
+        execution.complete.add(ending.name)
+    elif ending.status == "failed":
+        execution.failed[ending.name] = ending.message
+    else:
+        execution.interrupted = True

@@ -1,0 +1,221 @@
+"""Figures of all runs as one table, and the comparisons that follow from them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ternary_vae.experiments.arms import Arm
+from ternary_vae.experiments.description import Experiment
+from ternary_vae.experiments.execution import Execution
+from ternary_vae.experiments.measures import (
+    MEASURES,
+    PRIMARY_BENCHMARKED,
+    PRIMARY_UNBENCHMARKED,
+    Measure,
+    measured_values,
+    measures_named,
+)
+from ternary_vae.experiments.statistics import (
+    LEVEL,
+    Paired,
+    Summary,
+    compare_pairs,
+    detectable_difference,
+    holm,
+    summarise,
+)
+
+
+class Figure(NamedTuple):
+    """One measure of one run at one epoch."""
+
+    arm: str
+    seed: int
+    epoch: int
+    measure: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One arm against another in one measure at one milestone.
+
+    Attributes:
+        seeds: those that both arms have.
+        decides: whether it belongs to the family by which the experiment decides: primary measures at the last
+            milestone. All other comparisons are a family of their own.
+        family: number of comparisons in its family.
+        p_corrected: for that number; None where there is no p.
+        detectable_corrected: as `paired.detectable`, at the strictest level that the correction asks for.
+    """
+
+    arm: str
+    against: str
+    epoch: int
+    measure: Measure
+    seeds: tuple[int, ...]
+    paired: Paired
+    decides: bool
+    family: int = 0
+    p_corrected: float | None = None
+    detectable_corrected: float | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether the difference stands after correction."""
+        return self.p_corrected is not None and self.p_corrected < LEVEL
+
+    @property
+    def winner(self) -> str | None:
+        """The better arm, where the difference stands and one direction is better."""
+        lead = self.paired.summary.mean * self.measure.better
+        if not self.certain or not lead:
+            return None
+        return self.arm if lead > 0 else self.against
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a report says.
+
+    Attributes:
+        figures: of every run, complete or not.
+        last: the milestone that decides: the last one that at least two arms, or the only arm, have.
+    """
+
+    experiment: Experiment
+    arms: list[Arm]
+    figures: list[Figure]
+    primary: list[Measure]
+    milestones: list[int]
+    last: int
+    comparisons: list[Comparison]
+    execution: Execution
+    values: dict[tuple[str, int, str], dict[int, float]] = field(repr=False)
+
+    def of(self, arm: str, epoch: int, measure: str) -> dict[int, float]:
+        """Values by seed."""
+        return self.values.get((arm, epoch, measure), {})
+
+    def summary(self, arm: str, epoch: int, measure: str) -> Summary | None:
+        values = self.of(arm, epoch, measure)
+        return summarise(list(values.values())) if values else None
+
+    def measures_at(self, epoch: int) -> list[Measure]:
+        """Measures that any arm has at an epoch, in the order of MEASURES."""
+        found = {key for _, at, key in self.values if at == epoch}
+        return [measure for key, measure in MEASURES.items() if key in found]
+
+
+def primary_measures(experiment: Experiment) -> list[Measure]:
+    """What the experiment decides by.
+
+    Raises:
+        UserError: an unknown measure.
+    """
+    usual = PRIMARY_UNBENCHMARKED if experiment.benchmarks == "none" else PRIMARY_BENCHMARKED
+    return measures_named(experiment.primary or usual)
+
+
+def gather(experiment: Experiment, execution: Execution) -> Results:
+    """Reads every run and compares the arms.
+
+    Raises:
+        UserError: an unknown primary measure, or a damaged file of a run.
+    """
+    milestones = {arm.name: arm.milestones for arm in execution.arms}
+    figures = [
+        Figure(run.arm, run.seed, epoch, key, value)
+        for run in execution.runs
+        for epoch, values in measured_values(execution.directory.run(run), milestones[run.arm]).items()
+        for key, value in values.items()
+    ]
+    values: dict[tuple[str, int, str], dict[int, float]] = {}
+    for figure in figures:
+        values.setdefault((figure.arm, figure.epoch, figure.measure), {})[figure.seed] = figure.value
+    primary = primary_measures(experiment)
+    counted = [epoch for epochs in milestones.values() for epoch in epochs]
+    enough = 2 if len(execution.arms) > 1 else 1
+    shared = [epoch for epoch in counted if counted.count(epoch) >= enough]
+    last = max(shared or counted)
+    comparisons = _corrected(list(_comparisons(experiment, execution.arms, values, primary, last)))
+    return Results(
+        experiment, execution.arms, figures, primary, sorted(set(counted)), last, comparisons, execution, values
+    )
+
+
+def figures_csv(figures: Sequence[Figure]) -> str:
+    """One line a figure."""
+    return _csv(Figure._fields, figures)
+
+
+def comparisons_csv(comparisons: Sequence[Comparison]) -> str:
+    """One line a comparison; differences are arm less against, in the measure's own unit (shares from 0 to 1)."""
+    header = (
+        "arm", "against", "epoch", "measure", "pairs", "difference", "low", "high", "standard_deviation", "p",
+        "p_corrected", "family", "decides", "detectable", "detectable_corrected",
+    )  # fmt: skip
+
+    def row(one: Comparison) -> tuple[Any, ...]:
+        summary = one.paired.summary
+        return (
+            one.arm, one.against, one.epoch, one.measure.key, summary.count, summary.mean, summary.low, summary.high,
+            summary.deviation, one.paired.p, one.p_corrected, one.family, one.decides, one.paired.detectable,
+            one.detectable_corrected,
+        )  # fmt: skip
+
+    return _csv(header, map(row, comparisons))
+
+
+def _csv(header: Sequence[str], rows: Any) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _comparisons(
+    experiment: Experiment,
+    arms: Sequence[Arm],
+    values: dict[tuple[str, int, str], dict[int, float]],
+    primary: Sequence[Measure],
+    last: int,
+) -> Iterator[Comparison]:
+    names = [arm.name for arm in arms]
+    reference = experiment.reference
+    pairs = [(name, reference) for name in names if name != reference] if reference else None
+    for epoch in sorted({epoch for arm in arms for epoch in arm.milestones}):
+        for key, measure in MEASURES.items():
+            for arm, against in pairs or [(b, a) for a, b in itertools.combinations(names, 2)]:
+                one, other = (values.get((name, epoch, key), {}) for name in (arm, against))
+                seeds = tuple(seed for seed in one if seed in other)
+                if not seeds:
+                    continue
+                paired = compare_pairs([one[seed] for seed in seeds], [other[seed] for seed in seeds])
+                decides = epoch == last and measure in primary
+                yield Comparison(arm, against, epoch, measure, seeds, paired, decides)
+
+
+def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
+    """Each family by itself: what decides, and all that was looked at beside it."""
+    found: dict[int, Comparison] = {}
+    for decides in (True, False):
+        family = [at for at, one in enumerate(comparisons) if one.decides == decides]
+        tested = [at for at in family if comparisons[at].paired.p is not None]
+        corrected = dict(zip(tested, holm([comparisons[at].paired.p or 0.0 for at in tested])))
+        for at in family:
+            one = comparisons[at]
+            summary, detectable = one.paired.summary, None
+            if summary.deviation:
+                detectable = detectable_difference(summary.deviation, summary.count, LEVEL / len(tested))
+            found[at] = Comparison(
+                one.arm, one.against, one.epoch, one.measure, one.seeds, one.paired, decides, len(tested),
+                corrected.get(at), detectable,
+            )  # fmt: skip
+    return [found[at] for at in range(len(comparisons))]

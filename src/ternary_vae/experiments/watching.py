@@ -1,0 +1,167 @@
+"""One display over all runs of an experiment: a live table in a terminal, plain lines elsewhere. It reads what runs
+write, so that it does not matter where they are done."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from ternary_vae.errors import UserError
+from ternary_vae.experiments.task import Ending
+from ternary_vae.formats import duration, percent
+from ternary_vae.storage.runs import RunDirectory
+
+_TAIL = 1 << 14
+_SHOWN = 16
+
+
+@dataclass
+class Watched:
+    """A run as the display sees it."""
+
+    name: str
+    directory: RunDirectory
+    epochs: int
+    status: str = "waiting"
+    done: int = 0
+    row: dict[str, Any] | None = None
+
+    def look(self) -> None:
+        """Reads how far the run is."""
+        row = last_row(self.directory)
+        if row is None:
+            return
+        if self.status == "waiting" and row["epoch"] != self.done:
+            self.status = "running"
+        self.row, self.done = row, min(int(row["epoch"]), self.epochs)
+
+
+class Overview:
+    """Watches runs until all have ended.
+
+    Args:
+        console: a live table if it is a terminal, else one line when a run ends and one a minute.
+        each: called at every look, from the display's own thread.
+    """
+
+    def __init__(self, console: Console, title: str, runs: Sequence[Watched], each: Any = None) -> None:
+        self.console, self.title, self.runs, self.each = console, title, list(runs), each
+        for run in self.runs:
+            run.look()
+            run.status = "complete" if run.status == "complete" else "waiting"
+        self.begun = time.monotonic()
+        self.done_before = self._done()
+        self.live = Live(console=console, refresh_per_second=2, transient=True) if console.is_terminal else None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Overview:
+        if self.live:
+            self.live.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        if self.live:
+            self.live.stop()
+
+    def ended(self, ending: Ending) -> None:
+        """A run has ended."""
+        run = next(run for run in self.runs if run.name == ending.name)
+        run.look()
+        run.status = {"completed": "complete"}.get(ending.status, ending.status)
+        finished = sum(run.status == "complete" for run in self.runs)
+        line = f"{ending.name}: {ending.status} after {run.done} epochs"
+        if ending.status == "completed":
+            line += f", {duration(ending.seconds)}; {finished} of {len(self.runs)} runs complete, {self._left()}"
+        elif ending.message:
+            line += f": {ending.message}"
+        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def _watch(self) -> None:
+        spoken = time.monotonic()
+        while not self._over.wait(0.5):
+            for run in self.runs:
+                if run.status in ("waiting", "running"):
+                    run.look()
+            if self.each:
+                self.each()
+            if self.live:
+                self.live.update(self._panel())
+            elif time.monotonic() - spoken > 60:
+                spoken = time.monotonic()
+                running = ", ".join(
+                    f"{run.name} {run.done}/{run.epochs}" for run in self.runs if run.status == "running"
+                )
+                line = f"{self._done()} of {self._total()} epochs, {self._left()}: {running or 'no run under way'}"
+                self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def _done(self) -> int:
+        return sum(run.done for run in self.runs)
+
+    def _total(self) -> int:
+        return sum(run.epochs for run in self.runs)
+
+    def _left(self) -> str:
+        """By the pace of this command so far; runs that failed are not waited for."""
+        new = self._done() - self.done_before
+        open_epochs = sum(run.epochs - run.done for run in self.runs if run.status in ("waiting", "running"))
+        if not new or not open_epochs:
+            return "none left" if not open_epochs else "time left unknown"
+        return f"{duration((time.monotonic() - self.begun) / new * open_epochs)} left"
+
+    def _panel(self) -> Panel:
+        counts = {
+            status: sum(run.status == status for run in self.runs) for status in ("complete", "running", "waiting")
+        }
+        counts["failed"] = len(self.runs) - sum(counts.values())
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            f"[bold]{self._done():,}[/] of {self._total():,} epochs",
+            *(f"{number} {status}" for status, number in counts.items() if number),
+            self._left(),
+        )
+        table = Table(box=None, padding=(0, 2), show_edge=False)
+        for heading in ("run", "epoch", "VAE-A", "VAE-B", "coverage"):
+            table.add_column(heading, justify="left" if heading == "run" else "right")
+        running = [run for run in self.runs if run.status == "running"]
+        for run in running[:_SHOWN]:
+            row = run.row or {}
+            shares = (row.get("exact_match_a"), row.get("exact_match_b"), row.get("coverage"))
+            table.add_row(escape(run.name), f"{run.done} of {run.epochs}", *map(percent, shares))
+        if len(running) > _SHOWN:
+            table.add_row(f"and {len(running) - _SHOWN} more")
+        bar = ProgressBar(total=self._total(), completed=self._done())
+        return Panel(Group(head, bar, table), title=f"[bold]{escape(self.title)}[/]", title_align="left")
+
+
+def last_row(run: RunDirectory) -> dict[str, Any] | None:
+    """The last whole line of a run's metrics, without reading the rest."""
+    try:
+        with open(run.metrics_file, "rb") as file:
+            end = file.seek(0, 2)
+            file.seek(max(0, end - _TAIL))
+            lines = file.read().split(b"\n")
+    except (OSError, UserError):
+        return None
+    for line in reversed(lines):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and "epoch" in row:
+            return row
+    return None

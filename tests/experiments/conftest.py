@@ -1,0 +1,42 @@
+"""Experiments of two or three epochs: a tenth of the operations, few draws, no benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ternary_vae.experiments.description import Experiment, validate_experiment
+
+SMALL = {
+    "data.train_share": 0.1,
+    "data.validation_share": 0.1,
+    "optimizer.batch_size": 512,
+    "objective.prior_information.draws": 128,
+    "evaluation.coverage_draws": 2000,
+    "evaluation.full_coverage_draws": None,
+    "evaluation.noise_draws": 1,
+    "statenet.validation_batch": 256,
+}
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[..., Experiment]:
+    """A function: keys of a description → a small experiment, by default `resolution` beside an arm `plain`."""
+
+    def make(**changes: Any) -> Experiment:
+        content = {
+            "name": "small",
+            "recipes": ["resolution"],
+            "arms": {"plain": {"set": {"model.injection": "plain"}}},
+            "seeds": [1, 2],
+            "epochs": 2,
+            "milestones": [1, 2],
+            "reference": "resolution",
+            "benchmarks": "none",
+            "set": SMALL,
+        }
+        return validate_experiment({**content, **changes}, "small.yaml")
+
+    return make

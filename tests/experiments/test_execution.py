@@ -1,0 +1,95 @@
+"""Experiments as they are run: what is complete stays, what broke off goes on, what fails does not stop the rest."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from ternary_vae.errors import UserError
+from ternary_vae.experiments.directory import ExperimentDirectory
+from ternary_vae.experiments.execution import run_experiment, state_of
+from ternary_vae.experiments.report import write_experiment_report
+from ternary_vae.experiments.results import gather
+
+
+@pytest.fixture(scope="module")
+def done(small, tmp_path_factory):
+    """The small experiment, run in this process: four runs of two epochs."""
+    experiment = small()
+    return experiment, run_experiment(experiment, tmp_path_factory.mktemp("small") / "experiment", device="cpu")
+
+
+def test_every_run_is_an_ordinary_run_and_is_not_run_again(done):
+    experiment, execution = done
+    names = {"resolution-seed1", "resolution-seed2", "plain-seed1", "plain-seed2"}
+    assert execution.complete == names == {path.name for path in execution.directory.runs.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in execution.directory.runs.rglob("*") if path.is_file()}
+    again = run_experiment(experiment, execution.directory, device="cpu")
+    assert again.complete == names
+    assert before == {path: path.stat().st_mtime_ns for path in execution.directory.runs.rglob("*") if path.is_file()}
+
+
+def test_tables_hold_what_the_runs_wrote(done):
+    experiment, execution = done
+    write_experiment_report(gather(experiment, execution))
+    with open(execution.directory.results_file, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for run in execution.runs:
+        for row in execution.directory.run(run).metrics():
+            found = [
+                float(one["value"])
+                for one in rows
+                if (one["arm"], int(one["seed"]), int(one["epoch"]), one["measure"])
+                == (run.arm, run.seed, row["epoch"], "coverage")
+            ]
+            assert found == [row["coverage"]]
+    with open(execution.directory.comparisons_file, encoding="utf-8") as file:
+        comparisons = list(csv.DictReader(file))
+    assert {row["decides"] for row in comparisons if row["epoch"] == "2" and row["measure"] == "coverage"} == {"True"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [1, 3]}, r"seeds no longer has 2"),
+        ({"arms": {}}, r"arms no longer has plain"),
+        ({"epochs": 3}, r"epochs was 2, now 3"),
+        ({"primary": ["coverage_a"]}, r"primary was \[\], now \['coverage_a'\]"),
+        ({"arms": {"plain": {"set": {"permeability.isolated_share": 0.5}}}}, r"arm plain: model.injection was plain"),
+    ],
+)
+def test_a_changed_experiment_is_refused_and_nothing_is_touched(done, small, changes, message):
+    _, execution = done
+    before = execution.directory.experiment_file.read_text()
+    with pytest.raises(UserError, match=message):
+        run_experiment(small(**changes), execution.directory, source="small.yaml")
+    assert execution.directory.experiment_file.read_text() == before
+
+
+def test_seeds_and_arms_may_be_added(done, small):
+    _, execution = done
+    grown = small(
+        seeds=[1, 2, 3], arms={"plain": {"set": {"model.injection": "plain"}}, "more": {}}, description="reworded"
+    )
+    state = state_of(grown, execution.directory)
+    assert len(state.runs) == 9
+    assert len(state.complete) == 4
+
+
+def test_a_directory_of_something_else_is_refused(small, tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("keep")
+    with pytest.raises(UserError, match="holds no experiment"):
+        run_experiment(small(), tmp_path / "letters")
+    assert (tmp_path / "letters" / "letter.txt").read_text() == "keep"
+
+
+def test_a_second_process_is_kept_out(done, small):
+    _, execution = done
+    with (
+        execution.directory.locked(),
+        pytest.raises(UserError, match="another process"),
+        ExperimentDirectory(execution.directory.path).locked(),
+    ):
+        pass

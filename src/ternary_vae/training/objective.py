@@ -29,18 +29,19 @@ Number = float | Tensor
 @dataclass(frozen=True)
 class Controls:
     """Everything the schedules, StateNet and the guards decide about one epoch. Numbers may be 0-d tensors,
-    so that the hypergradient can ask how the loss depends on them."""
+    so that the hypergradient can ask how the loss depends on them and several runs can be computed together; a weight
+    that is a tensor always counts, also at 0."""
 
     learning_rate: float
     rho: Number
-    temperature_a: float
-    temperature_b: float
-    beta_a: float
-    beta_b: float
+    temperature_a: Number
+    temperature_b: Number
+    beta_a: Number
+    beta_b: Number
     lambda1: Number
     lambda2: Number
     lambda3: Number
-    repulsion_b: float
+    repulsion_b: Number
     learning_rate_factor_a: float = 1.0
 
 
@@ -113,12 +114,12 @@ def objective(
         weighted_a = weighted_a * torch.exp(torch.as_tensor(weights.balance))
         weighted_b = weighted_b * torch.exp(-torch.as_tensor(weights.balance))
     # A weight of 0 leaves the term out: 0·∞ is not 0, and an unpenalised variance may grow without bound.
-    loss_a = weighted_a + controls.beta_a * terms["kl_a"] if controls.beta_a else weighted_a
-    loss_b = weighted_b + controls.beta_b * terms["kl_b"] if controls.beta_b else weighted_b
+    loss_a = weighted_a + controls.beta_a * terms["kl_a"] if _counts(controls.beta_a) else weighted_a
+    loss_b = weighted_b + controls.beta_b * terms["kl_b"] if _counts(controls.beta_b) else weighted_b
     if settings.output_entropy_b:
         terms["output_entropy_b"] = output_entropy(logits_b)
         loss_b = loss_b - settings.output_entropy_b * terms["output_entropy_b"]
-    if controls.repulsion_b:
+    if _counts(controls.repulsion_b):
         terms["repulsion_b"] = repulsion(z_b, settings.repulsion_width)
         loss_b = loss_b + controls.repulsion_b * terms["repulsion_b"]
     loss = controls.lambda1 * weights.scale_a * loss_a + controls.lambda2 * weights.scale_b * loss_b
@@ -243,6 +244,10 @@ def _outer(distributions: tuple[Float[Tensor, "3 m"], ...], like: Tensor) -> Flo
     for distribution in distributions:
         joint = (joint[:, None, :] * distribution[None, :, :]).flatten(0, 1)
     return joint
+
+
+def _counts(weight: Number) -> bool:
+    return isinstance(weight, Tensor) or weight != 0
 
 
 def _weighted_mean(values: Tensor, weights: Tensor | None, mean: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ tensors, and losses are summed on the device and read once an epoch.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,9 +23,10 @@ from ternary_vae.splits import training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
+from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
 from ternary_vae.training.guards import Interventions
-from ternary_vae.training.hypergradient import Controller
-from ternary_vae.training.objective import Controls, Weights, draw_noise, histogram_entropy, objective
+from ternary_vae.training.hypergradient import Controller, LossUnder
+from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
 from ternary_vae.training.specialisation import Specialisation
 
 TERMS = (
@@ -33,8 +34,30 @@ TERMS = (
     "entropy_alignment", "prior_information_a", "prior_information_b",
 )  # fmt: skip
 _INFORMATION_TERMS = frozenset({"prior_information_a", "prior_information_b"})
-_BALANCE_MOMENTUM = 0.98
-_BALANCE_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """What one epoch of a run is trained with, known before its first step.
+
+    Attributes:
+        controls: what schedules, controller and guards say.
+        row: what the log has of it already.
+        batches: rows of the table of operations, a tensor a step.
+        prior_information: for every step, whether the prior-information term is due.
+    """
+
+    controls: Controls
+    row: dict[str, Any]
+    batches: tuple[Int[Tensor, " n"], ...]
+    prior_information: tuple[bool, ...]
+
+    def mean_terms(self, sums: dict[str, float], computed: set[str]) -> dict[str, float | None]:
+        """Means over the steps in which a term was due; None for terms that were never computed."""
+        counts = {
+            name: sum(self.prior_information) if name in _INFORMATION_TERMS else len(self.batches) for name in TERMS
+        }
+        return {name: sums[name] / counts[name] if name in computed else None for name in TERMS}
 
 
 class Trainer:
@@ -84,36 +107,47 @@ class Trainer:
             return self._train_epoch()
 
     def _train_epoch(self) -> dict[str, Any]:
+        plan = self.begin_epoch()
+        sums = torch.zeros(len(TERMS), device=self.device)
+        computed: set[str] = set()
+        for number, (batch, with_prior) in enumerate(zip(plan.batches, plan.prior_information)):
+            look = number == len(plan.batches) - 1
+            terms = self._step(batch, plan.controls, with_prior, look_ahead=look)
+            computed |= terms.keys()
+            sums += torch.stack([terms[name] if name in terms else sums.new_zeros(()) for name in TERMS])
+        return self.finish_epoch(plan, dict(zip(TERMS, sums.tolist())), computed)
+
+    def begin_epoch(self) -> EpochPlan:
+        """Decides everything that is fixed for an epoch, and draws its order."""
         recipe, epoch = self.recipe, self.epochs_completed
         controls, row = self._controls(epoch)
         self.model.train()
         for group in self.optimizer.param_groups:
             factor = controls.learning_rate_factor_a if group["name"] == "A" else 1.0
             group["lr"] = controls.learning_rate * factor
-
         order = torch.randperm(len(self.training_index), generator=self.generator, device=self.device)
         batches = self.training_index[order].split(recipe.optimizer.batch_size)
         steps_done = epoch * len(batches)
-        sums = torch.zeros(len(TERMS), device=self.device)
-        information_steps = 0
-        computed: set[str] = set()
-        for number, batch in enumerate(batches):
-            with_prior = self._prior_information_is_due(steps_done + number)
-            information_steps += with_prior
-            look = number == len(batches) - 1
-            terms = self._step(batch, controls, with_prior, look_ahead=look)
-            computed |= terms.keys()
-            sums += torch.stack([terms[name] if name in terms else sums.new_zeros(()) for name in TERMS])
+        due = tuple(self._prior_information_is_due(steps_done + number) for number in range(len(batches)))
+        return EpochPlan(controls, row, batches, due)
 
+    def finish_epoch(self, plan: EpochPlan, sums: dict[str, float], computed: set[str]) -> dict[str, Any]:
+        """Takes an epoch whose steps are done into the state of the run.
+
+        Args:
+            sums: every term's sum over the steps.
+            computed: terms that were computed at all.
+
+        Returns:
+            the epoch's row for the log, without the evaluation.
+        """
+        row = plan.row
         self.epochs_completed += 1
-        self.model.permeability = controls.rho
-        counts = {name: information_steps if name in _INFORMATION_TERMS else len(batches) for name in TERMS}
-        sums_on_host = dict(zip(TERMS, sums.tolist()))
-        row["terms"] = {name: sums_on_host[name] / counts[name] if name in computed else None for name in TERMS}
+        self.model.permeability = plan.controls.rho
+        row["terms"] = plan.mean_terms(sums, computed)
         if not self._weights_are_finite():
             row["terms"]["loss"] = math.nan  # the last step's damage, which no loss has seen yet
-        row |= self._after_epoch(controls, row)
-        return row
+        return row | self._after_epoch(row)
 
     def _controls(self, epoch: int) -> tuple[Controls, dict[str, Any]]:
         """What schedules, controller and guards say about this epoch."""
@@ -164,16 +198,8 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """One optimizer step. With `look_ahead` the controller keeps what its hypergradient needs."""
         recipe = self.recipe
-        x, classes = self.inputs[batch], self.classes[batch]
         noise = draw_noise(len(batch), recipe.objective, self.generator, self.device, with_prior)
-        weights = self._weights(batch)
-
-        def loss_under(model: DualVAE, with_controls: Controls) -> tuple[Tensor, dict[str, Tensor]]:
-            return objective(
-                model, x, classes, noise, with_controls, weights, recipe.objective,
-                recipe.permeability.isolated_share, recipe.beta.free_bits,
-            )  # fmt: skip
-
+        loss_under = self.loss_of(batch, noise, self._weights(batch))
         if look_ahead:
             self.controller.before_last_step(self.model, loss_under, controls)
         loss, terms = loss_under(self.model, controls)
@@ -182,26 +208,31 @@ class Trainer:
         self._clip_and_average()
         self.optimizer.step()
         if look_ahead:
-            self.controller.after_last_step(
-                self.model, self.optimizer, self.inputs, self.classes, controls, self.generator
-            )
+            self.look_back(controls)
         terms = {name: value.detach() for name, value in terms.items()}
         self._update_balance(terms["reconstruction_a"], terms["reconstruction_b"])
         return terms
 
+    def loss_of(self, batch: Int[Tensor, " n"], noise: Noise, weights: Weights) -> LossUnder:
+        """The loss of one step as a function of the model and the controls."""
+        recipe, x, classes = self.recipe, self.inputs[batch], self.classes[batch]
+
+        def loss_under(model: DualVAE, controls: Controls) -> tuple[Tensor, dict[str, Tensor]]:
+            return objective(
+                model, x, classes, noise, controls, weights, recipe.objective,
+                recipe.permeability.isolated_share, recipe.beta.free_bits,
+            )  # fmt: skip
+
+        return loss_under
+
+    def look_back(self, controls: Controls) -> None:
+        """After an epoch's last step: the controller's hypergradients."""
+        self.controller.after_last_step(self.model, self.optimizer, self.inputs, self.classes, controls, self.generator)
+
     def _weights(self, batch: Int[Tensor, " n"]) -> Weights:
-        settings = self.recipe.gradient_balance
-        weights = Weights(balance=self.balance)
-        if settings.enabled:
-            norm_a, norm_b = self.gradient_norms.unbind()
-            low, high = settings.scale_bounds
-            weights = replace(
-                weights,
-                scale_a=(norm_b / norm_a.clamp(min=1e-12)).clamp(low, high),
-                scale_b=(norm_a / norm_b.clamp(min=1e-12)).clamp(low, high),
-            )
+        scale_a, scale_b = loss_scales(self.gradient_norms, self.recipe.gradient_balance)
         operation_a, operation_b = self.specialisation.weights(batch, self.epochs_completed)
-        return replace(weights, operation_a=operation_a, operation_b=operation_b)
+        return Weights(scale_a, scale_b, self.balance, operation_a, operation_b)
 
     def _clip_and_average(self) -> None:
         """Clips the whole gradient's norm and updates the exponential average of each VAE's (clipped)
@@ -212,12 +243,7 @@ class Trainer:
         )
         clip = (self.recipe.optimizer.gradient_clip / (torch.linalg.vector_norm(norms) + 1e-6)).clamp(max=1.0)
         torch._foreach_mul_([gradient for group in groups for gradient in group], clip)
-        settings = self.recipe.gradient_balance
-        ratio = self.gradient_norms[1] / self.gradient_norms[0].clamp(min=1e-12)
-        low, high = settings.open_interval
-        balanced = (ratio > low) & (ratio < high)
-        momentum = torch.where(balanced, settings.momentum_balanced, settings.momentum_unbalanced)
-        self.gradient_norms = torch.lerp(norms[:2] * clip, self.gradient_norms, momentum)
+        self.gradient_norms = averaged_norms(norms[:2] * clip, self.gradient_norms, self.recipe.gradient_balance)
 
     def _weights_are_finite(self) -> bool:
         return bool(torch.isfinite(torch.stack(torch._foreach_norm(self._parameters))).all())
@@ -227,14 +253,11 @@ class Trainer:
         if not self.recipe.objective.balancing:
             return
         losses = torch.stack([cross_entropy_a, cross_entropy_b])
-        self.loss_averages = torch.lerp(losses, self.loss_averages, _BALANCE_MOMENTUM)
-        behind_a, behind_b = self.loss_averages.unbind()
-        difference = (behind_a - behind_b) / (behind_a + behind_b).clamp(min=1e-12)
-        bound = self.recipe.objective.balancing_bound
-        step = _BALANCE_RATE * self.recipe.objective.balancing
-        self.balance = (self.balance + step * difference).clamp(-bound, bound)
+        self.balance, self.loss_averages = moved_balance(
+            self.balance, losses, self.loss_averages, self.recipe.objective
+        )
 
-    def _after_epoch(self, controls: Controls, row: dict[str, Any]) -> dict[str, Any]:
+    def _after_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
         """Reads the running averages once, moves λ and the gate, trains the controller."""
         with torch.no_grad():
             self.model.eval()

@@ -134,6 +134,38 @@ def _write_over_and_over(path, rounds):
         write_bytes(path, bytes([number % 256]) * 200_000)
 
 
+class TestFurtherNames:
+    """The same content under several names."""
+
+    @pytest.mark.parametrize("links", [True, False])
+    def test_all_hold_the_content_and_nothing_else_is_left(self, links, tmp_path, monkeypatch):
+        if not links:
+            monkeypatch.setattr(os, "link", failing(errno.EPERM))
+        latest, best = tmp_path / "latest", tmp_path / "best"
+        write_bytes(latest, b"first", also=[best])
+        write_bytes(latest, b"second", also=[tmp_path / "epoch_2"])
+        assert (latest.read_bytes(), best.read_bytes()) == (b"second", b"first")
+        assert (tmp_path / "epoch_2").read_bytes() == b"second"
+        assert sorted(os.listdir(tmp_path)) == ["best", "epoch_2", "latest"]
+
+    def test_they_come_before_the_file_itself(self, tmp_path, monkeypatch):
+        order, replace = [], os.replace
+        monkeypatch.setattr(os, "replace", lambda old, new: (order.append(new.name), replace(old, new)))
+        write_bytes(tmp_path / "latest", b"x", also=[tmp_path / "epoch_2", tmp_path / "best"])
+        assert order == ["epoch_2", "best", "latest"]
+
+    @pytest.mark.parametrize("links", [True, False])
+    def test_a_full_disk_leaves_no_temporary_and_the_file_as_it_was(self, links, tmp_path, monkeypatch):
+        write_bytes(tmp_path / "latest", b"old")
+        if not links:
+            monkeypatch.setattr(os, "link", failing(errno.EPERM))
+        monkeypatch.setattr(os, "replace", failing(errno.ENOSPC))
+        with pytest.raises(UserError, match="no space left"):
+            write_bytes(tmp_path / "latest", b"new", also=[tmp_path / "best"])
+        assert (tmp_path / "latest").read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["latest"]
+
+
 def test_readers_meet_whole_files_only(tmp_path):
     path = tmp_path / "file"
     write_bytes(path, b"\xff" * 200_000)

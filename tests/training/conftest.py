@@ -15,6 +15,7 @@ from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
 from ternary_vae.training.progress import Silent
+from ternary_vae.training.trainer import Trainer
 
 SMALL = {
     "data.train_share": 0.1,
@@ -85,15 +86,24 @@ def finished_run(_three_epochs, tmp_path):
 
 
 class Stopper(Silent):
-    """Watches a run and sends this process a signal after a given epoch."""
+    """Sends this process a signal while a given epoch is being trained, which is then the last."""
 
     def __init__(self, after, number=signal.SIGINT, times=1):
         self.after, self.number, self.times = after, number, times
 
-    def epoch(self, row):
-        if row["epoch"] == self.after:
-            for _ in range(self.times):
-                signal.raise_signal(self.number)
+    def start(self, recipe, epochs_completed, place):
+        self.train_epoch = train_epoch = Trainer._train_epoch
+
+        def interrupted(trainer):
+            if trainer.epochs_completed + 1 == self.after:
+                for _ in range(self.times):
+                    signal.raise_signal(self.number)
+            return train_epoch(trainer)
+
+        Trainer._train_epoch = interrupted
+
+    def stop(self):
+        Trainer._train_epoch = self.train_epoch
 
 
 @pytest.fixture(scope="session")

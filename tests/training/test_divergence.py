@@ -83,8 +83,8 @@ def test_the_first_epoch_can_be_lost_too(small_recipe, quick_train, tmp_path, po
 def test_interrupted_after_recovery_it_resumes_to_the_same_bits(
     small_recipe, quick_train, quick_resume, tmp_path, poison, rows_of, stopper
 ):
-    recipe = small_recipe(epochs=3)
-    for name, options in (("straight", {}), ("stopped", {"progress": stopper(after=2)})):
+    recipe = small_recipe(epochs=4)
+    for name, options in (("straight", {}), ("stopped", {"progress": stopper(after=3)})):
         poison(2)
         quick_train(recipe, tmp_path / name, **options)
     assert quick_resume(tmp_path / "stopped").status == "completed"

@@ -13,8 +13,9 @@ from ternary_vae.limits import coverage_limit
 from ternary_vae.recipe import recipe_names
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import loop
-from ternary_vae.training.evaluation import Evaluation, evaluate
+from ternary_vae.training import loop, pipeline
+from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
+from ternary_vae.training.pipeline import Pipeline, checkpoint_score
 from ternary_vae.training.progress import Silent
 from ternary_vae.training.trainer import TERMS, Trainer
 
@@ -135,12 +136,15 @@ class TestWhatARunWrites:
 
     def test_every_tenth_epoch_and_every_milestone(self, small_recipe, tmp_path, monkeypatch):
         written = []
-        monkeypatch.setattr(loop, "save_checkpoint", lambda path, _: written.append(path.stem))
+        monkeypatch.setattr(
+            pipeline, "save_checkpoint", lambda path, _, also: written.extend(p.stem for p in (*also, path))
+        )
         milestones = [3, 120, 150, 200, 250, 300, 350, 400]
         trainer = Trainer(small_recipe(epochs=405, evaluation__milestones=milestones))
-        row = {"exact_match_best_of_two": None}
-        for epoch in range(1, 406):
-            loop._keep(trainer, RunDirectory(tmp_path), {**row, "epoch": epoch}, None)
+        row, state = {"exact_match_best_of_two": None}, trainer.checkpoint()
+        with Pipeline(trainer, RunDirectory(tmp_path), log=None, progress=Silent()) as epochs:
+            for epoch in range(1, 406):
+                epochs._save({**row, "epoch": epoch}, state)
         assert written.count("latest") == 405
         kept = {int(stem[6:]) for stem in written if stem.startswith("epoch_")}
         assert kept == {3, *range(10, 401, 10), 405}
@@ -249,13 +253,13 @@ class TestBest:
     def run(self, script, small_recipe, quick_train, place, monkeypatch):
         def scripted(model, recipe, epoch):
             ensemble, a, b, coverage = script[epoch - 1]
-            row = dict.fromkeys(loop.NOT_EVALUATED) | {
+            row = dict.fromkeys(NOT_EVALUATED) | {
                 "exact_match_best_of_two": ensemble, "exact_match_a": a, "exact_match_b": b, "coverage": coverage,
                 "coverage_limit": 1.0,
             }  # fmt: skip
             return Evaluation(row, torch.zeros(19_683))
 
-        monkeypatch.setattr(loop, "evaluate", scripted)
+        monkeypatch.setattr(pipeline, "evaluate", scripted)
         directory = RunDirectory(place)
         best = []
 
@@ -275,7 +279,7 @@ class TestBest:
         assert self.run(script, small_recipe, quick_train, tmp_path / "run", monkeypatch) == [1, 1, 1]
 
     def test_without_evaluation_there_is_nothing_to_choose_by(self):
-        assert loop.checkpoint_score(dict.fromkeys(loop.NOT_EVALUATED)) is None
+        assert checkpoint_score(dict.fromkeys(NOT_EVALUATED)) is None
 
 
 class TestMilestones:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training.loop import NOT_EVALUATED
+from ternary_vae.training.evaluation import NOT_EVALUATED
 from ternary_vae.training.progress import Display, Lines
 
 

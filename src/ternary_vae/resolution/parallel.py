@@ -16,9 +16,9 @@ Tasks = dict[Hashable, Callable[[], Any]]
 def side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
     """Runs independent tasks, on a CPU as many at once as PyTorch may use cores and each on one: they then never wait
     for each other, and no sum depends on the number of cores."""
-    if device.type != "cpu":
-        return {name: task() for name, task in tasks.items()}
     cores = torch.get_num_threads()
+    if device.type != "cpu" or cores == 1:
+        return {name: task() for name, task in tasks.items()}
     with (
         on_one_core(device),
         # PyTorch keeps the number of threads for each thread.

@@ -14,6 +14,7 @@ import math
 import pickle
 import struct
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -69,13 +70,13 @@ class Checkpoint:
         return float(self.state.get("rho", 0.0))
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a native checkpoint atomically.
+def save_checkpoint(path: Path, checkpoint: Checkpoint, also: Sequence[Path] = ()) -> None:
+    """Writes a native checkpoint atomically, and under further names in the same directory, see `write_atomically`.
 
     Raises:
         UserError: if the file cannot be written.
     """
-    write_bytes(path, checkpoint_bytes(checkpoint))
+    write_bytes(path, checkpoint_bytes(checkpoint), also)
 
 
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:

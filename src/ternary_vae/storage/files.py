@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,15 +33,19 @@ def reported(action: str, path: Path) -> Iterator[None]:
         raise UserError(f"cannot {action} {path}: {reason}") from failure
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = ()) -> None:
     """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the
     old file or the new one, never a part; on failure nothing changes.
+
+    Args:
+        also: further names in the same directory for the same content, replaced one by one before `path` itself; hard
+            links where the file system has them.
 
     Raises:
         UserError: if the place cannot be written or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     with reported("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -49,6 +53,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
+            for name in also:
+                _replace_by_link(temporary, name)
             os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):  # what went wrong first is what is reported
@@ -57,9 +63,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         _sync_directory(path.parent)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes bytes atomically."""
-    write_atomically(path, lambda file: file.write(content))
+def write_bytes(path: Path, content: bytes, also: Sequence[Path] = ()) -> None:
+    """Writes bytes atomically; `also` as in `write_atomically`."""
+    write_atomically(path, lambda file: file.write(content), also)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -146,6 +152,26 @@ def _last_line(file: BinaryIO) -> bytes:
         tail = file.read(end - start) + tail
         end = start
     return tail.rpartition(b"\n")[2]
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
+def _replace_by_link(existing: Path, path: Path) -> None:
+    """Gives `path` the content of `existing`, atomically."""
+    temporary = _temporary(path)
+    try:
+        try:
+            os.link(existing, temporary)
+        except OSError:  # no hard links here, or no more of them
+            write_atomically(path, lambda file: file.write(existing.read_bytes()))
+        else:
+            os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync_directory(directory: Path) -> None:

@@ -22,6 +22,14 @@ _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
 _ANSWERS = tuple(f"exact_match_{name}" for name in ("a", "b", "coupled_a", "coupled_b", *STRATEGIES))
 
+NOT_EVALUATED = (
+    "exact_match_a", "exact_match_b", "exact_match_coupled_a", "exact_match_coupled_b", "exact_match_best_of_two",
+    "exact_match_voting", "exact_match_confidence_weighted", "exact_match_majority", "share_a", "complementarity",
+    "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b", "coverage_single_limit",
+    "covered_all_a", "covered_all_b",
+)  # fmt: skip
+"""Keys of a row that are null in an epoch without evaluation."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -35,6 +43,19 @@ class Evaluation:
 
     row: dict[str, Any]
     advantage_a: Float[Tensor, "19683"]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything but the row, by name, for a checkpoint."""
+        return {"advantage_a": self.advantage_a}
+
+    @classmethod
+    def of(cls, row: dict[str, Any], tensors: dict[str, Tensor]) -> Evaluation:
+        """The inverse of `row` and `tensors`.
+
+        Raises:
+            KeyError: if a tensor is missing.
+        """
+        return cls(row, tensors["advantage_a"])
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """Guards: the plan's risk responses (section 7) as rules, watched every epoch, with actions that are really
-taken."""
+taken. What is measured after epoch N is acted on from epoch N + 2 on, for epoch N + 1 is trained meanwhile; only
+what is not finite is acted on at once."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ class Interruption:
 
 @contextmanager
 def interruptions() -> Iterator[Interruption]:
-    """Ctrl-C and SIGTERM ask the loop to stop after the epoch under way; a second one stops at once. The
-    last epoch is on disk in either case."""
+    """Ctrl-C and SIGTERM ask the loop to stop after the epoch under way; a second one stops at once, without it. The
+    epochs before are on disk in either case."""
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption

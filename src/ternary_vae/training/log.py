@@ -24,6 +24,7 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self.directory = directory
+        self.epochs_completed = epochs_completed
         self.rows = [row for row in directory.metrics() if row["epoch"] <= epochs_completed]
         self.events = [event for event in directory.events() if event["epoch"] <= epochs_completed]
         _rewrite(directory.metrics_file, self.rows)
@@ -33,6 +34,7 @@ class RunLog:
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Logs an epoch."""
+        self.epochs_completed = row["epoch"]
         self.rows.append(row)
         append_json_line(self.directory.metrics_file, row)
         with self._board_reported():

@@ -1,9 +1,7 @@
-"""The training loop: four phases from the first epoch to the last, and everything that happens between two
-epochs."""
+"""The training loop: a run from its first epoch to its last, begun or gone on with, and its milestones' benchmarks."""
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -22,21 +20,12 @@ from ternary_vae.resolution.records import write_record
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
-from ternary_vae.training.evaluation import evaluate
-from ternary_vae.training.guards import watch
 from ternary_vae.training.interruption import Interruption, interruptions
-from ternary_vae.training.log import RunLog, finite
+from ternary_vae.training.log import RunLog
 from ternary_vae.training.memory import keep_freed_memory, release_memory
+from ternary_vae.training.pipeline import Findings, Pipeline
 from ternary_vae.training.progress import Progress, Silent
 from ternary_vae.training.trainer import Trainer
-
-NOT_EVALUATED = (
-    "exact_match_a", "exact_match_b", "exact_match_coupled_a", "exact_match_coupled_b", "exact_match_best_of_two",
-    "exact_match_voting", "exact_match_confidence_weighted", "exact_match_majority", "share_a", "complementarity",
-    "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b", "coverage_single_limit",
-    "covered_all_a", "covered_all_b",
-)  # fmt: skip
-"""Keys of a row that are null in an epoch without evaluation."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +69,7 @@ def train(
     trainer = Trainer(recipe, chosen)
     if start is not None:
         trainer.restore(start)
+    pending = Findings.pending_in(start, trainer.device) if start is not None else None
     with _whole_or_absent(directory.path):
         directory.create(
             recipe,
@@ -91,8 +81,8 @@ def train(
                 "status": "running",
             },
         )
-        _save_start(trainer, directory)
-    return _run(trainer, directory, None, progress or Silent(), benchmark_milestones)
+        _save_start(trainer, directory, pending)
+    return _run(trainer, directory, None, pending, progress or Silent(), benchmark_milestones)
 
 
 def resume(
@@ -120,7 +110,7 @@ def resume(
     before = directory.facts().get("device")
     chosen = choose_device("cpu" if device == "auto" and before == "cpu" else device)
     trainer = Trainer(recipe, chosen)
-    best = _restore_last(trainer, directory)
+    best, pending = _restore_last(trainer, directory)
     if epochs is not None:
         if epochs < trainer.epochs_completed:
             raise UserError(f"--epochs {epochs}: {trainer.epochs_completed} epochs are done; give more")
@@ -129,31 +119,37 @@ def resume(
         leftover.unlink(missing_ok=True)
     how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
     directory.update({"device": chosen, "environment": environment(chosen)})
-    return _run(trainer, directory, best, progress or Silent(), benchmark_milestones, resumed=how)
+    return _run(trainer, directory, best, pending, progress or Silent(), benchmark_milestones, resumed=how)
 
 
-def _restore_last(trainer: Trainer, directory: RunDirectory) -> list[float] | None:
-    """Puts the trainer where the run was last written, and returns the score of its best checkpoint."""
+def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float] | None, Findings | None]:
+    """Puts the trainer where the run was last written, and returns the score of its best checkpoint and what the last
+    epoch's measurement is yet to change."""
     latest = directory.checkpoint("latest")
     if not latest.exists() and not directory.metrics():
         # Killed between its description and its first checkpoint: the run begins.
         started_from = directory.facts().get("started_from")
+        pending = None
         if started_from:
-            trainer.restore(load_checkpoint(started_from))
-        _save_start(trainer, directory)
-        return None
+            start = load_checkpoint(started_from)
+            trainer.restore(start)
+            pending = Findings.pending_in(start, trainer.device)
+        _save_start(trainer, directory, pending)
+        return None, pending
     checkpoint = load_checkpoint(latest)
     before, now = checkpoint.recipe, trainer.recipe
     if (before.fingerprint(), before.seed) != (now.fingerprint(), now.seed):
         raise UserError(f"{directory.recipe_file}: differs from the recipe in {checkpoint.path}; restore it to resume")
     trainer.restore(checkpoint)
-    return checkpoint.state.get("best")
+    return checkpoint.state.get("best"), Findings.pending_in(checkpoint, trainer.device)
 
 
-def _save_start(trainer: Trainer, directory: RunDirectory) -> None:
+def _save_start(trainer: Trainer, directory: RunDirectory, pending: Findings | None) -> None:
     checkpoint = trainer.checkpoint({"best": None})
-    save_checkpoint(directory.checkpoint(trainer.epochs_completed), checkpoint)
-    save_checkpoint(directory.checkpoint("latest"), checkpoint)
+    if pending is not None:
+        checkpoint = pending.added_to(checkpoint)
+    numbered = directory.checkpoint(trainer.epochs_completed)
+    save_checkpoint(directory.checkpoint("latest"), checkpoint, also=[numbered])
 
 
 @contextmanager
@@ -178,6 +174,7 @@ def _run(
     trainer: Trainer,
     directory: RunDirectory,
     best: list[float] | None,
+    pending: Findings | None,
     progress: Progress,
     benchmark_milestones: bool,
     resumed: str = "",
@@ -185,26 +182,25 @@ def _run(
     keep_freed_memory()
     recipe, started = trainer.recipe, time.monotonic()
     log = RunLog(directory, trainer.epochs_completed)
-    cache = _cache(trainer, log, progress) if recipe.cache.enabled else None
+    cache = _cache(recipe, log, progress) if recipe.cache.enabled else None
     directory.update({"status": "running"})
     progress.start(recipe, trainer.epochs_completed, str(directory.path))
     status: Literal["completed", "interrupted", "failed"] = "failed"
     try:
         if resumed and trainer.epochs_completed < recipe.epochs:
             progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", resumed))
-        with interruptions() as interruption:
+        with (
+            interruptions() as interruption,
+            Pipeline(trainer, directory, log, progress, cache, best, pending) as pipeline,
+        ):
             if benchmark_milestones:
                 _benchmark_missing(trainer, directory, log, progress, interruption, cache)
             while trainer.epochs_completed < recipe.epochs and not interruption.asked:
-                row = _one_epoch(trainer, log, progress, directory)
-                if row is None:
-                    continue
-                best = _keep(trainer, directory, row, best)
-                progress.epoch(row)
-                if cache is not None:
-                    cache.watch_budget()
-                if benchmark_milestones:
+                pipeline.train_epoch()
+                if benchmark_milestones and _is_milestone(recipe, trainer.epochs_completed):
+                    pipeline.drain()
                     _benchmark_missing(trainer, directory, log, progress, interruption, cache)
+            pipeline.drain()
         status = "completed" if trainer.epochs_completed >= recipe.epochs else "interrupted"
         seconds = time.monotonic() - started
         if status == "interrupted":
@@ -222,84 +218,15 @@ def _run(
         release_memory()
 
 
-def _cache(trainer: Trainer, log: RunLog, progress: Progress) -> TensorCache:
+def _cache(recipe: Recipe, log: RunLog, progress: Progress) -> TensorCache:
     """The run's tensor cache. What is wrong with it becomes a warning of the run, which goes on without it."""
 
     def warn(message: str) -> None:
-        progress.event(log.event(trainer.epochs_completed, "warning", "tensor cache", message))
+        progress.event(log.event(log.epochs_completed, "warning", "tensor cache", message))
 
-    settings = trainer.recipe.cache
+    settings = recipe.cache
     directory = cache_directory(configured=settings.directory)
     return TensorCache(directory, limit_megabytes=settings.limit_megabytes, report=warn)
-
-
-def _one_epoch(trainer: Trainer, log: RunLog, progress: Progress, directory: RunDirectory) -> dict[str, Any] | None:
-    """Trains, measures, watches and logs one epoch. None when the epoch was lost to a restoration."""
-    recipe = trainer.recipe
-    clock = time.monotonic()
-    row = trainer.train_epoch()
-    trained = time.monotonic()
-    healthy = row["terms"]["loss"] is not None and math.isfinite(row["terms"]["loss"])
-    due = row["epoch"] % recipe.evaluation.every == 0 or row["epoch"] == recipe.epochs
-    if due and healthy:
-        evaluation = evaluate(trainer.model, recipe, row["epoch"])
-        trainer.specialisation.update(evaluation.advantage_a)
-        row |= evaluation.row
-    else:
-        row |= dict.fromkeys(NOT_EVALUATED)
-    row |= {"seconds_training": trained - clock, "seconds_evaluation": time.monotonic() - trained}
-    events = watch(recipe, trainer.interventions, row, log.rows)
-    for event in events:
-        progress.event(log.event(**finite(event)))
-    if not healthy:
-        _restore(trainer, directory, [action for event in events for action in event["actions"]])
-        return None
-    row["guard_events"] = trainer.interventions.fired_count
-    row = finite(row)
-    log.epoch(row)
-    return row
-
-
-def _restore(trainer: Trainer, directory: RunDirectory, actions: list[str]) -> None:
-    """After a loss that is not finite: back to the last epoch written, with what the guards have changed."""
-    failed = trainer.epochs_completed
-    if "restore" not in actions:
-        raise UserError(
-            f"training diverged in epoch {failed} (the loss is not finite); the run is saved up to epoch {failed - 1}: "
-            f"start again with a lower learning rate, or measure {directory.checkpoint('best')}"
-        )
-    interventions = trainer.interventions
-    trainer.restore(load_checkpoint(directory.checkpoint("latest")))
-    trainer.interventions = interventions
-
-
-def _keep(
-    trainer: Trainer, directory: RunDirectory, row: dict[str, Any], best: list[float] | None
-) -> list[float] | None:
-    """Writes the checkpoints that this epoch calls for; `latest` last, since resuming starts there."""
-    recipe, epoch = trainer.recipe, row["epoch"]
-    score = checkpoint_score(row)
-    is_best = score is not None and (best is None or score > best)
-    best = score if is_best else best
-    checkpoint = trainer.checkpoint({"best": best})
-    if (
-        epoch % recipe.evaluation.checkpoint_every == 0
-        or epoch in recipe.evaluation.milestones
-        or epoch == recipe.epochs
-    ):
-        save_checkpoint(directory.checkpoint(epoch), checkpoint)
-    if is_best:
-        save_checkpoint(directory.checkpoint("best"), checkpoint)
-    save_checkpoint(directory.checkpoint("latest"), checkpoint)
-    return best
-
-
-def checkpoint_score(row: dict[str, Any]) -> list[float] | None:
-    """What `best` is chosen by, compared in order: ensemble exact match, the lower of the two VAEs',
-    decoded coverage."""
-    if row["exact_match_best_of_two"] is None:
-        return None
-    return [row["exact_match_best_of_two"], min(row["exact_match_a"], row["exact_match_b"]), row["coverage"]]
 
 
 def _benchmark_missing(
@@ -311,9 +238,9 @@ def _benchmark_missing(
     cache: TensorCache | None,
 ) -> None:
     """Benchmarks every milestone, and the run's end, that has a checkpoint and lacks a record, unless asked to stop."""
-    for epoch in sorted({*trainer.recipe.evaluation.milestones, trainer.recipe.epochs}):
+    for epoch in range(trainer.epochs_completed + 1):
         path = directory.checkpoint(epoch)
-        if epoch > trainer.epochs_completed or not path.exists():
+        if not _is_milestone(trainer.recipe, epoch) or not path.exists():
             continue
         if interruption.asked:
             return
@@ -326,6 +253,10 @@ def _benchmark_missing(
         write_record(directory.coupled_record(epoch), measure_coupled(checkpoint, device=device, cache=cache))
         message = f"epoch {epoch} benchmarked in {time.monotonic() - clock:.1f} s"
         progress.event(log.event(trainer.epochs_completed, "milestone", f"epoch_{epoch}", message))
+
+
+def _is_milestone(recipe: Recipe, epoch: int) -> bool:
+    return epoch in recipe.evaluation.milestones or epoch == recipe.epochs
 
 
 def choose_device(device: str) -> str:

@@ -22,7 +22,8 @@ _EVENTS_SHOWN = 4
 
 
 class Progress(Protocol):
-    """What the training loop tells whoever watches."""
+    """What the training loop tells whoever watches. Calls come one at a time, but `epoch` and `event` mostly from
+    another thread than `start` and `stop`."""
 
     def start(self, recipe: Recipe, epochs_completed: int, place: str) -> None: ...
 

@@ -24,6 +24,7 @@ from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
 from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
+from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.guards import Interventions
 from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
@@ -256,6 +257,10 @@ class Trainer:
         self.balance, self.loss_averages = moved_balance(
             self.balance, losses, self.loss_averages, self.recipe.objective
         )
+
+    def take_measurement(self, evaluation: Evaluation) -> None:
+        """Takes an epoch's evaluation into what the next epochs are trained by: the homes of the operations."""
+        self.specialisation.update(evaluation.advantage_a)
 
     def _after_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
         """Reads the running averages once, moves λ and the gate, trains the controller."""

@@ -1,0 +1,233 @@
+"""Two epochs at a time: while one is trained, the one before is measured, watched, logged and saved in a second thread.
+
+What the measurement of epoch N changes (the homes of operations, what guards do) is taken in after epoch N + 1 is
+trained and is in force from epoch N + 2 on: always, on any number of cores and on any device, so that no bit depends on
+which thread was faster. Until then it is pending, and part of epoch N's checkpoint.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ternary_vae.errors import UserError
+from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.storage.tensor_cache import TensorCache
+from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
+from ternary_vae.training.guards import Interventions, watch
+from ternary_vae.training.log import RunLog, finite
+from ternary_vae.training.progress import Progress
+from ternary_vae.training.trainer import Trainer
+
+_PENDING = "pending"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What measuring an epoch changes about the epoch after the next.
+
+    Attributes:
+        evaluation: None where the epoch was not evaluated.
+        interventions: all that guards have changed so far.
+    """
+
+    evaluation: Evaluation | None
+    interventions: Interventions
+
+    def added_to(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint with these findings pending."""
+        pending: dict[str, Any] = {"row": None, "interventions": self.interventions.as_json()}
+        tensors: dict[str, Tensor] = {}
+        if self.evaluation is not None:
+            pending["row"] = finite(self.evaluation.row)
+            tensors = {f"{_PENDING}.{name}": tensor for name, tensor in self.evaluation.tensors().items()}
+        state = {**checkpoint.state, _PENDING: pending}
+        return replace(checkpoint, state=state, training={**checkpoint.training, **tensors})
+
+    @classmethod
+    def pending_in(cls, checkpoint: Checkpoint, device: torch.device) -> Findings | None:
+        """What is pending in a checkpoint; None where nothing is, as in one written before there were pending findings.
+
+        Raises:
+            UserError: if what is pending is not whole.
+        """
+        pending = checkpoint.state.get(_PENDING)
+        if pending is None:
+            return None
+        prefix = f"{_PENDING}."
+        tensors = {n.removeprefix(prefix): t.to(device) for n, t in checkpoint.training.items() if n.startswith(prefix)}
+        try:
+            row = pending["row"]
+            evaluation = None if row is None else Evaluation.of(row, tensors)
+            return cls(evaluation, Interventions.from_json(pending["interventions"]))
+        except (KeyError, TypeError) as failure:
+            raise UserError(
+                f"{checkpoint.path}: cannot be trained on: its pending measurement is damaged ({failure!r}); "
+                "use another checkpoint of the run"
+            ) from None
+
+
+class Pipeline:
+    """Trains epochs in the caller's thread and finishes each in a thread of its own. A context manager: at its end an
+    epoch that is being finished is waited for.
+
+    Args:
+        trainer: where the run stands.
+        log, progress: told of every epoch and event, one at a time, from the second thread.
+        cache: whose budget is watched.
+        best: score of the run's best checkpoint so far, see `checkpoint_score`.
+        pending: findings of the last epoch, if the run goes on from one.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        directory: RunDirectory,
+        log: RunLog,
+        progress: Progress,
+        cache: TensorCache | None = None,
+        best: list[float] | None = None,
+        pending: Findings | None = None,
+    ) -> None:
+        self.trainer = trainer
+        self.directory = directory
+        self.log = log
+        self.progress = progress
+        self.cache = cache
+        self.best = best
+        self.pending = pending
+        self._model = copy.deepcopy(trainer.model)  # the second thread's own, for the weights of the epoch it measures
+        # PyTorch keeps the number of threads for each thread; the other core trains.
+        self._worker = ThreadPoolExecutor(1, "epoch", initializer=torch.set_num_threads, initargs=(1,))
+        self._running: Future[Findings] | None = None
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.shutdown(wait=True)
+
+    def train_epoch(self) -> None:
+        """Trains an epoch and hands it over. One whose loss or weights are not finite is undone at once.
+
+        Raises:
+            UserError: training diverged, or what the second thread met while it finished the epoch before.
+        """
+        started = time.monotonic()
+        row = self.trainer.train_epoch()
+        row["seconds_training"] = time.monotonic() - started
+        self.drain()
+        if row["terms"]["loss"] is None or not math.isfinite(row["terms"]["loss"]):
+            self._restore(row)
+            return
+        self._take_pending()
+        self._running = self._worker.submit(self._finish, row, _copied(self.trainer.checkpoint()))
+
+    def drain(self) -> None:
+        """Waits until every epoch trained is measured, logged and saved.
+
+        Raises:
+            UserError: what the second thread met.
+        """
+        if self._running is not None:
+            running, self._running = self._running, None
+            self.pending = running.result()
+
+    def _take_pending(self) -> None:
+        if self.pending is None:
+            return
+        if self.pending.evaluation is not None:
+            self.trainer.take_measurement(self.pending.evaluation)
+        self.trainer.interventions = self.pending.interventions
+        self.pending = None
+
+    def _restore(self, row: dict[str, Any]) -> None:
+        """Back to the last epoch written, with all that the guards have changed in force at once: the same epoch with
+        the same settings would fail again."""
+        failed = row["epoch"]
+        interventions = copy.deepcopy((self.pending or self.trainer).interventions)
+        events = self._watch(interventions, row | dict.fromkeys(NOT_EVALUATED))
+        if not any("restore" in event["actions"] for event in events):
+            raise UserError(
+                f"training diverged in epoch {failed} (the loss is not finite); the run is saved up to epoch "
+                f"{failed - 1}: start again with a lower learning rate, or measure {self.directory.checkpoint('best')}"
+            )
+        self.trainer.restore(load_checkpoint(self.directory.checkpoint("latest")))
+        self.trainer.interventions = interventions
+        if self.pending is not None:
+            self.pending = replace(self.pending, interventions=interventions)
+
+    # ---------------------------------------------------------------- in the second thread
+
+    def _finish(self, row: dict[str, Any], checkpoint: Checkpoint) -> Findings:
+        """Measures, watches, logs and saves the epoch that left this checkpoint."""
+        recipe, started = checkpoint.recipe, time.monotonic()
+        evaluation = None
+        if row["epoch"] % recipe.evaluation.every == 0 or row["epoch"] == recipe.epochs:
+            self._model.load_state_dict(checkpoint.model)
+            self._model.permeability = checkpoint.rho
+            evaluation = evaluate(self._model, recipe, row["epoch"])
+        row |= dict.fromkeys(NOT_EVALUATED) if evaluation is None else evaluation.row
+        row["seconds_evaluation"] = time.monotonic() - started
+        interventions = Interventions.from_json(checkpoint.state["interventions"])
+        self._watch(interventions, row)
+        row["guard_events"] = interventions.fired_count
+        row = finite(row)
+        self.log.epoch(row)
+        findings = Findings(evaluation, interventions)
+        self._save(row, findings.added_to(checkpoint))
+        self.progress.epoch(row)
+        if self.cache is not None:
+            self.cache.watch_budget()
+        return findings
+
+    def _watch(self, interventions: Interventions, row: dict[str, Any]) -> list[dict[str, Any]]:
+        events = watch(self.trainer.recipe, interventions, row, self.log.rows)
+        for event in events:
+            self.progress.event(self.log.event(**finite(event)))
+        return events
+
+    def _save(self, row: dict[str, Any], checkpoint: Checkpoint) -> None:
+        """Writes the checkpoints that an epoch calls for; `latest` last, since resuming starts there."""
+        settings, epoch = checkpoint.recipe.evaluation, row["epoch"]
+        score = checkpoint_score(row)
+        also: list[int | str] = []
+        if epoch % settings.checkpoint_every == 0 or epoch in settings.milestones or epoch == checkpoint.recipe.epochs:
+            also.append(epoch)
+        if score is not None and (self.best is None or score > self.best):
+            self.best = score
+            also.append("best")
+        checkpoint = replace(checkpoint, state={**checkpoint.state, "best": self.best})
+        paths = [self.directory.checkpoint(name) for name in also]
+        save_checkpoint(self.directory.checkpoint("latest"), checkpoint, also=paths)
+
+
+def checkpoint_score(row: dict[str, Any]) -> list[float] | None:
+    """What `best` is chosen by, compared in order: ensemble exact match, the lower of the two VAEs',
+    decoded coverage."""
+    if row["exact_match_best_of_two"] is None:
+        return None
+    return [row["exact_match_best_of_two"], min(row["exact_match_a"], row["exact_match_b"]), row["coverage"]]
+
+
+def _copied(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with tensors of its own, which training does not go on to change."""
+
+    def copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    return replace(
+        checkpoint,
+        model=copies(checkpoint.model),
+        optimizer=copies(checkpoint.optimizer),
+        generators=copies(checkpoint.generators),
+        training=copies(checkpoint.training),
+    )

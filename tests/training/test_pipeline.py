@@ -1,0 +1,144 @@
+"""One epoch is trained while the one before is measured: what that changes, and what it must not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ternary_vae.errors import UserError
+from ternary_vae.storage.checkpoints import load_checkpoint, load_model, model_of, save_checkpoint
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training import pipeline
+from ternary_vae.training.evaluation import evaluate
+from ternary_vae.training.guards import Interventions
+from ternary_vae.training.pipeline import Findings
+from ternary_vae.training.trainer import Trainer
+
+
+def test_by_one_thing_after_another(finished_run, small_recipe):
+    """The same run in a plain loop: epoch N + 1 is trained before epoch N's measurement is taken in."""
+    recipe = small_recipe(epochs=3)
+    trainer, before = Trainer(recipe), None
+    for row in RunDirectory(finished_run).metrics():
+        trained = trainer.train_epoch()
+        if before is not None:
+            trainer.take_measurement(before)
+        model = model_of(trainer.checkpoint())
+        before = evaluate(model, recipe, trainer.epochs_completed)
+        assert row["terms"] == trained["terms"]
+        assert row["coverage"] == before.row["coverage"]
+    weights = load_checkpoint(RunDirectory(finished_run).checkpoint(3)).model
+    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("slow", ["training", "measuring"])
+def test_the_same_bits_whichever_thread_is_slower(slow, finished_run, small_recipe, quick_train, tmp_path, monkeypatch):
+    def late(function):
+        def call(*arguments):
+            time.sleep(0.2)
+            return function(*arguments)
+
+        return call
+
+    if slow == "training":
+        monkeypatch.setattr(Trainer, "train_epoch", late(Trainer.train_epoch))
+    else:
+        monkeypatch.setattr(pipeline, "evaluate", late(evaluate))
+    quick_train(small_recipe(epochs=3), tmp_path / "run")
+    for name in ("latest", "best", 2, 3):
+        files = [RunDirectory(place).checkpoint(name) for place in (finished_run, tmp_path / "run")]
+        assert files[0].read_bytes() == files[1].read_bytes(), name
+
+
+def test_an_epoch_is_measured_while_the_next_is_trained(small_recipe, quick_train, tmp_path, monkeypatch):
+    """The measurement waits until training has gone on, and training until the measurement has begun."""
+    measuring, training, threads = threading.Event(), threading.Event(), []
+    train_epoch = Trainer.train_epoch
+
+    def measured(model, recipe, epoch):
+        threads.append((threading.current_thread(), torch.get_num_threads()))
+        measuring.set()
+        assert epoch == 2 or training.wait(60)
+        return evaluate(model, recipe, epoch)
+
+    def trained(trainer):
+        if trainer.epochs_completed == 1:
+            training.set()
+            assert measuring.wait(60)
+        return train_epoch(trainer)
+
+    monkeypatch.setattr(pipeline, "evaluate", measured)
+    monkeypatch.setattr(Trainer, "train_epoch", trained)
+    assert quick_train(small_recipe(epochs=2), tmp_path / "run").status == "completed"
+    assert [cores for _, cores in threads] == [1, 1]
+    assert all(thread is not threading.main_thread() for thread, _ in threads)
+
+
+def test_a_guard_acts_from_the_epoch_after_the_next(small_recipe, quick_train, tmp_path):
+    guard = {"quantity": "exact_match_a", "below": 2.0, "from_epoch": 2, "limit": 1, "actions": ["raise_lambda1"]}
+    changes = {"guards__always": guard, "statenet__enabled": False}
+    outcome = quick_train(small_recipe(epochs=5, **changes), tmp_path / "run")
+    rows = outcome.directory.metrics()
+    assert [row["guard_events"] for row in rows] == [0, 1, 1, 1, 1]
+    assert [event["epoch"] for event in outcome.directory.events()] == [2]
+    lambda1 = [row["lambda1"] for row in rows]
+    assert lambda1 == [lambda1[0]] * 3 + [pytest.approx(lambda1[0] + 0.05)] * 2
+
+
+class TestPending:
+    def test_a_checkpoint_holds_what_its_epoch_found(self, finished_run):
+        checkpoint = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
+        found = Findings.pending_in(checkpoint, torch.device("cpu"))
+        model, recipe = load_model(checkpoint.path)[0], checkpoint.recipe
+        again = evaluate(model, recipe, 2)
+        assert found.evaluation.row == again.row
+        tensors = found.evaluation.tensors()
+        assert tensors.keys() == again.tensors().keys()
+        assert all(torch.equal(tensors[name], tensor) for name, tensor in again.tensors().items())
+        assert found.interventions == Interventions.from_json(checkpoint.state["interventions"])  # none fired
+
+    def test_one_from_before_there_was_anything_pending(self, finished_run, quick_resume):
+        """It goes on, and what it holds can be measured."""
+        latest = RunDirectory(finished_run).checkpoint("latest")
+        checkpoint = load_checkpoint(latest)
+        state = {name: value for name, value in checkpoint.state.items() if name != "pending"}
+        training = {name: tensor for name, tensor in checkpoint.training.items() if not name.startswith("pending.")}
+        assert len(training) < len(checkpoint.training)
+        save_checkpoint(latest, replace(checkpoint, state=state, training=training))
+        model, old = load_model(latest)
+        assert Findings.pending_in(old, torch.device("cpu")) is None
+        assert evaluate(model, old.recipe, 3).row["coverage"] == RunDirectory(finished_run).metrics()[-1]["coverage"]
+        assert quick_resume(finished_run, epochs=5).epochs_completed == 5
+
+    @pytest.mark.parametrize("pending", [{}, {"row": {}, "interventions": {}}, {"row": None, "interventions": 3}, [1]])
+    def test_a_damaged_one_is_refused_in_one_line(self, pending, finished_run, quick_resume):
+        latest = RunDirectory(finished_run).checkpoint("latest")
+        checkpoint = load_checkpoint(latest)
+        training = {name: tensor for name, tensor in checkpoint.training.items() if not name.startswith("pending.")}
+        save_checkpoint(latest, replace(checkpoint, state=checkpoint.state | {"pending": pending}, training=training))
+        with pytest.raises(UserError, match="pending measurement is damaged") as caught:
+            quick_resume(finished_run, epochs=4)
+        assert "\n" not in str(caught.value)
+
+
+def test_what_goes_wrong_in_the_second_thread_ends_the_run(small_recipe, quick_train, quick_resume, tmp_path, rows_of):
+    """It surfaces in the caller's thread, and what was written stays good to go on from."""
+
+    def fails(model, recipe, epoch):
+        if epoch == 2:
+            raise MemoryError("no memory to measure with")
+        return evaluate(model, recipe, epoch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "evaluate", fails)
+        with pytest.raises(MemoryError, match="to measure with"):
+            quick_train(small_recipe(epochs=3), tmp_path / "run")
+    directory = RunDirectory(tmp_path / "run")
+    assert directory.facts()["status"] == "failed"
+    assert [row["epoch"] for row in directory.metrics()] == [1]
+    assert load_checkpoint(directory.checkpoint("latest")).epoch == 1
+    assert quick_resume(tmp_path / "run").status == "completed"

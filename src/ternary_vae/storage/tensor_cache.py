@@ -99,7 +99,7 @@ class TensorCache:
         the file. A damaged entry is reported and set aside. Without `made_from`, `key` is that of `list_cache`.
 
         Raises:
-            UserError: not a key, or the directory cannot be read.
+            UserError: not a key, the directory cannot be read, or the device is not there or has no room.
         """
         path = self.path(key, made_from)
         if not self._require_directory() or not _there(path):
@@ -115,7 +115,7 @@ class TensorCache:
             if not _there(path):  # removed by another process meanwhile
                 return None
             raise
-        return tensor.to(device), entry.metadata
+        return _moved(tensor, device, path), entry.metadata
 
     def exists(self, key: str, *, made_from: Mapping[str, Any] | None = None) -> bool:
         """Whether there is an entry whose header is whole; `load` also checks its content."""
@@ -197,7 +197,7 @@ class TensorCache:
 
     def watch_budget(self) -> None:
         """Reports, once, that the directory has grown past its limit, and what is largest."""
-        if self._warned:
+        if self._warned or os.path.islink(self.directory):  # which is said where the cache is used
             return
         sizes = sorted(self._sizes(), reverse=True)
         total = sum(size for size, _ in sizes)
@@ -261,9 +261,15 @@ class TensorCache:
                         yield file.stat(follow_symlinks=False).st_size, file.name
 
     def _set_aside(self, path: Path, damage: Damaged) -> None:
-        self.report(f"{path}: not used, {damage}; set aside as {path.name}{DAMAGED_SUFFIX} and computed again")
-        with suppress(OSError):
-            os.replace(path, path.with_name(path.name + DAMAGED_SUFFIX))
+        aside = path.with_name(path.name + DAMAGED_SUFFIX)
+        try:
+            os.replace(path, aside)
+        except OSError as failure:
+            self.report(f"{path}: not used, {damage}; cannot be set aside: {failure.strerror}; computed again")
+            return
+        self.report(f"{path}: not used, {damage}; set aside as {aside.name} and computed again")
+        with suppress(UserError, OSError):  # the next save writes it
+            self._describe()
 
     def _describe(self) -> None:
         """Writes the README for what is there now, one process at a time."""
@@ -275,9 +281,24 @@ class TensorCache:
             write_text(self.directory / README, text)
 
 
-def _plain(value: Mapping[str, Any] | None) -> Any:
-    """As JSON gives it back."""
-    return json.loads(json.dumps(dict(value or {}), allow_nan=False))
+def _plain(made_from: Mapping[str, Any] | None) -> Any:
+    """As JSON gives it back.
+
+    Raises:
+        UserError: values that JSON cannot hold.
+    """
+    try:
+        return json.loads(json.dumps(dict(made_from or {}), allow_nan=False))
+    except (TypeError, ValueError) as failure:
+        raise UserError(f"made_from of a cache entry: {failure}; expected JSON values") from None
+
+
+def _moved(tensor: Shaped[Tensor, "..."], device: torch.device | str, path: Path) -> Shaped[Tensor, "..."]:
+    try:
+        return tensor.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as failure:  # how torch says so differs by device
+        reason = str(failure).partition("\n")[0]
+        raise UserError(f"{path}: cannot be loaded onto device {str(device)!r}: {reason}") from None
 
 
 def _digest(made_from: Mapping[str, Any]) -> str:

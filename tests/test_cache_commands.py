@@ -16,6 +16,7 @@ from ternary_vae.cli import app
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
+from ternary_vae.resolution.kept import PURPOSES, Kept
 from ternary_vae.resolution.measure import encoded
 from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
@@ -55,18 +56,33 @@ def store(tmp_path: Path) -> TensorCache:
 def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> None:
     option = ("--cache-dir", store.directory)
     assert "0 entries" in call("list", *option)
-    assert call("build", checkpoint, "--operations", *option, "--device", "cpu").count("wrote ") == 3
-    assert "3 entries" in call("list", *option)
+    assert call("build", checkpoint, "--operations", *option, "--device", "cpu").count("wrote ") == 6
+    assert "6 entries" in call("list", *option)
     listed = json.loads(call("list", "--json", *option))
-    assert [row["shape"] for row in listed] == [[19683, 9], [2, 19683, 16], [2, 19683, 16]]
-    shown = call("show", KEPT[0], *option)
-    description = json.loads(shown.partition("\n")[2])
-    assert description == listed[1]
-    assert set(description["made_from"]) == {"checkpoint", "recipe", "code", "torch", "machine"}
-    assert "3 entries whole, 0 files" in call("verify", *option)
-    assert "removed 1 entries" in call("clear", listed[1]["key"], *option)
+    shapes = {row["key"].rpartition("-")[0]: row["shape"] for row in listed}
+    assert shapes == {
+        "all_ternary_operations": [19683, 9],
+        "latent_distances_A_epoch3": [2, 19683],
+        "latent_distances_B_epoch3": [2, 19683],
+        KEPT[0]: [2, 19683, 16],
+        KEPT[1]: [2, 19683, 16],
+        "wrong_entries_epoch3": [2, 19683],
+    }
+    described = {row["key"]: row for row in listed}
+    readme = (store.directory / "README.md").read_text()
+    for key in described:
+        shown = json.loads(call("show", key, *option).partition("\n")[2])
+        assert shown == described[key]
+        assert {"purpose", "remake"} <= set(shown["metadata"])
+        assert f"| {key}.safetensors |" in readme
+        if key.startswith("all_"):
+            assert set(shown["made_from"]) == {"code"}
+        else:
+            assert set(shown["made_from"]) == {"checkpoint", "recipe", "code", "torch", "machine"}
+    assert "6 entries whole, 0 files" in call("verify", *option)
+    assert "removed 1 entries" in call("clear", "wrong_entries", *option)
     (store.directory / "notes.txt").write_text("mine")
-    assert "removed 2 entries" in call("clear", *option)
+    assert "removed 5 entries" in call("clear", *option)
     assert {path.name for path in store.directory.iterdir()} == {"README.md", "notes.txt"}
 
 
@@ -197,7 +213,7 @@ def test_a_whole_run_leaves_nothing_outside_the_declared_places(tmp_path: Path) 
     assert [path for path in sorted(left) if not path.startswith(declared)] == []
     directory = RunDirectory(world / "work" / "runs" / "short")
     kept = {path.split("/")[-1].rpartition("-")[0] for path in left if path.startswith(declared[1])} - {""}
-    assert kept == {"latent_encodings_A_epoch2", "latent_encodings_B_epoch2"}
+    assert kept == {f"{name}_epoch2" for name in PURPOSES}
     assert not any(path.endswith((".tmp", ".damaged")) for path in left)
     warnings = [event for event in directory.events() if event["kind"] == "warning"]
     assert len(warnings) == 1  # 5 MB are more than 1.5: once, with what is largest
@@ -224,7 +240,7 @@ def benchmarks_encode_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Benchmarks that encode and do nothing else, after every epoch again, for nothing is written."""
 
     def encode(checkpoint: Checkpoint, *, device: str, cache: TensorCache | None) -> None:
-        encoded(checkpoint, torch.device(device), cache)
+        encoded(Kept(checkpoint, torch.device(device), cache))
 
     monkeypatch.setattr(loop, "measure_isolated", encode)
     monkeypatch.setattr(loop, "measure_coupled", encode)

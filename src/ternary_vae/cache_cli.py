@@ -45,13 +45,13 @@ def show(
 @cache_app.command()
 def build(
     checkpoints: Annotated[
-        list[Path] | None, typer.Argument(help="Checkpoints whose encodings to keep: .safetensors or v5.5 .pt.")
+        list[Path] | None, typer.Argument(help="Checkpoints to compute for: .safetensors or v5.5 .pt.")
     ] = None,
     operations: Annotated[bool, typer.Option("--operations", help="Keep the table of all operations too.")] = False,
     device: Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")] = "auto",
     cache_dir: CacheDirectory = None,
 ) -> None:
-    """Compute encodings of checkpoints, or the table of all operations, and keep them."""
+    """Compute what the benchmarks read of checkpoints, or the table of all operations, and keep it."""
     from ternary_vae import cache_commands
 
     cache_commands.build(checkpoints or [], cache_dir, operations=operations, device=device)

@@ -49,8 +49,8 @@ def show(key: str, directory: Path | None) -> None:
 
 
 def build(checkpoints: Sequence[Path], directory: Path | None, *, operations: bool, device: str) -> None:
-    """Keeps encodings of checkpoints, and the table of all operations."""
-    from ternary_vae.resolution.encodings import SIDES, keep_operations
+    """Keeps what the benchmarks read of checkpoints, and the table of all operations."""
+    from ternary_vae.resolution.kept import PURPOSES, keep_operations
     from ternary_vae.storage.checkpoints import load_checkpoint
 
     if not checkpoints and not operations:
@@ -60,7 +60,7 @@ def build(checkpoints: Sequence[Path], directory: Path | None, *, operations: bo
     if operations:
         _say(f"wrote {keep_operations(store)}")
     for checkpoint in loaded:
-        keep_sides(store, checkpoint, SIDES, device)
+        keep_of(store, checkpoint, list(PURPOSES), device)
 
 
 def encode_all(
@@ -72,12 +72,13 @@ def encode_all(
     Raises:
         UserError: no such checkpoint, or one of another epoch than that asked for.
     """
+    from ternary_vae.resolution.kept import ENCODINGS
     from ternary_vae.storage.checkpoints import load_checkpoint
 
     loaded = load_checkpoint(checkpoint or _checkpoint_of(run, epoch))
     if epoch is not None and loaded.epoch != epoch:
         raise UserError(f"{loaded.path}: of epoch {loaded.epoch}, not {epoch}; leave --epoch out or name another")
-    keep_sides(TensorCache(directory), loaded, sides, device)
+    keep_of(TensorCache(directory), loaded, [ENCODINGS[side] for side in sides], device)
 
 
 def _checkpoint_of(run: Path | None, epoch: int | None) -> Path:
@@ -91,22 +92,23 @@ def _checkpoint_of(run: Path | None, epoch: int | None) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
-def keep_sides(store: TensorCache, checkpoint: Any, sides: Sequence[Any], device: str) -> None:
-    """Computes the encodings of a checkpoint by the VAEs named and keeps them.
+def keep_of(store: TensorCache, checkpoint: Any, names: Sequence[str], device: str) -> None:
+    """Computes what is named of a checkpoint and keeps it.
 
     Raises:
         UserError: a checkpoint that cannot be encoded, or a cache that cannot be written.
     """
     import torch
 
-    from ternary_vae.resolution.encodings import save_encodings
-    from ternary_vae.resolution.measure import encoded
+    from ternary_vae.resolution.kept import Kept, save_kept
+    from ternary_vae.resolution.measure import encoded, keepable_tensors
+    from ternary_vae.resolution.parallel import side_by_side
     from ternary_vae.training.loop import choose_device
 
     chosen = torch.device(choose_device(device))
-    _, posteriors = encoded(checkpoint, chosen)
-    for side in sides:
-        _say(f"wrote {save_encodings(store, checkpoint, chosen, side, posteriors)}")
+    keepable = keepable_tensors(*encoded(Kept(checkpoint, chosen)))
+    for name, tensor in side_by_side({name: keepable[name] for name in names}, chosen).items():
+        _say(f"wrote {save_kept(store, checkpoint, chosen, str(name), tensor)}")
 
 
 def verify(directory: Path | None) -> None:

@@ -122,7 +122,7 @@ def benchmark(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the benchmark's own random numbers.")] = 0,
     device: DeviceOption = Device.auto,
-    cache: Annotated[bool, typer.Option(help="Keep a checkpoint's encodings in the tensor cache.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep in the tensor cache what would be computed again.")] = True,
     cache_dir: CacheDirectory = None,
 ) -> None:
     """Measure checkpoints, each VAE alone and both together, and write the records."""

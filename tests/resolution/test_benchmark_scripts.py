@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ternary_vae.resolution.kept import PURPOSES
 from ternary_vae.resolution.records import (
     CoupledRecord,
     IsolatedRecord,
@@ -18,6 +19,7 @@ from ternary_vae.resolution.records import (
     read_isolated_record,
 )
 from ternary_vae.resolution.script import benchmark_script
+from ternary_vae.storage.tensor_cache import TensorCache
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts" / "benchmark"
@@ -35,6 +37,7 @@ def test_another_process_with_another_number_of_threads_gives_the_same_bytes(
     ):
         output = tmp_path / "made" / f"{name}_3.json"
         command = [SCRIPTS / f"measure_{name}.py", "--checkpoint", checkpoint_file, "--output", output]
+        command += ["--cache-dir", tmp_path / "cache"]
         finished = subprocess.run(
             [sys.executable, *map(str, command)], capture_output=True, text=True, env=environment, cwd=tmp_path
         )
@@ -44,6 +47,8 @@ def test_another_process_with_another_number_of_threads_gives_the_same_bytes(
         for header in (first["header"], second["header"]):
             del header["environment"]["threads"], header["code_version"]
         assert json.dumps(second) == json.dumps(first)
+        kept = {entry.key.rpartition("-")[0] for entry in TensorCache(tmp_path / "cache").list_cache()}
+        assert kept == {f"{each}_epoch3" for each in PURPOSES}  # by the first; the second reads
 
 
 @pytest.mark.parametrize("name", ["manifold_resolution", "coupled_resolution"])

@@ -47,7 +47,7 @@ def test_distances_agree_with_a_double_loop() -> None:
     count = 150  # more than two blocks of rows
     mu = 20 + torch.randn(count, 16, generator=generator())
     logvar = torch.randn(count, 16, generator=generator())
-    separation, neighbours = isolated.distances(mu, logvar)
+    separation, neighbours = isolated.distances(mu, logvar, isolated.pair_distances(mu))
     tables = all_operations().tolist()
     all_distances, nearest_distances, hamming = [], [], []
     for i in range(count):
@@ -73,7 +73,7 @@ def test_distances_agree_with_a_double_loop() -> None:
 
 def test_the_nearest_neighbour_of_a_truth_table_in_its_own_cell_grid_differs_in_one_entry() -> None:
     mu = ThresholdDecoder().means("A", centre=0.5)
-    separation, neighbours = isolated.distances(mu, torch.zeros(OPERATION_COUNT, 16))
+    separation, neighbours = isolated.distances(mu, torch.zeros(OPERATION_COUNT, 16), isolated.pair_distances(mu))
     assert neighbours.hamming_1_rate == 1.0
     assert neighbours.mean_hamming == 1.0
     assert separation.minimum_distance == separation.mean_nearest_distance == 0.5
@@ -81,7 +81,7 @@ def test_the_nearest_neighbour_of_a_truth_table_in_its_own_cell_grid_differs_in_
 
 def test_collapsed_posterior_means_have_no_distance_and_no_dimension() -> None:
     mu = torch.full((500, 16), 0.1)
-    separation, _ = isolated.distances(mu, torch.zeros(500, 16))
+    separation, _ = isolated.distances(mu, torch.zeros(500, 16), isolated.pair_distances(mu))
     assert separation.mean_distance == separation.minimum_distance == 0.0
     section = isolated.dimensionality(torch.ones(500, 16))
     assert section.participation_ratio == section.efficiency == 0.0

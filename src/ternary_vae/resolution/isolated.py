@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from ternary_vae.limits import OPERATION_BITS
@@ -65,12 +65,13 @@ def reconstruction(errors: Int[Tensor, "19683"]) -> Reconstruction:
     )
 
 
-def distances(mu: Float[Tensor, "n 16"], logvar: Float[Tensor, "n 16"]) -> tuple[LatentSeparation, NearestNeighbor]:
-    """Distances between the posterior means of all pairs of operations, exact, in double precision; and how far
-    the operation of the nearest other mean is in truth-table entries."""
+def pair_distances(mu: Float[Tensor, "n 16"]) -> Float64[Tensor, "2 n"]:
+    """Distances between the posterior means of all pairs of operations, exact, in double precision: for each operation
+    the index of the nearest other mean, of several equally near the first, and the sum of its distances to all
+    others."""
     points = mu.double() - mu.double().mean(dim=0)
     squares = points.square().sum(dim=1)
-    neighbours, total = [], points.new_zeros(())
+    neighbours, sums = [], []
     buffer = points.new_empty(_ROWS, len(points))
     for start in range(0, len(points), _ROWS):
         rows = slice(start, start + _ROWS)
@@ -79,13 +80,22 @@ def distances(mu: Float[Tensor, "n 16"], logvar: Float[Tensor, "n 16"]) -> tuple
         squared.diagonal(start).fill_(torch.inf)
         neighbours.append(squared.min(dim=1).indices)
         squared.diagonal(start).copy_(-squares[rows])
-        total += squared.add_(squares[rows, None]).clamp_(min=0).sqrt_().sum()
-    neighbour = torch.cat(neighbours)
+        sums.append(squared.add_(squares[rows, None]).clamp_(min=0).sqrt_().sum(dim=1))
+    return torch.stack([torch.cat(neighbours).double(), torch.cat(sums)])
+
+
+def distances(
+    mu: Float[Tensor, "n 16"], logvar: Float[Tensor, "n 16"], pairs: Float64[Tensor, "2 n"]
+) -> tuple[LatentSeparation, NearestNeighbor]:
+    """Distances between posterior means, from `pair_distances`; and how far the operation of the nearest other mean is
+    in truth-table entries."""
+    points = mu.double() - mu.double().mean(dim=0)
+    neighbour = pairs[0].long()
     nearest_distance = (points - points[neighbour]).norm(dim=1)
     deviation = torch.exp(0.5 * logvar.double()).mean()
     norms = mu.norm(dim=1)
     separation = LatentSeparation(
-        mean_distance=float(total / (len(mu) * (len(mu) - 1))),
+        mean_distance=float(pairs[1].sum() / (len(mu) * (len(mu) - 1))),
         minimum_distance=float(nearest_distance.min()),
         mean_nearest_distance=float(nearest_distance.mean()),
         mean_posterior_standard_deviation=float(deviation),

@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from pydantic import ValidationError
+from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE, Posteriors
@@ -18,15 +20,13 @@ from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution import complementarity, coupled, isolated
 from ternary_vae.resolution.coverage import Decoder, covers_everything
-from ternary_vae.resolution.encodings import cached_posteriors, checkpoint_hash
+from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, SIDES, WRONG_ENTRIES, Kept, checkpoint_hash, encodings_of
 from ternary_vae.resolution.parallel import Tasks, side_by_side
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Environment,
     Header,
-    HeldOut,
     IsolatedRecord,
-    Reconstruction,
     VaeResolution,
 )
 from ternary_vae.resolution.statistics import named_generator
@@ -43,25 +43,32 @@ def measure_isolated(
     checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
 ) -> IsolatedRecord:
     """Measures each VAE of a checkpoint alone, over all operations. The same checkpoint, seed and device give the
-    same figures, whatever has been drawn before, however many cores there are, and with or without a cache for the
-    encodings.
+    same figures, whatever has been drawn before, however many cores there are, and with or without a cache.
 
     Raises:
         UserError: device not available, weights that do not fit the model, or figures that are not finite.
     """
     device = available_device(device)
     started = time.perf_counter()
-    model, posteriors = encoded(checkpoint, device, cache)
+    kept = Kept(checkpoint, device, cache)
+    model, posteriors = encoded(kept)
     split = None if checkpoint.source == "v5.5" else training_split(checkpoint.recipe)
     generator_for = partial(named_generator, seed, device=device)
-    tasks = {
+    keepable = keepable_tensors(model, posteriors)
+    pairs = {vae: kept.task(name, keepable[name]) for vae, name in DISTANCES.items()}
+    tasks: Tasks = {
         (vae, name): task
-        for vae in ("A", "B")
-        for name, task in _tasks_of_vae(model, vae, posteriors, split, generator_for).items()
+        for vae in SIDES
+        for name, task in _tasks_of_vae(model, vae, posteriors, pairs[vae], generator_for).items()
     }
+    tasks["both", WRONG_ENTRIES] = kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES])
     with _finite(checkpoint):
         results = side_by_side(tasks, device)
-        vae_a, vae_b = (_vae_resolution({name: results[vae, name] for _, name in tasks}) for vae in ("A", "B"))
+        kept.keep_computed()
+        vae_a, vae_b = (
+            _vae_resolution({name: results[side, name] for side, name in tasks if side == vae}, wrong, split)
+            for vae, wrong in zip(SIDES, results["both", WRONG_ENTRIES].long())
+        )
     return IsolatedRecord(header=_header(checkpoint, seed, device, started), vae_a=vae_a, vae_b=vae_b)
 
 
@@ -72,7 +79,8 @@ def measure_coupled(
     """Measures both VAEs of a checkpoint together; otherwise as `measure_isolated`."""
     device = available_device(device)
     started = time.perf_counter()
-    model, posteriors = encoded(checkpoint, device, cache)
+    kept = Kept(checkpoint, device, cache)
+    model, posteriors = encoded(kept)
     generator_for = partial(named_generator, seed, device=device)
     tasks: Tasks = {
         "noise": lambda: complementarity.decode_under_noise(model, posteriors, generator_for("complementarity")),
@@ -81,18 +89,18 @@ def measure_coupled(
         "covers_everything": lambda: covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
         "reconstructions": lambda: coupled.reconstructions(model, posteriors),
         "coupling": lambda: coupled.latent_coupling(posteriors.mu_a, posteriors.mu_b),
-        "errors_a": lambda: isolated.wrong_entries(model, "A", posteriors.mu_a),
-        "errors_b": lambda: isolated.wrong_entries(model, "B", posteriors.mu_b),
+        WRONG_ENTRIES: kept.task(WRONG_ENTRIES, keepable_tensors(model, posteriors)[WRONG_ENTRIES]),
     }
     with _finite(checkpoint):
         results = side_by_side(tasks, device)
+        kept.keep_computed()
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
         sections: dict[str, Any] = {
             "ensemble_reconstruction": ensemble_reconstruction,
             "cross_injected_sampling_rho_05": results["rho_05"],
             "cross_injected_sampling_rho_07": results["rho_07"],
             "complementary_coverage": complementarity.complementary_coverage(
-                results["errors_a"], results["errors_b"], results["noise"]
+                *results[WRONG_ENTRIES].long(), results["noise"]
             ),
             "latent_coupling": results["coupling"],
             "coupled_reconstruction": coupled_reconstruction,
@@ -103,38 +111,31 @@ def measure_coupled(
 
 
 def _tasks_of_vae(
-    model: Decoder, vae: Side, posteriors: Posteriors, split: Split | None, generator_for: GeneratorFor
+    model: Decoder, vae: Side, posteriors: Posteriors, pairs: Callable[[], Tensor], generator_for: GeneratorFor
 ) -> Tasks:
-    """The measures of one VAE alone, the longest first."""
+    """The measures of one VAE alone, the longest first. `pairs` answers the `pair_distances` of its means."""
     mu, logvar = posteriors[:2] if vae == "A" else posteriors[2:]
-
-    def errors() -> tuple[Reconstruction, HeldOut]:
-        wrong = isolated.wrong_entries(model, vae, mu)
-        return isolated.reconstruction(wrong), isolated.held_out(wrong, split)
-
     return {
-        "distances": lambda: isolated.distances(mu, logvar),
+        "distances": lambda: isolated.distances(mu, logvar, pairs()),
         "sampling": lambda: isolated.sampling(model, vae, generator_for(f"sampling {vae}")),
         "curve": lambda: isolated.resolution_curve(model, vae, mu, generator_for(f"resolution curve {vae}")),
         "interpolation": lambda: isolated.interpolation(model, vae, mu, generator_for(f"interpolation {vae}")),
-        "errors": errors,
         "dimensionality": lambda: isolated.dimensionality(mu),
     }
 
 
-def _vae_resolution(results: dict[str, Any]) -> VaeResolution:
-    """What the tasks of one VAE answered, by their names."""
+def _vae_resolution(results: dict[str, Any], wrong: Int[Tensor, "19683"], split: Split | None) -> VaeResolution:
+    """What the tasks of one VAE answered, by their names, and what follows from its wrong entries."""
     separation, neighbours = results["distances"]
     coverage, information = results["sampling"]
-    reconstruction, held_out = results["errors"]
     return VaeResolution(
-        reconstruction=reconstruction,
+        reconstruction=isolated.reconstruction(wrong),
         latent_separation=separation,
         sampling_coverage=coverage,
         interpolation=results["interpolation"],
         nearest_neighbor=neighbours,
         dimensionality=results["dimensionality"],
-        held_out=held_out,
+        held_out=isolated.held_out(wrong, split),
         information=information,
         resolution_curve=results["curve"],
     )
@@ -156,24 +157,36 @@ def available_device(name: torch.device | str) -> torch.device:
 
 
 @torch.no_grad()
-def encoded(
-    checkpoint: Checkpoint, device: torch.device, cache: TensorCache | None = None
-) -> tuple[DualVAE, Posteriors]:
+def encoded(kept: Kept) -> tuple[DualVAE, Posteriors]:
     """A checkpoint's model and its posteriors of all operations, on one core: they depend on no number of cores.
 
     Raises:
         UserError: weights that do not fit the model, or encodings that are not finite.
     """
+    device = kept.device
     with torch.random.fork_rng(devices=[]):  # a new model draws initial weights
-        model = model_of(checkpoint, device).requires_grad_(False)
+        model = model_of(kept.checkpoint, device).requires_grad_(False)
 
     def encode() -> Posteriors:
         return side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
 
-    posteriors = cached_posteriors(checkpoint, device, cache, encode)
+    posteriors = kept.posteriors(encode)
     if not all(bool(part.isfinite().all()) for part in posteriors):
-        raise UserError(f"{_name(checkpoint)}: its encoders answer NaN or infinity; use an earlier checkpoint")
+        raise UserError(f"{_name(kept.checkpoint)}: its encoders answer NaN or infinity; use an earlier checkpoint")
+    kept.keep_computed()
     return model, posteriors
+
+
+def keepable_tensors(model: DualVAE, posteriors: Posteriors) -> dict[str, Callable[[], Tensor]]:
+    """How what is kept of a checkpoint is computed, by the names of `kept.PURPOSES`."""
+    means = {"A": posteriors.mu_a, "B": posteriors.mu_b}
+    return {
+        **{name: partial(encodings_of, vae, posteriors) for vae, name in ENCODINGS.items()},
+        WRONG_ENTRIES: lambda: torch.stack(
+            [isolated.wrong_entries(model, vae, mu).to(torch.int8) for vae, mu in means.items()]
+        ),
+        **{name: partial(isolated.pair_distances, means[vae]) for vae, name in DISTANCES.items()},
+    }
 
 
 @contextmanager

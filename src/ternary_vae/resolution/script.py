@@ -27,19 +27,23 @@ def benchmark_script(
     )
     parser.add_argument("--seed", type=int, default=0, help="of the benchmark's own random draws (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
+    parser.add_argument("--no-cache", action="store_true", help="compute everything and keep nothing")
     options = parser.parse_args(arguments)
 
     from ternary_vae.errors import UserError
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
+    from ternary_vae.storage.tensor_cache import TensorCache
 
     measure = measure_isolated if name == "manifold_resolution" else measure_coupled
     try:
         checkpoint = load_checkpoint(options.checkpoint)
         output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
         _require_writable(output)
-        record = measure(checkpoint, seed=options.seed, device=options.device)
+        cache = None if options.no_cache else TensorCache(options.cache_dir)
+        record = measure(checkpoint, seed=options.seed, device=options.device, cache=cache)
         write_record(output, record)
     except UserError as error:
         print(f"measure_{name}: {error}", file=sys.stderr)

@@ -176,7 +176,9 @@ def _of_project(project: Path, cache_directory: Path) -> Iterator[Place]:
         ("artifacts", "artifacts", "training's own results; not a cache"),
     ):
         yield measured(Place(name, project / below, purpose))
-    purpose = "encodings of checkpoints; `ternary-vae cache list` explains each, `ternary-vae cache clear` removes them"
+    purpose = (
+        "what benchmarks read again; `ternary-vae cache list` explains it, `ternary-vae cache clear` removes it"
+    )
     everything = measured(Place("tensor cache", cache_directory, purpose))
     leftovers = set(_leftovers(cache_directory))
     yield _with(everything, lambda path: path not in leftovers)

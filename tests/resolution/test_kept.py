@@ -1,0 +1,155 @@
+"""What benchmarks keep in the tensor cache: the same figures with and without it, and never those of another
+checkpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ternary_vae.errors import UserError
+from ternary_vae.operations import all_operations
+from ternary_vae.resolution import isolated, kept
+from ternary_vae.resolution.kept import ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
+from ternary_vae.resolution.measure import encoded, keepable_tensors, measure_coupled, measure_isolated
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, comparable
+from ternary_vae.storage.checkpoints import load_checkpoint
+from ternary_vae.storage.tensor_cache import TensorCache
+
+CPU = torch.device("cpu")
+Records = tuple[IsolatedRecord, CoupledRecord]
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("computed again")
+
+
+def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_computes_it(
+    records: Records, checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    store = TensorCache(tmp_path, report=said.append)
+    checkpoint = load_checkpoint(checkpoint_file)
+    keepable = keepable_tensors(*encoded(Kept(checkpoint, CPU)))
+    assert list(keepable) == list(PURPOSES)
+    for name, compute in keepable.items():
+        save_kept(store, checkpoint, CPU, name, compute())
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    monkeypatch.setattr(isolated, "wrong_entries", refuse)
+    monkeypatch.setattr(isolated, "pair_distances", refuse)
+    measured = measure_isolated(checkpoint, cache=store), measure_coupled(checkpoint, cache=store)
+    assert said == []
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    for one, another in zip(measured, records):
+        first, second = comparable(one), comparable(another)
+        for header in (first["header"], second["header"]):
+            del header["environment"]["threads"], header["code_version"]
+        assert json.dumps(first) == json.dumps(second)
+
+
+def test_encodings_are_read_where_they_are_kept(
+    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, store = load_checkpoint(checkpoint_file), TensorCache(tmp_path)
+    _, expected = encoded(Kept(checkpoint, CPU))
+    encoded(Kept(checkpoint, CPU, store))
+    with monkeypatch.context() as patch:
+        patch.setattr("ternary_vae.model.DualVAE.encode", refuse)
+        _, found = encoded(Kept(checkpoint, CPU, store))
+        for part, wanted in zip(found, expected):
+            assert torch.equal(part, wanted)
+            assert part.is_contiguous()
+            assert part.data_ptr() % 64 == 0
+        other = {name: tensor.clone() for name, tensor in checkpoint.model.items()}
+        other["encoder_A.fc_mu.bias"] += 1
+        with pytest.raises(AssertionError, match="computed again"):
+            encoded(Kept(replace(checkpoint, model=other, content_hash=""), CPU, store))
+        patch.setattr(kept, "code_fingerprint", lambda: "another version")
+        with pytest.raises(AssertionError, match="computed again"):
+            encoded(Kept(checkpoint, CPU, store))
+
+
+def test_what_is_missing_or_damaged_is_computed_again(checkpoint_file: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    checkpoint, store = load_checkpoint(checkpoint_file), TensorCache(tmp_path, report=said.append)
+    _, expected = encoded(Kept(checkpoint, CPU, store))
+    key_a, key_b = (kept.kept_key(name, checkpoint) for name in ENCODINGS.values())
+    made_from = kept.kept_made_from(checkpoint, CPU)
+    path = store.path(key_a, made_from)
+    path.write_bytes(path.read_bytes()[:-1000])
+    store.remove(key_b, made_from=made_from)
+    _, found = encoded(Kept(checkpoint, CPU, store))
+    assert all(torch.equal(part, wanted) for part, wanted in zip(found, expected))
+    assert len(said) == 1
+    assert "set aside" in said[0]
+    for key, pair in ((key_a, expected[:2]), (key_b, expected[2:])):
+        loaded = store.load(key, made_from=made_from)
+        assert loaded is not None
+        assert torch.equal(loaded[0], torch.stack(pair))
+
+
+def test_a_task_computes_once_and_is_read_from_then_on(checkpoint_file: Path, tmp_path: Path) -> None:
+    """Nothing is written before the tasks are done, by whatever threads they ran in."""
+    checkpoint, store = load_checkpoint(checkpoint_file), TensorCache(tmp_path)
+    wrong = torch.arange(6, dtype=torch.int8).reshape(2, 3)
+    first = Kept(checkpoint, CPU, store)
+    assert torch.equal(first.task(WRONG_ENTRIES, lambda: wrong)(), wrong)
+    assert store.list_cache() == []
+    first.keep_computed()
+    assert torch.equal(Kept(checkpoint, CPU, store).task(WRONG_ENTRIES, refuse)(), wrong)  # type: ignore[arg-type]
+    (entry,) = store.list_cache()
+    assert entry.key.startswith("wrong_entries_epoch3-")
+    assert entry.metadata["remake"] == f"ternary-vae cache build {checkpoint_file}"
+    before = store.path(entry.key).stat().st_mtime_ns
+    first.keep_computed()
+    assert store.path(entry.key).stat().st_mtime_ns == before
+
+
+def test_encodings_that_are_not_finite_are_not_kept(checkpoint_file: Path, tmp_path: Path) -> None:
+    checkpoint, store = load_checkpoint(checkpoint_file), TensorCache(tmp_path)
+    overflowing = {name: torch.full_like(tensor, 1e30) for name, tensor in checkpoint.model.items()}
+    with pytest.raises(UserError, match="NaN or infinity"):
+        encoded(Kept(replace(checkpoint, model=overflowing, content_hash=""), CPU, store))
+    assert store.list_cache() == []
+
+
+def test_the_fingerprint_follows_all_code_that_a_kept_tensor_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(kept.__file__).parents[1]
+    before = kept.code_fingerprint()
+    for name in ("operations.py", "storage/checkpoints.py", "model/networks.py", "resolution/isolated.py"):
+        copy = tmp_path / name.replace("/", "_")
+        for path in package.rglob("*.py"):
+            place = copy / path.relative_to(package)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+        monkeypatch.setattr(kept, "__file__", str(copy / "resolution" / "kept.py"))
+        assert kept.code_fingerprint.__wrapped__() == before
+        with open(copy / name, "a") as file:
+            file.write("# changed\n")
+        assert kept.code_fingerprint.__wrapped__() != before
+
+
+def test_the_table_of_all_operations_is_kept_when_asked_for(tmp_path: Path) -> None:
+    store = TensorCache(tmp_path)
+    kept.keep_operations(store)
+    found = store.load(kept.OPERATIONS_KEY, made_from={"code": kept.code_fingerprint()})
+    assert found is not None
+    assert torch.equal(found[0], all_operations())
+    assert store.list_cache()[0].metadata["remake"] == "python scripts/cache/regenerate_ops.py"
+
+
+def test_a_cache_that_cannot_be_used_stops_nothing(checkpoint_file: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    checkpoint = load_checkpoint(checkpoint_file)
+    _, found = encoded(Kept(checkpoint, CPU, TensorCache(tmp_path / "link", report=said.append)))
+    assert torch.equal(found.mu_a, encoded(Kept(checkpoint, CPU))[1].mu_a)
+    assert len(said) == 1
+    assert said[0].endswith("going on without the tensor cache")
+    assert list((tmp_path / "real").iterdir()) == []

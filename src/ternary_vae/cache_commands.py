@@ -116,7 +116,8 @@ def verify(directory: Path | None) -> None:
     store = TensorCache(directory)
     whole, wrong = store.verify()
     for name, problem in wrong.items():
-        _say(f"{store.directory / name}: {problem}", error=True)
+        path = str(store.directory / name)
+        _say(problem if path in problem else f"{path}: {problem}", error=True)
     _say(f"{store.directory}: {len(whole)} entries whole, {len(wrong)} files that are not")
     if wrong:
         raise SystemExit(NOT_WHOLE)
@@ -136,7 +137,7 @@ def clear(keys: Sequence[str], directory: Path | None) -> None:
 
 def audit(project: Path, directory: Path | None, *, as_json: bool) -> None:
     """Prints every place where caches lie."""
-    places = audit_caches(project, TensorCache(directory).directory)
+    places = audit_caches(project, directory)
     if as_json:
         _print_json([place.row() for place in places])
         return
@@ -156,11 +157,15 @@ def clean(project: Path, directory: Path | None, *, act: bool) -> None:
     """Shows what would be removed, and with `act` removes it."""
     from ternary_vae.storage.clean import clean_caches, cleanable
 
-    plan = cleanable(project, TensorCache(directory).directory)
+    plan = cleanable(project, directory)
     if not any(item.files for item in plan):
         _say("nothing to clean")
     else:
-        rows = [(item.place.name, str(item.place.path), _size(item.bytes), str(len(item.files))) for item in plan]
+        rows = [
+            (item.place.name, str(item.place.path), _size(item.bytes), str(len(item.files)))
+            for item in plan
+            if item.files
+        ]
         _print_table(("cache", "place", "size", "files"), rows, right=(2, 3))
     for item in plan:
         if item.refused:

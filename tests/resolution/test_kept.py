@@ -108,6 +108,23 @@ def test_a_task_computes_once_and_is_read_from_then_on(checkpoint_file: Path, tm
     assert store.path(entry.key).stat().st_mtime_ns == before
 
 
+def test_what_one_device_computed_is_not_read_on_another(
+    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Devices round differently. What a CUDA device would be asked for is watched; there need not be one."""
+    checkpoint, store = load_checkpoint(checkpoint_file), TensorCache(tmp_path)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"accelerator {device.index}")
+    wrong, asked = torch.zeros(2, 3, dtype=torch.int8), []
+    device = torch.device("cuda:1")
+    save_kept(store, checkpoint, device, WRONG_ENTRIES, wrong)
+    assert store.list_cache()[0].made_from["machine"] == "accelerator 1"
+    assert Kept(checkpoint, CPU, store).recall(WRONG_ENTRIES) is None
+    assert Kept(checkpoint, torch.device("cuda:0"), store).recall(WRONG_ENTRIES) is None
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, place: asked.append(place) or tensor)
+    assert torch.equal(Kept(checkpoint, device, store).recall(WRONG_ENTRIES), wrong)
+    assert asked == [device]
+
+
 def test_encodings_that_are_not_finite_are_not_kept(checkpoint_file: Path, tmp_path: Path) -> None:
     checkpoint, store = load_checkpoint(checkpoint_file), TensorCache(tmp_path)
     overflowing = {name: torch.full_like(tensor, 1e30) for name, tensor in checkpoint.model.items()}

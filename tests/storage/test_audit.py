@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import getpass
 import os
 from pathlib import Path
 
@@ -32,11 +33,11 @@ class World:
         return place
 
     def audit(self) -> dict[str, Place]:
-        places = audit_caches(self.project, self.store.directory, self.environment)
+        places = audit_caches(self.project, None, self.environment)
         return {place.name: place for place in places}
 
     def clean(self) -> tuple[int, int, list[str]]:
-        return clean_caches(cleanable(self.project, self.store.directory, self.environment))
+        return clean_caches(cleanable(self.project, None, self.environment))
 
     def files(self) -> set[str]:
         root = self.home.parent
@@ -59,12 +60,16 @@ def world(tmp_path: Path) -> World:
         ("CUDA", "home/.nv/ComputeCache", "CUDA_CACHE_PATH", "else", True),
         ("Hugging Face", "home/.cache/huggingface", "HF_HOME", "else", False),
         ("pip", "home/.cache/pip", "PIP_CACHE_DIR", "else", True),
+        ("PyTorch inductor", "temporary/torchinductor_{user}", "TORCHINDUCTOR_CACHE_DIR", "else", True),
+        ("Playwright", "home/.cache/ms-playwright", "PLAYWRIGHT_BROWSERS_PATH", "else", False),
+        ("tensor cache", "project/models/cached_tensors", "TERNARY_VAE_CACHE_DIR", "else", False),
         ("matplotlib", "home/.cache/matplotlib", "MPLCONFIGDIR", "else", False),
     ],
 )
 def test_a_known_cache_is_found_where_it_is_and_where_its_variable_moves_it(
     world: World, name: str, usual: str, variable: str, moved: str, safe: bool
 ) -> None:
+    usual = usual.format(user=getpass.getuser())
     assert not world.audit()[name].there
     world.put(f"{usual}/one", 300)
     world.put(f"{usual}/deep/two", 50)
@@ -76,6 +81,43 @@ def test_a_known_cache_is_found_where_it_is_and_where_its_variable_moves_it(
     assert (place.path, place.bytes) == (world.home.parent / moved, 7)
     before = world.audit()[f"{name}, usual place"]
     assert (before.bytes, before.known, before.safe) == (350, True, safe)
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("Hugging Face hub", "HF_HUB_CACHE"),
+        ("Hugging Face hub", "HUGGINGFACE_HUB_CACHE"),
+        ("Hugging Face data sets", "HF_DATASETS_CACHE"),
+        ("Hugging Face transformers", "TRANSFORMERS_CACHE"),
+    ],
+)
+def test_a_part_of_a_cache_that_only_a_variable_sets_apart(world: World, name: str, variable: str) -> None:
+    assert name not in world.audit()
+    world.put("else/weights", 40)
+    world.environment[variable] = str(world.home.parent / "else")
+    place = world.audit()[name]
+    assert (place.path, place.bytes, place.safe) == (world.home.parent / "else", 40, False)
+
+
+def test_a_tilde_in_a_variable_is_the_home_directory(world: World) -> None:
+    world.put("home/mine/wheel", 5)
+    world.environment["PIP_CACHE_DIR"] = "~/mine"
+    assert (world.audit()["pip"].path, world.audit()["pip"].bytes) == (world.home / "mine", 5)
+
+
+def test_bytecode_that_a_variable_moves_is_found_and_safe(world: World) -> None:
+    """PYTHONPYCACHEPREFIX keeps the bytecode of all programs, each below its own whole path."""
+    prefix = world.home.parent / "compiled"
+    world.environment["PYTHONPYCACHEPREFIX"] = str(prefix)
+    inside = prefix / world.project.relative_to("/") / "src" / "module.cpython-311.pyc"
+    world.put(inside, 60)
+    stays = {world.put(prefix / "other" / "a.pyc"), world.put(inside.with_name("notes.txt"))}
+    place = world.audit()["__pycache__, moved"]
+    assert (place.bytes, place.files, place.known, place.safe) == (60, 1, True, True)
+    assert world.clean() == (60, 1, [])
+    assert not inside.exists()
+    assert all(path.exists() for path in stays)
 
 
 def test_xdg_cache_home_moves_what_follows_it(world: World) -> None:
@@ -221,14 +263,42 @@ def test_what_cannot_be_removed_is_said_and_the_rest_goes(world: World, monkeypa
     assert not goes.exists()
 
 
+def closed_to_everyone(monkeypatch: pytest.MonkeyPatch, closed: Path) -> None:
+    """As a directory without permissions is to anybody but the system's administrator, who may run these tests."""
+
+    def refusing(call: object) -> object:
+        def refuse(path: str | Path = ".", *arguments: object, **options: object) -> object:
+            inside = not isinstance(path, int) and closed in Path(path).parents
+            if inside or (call is scandir and Path(path) == closed):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return call(path, *arguments, **options)  # type: ignore[operator]
+
+        return refuse
+
+    scandir = os.scandir
+    for name in ("scandir", "stat", "lstat"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    monkeypatch.setattr(Path, "iterdir", lambda path: (path / entry.name for entry in os.scandir(path)))
+
+
 def test_a_place_that_cannot_be_read_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = world.put("home/.cache/pip/closed/a").parent
-    scandir = os.scandir
-
-    def refuse(path: str | Path = ".") -> object:
-        if Path(path) == closed:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    closed_to_everyone(monkeypatch, closed)
     assert world.audit()["pip"].problem == "cannot be read in full: Permission denied"
+
+
+def test_a_directory_of_caches_that_cannot_be_read_stops_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("home/.cache/mystery/a")
+    world.put("project/src/__pycache__/a.pyc", 30)
+    closed_to_everyone(monkeypatch, world.home / ".cache")
+    places = world.audit()
+    assert (places[".cache"].known, places[".cache"].problem) == (False, "cannot be read: Permission denied")
+    assert places["__pycache__"].bytes == 30
+    assert world.clean() == (30, 1, [])
+
+
+def test_a_tensor_cache_that_cannot_be_read_stops_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.environment["TERNARY_VAE_CACHE_DIR"] = str(world.put("closed/cache/a").parent)
+    closed_to_everyone(monkeypatch, world.home.parent / "closed")
+    assert world.audit()["tensor cache"].problem == "cannot be read in full: Permission denied"
+    assert world.clean() == (0, 0, [])

@@ -84,6 +84,56 @@ def test_from_and_to_a_cuda_device(store: TensorCache) -> None:
     assert torch.equal(found[0].cpu(), TENSOR)
 
 
+def test_the_device_asked_for_is_where_a_tensor_goes(store: TensorCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a second device: `meta` is a real one without memory, and what is asked of any other is watched."""
+    store.save("some", TENSOR, made_from={"code": "1"})
+    found = store.load("some", "meta", made_from={"code": "1"})
+    assert found is not None
+    assert (found[0].device.type, found[0].shape, found[0].dtype) == ("meta", TENSOR.shape, TENSOR.dtype)
+    recalled = store.recall("some", torch.device("meta"), code="1")
+    assert recalled is not None
+    assert recalled.is_meta
+    asked = []
+
+    def watched(tensor: torch.Tensor, device: object) -> torch.Tensor:
+        asked.append(device)
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "to", watched)
+    found = store.load("some", "cuda:1", made_from={"code": "1"})
+    assert found is not None
+    assert torch.equal(found[0], TENSOR)
+    assert asked == ["cuda:1"]
+
+
+def test_a_tensor_is_stored_through_the_cpu(store: TensorCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    move = torch.Tensor.to
+
+    def watched(tensor: torch.Tensor, *arguments: object, **options: object) -> torch.Tensor:
+        asked.append(arguments)
+        return move(tensor, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(torch.Tensor, "to", watched)
+    store.save("some", TENSOR)
+    assert asked[0] == ("cpu",)
+    with pytest.raises(UserError, match="cannot be stored"):  # nothing there to store
+        store.save("none", torch.empty(3, device="meta"))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "no such device"])
+def test_a_device_that_is_not_there_is_one_line_and_work_goes_on(
+    store: TensorCache, said: list[str], device: str
+) -> None:
+    path = store.save("some", TENSOR, made_from={"code": "1"})
+    with pytest.raises(UserError, match=f"cannot be loaded onto device '{device}'"):
+        store.load("some", device, made_from={"code": "1"})
+    assert store.recall("some", device, code="1") is None
+    assert len(said) == 1
+    assert said[0].endswith("going on without the tensor cache")
+    assert path.exists()
+
+
 def test_an_entry_made_from_something_else_is_not_found(store: TensorCache) -> None:
     old = {"checkpoint": "a" * 64, "code": "1"}
     store.save("encodings", TENSOR, made_from=old)
@@ -198,6 +248,29 @@ def test_a_damaged_entry_is_reported_set_aside_and_computed_again(
     assert store.verify()[1] == {}
 
 
+def test_the_readme_forgets_an_entry_that_was_set_aside(store: TensorCache, said: list[str]) -> None:
+    path = store.save("some", TENSOR)
+    path.write_bytes(b"")
+    store.load("some")
+    assert path.name not in (store.directory / "README.md").read_text()
+
+
+def test_damage_that_cannot_be_set_aside_is_said_as_it_is(
+    store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.save("some", TENSOR)
+    path.write_bytes(b"")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tensor_cache.os, "replace", refuse)
+    assert store.load("some") is None
+    assert len(said) == 1
+    assert "cannot be set aside: Permission denied; computed again" in said[0]
+    assert path.exists()
+
+
 def test_foreign_files_are_reported_and_left_alone(store: TensorCache) -> None:
     store.save("some", TENSOR)
     save_file({"weight": TENSOR}, store.directory / "foreign.safetensors")
@@ -225,6 +298,9 @@ def test_a_directory_that_is_a_link_or_a_file_is_refused(said: list[str], tmp_pa
                 call()
     assert list((tmp_path / "real").iterdir()) == []
     assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "real" / "large").write_bytes(b"x" * 2_000_000)
+    TensorCache(tmp_path / "link", limit_megabytes=1, report=said.append).watch_budget()
+    assert said == []  # not this program's
 
 
 @pytest.mark.parametrize(
@@ -335,6 +411,11 @@ def test_what_cannot_be_stored_is_one_line(store: TensorCache) -> None:
     for tensor, metadata in ((TENSOR.to_sparse(), {}), (TENSOR, {"x": float("nan")}), (TENSOR, {"x": object()})):
         with pytest.raises(UserError, match="cannot be stored"):
             store.save("some", tensor, metadata)
+    for made_from in ({"x": float("nan")}, {"x": object()}):
+        for call in (lambda made=made_from: store.save("some", TENSOR, made_from=made),
+                     lambda made=made_from: store.load("some", made_from=made)):  # fmt: skip
+            with pytest.raises(UserError, match="expected JSON values"):
+                call()
     assert not store.directory.exists()
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ternary_vae.storage.tensor_cache import DEFAULT_DIRECTORY, TensorCache
+from ternary_vae.storage.tensor_cache import DEFAULT_DIRECTORY, ENVIRONMENT_VARIABLE, TensorCache
 
 Root = Literal["cache", "home", "temporary"]
 _RESULTS = {"runs", "sandbox-training", "reports", "artifacts", "models"}
 """Directories of a project in which no bytecode is looked for."""
 _OTHERS = {".git", "node_modules"}
 """The same, at any depth."""
+_BYTECODE = "compiled sources; compiled again when imported"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ _LIBRARIES = (
              (("HF_HOME", ""),), ("cache", "huggingface")),
     _Library("Hugging Face hub", "downloaded models and data; not used by this project", False,
              (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", "")), None),
+    _Library("Hugging Face data sets", "downloaded and converted data; not used by this project", False,
+             (("HF_DATASETS_CACHE", ""),), None),
+    _Library("Hugging Face transformers", "downloaded models, older versions; not used by this project", False,
+             (("TRANSFORMERS_CACHE", ""),), None),
     _Library("pip", "downloaded and built packages; downloaded again when needed", True,
              (("PIP_CACHE_DIR", ""),), ("cache", "pip")),
     _Library("matplotlib", "list of fonts, and settings where MPLCONFIGDIR is set", False,
@@ -105,23 +110,33 @@ _TOOLS = (
 
 
 def audit_caches(
-    project: str | Path = ".", cache_directory: Path = DEFAULT_DIRECTORY, environment: Mapping[str, str] | None = None
+    project: str | Path = ".",
+    cache_directory: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> list[Place]:
     """Looks everywhere, changes nothing, follows no link.
 
     Args:
         project: directory of the project.
-        cache_directory: of the tensor cache.
+        cache_directory: of the tensor cache; where the environment puts it, or else the project, unless given.
         environment: the process's own unless given; its variables move many of the places.
     """
     project = Path(os.path.abspath(project))
     environment = os.environ if environment is None else environment
     roots = cache_roots(environment)
     libraries = list(_libraries(roots, environment))
-    cache_directory = Path(os.path.abspath(cache_directory))
+    cache_directory = tensor_cache_of(project, cache_directory, environment)
     usual = roots["home"] / ".cache"  # which some programs use even where XDG_CACHE_HOME names another
     unknown = [place for root in dict.fromkeys((roots["cache"], usual)) for place in _unknown(root, libraries)]
-    return [*libraries, *unknown, *_of_project(project, cache_directory)]
+    return [*libraries, *unknown, *_bytecode_elsewhere(project, environment), *_of_project(project, cache_directory)]
+
+
+def tensor_cache_of(
+    project: str | Path, chosen: str | Path | None = None, environment: Mapping[str, str] | None = None
+) -> Path:
+    """Where the tensor cache of a project lies."""
+    environment = os.environ if environment is None else environment
+    return Path(os.path.abspath(chosen or environment.get(ENVIRONMENT_VARIABLE) or Path(project) / DEFAULT_DIRECTORY))
 
 
 def cache_roots(environment: Mapping[str, str]) -> dict[Root, Path]:
@@ -138,7 +153,8 @@ def cache_roots(environment: Mapping[str, str]) -> dict[Root, Path]:
 def _libraries(roots: dict[Root, Path], environment: Mapping[str, str]) -> Iterator[Place]:
     for library in _LIBRARIES:
         moved = next(
-            (Path(environment[name]) / rest for name, rest in library.variables if environment.get(name)), None
+            (_expanded(environment[name], roots) / rest for name, rest in library.variables if environment.get(name)),
+            None,
         )
         place = Place(library.name, Path(), library.purpose, safe=library.safe)
         if moved is not None:
@@ -148,21 +164,34 @@ def _libraries(roots: dict[Root, Path], environment: Mapping[str, str]) -> Itera
             path = Path(os.path.abspath(roots[root] / below.format(user=_user())))
             if moved is None:
                 yield measured(replace(place, path=path))
-            elif path.exists() and path != moved:  # what was kept before it was moved
+            elif os.path.lexists(path) and path != Path(os.path.abspath(moved)):  # what was kept before it was moved
                 yield measured(replace(place, name=f"{library.name}, usual place", path=path))
+
+
+def _expanded(value: str, roots: Mapping[Root, Path]) -> Path:
+    """A path in a variable, in which most libraries take ~ for the home directory."""
+    return roots["home"] / value[1:].lstrip("/") if value == "~" or value.startswith("~/") else Path(value)
 
 
 def _unknown(directory: Path, known: Iterable[Place]) -> Iterator[Place]:
     """What lies in the user's cache directory and is none of the known places, nor holds one."""
     paths = {place.path for place in known}
-    with suppress(OSError):
-        for path in sorted(directory.iterdir()):
-            if path in paths:
-                continue
-            if any(path in other.parents for other in paths) and not path.is_symlink():
-                yield from _unknown(path, known)
-            else:
-                yield measured(Place(path.name, path, "unknown: look before removing it", known=False))
+    purpose = "unknown: look before removing it"
+    try:
+        found = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as failure:
+        problem = f"cannot be read: {failure.strerror}"
+        yield Place(directory.name, directory, purpose, known=False, there=True, problem=problem)
+        return
+    for path in found:
+        if path in paths:
+            continue
+        if any(path in other.parents for other in paths) and not os.path.islink(path):
+            yield from _unknown(path, known)
+        else:
+            yield measured(Place(path.name, path, purpose, known=False))
 
 
 def _of_project(project: Path, cache_directory: Path) -> Iterator[Place]:
@@ -176,10 +205,11 @@ def _of_project(project: Path, cache_directory: Path) -> Iterator[Place]:
         ("artifacts", "artifacts", "training's own results; not a cache"),
     ):
         yield measured(Place(name, project / below, purpose))
-    purpose = (
-        "what benchmarks read again; `ternary-vae cache list` explains it, `ternary-vae cache clear` removes it"
-    )
+    purpose = "what benchmarks read again; `ternary-vae cache list` explains it, `ternary-vae cache clear` removes it"
     everything = measured(Place("tensor cache", cache_directory, purpose))
+    usual = project / DEFAULT_DIRECTORY
+    if cache_directory != usual and os.path.lexists(usual):  # what was kept before it was moved
+        yield measured(Place("tensor cache, usual place", usual, purpose))
     leftovers = set(_leftovers(cache_directory))
     yield _with(everything, lambda path: path not in leftovers)
     rest = Place(
@@ -209,27 +239,36 @@ def _bytecode(project: Path) -> Place:
         if "pyvenv.cfg" in files or "run.json" in files:
             names.clear()
         skipped = _OTHERS | _RESULTS if here == project else _OTHERS
-        names[:] = [name for name in names if name not in skipped and not (here / name).is_symlink()]
+        names[:] = [name for name in names if name not in skipped and not os.path.islink(here / name)]
         if here.name == "__pycache__":
             found += [(here / name, _size(here / name)) for name in files if name.endswith(".pyc")]
-    purpose = "compiled sources; compiled again when imported"
-    return Place("__pycache__", project, purpose, safe=True, found=tuple(sorted(found)), there=bool(found))
+    return Place("__pycache__", project, _BYTECODE, safe=True, found=tuple(sorted(found)), there=bool(found))
+
+
+def _bytecode_elsewhere(project: Path, environment: Mapping[str, str]) -> Iterator[Place]:
+    """Compiled sources of the project where PYTHONPYCACHEPREFIX puts them: under the prefix, by their whole path."""
+    prefix = environment.get("PYTHONPYCACHEPREFIX")
+    if prefix:
+        path = Path(os.path.abspath(prefix)) / project.relative_to(project.anchor)
+        place = measured(Place("__pycache__, moved", path, _BYTECODE, safe=True))
+        yield _with(place, lambda file: file.suffix == ".pyc" and not os.path.islink(file))
 
 
 def measured(place: Place) -> Place:
     """The place with its files and sizes."""
     problems: list[OSError] = []
-    if place.path.is_symlink():
+    if os.path.islink(place.path):
         return replace(place, there=True, found=((place.path, 0),), problem="is a link; not followed")
-    if place.path.is_file():
+    if os.path.isfile(place.path):
         return replace(place, there=True, found=((place.path, _size(place.path)),))
     found = []
     for directory, names, files in os.walk(place.path, onerror=problems.append):
-        links = [name for name in names if (Path(directory) / name).is_symlink()]
+        links = [name for name in names if os.path.islink(Path(directory) / name)]
         found += [(Path(directory) / name, _size(Path(directory) / name)) for name in (*files, *links)]
     problems = [problem for problem in problems if not isinstance(problem, FileNotFoundError)]
     problem = f"cannot be read in full: {problems[0].strerror}" if problems else ""
-    return replace(place, there=place.path.is_dir(), found=tuple(sorted(found)), problem=problem)
+    there = os.path.isdir(place.path) or bool(problem)
+    return replace(place, there=there, found=tuple(sorted(found)), problem=problem)
 
 
 def _leftovers(directory: Path) -> list[Path]:

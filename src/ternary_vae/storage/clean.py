@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ternary_vae.storage.audit import Place, audit_caches, cache_roots
-from ternary_vae.storage.tensor_cache import DEFAULT_DIRECTORY
 
 _RESULTS = (".pt", ".pth", ".ckpt", ".safetensors")
 _RESULT_NAMES = ("run.json", "metrics.jsonl", "recipe.yaml")
@@ -29,10 +28,12 @@ class Cleanable:
 
 
 def cleanable(
-    project: str | Path = ".", cache_directory: Path = DEFAULT_DIRECTORY, environment: Mapping[str, str] | None = None
+    project: str | Path = ".",
+    cache_directory: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> list[Cleanable]:
-    """What `clean_caches` would remove. A place is refused where an environment variable has moved it onto something
-    that is not a cache."""
+    """What `clean_caches` would remove; arguments as of `audit_caches`. A place is refused where an environment
+    variable has moved it onto something that is not a cache."""
     places = audit_caches(project, cache_directory, environment)
     roots = cache_roots(os.environ if environment is None else environment)
     kept = [place.path for place in places if not place.safe and place.known]
@@ -77,7 +78,7 @@ def clean_caches(plan: Sequence[Cleanable]) -> tuple[int, int, list[str]]:
 
 
 def _refusal(place: Place, around: Sequence[Path], kept: Sequence[Path]) -> str:
-    if place.path.is_symlink():
+    if os.path.islink(place.path):
         return "it is a link"
     if place.name in ("__pycache__", "tensor cache, set aside"):
         return ""  # chosen file by file

@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file each, with a JSON header, holding everything needed to go on.
 
 Native files hold tensors under `model.`, `optimizer.`, `generator.` and `training.`, and JSON metadata:
-recipe, seed, epoch and the training state's plain values. Version 5.5 `.pt` files are read with
-`weights_only=True`; nothing is ever unpickled.
+recipe, seed, epoch, the training state's plain values, and a SHA-256 of the whole file that is checked on loading.
+Version 5.5 `.pt` files are read with `weights_only=True`; nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ternary_vae.storage.files import reported, write_bytes
 
 FORMAT = "ternary-vae checkpoint"
 FORMAT_VERSION = "1"
+_NO_DIGEST = "0" * 64
 _V5_5_RECIPE = "ternary_v5_5"
 
 
@@ -94,6 +95,7 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         for name, tensor in named.items()
     }
     header = {
+        "sha256": _NO_DIGEST,
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "epoch": checkpoint.epoch,
@@ -103,14 +105,15 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "code_version": checkpoint.code_version,
     }
     # One metadata key: safetensors writes several in no fixed order, and files are compared by bytes.
-    return safetensors_bytes(tensors, metadata={"checkpoint": json.dumps(header, allow_nan=False)})
+    content = safetensors_bytes(tensors, metadata={"checkpoint": json.dumps(header, allow_nan=False)})
+    return _with_digest(content, _NO_DIGEST, _sha256(content))
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Reads a native checkpoint (`.safetensors`) or a version 5.5 one (`.pt`).
 
     Raises:
-        UserError: missing, truncated, foreign or malicious file.
+        UserError: missing, truncated, changed, foreign or malicious file.
     """
     path = Path(path)
     with reported("read", path):
@@ -175,9 +178,22 @@ def _load_native(path: Path, content: bytes) -> Checkpoint:
             f"this program reads {FORMAT_VERSION!r}; use the program version that wrote it"
         )
     try:
-        return _native_checkpoint(path, content, header, tensors)
+        checkpoint = _native_checkpoint(path, content, header, tensors)
     except (KeyError, TypeError, ValueError) as failure:
         raise UserError(f"{path}: damaged header ({failure!r}); use another checkpoint of the run") from None
+    stated = header.get("sha256")  # which older files have not
+    if stated is not None and _sha256(_with_digest(content, str(stated), _NO_DIGEST)) != stated:
+        raise UserError(f"{path}: damaged, its content has changed since it was written; use another checkpoint")
+    return checkpoint
+
+
+def _with_digest(content: bytes, old: str, new: str) -> bytes:
+    """The file with another digest in its header. A digest is that of the file with zeros in its own place."""
+    return content.replace(old.encode(), new.encode(), 1)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _safetensors_metadata(content: bytes) -> dict[str, str]:
@@ -201,7 +217,7 @@ def _native_checkpoint(path: Path, content: bytes, header: dict[str, Any], tenso
         training=groups["training"],
         state=dict(header["state"]),
         code_version=header["code_version"],
-        content_hash=hashlib.sha256(content).hexdigest(),
+        content_hash=_sha256(content),
         path=path,
     )
 
@@ -250,7 +266,7 @@ def _v5_5_checkpoint(path: Path, content: bytes, saved: dict[str, Any]) -> Check
         },
         source="v5.5",
         code_version="v5.5",
-        content_hash=hashlib.sha256(content).hexdigest(),
+        content_hash=_sha256(content),
         path=path,
     )
 

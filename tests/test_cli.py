@@ -260,6 +260,11 @@ class TestBadInput:
         assert "already holds a run of 'resolution'" in line
         assert f"ternary-vae resume {finished}" in line
 
+    def test_a_directory_that_another_process_trains_in(self, refused, finished):
+        with RunDirectory(finished).held():
+            for arguments in (["resume", finished, "--epochs", "9"], ["train", "--run-dir", finished]):
+                assert "is training in it; let it finish, or stop it first" in refused(*arguments)
+
     def test_a_directory_that_holds_something_else(self, refused, place):
         (place / "papers").mkdir()
         (place / "papers" / "thesis.tex").write_text("precious")

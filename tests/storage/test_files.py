@@ -6,6 +6,8 @@ import errno
 import json
 import multiprocessing
 import os
+import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -286,3 +288,43 @@ class TestJsonLines:
         lines = path.read_text(encoding="utf-8").splitlines()
         assert len(lines) == 3
         assert json.loads(lines[-1]) == {"note": "two\nlines"}
+
+
+class TestLock:
+    def test_a_file_and_a_directory_are_held_by_one(self, tmp_path):
+        for path in (tmp_path / "lock", tmp_path):
+            with files.locked(path) as first, files.locked(path, wait=False) as second:
+                assert (first, second) == (True, False)
+            with files.locked(path, wait=False) as third:
+                assert third
+        assert files.lock_holder(tmp_path / "lock").startswith(f"process {os.getpid()} on ")
+        assert files.lock_holder(tmp_path / "none") == ""
+
+    def test_who_waits_gets_it_next_even_if_the_file_is_removed(self, tmp_path):
+        """A lock on a file that has no name any more would keep nobody out."""
+        path, order = tmp_path / "lock", []
+
+        def waiting():
+            with files.locked(path) as held:
+                order.append(("waiting", held, path.exists()))
+
+        with files.locked(path):
+            thread = threading.Thread(target=waiting)
+            thread.start()
+            time.sleep(0.2)  # until it waits; had it not begun to, it would pass too
+            order.append("first")
+            path.unlink()
+        thread.join(timeout=30)
+        assert order == ["first", ("waiting", True, True)]
+
+    def test_a_place_that_cannot_be_opened_is_one_line(self, tmp_path):
+        with pytest.raises(UserError, match="cannot lock"), files.locked(tmp_path / "no" / "lock"):
+            raise AssertionError("held nothing")
+
+    def test_where_there_are_no_locks_work_goes_on(self, tmp_path, monkeypatch):
+        def refuse(*arguments):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr("fcntl.flock", refuse)
+        with files.locked(tmp_path / "lock", wait=False) as held:
+            assert held

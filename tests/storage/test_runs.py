@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -68,6 +70,64 @@ def test_an_empty_directory_may_become_a_run(tmp_path, recipe):
     (tmp_path / "empty").mkdir()
     RunDirectory(tmp_path / "empty").create(recipe, {})
     assert RunDirectory(tmp_path / "empty").recipe() == recipe
+
+
+def test_one_process_at_a_time(run, recipe):
+    before = contents(run.path)
+    with run.held():
+        again = RunDirectory(run.path).held()
+        with pytest.raises(UserError, match=rf"process {os.getpid()} on .* is training in it; let it finish"), again:
+            raise AssertionError("held twice")
+        assert contents(run.path).keys() == before.keys() | {"run.lock"}
+    assert contents(run.path) == before
+    with RunDirectory(run.path).held():  # nothing is left of the first
+        pass
+
+
+def test_a_directory_made_for_a_run_goes_with_a_run_that_never_began(tmp_path, recipe):
+    run = RunDirectory(tmp_path / "runs" / "mine")
+    with run.held():
+        assert run.entries() == []
+    assert os.listdir(tmp_path) == []
+    with run.held():
+        run.create(recipe, {})
+    assert run.recipe() == recipe
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="a part of the path is a file"), RunDirectory(tmp_path / "file").held():
+        raise AssertionError("held a file")
+
+
+HOLDER = """
+import sys, time
+from ternary_vae.storage.runs import RunDirectory
+with RunDirectory(sys.argv[1]).held():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_dies_with_its_process(run, recipe):
+    """However that dies."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(run.path)], stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(UserError, match=rf"process {holder.pid} on "), run.held():
+                raise AssertionError("held twice")
+        finally:
+            holder.kill()
+    assert run.lock_file.exists()
+    with run.held():
+        pass
+    assert not run.lock_file.exists()
+
+
+def test_what_a_killed_process_left_does_not_stop_a_new_run(tmp_path, recipe):
+    run = RunDirectory(tmp_path / "mine")
+    run.path.mkdir()
+    run.lock_file.write_text("process 1 on elsewhere\n")
+    with run.held():
+        run.create(recipe, {})
+    assert run.exists
 
 
 def contents(path):

@@ -196,7 +196,7 @@ class TestKilledAtEachWrite:
         place = tmp_path / "run"
         monkeypatch.setattr(os, "replace", replace_or_die)
         # What follows a kill does not happen; nor does tidying up.
-        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        monkeypatch.setattr(RunDirectory, "clear", lambda self: None)
         with pytest.raises(Killed):
             quick_train(small_recipe(epochs=3), place)
         monkeypatch.undo()
@@ -208,7 +208,7 @@ class TestKilledAtEachWrite:
     ):
         start = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
         monkeypatch.setattr(loop, "save_checkpoint", lambda *_, **__: (_ for _ in ()).throw(Killed()))
-        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        monkeypatch.setattr(RunDirectory, "clear", lambda self: None)
         with pytest.raises(Killed):
             quick_train(small_recipe(epochs=3), tmp_path / "killed", start=start)
         monkeypatch.undo()

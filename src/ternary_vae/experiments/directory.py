@@ -9,9 +9,8 @@ report.md, index.html, figures     what follows
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import Arm, PlannedRun
 from ternary_vae.experiments.description import Experiment, validate_experiment
 from ternary_vae.recipe import Recipe, read_yaml, validate_recipe
-from ternary_vae.storage.files import reported, write_text
+from ternary_vae.storage.files import locked, reported, write_text
 from ternary_vae.storage.runs import RunDirectory
 
 _MAY_CHANGE = {"description", "pages"}
@@ -95,9 +94,8 @@ class ExperimentDirectory:
             raise UserError(f"{self.path}: is not empty and holds no experiment; name another --directory")
         with reported("write", self.lock_file):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = open(self.lock_file, "a+")  # noqa: SIM115
-        with file:
-            if not _locked_alone(file):
+        with locked(self.lock_file, wait=False) as alone:
+            if not alone:
                 raise UserError(f"{self.path}: another process is running this experiment; wait for it or stop it")
             yield
 
@@ -154,17 +152,3 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
         for key, part in value.items()
         for name, item in _flat(part, f"{prefix}.{key}" if prefix else str(key)).items()
     }
-
-
-def _locked_alone(file: Any) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # a system without such locks
-        return True
-    with suppress(OSError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        return True
-    return False

@@ -6,12 +6,16 @@ checkpoints/                       epoch_{N}.safetensors, latest.safetensors, be
 benchmarks/                        manifold_resolution_{N}.json, coupled_resolution_{N}.json
 reports/                           evolution report, figure, page, verdict
 tensorboard/
+run.lock                           while a process trains here, and what a killed one left
 """
 
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,15 @@ from typing import Any
 from ternary_vae import __version__
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, validate_recipe
-from ternary_vae.storage.files import read_json, read_json_lines, reported, write_json, write_text
+from ternary_vae.storage.files import (
+    lock_holder,
+    locked,
+    read_json,
+    read_json_lines,
+    reported,
+    write_json,
+    write_text,
+)
 
 
 class RunDirectory:
@@ -35,6 +47,7 @@ class RunDirectory:
         self.benchmarks = self.path / "benchmarks"
         self.reports = self.path / "reports"
         self.tensorboard = self.path / "tensorboard"
+        self.lock_file = self.path / "run.lock"
 
     def checkpoint(self, name: int | str) -> Path:
         """`checkpoint(120)`, `checkpoint("latest")`, `checkpoint("best")`."""
@@ -51,6 +64,47 @@ class RunDirectory:
     def exists(self) -> bool:
         return self.run_file.exists()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps every other process from training in this directory until the block ends, or this process does, however
+        it dies. A directory that is made for it is taken away again if nothing else has come to lie in it.
+
+        Raises:
+            UserError: another process trains here, or the place cannot be written.
+        """
+        made: list[Path] = []
+        try:
+            with reported("write", self.path):
+                made = [place for place in (self.path, *self.path.parents) if not place.exists()]
+                self.path.mkdir(parents=True, exist_ok=True)
+            with locked(self.lock_file, wait=False) as alone:
+                if not alone:
+                    who = lock_holder(self.lock_file) or "another process"
+                    raise UserError(f"{self.path}: {who} is training in it; let it finish, or stop it first")
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):
+                        self.lock_file.unlink()
+        finally:
+            with suppress(OSError):  # what something else has come to lie in stays
+                for place in made:
+                    place.rmdir()
+
+    def entries(self) -> list[Path]:
+        """What lies in the directory, its lock aside."""
+        with reported("read", self.path):
+            return [entry for entry in self.path.iterdir() if entry != self.lock_file] if self.path.exists() else []
+
+    def clear(self) -> None:
+        """Removes what lies in the directory, its lock aside, as far as it can."""
+        for entry in self.entries():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    entry.unlink()
+
     def create(self, recipe: Recipe, facts: dict[str, Any]) -> None:
         """Makes the directory for a new run and writes what the run is.
 
@@ -62,9 +116,8 @@ class RunDirectory:
                 f"{self.path}: already holds a run of {self.facts().get('recipe', 'another recipe')!r}; "
                 f"continue it with `ternary-vae resume {self.path}` or name another --run-dir"
             )
-        with reported("read", self.path):
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise UserError(f"{self.path}: is not empty and holds no run; name another --run-dir")
+        if self.path.is_file() or self.entries():
+            raise UserError(f"{self.path}: is not empty and holds no run; name another --run-dir")
         write_text(self.recipe_file, recipe.to_yaml())
         description = {
             "recipe": recipe.name,

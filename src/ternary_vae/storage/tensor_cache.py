@@ -22,7 +22,7 @@ from torch import Tensor
 from ternary_vae.errors import UserError
 from ternary_vae.storage.cache_entry import Damaged, Entry, entry_bytes, read_description, read_entry
 from ternary_vae.storage.cache_readme import README, readme
-from ternary_vae.storage.files import reported, write_bytes, write_text
+from ternary_vae.storage.files import locked, reported, write_bytes, write_text
 
 DEFAULT_DIRECTORY = Path("models/cached_tensors")
 ENVIRONMENT_VARIABLE = "TERNARY_VAE_CACHE_DIR"
@@ -273,7 +273,7 @@ class TensorCache:
 
     def _describe(self) -> None:
         """Writes the README for what is there now, one process at a time."""
-        with _locked(self.directory):
+        with locked(self.directory):
             text = readme(self.list_cache())
             with suppress(OSError, UnicodeDecodeError):
                 if (self.directory / README).read_text(encoding="utf-8") == text:
@@ -333,23 +333,6 @@ def _remove(path: Path) -> int:
         except FileNotFoundError:
             return 0
         return size
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Holds a lock on a directory, where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks: the README may miss an entry until the next write
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _to_standard_error(message: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +54,8 @@ def train(
         progress: who watches; nobody by default.
 
     Raises:
-        UserError: the directory holds another run, no such device, the disk is full, or training diverged.
+        UserError: the directory holds another run or another process trains in it, no such device, the disk is full,
+            or training diverged.
     """
     directory = directory if isinstance(directory, RunDirectory) else RunDirectory(directory)
     chosen = choose_device(device)
@@ -70,19 +70,20 @@ def train(
     if start is not None:
         trainer.restore(start)
     pending = Findings.pending_in(start, trainer.device) if start is not None else None
-    with _whole_or_absent(directory.path):
-        directory.create(
-            recipe,
-            {
-                "device": chosen,
-                "environment": environment(chosen),
-                "started_at": _now(),
-                "started_from": str(start.path.resolve()) if start and start.path else None,
-                "status": "running",
-            },
-        )
-        _save_start(trainer, directory, pending)
-    return _run(trainer, directory, None, pending, progress or Silent(), benchmark_milestones)
+    with directory.held():
+        with _whole_or_absent(directory):
+            directory.create(
+                recipe,
+                {
+                    "device": chosen,
+                    "environment": environment(chosen),
+                    "started_at": _now(),
+                    "started_from": str(start.path.resolve()) if start and start.path else None,
+                    "status": "running",
+                },
+            )
+            _save_start(trainer, directory, pending)
+        return _run(trainer, directory, None, pending, progress or Silent(), benchmark_milestones)
 
 
 def resume(
@@ -110,16 +111,17 @@ def resume(
     before = directory.facts().get("device")
     chosen = choose_device("cpu" if device == "auto" and before == "cpu" else device)
     trainer = Trainer(recipe, chosen)
-    best, pending = _restore_last(trainer, directory)
-    if epochs is not None:
-        if epochs < trainer.epochs_completed:
-            raise UserError(f"--epochs {epochs}: {trainer.epochs_completed} epochs are done; give more")
-        directory.update({"epochs": epochs}, recipe)
-    for leftover in directory.path.rglob(".*.tmp"):  # what a killed process was writing
-        leftover.unlink(missing_ok=True)
-    how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
-    directory.update({"device": chosen, "environment": environment(chosen)})
-    return _run(trainer, directory, best, pending, progress or Silent(), benchmark_milestones, resumed=how)
+    with directory.held():
+        best, pending = _restore_last(trainer, directory)
+        if epochs is not None:
+            if epochs < trainer.epochs_completed:
+                raise UserError(f"--epochs {epochs}: {trainer.epochs_completed} epochs are done; give more")
+            directory.update({"epochs": epochs}, recipe)
+        for leftover in directory.path.rglob(".*.tmp"):  # what a killed process was writing
+            leftover.unlink(missing_ok=True)
+        how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
+        directory.update({"device": chosen, "environment": environment(chosen)})
+        return _run(trainer, directory, best, pending, progress or Silent(), benchmark_milestones, resumed=how)
 
 
 def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float] | None, Findings | None]:
@@ -153,20 +155,14 @@ def _save_start(trainer: Trainer, directory: RunDirectory, pending: Findings | N
 
 
 @contextmanager
-def _whole_or_absent(path: Path) -> Iterator[None]:
-    """Takes a new run directory away again when its first files cannot be written."""
-    missing = [place for place in (path, *path.parents) if not place.exists()]
-    empty = path.is_dir() and not any(path.iterdir())
+def _whole_or_absent(directory: RunDirectory) -> Iterator[None]:
+    """Empties a new run directory again when its first files cannot be written."""
+    empty = not directory.entries()
     try:
         yield
     except BaseException:
-        if missing or empty:
-            shutil.rmtree(path, ignore_errors=True)
-        with suppress(OSError):  # a parent that something else has come to lie in stays
-            for parent in missing[1:]:
-                parent.rmdir()
         if empty:
-            path.mkdir(exist_ok=True)
+            directory.clear()
         raise
 
 
@@ -211,11 +207,13 @@ def _run(
         status = "interrupted"
         raise
     finally:
-        progress.stop()
-        spent = directory.facts().get("seconds", 0.0) + time.monotonic() - started
-        directory.update({"status": status, "finished_at": _now(), "seconds": spent})
-        log.close()
-        release_memory()
+        try:
+            progress.stop()
+            spent = directory.facts().get("seconds", 0.0) + time.monotonic() - started
+            directory.update({"status": status, "finished_at": _now(), "seconds": spent})
+            log.close()
+        finally:
+            release_memory()
 
 
 def _cache(recipe: Recipe, log: RunLog, progress: Progress) -> TensorCache:

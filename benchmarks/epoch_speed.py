@@ -2,11 +2,12 @@
 
     python benchmarks/epoch_speed.py
 
-Ours is one epoch of a recipe, training and evaluation. The textbook loop trains the same networks on as many
-operations and counts coverage in its own way (`textbook_loop.py`). The floor is the matrix products of our
-epoch and nothing else (`matrix_floor.py`). The three take turns, each in its own process, so that a machine
-that slows down slows all; ratios are taken within a turn, and medians over turns are reported. Before them, a
-short real run gives seconds an epoch with everything written down, and peak memory.
+Ours is an epoch of a recipe as a run goes through it: trained while the one before is measured, logged and saved;
+several are timed together. The textbook loop trains the same networks on as many operations and counts coverage in its
+own way (`textbook_loop.py`). The floor is the matrix products of our epoch and nothing else, at the recipe's precision
+and in float32 (`matrix_floor.py`). They take turns, each in its own process, so that a machine that slows down slows
+all; ratios are taken within a turn, and medians over turns are reported. Before them, a short real run gives the pace
+with everything written down, and peak memory.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from systems import SYSTEMS, System
+from systems import SYSTEMS, System, Turn, matrix_precision
 from whole_run import WholeRun, measure_run
 
 TIMES_THE_TEXTBOOK = 8.0
@@ -58,8 +59,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _turns(options: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
-    """Seconds by system and part, a turn after another; the turn to warm up is left out."""
+def _turns(options: argparse.Namespace) -> list[dict[str, Turn]]:
+    """What each system took, a turn after another; the turn to warm up is left out."""
     systems = [System(name, options.recipe, options.threads) for name in SYSTEMS]
     try:
         turns = [{system.name: system.epoch() for system in systems} for _ in range(options.repeats + 1)]
@@ -69,9 +70,7 @@ def _turns(options: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
     return turns[1:]
 
 
-def _report(
-    options: argparse.Namespace, turns: list[dict[str, dict[str, float]]], run: WholeRun | None
-) -> dict[str, Any]:
+def _report(options: argparse.Namespace, turns: list[dict[str, Turn]], run: WholeRun | None) -> dict[str, Any]:
     import torch
 
     from matrix_floor import MatrixFloor
@@ -81,27 +80,29 @@ def _report(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     recipe = load_recipe(options.recipe)
-    totals = [{name: sum(parts.values()) for name, parts in turn.items()} for turn in turns]
     report = {
         "recipe": recipe.name,
         "recipe_fingerprint": recipe.fingerprint(),
+        "matrix_precision": matrix_precision(recipe),
         "code_version": code_version(),
         "environment": environment("cpu"),
-        "turns": turns,
+        "turns": [{name: asdict(turn[name]) for name in SYSTEMS} for turn in turns],
         "median_seconds": {
-            name: {part: statistics.median(turn[name][part] for turn in turns) for part in turns[0][name]}
-            | {"epoch": statistics.median(total[name] for total in totals)}
+            name: {part: statistics.median(turn[name].parts[part] for turn in turns) for part in turns[0][name].parts}
+            | {"epoch": statistics.median(turn[name].seconds for turn in turns)}
             for name in SYSTEMS
         },
         "floor_gflop_an_epoch": MatrixFloor(recipe).operations() / 1e9,
-        "times_faster_than_textbook": _spread([total["textbook"] / total["ours"] for total in totals]),
-        "times_the_floor": _spread([total["ours"] / total["floor"] for total in totals]),
+        "times_faster_than_textbook": _ratios(turns, "textbook", "ours"),
+        "times_the_floor": _ratios(turns, "ours", "floor"),
+        "times_the_float32_floor": _ratios(turns, "ours", "float32 floor"),
         "real_run": None if run is None else asdict(run),
     }
     return {**report, "aims": _aims(report, recipe.epochs, run)}
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def _ratios(turns: list[dict[str, Turn]], numerator: str, denominator: str) -> dict[str, float]:
+    values = [turn[numerator].seconds / turn[denominator].seconds for turn in turns]
     return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
 
 
@@ -113,7 +114,7 @@ def _aims(report: dict[str, Any], epochs: int, run: WholeRun | None) -> list[dic
         ("times the floor", floor, TIMES_THE_FLOOR, floor <= TIMES_THE_FLOOR),
     ]
     if run is not None:
-        whole, mebibytes = run.seconds / run.epochs * epochs, run.peak_bytes / 2**20
+        whole, mebibytes = run.seconds_for(epochs), run.peak_bytes / 2**20
         pace = f"seconds for {epochs} epochs at the real run's pace"
         rows.append((pace, whole, SECONDS_A_RUN, whole < SECONDS_A_RUN))
         rows.append(("peak memory of the real run, MiB", mebibytes, PEAK_BYTES / 2**20, run.peak_bytes < PEAK_BYTES))
@@ -123,15 +124,19 @@ def _aims(report: dict[str, Any], epochs: int, run: WholeRun | None) -> list[dic
 def _table(report: dict[str, Any]) -> list[str]:
     where, median = report["environment"], report["median_seconds"]
     lines = [
-        f"recipe {report['recipe']}, torch {where['torch']}, {where['threads']} threads, "
-        f"median of {len(report['turns'])} turns",
+        f"recipe {report['recipe']}, matrix products at {report['matrix_precision']} precision, "
+        f"torch {where['torch']}, {where['threads']} threads, median of {len(report['turns'])} turns",
         "",
     ]
     for system, parts in median.items():
         lines += [f"  {f'{system}, {part}':<30}{seconds:>9.3f} s" for part, seconds in parts.items()]
         lines.append("")
     rate = report["floor_gflop_an_epoch"] / median["floor"]["epoch"]
-    lines += [f"  the floor multiplies at {rate:.0f} GFLOP/s", ""]
+    lines += [
+        f"  the floor multiplies at {rate:.0f} GFLOP/s",
+        f"  {'times the floor in float32':<46}{report['times_the_float32_floor']['median']:>9.2f}",
+        "",
+    ]
     busy = report["load_average_before"]
     if busy is not None and busy > 0.5:
         lines += [f"  The machine was busy (load average {busy:.1f} before the start): measure again.", ""]

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
+import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
-SYSTEMS = ("floor", "ours", "textbook")
+SYSTEMS = ("floor", "float32 floor", "ours", "textbook")
+EPOCHS_AT_ONCE = 4
+"""Epochs of ours that are timed in one turn."""
 
-Parts = dict[str, Callable[[], object]]
+Parts = dict[str, float]
+Epoch = Callable[[], "Turn"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one epoch took.
+
+    Attributes:
+        seconds: of the whole epoch.
+        parts: seconds of what it consists of, by name. They add up to the whole unless they overlap.
+    """
+
+    seconds: float
+    parts: Parts
 
 
 class System:
@@ -26,66 +47,103 @@ class System:
         self._process = ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
         self._process.submit(_prepare, name, recipe, threads).result()
 
-    def epoch(self) -> dict[str, float]:
-        """Runs one epoch; seconds of each of its parts."""
+    def epoch(self) -> Turn:
+        """Runs one epoch or several; what one took."""
         return self._process.submit(_epoch).result()
 
     def close(self) -> None:
+        """Ends the process."""
         self._process.shutdown()
 
 
-_parts: Parts = {}  # of the system that this process is
+_system: dict[str, Epoch] = {}  # the one that this process is
 
 
-def _prepare(name: str, recipe: str, threads: int | None) -> None:
+def _prepare(name: str, recipe_name: str, threads: int | None) -> None:
     import torch
 
     from ternary_vae.recipe import load_recipe
 
     if threads is not None:
         torch.set_num_threads(threads)
-    _parts.update({"floor": _floor, "ours": _ours, "textbook": _textbook}[name](load_recipe(recipe)))
+    recipe = load_recipe(recipe_name)
+    if name != "float32 floor" and name != "textbook":
+        torch.set_float32_matmul_precision(matrix_precision(recipe))
+    makers = {"floor": _floor, "float32 floor": _floor, "ours": _ours, "textbook": _textbook}
+    _system["epoch"] = makers[name](recipe)
 
 
-def _epoch() -> dict[str, float]:
-    seconds = {}
-    for name, part in _parts.items():
-        started = time.perf_counter()
-        part()
-        seconds[name] = time.perf_counter() - started
-    return seconds
+def matrix_precision(recipe: Any) -> str:
+    """Precision of the recipe's float32 matrix products, as torch names it."""
+    return getattr(recipe.optimizer, "matrix_products", "highest")
 
 
-def _floor(recipe) -> Parts:
+def _epoch() -> Turn:
+    return _system["epoch"]()
+
+
+def _one_by_one(parts: dict[str, Callable[[], object]]) -> Epoch:
+    """Parts of an epoch that run one after another."""
+
+    def epoch() -> Turn:
+        seconds = {}
+        for name, part in parts.items():
+            started = time.perf_counter()
+            part()
+            seconds[name] = time.perf_counter() - started
+        return Turn(sum(seconds.values()), seconds)
+
+    return epoch
+
+
+def _floor(recipe: Any) -> Epoch:
     from matrix_floor import PARTS, MatrixFloor
 
     floor = MatrixFloor(recipe)
-    return {part: lambda part=part: floor.run(part) for part in PARTS}
+    return _one_by_one({part: lambda part=part: floor.run(part) for part in PARTS})
 
 
-def _ours(recipe) -> Parts:
-    """Training and evaluation as the training loop calls them, without what is written to disk."""
-    from ternary_vae.training.evaluation import evaluate
+def _ours(recipe: Any) -> Epoch:
+    """Epochs as a run trains, measures, logs and saves them, in a temporary directory. A turn begins with an epoch that
+    is not timed: measuring it overlaps the first one that is, as the last one's measurement overlaps the next."""
+    from ternary_vae.storage.runs import RunDirectory
+    from ternary_vae.training.log import RunLog
     from ternary_vae.training.memory import keep_freed_memory
+    from ternary_vae.training.pipeline import Pipeline
+    from ternary_vae.training.progress import Silent
     from ternary_vae.training.trainer import Trainer
 
     keep_freed_memory()
-    trainer = Trainer(recipe)
+    kept = tempfile.TemporaryDirectory()
+    atexit.register(kept.cleanup)
+    directory = RunDirectory(kept.name)
+    log = RunLog(directory, 0)
+    pipeline = Pipeline(Trainer(recipe), directory, log, Silent())
 
-    def evaluation() -> None:
-        found = evaluate(trainer.model, recipe, trainer.epochs_completed)
-        trainer.specialisation.update(found.advantage_a)
+    def epoch() -> Turn:
+        pipeline.train_epoch()
+        started = time.perf_counter()
+        for _ in range(EPOCHS_AT_ONCE):
+            pipeline.train_epoch()
+        seconds = (time.perf_counter() - started) / EPOCHS_AT_ONCE
+        pipeline.drain()  # whoever is next has the machine to itself
+        rows = log.rows[-EPOCHS_AT_ONCE:]
+        parts = {
+            "training": statistics.mean(row["seconds_training"] for row in rows),
+            "evaluation beside it": statistics.mean(row["seconds_evaluation"] for row in rows[:-1]),
+        }
+        return Turn(seconds, parts)
 
     # Specialisation starts a few epochs in; measuring begins when every term is at work.
     for _ in range(recipe.objective.specialisation.start_epoch + 1):
-        trainer.train_epoch()
-        evaluation()
-    return {"training": trainer.train_epoch, "evaluation": evaluation}
+        pipeline.train_epoch()
+    pipeline.drain()
+    return epoch
 
 
-def _textbook(recipe) -> Parts:
+def _textbook(recipe: Any) -> Epoch:
     from ternary_vae.splits import training_split
     from textbook_loop import TextbookTrainer
 
     trainer = TextbookTrainer(len(training_split(recipe).train))
-    return {"training": trainer.train_epoch, "coverage": trainer.coverage}
+    return _one_by_one({"training": trainer.train_epoch, "coverage": trainer.coverage})

@@ -105,10 +105,10 @@ class Trainer:
             the epoch's row for the log, without the evaluation.
         """
         with on_one_core(self.device):
-            return self._train_epoch()
+            return self.train_steps(self.begin_epoch())
 
-    def _train_epoch(self) -> dict[str, Any]:
-        plan = self.begin_epoch()
+    def train_steps(self, plan: EpochPlan) -> dict[str, Any]:
+        """Every step of an epoch that has begun, and its end."""
         sums = torch.zeros(len(TERMS), device=self.device)
         computed: set[str] = set()
         for number, (batch, with_prior) in enumerate(zip(plan.batches, plan.prior_information)):

@@ -1,0 +1,209 @@
+"""Many runs at once: runs of one shape, of different seeds and settings, trained step by step as one batched program.
+
+Each run keeps its own trainer, with its own schedules, guards, random numbers and controller. Only the heavy part of a
+step is shared: the objective, its gradient and the optimizer run on stacked weights. What a run becomes agrees with
+the same run alone up to the rounding of sums; the same runs together give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ternary_vae.recipe import Recipe, Specialisation
+from ternary_vae.resolution.parallel import on_one_core
+from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
+from ternary_vae.training.denormals import flushed_denormals
+from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, objective
+from ternary_vae.training.stacked import Stack
+from ternary_vae.training.trainer import TERMS, EpochPlan, Trainer
+
+_SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
+_OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use
+
+
+class Fleet:
+    """Several runs, trained together epoch by epoch.
+
+    Runs that have the same shape in an epoch are computed together, the others one by one; what makes a shape is in
+    `shape`, and may change from epoch to epoch (a guard switches a term on, a restored run lags behind).
+
+    Args:
+        trainers: any runs, all on one device.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer]) -> None:
+        self.trainers = list(trainers)
+        self.device = self.trainers[0].device
+        self._stacks: dict[tuple[int, ...], Stack] = {}
+
+    def train_epoch(self, only: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Trains every run one epoch, on one core if on a CPU.
+
+        Args:
+            only: places of the runs to train, in the order of `trainers`; all unless given.
+
+        Returns:
+            their rows for the log, in the same order, as `Trainer.train_epoch`.
+        """
+        places = range(len(self.trainers)) if only is None else only
+        with on_one_core(self.device), flushed_denormals(self.device):
+            plans = {place: self.trainers[place].begin_epoch() for place in places}
+            groups: dict[Hashable, list[int]] = {}
+            for place, plan in plans.items():
+                groups.setdefault(shape(self.trainers[place], plan), []).append(place)
+            rows: dict[int, dict[str, Any]] = {}
+            stacks = {}
+            for group in map(tuple, groups.values()):
+                trainers = [self.trainers[place] for place in group]
+                if len(group) == 1:
+                    rows[group[0]] = trainers[0].train_steps(plans[group[0]])
+                    continue
+                stack = self._stacks.get(group) or _stack(trainers)
+                stack.adopt()
+                stacks[group] = stack
+                rows |= zip(group, _Together(trainers, [plans[place] for place in group], stack).train())
+            self._stacks = stacks
+        return [rows[place] for place in places]
+
+
+def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
+    """What runs must have in common to be computed together in an epoch: sizes, which terms there are, and the
+    settings that the objective and the optimizer read as numbers. Seeds, schedules (ρ, β, λ, temperatures, learning
+    rates), guards, controllers, specialisation and evaluation may differ."""
+    recipe = trainer.recipe
+    return (
+        *recipe_shape(recipe),
+        tuple(bool(getattr(plan.controls, name)) for name in _SWITCHES),
+        plan.prior_information,
+        trainer.specialisation.weights(plan.batches[0][:1], trainer.epochs_completed)[0] is None,
+    )
+
+
+def recipe_shape(recipe: Recipe) -> tuple[Hashable, ...]:
+    """The part of `shape` that a recipe alone determines: runs that differ in it are never computed together."""
+    parts = (
+        recipe.optimizer.model_copy(update={"learning_rate": None}),
+        recipe.objective.model_copy(update={"specialisation": Specialisation()}),
+        recipe.gradient_balance,
+    )
+    return (
+        recipe.data.train_share, recipe.model.injection, recipe.permeability.isolated_share, recipe.beta.free_bits,
+        *(repr(part) for part in parts),
+    )  # fmt: skip
+
+
+def _stack(trainers: Sequence[Trainer]) -> Stack:
+    return Stack([trainer.model for trainer in trainers], [trainer.optimizer for trainer in trainers])
+
+
+class _Together:
+    """One epoch of runs of one shape."""
+
+    def __init__(self, trainers: Sequence[Trainer], plans: Sequence[EpochPlan], stack: Stack) -> None:
+        self.trainers, self.plans, self.stack = trainers, plans, stack
+        self.leader, self.recipe = trainers[0], trainers[0].recipe
+        self.controls = [plan.controls for plan in plans]
+        self.varying = _varying(self.controls, self.leader.device)
+        self.batches = [torch.stack(batches) for batches in zip(*(plan.batches for plan in plans))]
+        self.gradient_norms = torch.stack([trainer.gradient_norms for trainer in trainers], dim=1)
+        self.loss_averages = torch.stack([trainer.loss_averages for trainer in trainers], dim=1)
+        self.balance = torch.stack([trainer.balance for trainer in trainers])
+
+    def train(self) -> list[dict[str, Any]]:
+        self.stack.model.train()
+        sums = torch.zeros(len(TERMS), len(self.trainers), device=self.leader.device)
+        computed: set[str] = set()
+        last = len(self.batches) - 1
+        for number, (batches, due) in enumerate(zip(self.batches, self.plans[0].prior_information)):
+            terms = self._step(batches, due, look_ahead=number == last)
+            computed |= terms.keys()
+            nothing = torch.zeros_like(self.balance)
+            sums += torch.stack([terms.get(name, nothing) for name in TERMS])
+        for run, trainer in enumerate(self.trainers):
+            trainer.gradient_norms = self.gradient_norms[:, run].clone()
+            trainer.loss_averages = self.loss_averages[:, run].clone()
+            trainer.balance = self.balance[run].clone()
+        return [
+            trainer.finish_epoch(plan, dict(zip(TERMS, of_run)), computed)
+            for trainer, plan, of_run in zip(self.trainers, self.plans, sums.T.tolist())
+        ]
+
+    def _step(self, batches: Int[Tensor, "runs n"], due: bool, look_ahead: bool) -> dict[str, Float[Tensor, " runs"]]:
+        noises = [
+            draw_noise(batches.shape[1], trainer.recipe.objective, trainer.generator, trainer.device, due)
+            for trainer in self.trainers
+        ]
+        weights = self._weights(batches)
+        if look_ahead:
+            self._look_ahead(batches, noises, weights)
+        terms = self._terms(batches, noises, weights)
+        gradients = torch.autograd.grad(terms["loss"].sum(), self.stack.weights)
+        norms = self.stack.step(gradients, self.recipe.optimizer.gradient_clip)
+        self.gradient_norms = averaged_norms(norms[:2], self.gradient_norms, self.recipe.gradient_balance)
+        if look_ahead:
+            for trainer, controls in zip(self.trainers, self.controls):
+                trainer.look_back(controls)
+        terms = {name: value.detach() for name, value in terms.items()}
+        if self.recipe.objective.balancing:
+            losses = torch.stack([terms["reconstruction_a"], terms["reconstruction_b"]])
+            self.balance, self.loss_averages = moved_balance(
+                self.balance, losses, self.loss_averages, self.recipe.objective
+            )
+        return terms
+
+    def _weights(self, batches: Int[Tensor, "runs n"]) -> dict[str, Tensor]:
+        """Fields of `Weights` that are tensors, runs in front."""
+        scale_a, scale_b = loss_scales(self.gradient_norms, self.recipe.gradient_balance)
+        operations = [t.specialisation.weights(batch, t.epochs_completed) for t, batch in zip(self.trainers, batches)]
+        operation_a, operation_b = (
+            None if side[0] is None else torch.stack(side)  # type: ignore[arg-type]
+            for side in zip(*operations)
+        )
+        found = {
+            "scale_a": scale_a, "scale_b": scale_b, "balance": self.balance,
+            "operation_a": operation_a, "operation_b": operation_b,
+        }  # fmt: skip
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+    def _terms(
+        self, batches: Int[Tensor, "runs n"], noises: list[Noise], weights: dict[str, Tensor]
+    ) -> dict[str, Float[Tensor, " runs"]]:
+        """Every term of every run, with the graph back to the stacked weights."""
+        recipe, model, fixed = self.recipe, self.stack.model, self.controls[0]
+
+        def of_one_run(
+            x: Tensor,
+            classes: Tensor,
+            noise: dict[str, Tensor],
+            controls: dict[str, Tensor],
+            weights: dict[str, Tensor],
+        ) -> dict[str, Tensor]:
+            _, terms = objective(
+                model, x, classes, Noise(**noise), replace(fixed, **controls), Weights(**weights), recipe.objective,
+                recipe.permeability.isolated_share, recipe.beta.free_bits,
+            )  # fmt: skip
+            return terms
+
+        names = [field.name for field in fields(Noise) if getattr(noises[0], field.name) is not None]
+        stacked = {name: torch.stack([getattr(noise, name) for noise in noises]) for name in names}
+        inputs, classes = self.leader.inputs[batches], self.leader.classes[batches]
+        return torch.vmap(of_one_run)(inputs, classes, stacked, self.varying, weights)
+
+    def _look_ahead(self, batches: Int[Tensor, "runs n"], noises: list[Noise], weights: dict[str, Tensor]) -> None:
+        for run, trainer in enumerate(self.trainers):
+            own = Weights(**{name: value[run] for name, value in weights.items()})
+            loss_under = trainer.loss_of(batches[run], noises[run], own)
+            trainer.controller.before_last_step(trainer.model, loss_under, self.controls[run])
+
+
+def _varying(controls: Sequence[Controls], device: torch.device) -> dict[str, Float[Tensor, " runs"]]:
+    """The controls that the objective reads, as one tensor each; those that are 0 in every run stay numbers."""
+    names = [field.name for field in fields(Controls) if field.name not in _OF_THE_STEP]
+    values = {name: [float(getattr(each, name)) for each in controls] for name in names}
+    return {name: torch.tensor(each, device=device) for name, each in values.items() if any(each)}

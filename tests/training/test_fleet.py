@@ -1,0 +1,175 @@
+"""Several runs at once: each becomes what it becomes alone, and stays an ordinary run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import pytest
+import torch
+
+from ternary_vae.recipe import load_recipe
+from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
+from ternary_vae.training.fleet import Fleet, shape
+from ternary_vae.training.objective import Controls
+from ternary_vae.training.trainer import Trainer
+
+FEW = {
+    "data.train_share": 0.02,
+    "data.validation_share": 0.1,
+    "optimizer.batch_size": 64,
+    "objective.prior_information.draws": 64,
+    "objective.prior_information.every_steps": 2,
+    "objective.specialisation.start_epoch": 1,
+    "statenet.validation_batch": 64,
+}
+
+
+def recipes(name, count=3, **changes):
+    dotted = {key.replace("__", "."): value for key, value in changes.items()}
+    return [load_recipe(name, overrides=FEW | dotted, seed=seed) for seed in range(1, count + 1)]
+
+
+def weights(*trainers):
+    return [parameter.detach().clone() for trainer in trainers for parameter in trainer.model.parameters()]
+
+
+@pytest.fixture
+def in_double(monkeypatch):
+    """A function: trainers of recipes that compute in double precision, where rounding tips no ReLU over."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+
+    def make(many):
+        trainers = [Trainer(recipe) for recipe in many]
+        for trainer in trainers:
+            trainer.inputs = trainer.inputs.double()
+        return trainers
+
+    yield make
+    torch.set_default_dtype(before)
+
+
+class TestAgreesWithSingleRuns:
+    @pytest.mark.parametrize("name", ["ternary_v5_5", "resolution"])
+    def test_in_double_precision_to_rounding(self, in_double, name):
+        """Three epochs of different seeds, ρ, β, temperatures, learning rates and controllers. Gradients are not
+        clipped: the optimizer's kernel takes its factor in single precision."""
+        free = {"optimizer__gradient_clip": 1e6}
+        many = recipes(name, **free)
+        many[1] = recipes(
+            name, 2, permeability__adaptive=True, phases__phase_1__rho=0.4, temperature__a_start=0.7, **free
+        )[1]  # fmt: skip
+        many[2] = recipes(
+            name, beta__warm=0.1, lambdas__initial=0.6, optimizer__learning_rate__peak=5e-4,
+            objective__specialisation__strength=0.3, **free,
+        )[2]  # fmt: skip
+        alone, together = in_double(many), in_double(many)
+        fleet = Fleet(together)
+        for _ in range(3):
+            rows_together = fleet.train_epoch()
+            rows_alone = [trainer.train_epoch() for trainer in alone]
+            assert len(fleet._stacks) == 1
+            for one, other in zip(rows_alone, rows_together):
+                assert flat(other) == pytest.approx(flat(one), rel=1e-7, abs=1e-9)
+                assert one["terms"]["kl_a"] > 0
+            advantage = torch.randn(19683, generator=torch.Generator().manual_seed(1))
+            for trainer in (*alone, *together):
+                trainer.specialisation.update(advantage)
+        for one, other in zip(alone, together):
+            for mine, theirs in zip(weights(one), weights(other)):
+                torch.testing.assert_close(theirs, mine, rtol=1e-7, atol=1e-9)
+            assert torch.equal(one.generator.get_state(), other.generator.get_state())
+            for name in ("gradient_norms", "balance", "loss_averages"):
+                torch.testing.assert_close(getattr(other, name), getattr(one, name), rtol=1e-7, atol=1e-9)
+
+    def test_in_single_precision(self):
+        """Six steps. What remains is the rounding of sums, seen through Adam's division by small moments."""
+        alone, together = ([Trainer(recipe) for recipe in recipes("ternary_v5_5")] for _ in range(2))
+        Fleet(together).train_epoch()
+        for one, other in zip(alone, together):
+            one.train_epoch()
+            for mine, theirs in zip(weights(one), weights(other)):
+                torch.testing.assert_close(theirs, mine, rtol=1e-4, atol=2e-6)
+
+    def test_the_same_runs_together_give_the_same_bits(self):
+        def train():
+            fleet = Fleet([Trainer(recipe) for recipe in recipes("resolution")])
+            rows = [fleet.train_epoch() for _ in range(2)]
+            return rows, weights(*fleet.trainers)
+
+        (first, weights_first), (second, weights_second) = train(), train()
+        assert first == second
+        assert all(map(torch.equal, weights_first, weights_second))
+
+
+class TestGroups:
+    def test_runs_of_different_shapes_train_apart(self):
+        many = [*recipes("ternary_v5_5", 2), *recipes("ternary_v5_5", 2, optimizer__batch_size=128)]
+        many += recipes("ternary_v5_5", 1, optimizer__weight_decay=0.01)
+        fleet = Fleet([Trainer(recipe) for recipe in many])
+        rows = fleet.train_epoch()
+        assert set(fleet._stacks) == {(0, 1), (2, 3)}
+        assert [row["epoch"] for row in rows] == [1] * 5
+        alone = Trainer(many[4])
+        assert alone.train_epoch() == rows[4]
+
+    def test_every_control_that_may_differ_is_passed_on(self):
+        """A new field of `Controls` is either read by the objective or belongs to the optimizer."""
+        of_the_step = {"learning_rate", "learning_rate_factor_a"}
+        trainer = Trainer(recipes("ternary_v5_5", 1)[0])
+        from ternary_vae.training.fleet import _varying
+
+        plan = trainer.begin_epoch()
+        full = {field.name: 0.5 for field in fields(Controls)}
+        found = _varying([Controls(**full), Controls(**{**full, "rho": 0.25})], trainer.device)
+        assert set(found) == set(full) - of_the_step
+        assert found["rho"].tolist() == [0.5, 0.25]
+        assert shape(trainer, plan) == shape(trainer, plan)
+
+    def test_a_run_may_rest_be_restored_and_go_on_alone(self, tmp_path):
+        """Restored from its checkpoint it repeats its epoch to the same bits, and alone it goes on from there."""
+        fleet = Fleet([Trainer(recipe) for recipe in recipes("ternary_v5_5")])
+        fleet.train_epoch()
+        run = fleet.trainers[1]
+        save_checkpoint(tmp_path / "first.safetensors", run.checkpoint())
+        fleet.train_epoch()
+        second, row = weights(run), run.checkpoint()
+        others = weights(fleet.trainers[0], fleet.trainers[2])
+
+        run.restore(load_checkpoint(tmp_path / "first.safetensors"))
+        (repeated,) = fleet.train_epoch(only=[1])
+        assert repeated["epoch"] == 2
+        assert run.epochs_completed == 2
+        for mine, theirs in zip(weights(run), second):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=2e-6)
+        assert all(map(torch.equal, others, weights(fleet.trainers[0], fleet.trainers[2])))
+        fresh = Trainer(run.recipe)
+        fresh.restore(row)
+        fleet.train_epoch()
+        assert run.epochs_completed == 3
+
+    def test_one_that_diverges_leaves_the_others_alone(self):
+        def train(spoilt):
+            trainers = [Trainer(recipe) for recipe in recipes("ternary_v5_5")]
+            if spoilt:
+                with torch.no_grad():
+                    trainers[1].model.encoder_A.fc_mu.bias.fill_(math.inf)
+            rows = Fleet(trainers).train_epoch()
+            return rows, trainers
+
+        (clean, _), (rows, trainers) = train(False), train(True)
+        assert not math.isfinite(rows[1]["terms"]["loss"])
+        assert (rows[0], rows[2]) == (clean[0], clean[2])
+        assert all(torch.isfinite(weight).all() for weight in weights(trainers[0]))
+
+
+def flat(row, prefix=""):
+    """Numbers of a row by dotted name."""
+    found = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            found[f"{prefix}{key}"] = value
+    return found

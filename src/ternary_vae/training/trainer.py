@@ -105,7 +105,10 @@ class Trainer:
             the epoch's row for the log, without the evaluation.
         """
         with on_one_core(self.device):
-            return self.train_steps(self.begin_epoch())
+            return self._train_epoch()
+
+    def _train_epoch(self) -> dict[str, Any]:
+        return self.train_steps(self.begin_epoch())
 
     def train_steps(self, plan: EpochPlan) -> dict[str, Any]:
         """Every step of an epoch that has begun, and its end."""

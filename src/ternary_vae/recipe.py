@@ -83,7 +83,14 @@ class LearningRate(Section):
 
 
 class Optimizer(Section):
+    """AdamW. With `averaging_epochs` the run's model is an exponential moving average of the weights over that many
+    epochs; it is what is measured, kept and deployed, while training goes on from the weights themselves.
+    `matrix_products`: precision of float32 matrix products inside; "medium" allows bfloat16 factors where the
+    processor multiplies them faster, see torch.set_float32_matmul_precision."""
+
     batch_size: Annotated[int, Field(ge=1, le=19_683)] = 64
+    averaging_epochs: NonNegative = 0.0
+    matrix_products: Literal["highest", "high", "medium"] = "highest"
     weight_decay: NonNegative = 1e-4
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
     gradient_clip: Positive = 1.0
@@ -226,16 +233,28 @@ class PriorInformation(Section):
 
 class Specialisation(Section):
     """One number an operation says which VAE represents it better; its median splits the space, and each VAE
-    weighs its own half 1 + strength, the other 1 − strength. The number is a running mean of what the
-    evaluation measures under `evaluation.noise`."""
+    weighs its own half 1 + strength, the other 1 − strength. The number is what the complementarity score looks
+    at: how much more often the one VAE than the other was exact under `evaluation.noise`."""
 
     strength: Annotated[float, Field(ge=0, lt=1)] = 0.0
     start_epoch: Epoch = 0
-    momentum: Share = 0.9
+
+
+class Uniformity(Section):
+    """Each VAE weighs an operation in its reconstruction by (share of the prior : fair share)^−strength within
+    `bounds`, the share being a running mean over epochs of what the evaluation's prior draws decode to."""
+
+    strength: NonNegative = 0.0
+    momentum: Share = 0.95
+    bounds: Interval = (0.5, 2.0)
 
 
 class Objective(Section):
-    """Weights of the terms; 0 leaves a term out of the computation."""
+    """Weights of the terms; 0 leaves a term out of the computation.
+
+    `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of the
+    losses; from epoch `balancing_homes_from` on, epoch by epoch against the logarithm of n_A : n_B, the operations at
+    home in either VAE, by at most `balancing_homes_step`."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01
@@ -243,10 +262,14 @@ class Objective(Section):
     entropy_alignment: NonNegative = 1.0
     entropy_alignment_differentiable: bool = False
     entropy_bins: Annotated[int, Field(ge=2)] = 50
+    decorrelation: NonNegative = 0.0
     balancing: NonNegative = 0.0
     balancing_bound: Positive = 0.5
+    balancing_homes_from: Epoch | None = None
+    balancing_homes_step: NonNegative = 0.004
     prior_information: PriorInformation = PriorInformation()
     specialisation: Specialisation = Specialisation()
+    uniformity: Uniformity = Uniformity()
 
 
 class StateNet(Section):
@@ -310,13 +333,15 @@ class Guard(Section):
 
 
 class Evaluation(Section):
-    """What is measured after every `every` epochs, and which milestones are benchmarked and kept."""
+    """What is measured after every `every` epochs, and which milestones are benchmarked and kept. Under noise each
+    epoch measures one operation in `noise_cycle`, so that as many epochs measure them all."""
 
     every: Annotated[int, Field(ge=1)] = 1
     coverage_draws: Annotated[int, Field(ge=2)] = 100_000
     full_coverage_draws: Annotated[int, Field(ge=2)] | None = 195_000
     noise: NonNegative = 0.3
-    noise_draws: Annotated[int, Field(ge=1)] = 2
+    noise_draws: Annotated[int, Field(ge=1)] = 64
+    noise_cycle: Annotated[int, Field(ge=1)] = 16
     milestones: tuple[Epoch, ...] = (3, 100, 120, 150, 200, 250, 300, 350, 400)
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
 
@@ -388,7 +413,12 @@ class Recipe(Section):
         data["temperature"]["cycle_epochs"] = length(self.temperature.cycle_epochs)
         data["beta"]["warmup_epochs"] = length(self.beta.warmup_epochs)
         data["beta"]["b_delay_epochs"] = at(self.beta.b_delay_epochs)
-        data["objective"]["specialisation"]["start_epoch"] = at(self.objective.specialisation.start_epoch)
+        objective = data["objective"]
+        objective["specialisation"]["start_epoch"] = at(self.objective.specialisation.start_epoch)
+        if self.objective.balancing_homes_from is not None:
+            objective["balancing_homes_from"] = at(self.objective.balancing_homes_from)
+        objective["balancing_homes_step"] = self.objective.balancing_homes_step / ratio
+        data["optimizer"]["averaging_epochs"] = self.optimizer.averaging_epochs * ratio
         for guard in data["guards"].values():
             guard["from_epoch"] = at(guard["from_epoch"])
             guard["until_epoch"] = None if guard["until_epoch"] is None else at(guard["until_epoch"])

@@ -11,6 +11,7 @@ import torch
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
 from ternary_vae.recipe import recipe_names
+from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop, pipeline
@@ -87,7 +88,11 @@ class TestWhatARunWrites:
         quick_train(small_recipe("ternary_v5_5", epochs=1), tmp_path / "plan")
         default = RunDirectory(finished_run).metrics()[-1]["terms"]
         plan = RunDirectory(tmp_path / "plan").metrics()[-1]["terms"]
-        assert {name for name, value in plan.items() if value is None} == {"prior_information_a", "prior_information_b"}
+        assert {name for name, value in plan.items() if value is None} == {
+            "prior_information_a",
+            "prior_information_b",
+            "decorrelation",
+        }
         objective = small_recipe().objective
         weights = {
             "output_entropy_b": objective.output_entropy_b, "repulsion_b": objective.repulsion_b,
@@ -257,7 +262,8 @@ class TestBest:
                 "exact_match_best_of_two": ensemble, "exact_match_a": a, "exact_match_b": b, "coverage": coverage,
                 "coverage_limit": 1.0,
             }  # fmt: skip
-            return Evaluation(row, torch.zeros(19_683))
+            nothing = torch.zeros(0, dtype=torch.long)
+            return Evaluation(row, nothing, NoiseOutcome(nothing, nothing, nothing, draws=1), torch.ones(2, 19_683))
 
         monkeypatch.setattr(pipeline, "evaluate", scripted)
         directory = RunDirectory(place)

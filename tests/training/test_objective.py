@@ -207,6 +207,29 @@ def _numpy_entropy(values):
     return -(share * np.log(share)).sum()
 
 
+class TestDecorrelation:
+    def test_against_numpy(self, generator):
+        mu_a, mu_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
+        mu_b = mu_b + torch.linspace(0, 2, 16, dtype=torch.float64) * mu_a - 3
+        each = [np.corrcoef(mu_a[:, d], mu_b[:, d])[0, 1] ** 2 for d in range(16)]
+        assert terms_of.squared_correlation(mu_a, mu_b).item() == pytest.approx(np.mean(each), abs=1e-9)
+
+    def test_extremes(self, z):
+        assert terms_of.squared_correlation(z, 2 - 3 * z).item() == pytest.approx(1)
+        assert terms_of.squared_correlation(z, torch.ones_like(z)) == 0  # a code that says nothing
+
+    def test_descends_to_independent_codes(self, z, generator):
+        mu_b = (z + 0.3 * torch.randn(z.shape, generator=generator, dtype=torch.float64)).requires_grad_()
+        optimizer = torch.optim.Adam([mu_b], lr=0.05)
+        first = terms_of.squared_correlation(z, mu_b).item()
+        for _ in range(200):
+            optimizer.zero_grad()
+            terms_of.squared_correlation(z, mu_b).backward()
+            optimizer.step()
+        assert first > 0.8
+        assert terms_of.squared_correlation(z, mu_b).item() < 0.01
+
+
 class TestPriorInformation:
     @pytest.mark.parametrize("subset", [[0], [4, 7], [8, 0, 3], [1, 2, 4, 6, 8], [0, 1, 2, 3, 5, 8]])
     def test_by_enumerating_every_cell(self, logits, subset):

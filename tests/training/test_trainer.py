@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ternary_vae.splits import training_split
+from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.training import schedules
 from ternary_vae.training.trainer import Trainer
 
@@ -159,6 +160,49 @@ class TestBalance:
         trainer = Trainer(small_recipe(objective__balancing=0.0))
         trainer._update_balance(torch.tensor(5.0), torch.tensor(1.0))
         assert trainer.balance.item() == 0
+
+
+class TestAveraging:
+    def test_against_a_running_average_by_hand(self, small_recipe):
+        trainer = Trainer(small_recipe(optimizer__averaging_epochs=2.0))
+        steps = math.ceil(len(trainer.training_index) / 512)
+        expected = {name: weight.clone() for name, weight in trainer.model.named_parameters()}
+        step_by_itself, done = trainer._step, 0
+
+        def step(*given, **named):
+            terms = step_by_itself(*given, **named)
+            nonlocal done
+            share = 1 / max(1.0, min(2.0 * steps, 1 + 0.2 * done))
+            for name, weight in trainer.model.named_parameters():
+                expected[name] += share * (weight.detach() - expected[name])
+            done += 1
+            return terms
+
+        trainer._step = step
+        for _ in range(3):
+            trainer.train_epoch()
+        averaged = dict(trainer.averaged.named_parameters())
+        for name in dict(trainer.model.named_parameters()):
+            if not name.startswith("state_net."):
+                assert torch.allclose(averaged[name], expected[name], atol=1e-6), name
+        assert not torch.equal(averaged["decoder_A.decoder.0.weight"], trainer.model.decoder_A.decoder[0].weight)
+        assert trainer.averaged.state_net is trainer.model.state_net
+
+    def test_a_checkpoint_keeps_the_average_and_what_is_trained(self, small_recipe, tmp_path):
+        trainer = Trainer(small_recipe())
+        trainer.train_epoch()
+        save_checkpoint(tmp_path / "kept.safetensors", trainer.checkpoint())
+        checkpoint = load_checkpoint(tmp_path / "kept.safetensors")
+        again = Trainer(small_recipe(seed=9))
+        again.restore(checkpoint)
+        for of in ("model", "averaged"):
+            for mine, other in zip(getattr(trainer, of).parameters(), getattr(again, of).parameters()):
+                assert torch.equal(mine, other)
+        assert torch.equal(checkpoint.model["decoder_B.fc_in.weight"], trainer.averaged.decoder_B.fc_in.weight)
+
+    def test_without_it_there_is_one_model(self, small_recipe):
+        trainer = Trainer(small_recipe("ternary_v5_5"))
+        assert trainer.averaged is trainer.model
 
 
 class TestWeights:

@@ -40,9 +40,13 @@ def decode_under_noise(
     generator: torch.Generator,
     sigma: float = NOISE_SIGMA,
     draws: int = NOISE_DRAWS,
+    operations: Int[Tensor, "n"] | None = None,
 ) -> NoiseOutcome:
-    """Decodes every operation `draws` times from both posterior means under the same latent noise."""
-    own = torch.arange(len(posteriors.mu_a), device=posteriors.mu_a.device)
+    """Decodes every operation `draws` times from both posterior means under the same latent noise.
+
+    Args:
+        posteriors: of all operations in order, or of `operations` (their indices)."""
+    own = torch.arange(len(posteriors.mu_a), device=posteriors.mu_a.device) if operations is None else operations
     outcomes = torch.zeros(3, len(own), dtype=torch.long, device=own.device)
     for _ in range(draws):
         noise = sigma * torch.randn(posteriors.mu_a.shape, generator=generator, device=own.device)
@@ -59,8 +63,7 @@ def home_table(errors_a: Int[Tensor, "n"], errors_b: Int[Tensor, "n"], noise: No
     often under the same noise, see `really_more_often`; what still ties belongs to neither.
     """
     by_errors = (errors_b - errors_a).sign()
-    lead = (noise.only_a - noise.only_b).sign() * really_more_often(noise.only_a, noise.only_b, noise.draws)
-    return torch.where(by_errors != 0, by_errors, lead).to(torch.int8)
+    return torch.where(by_errors != 0, by_errors, home_under_noise(noise)).to(torch.int8)
 
 
 def really_more_often(
@@ -77,6 +80,12 @@ def really_more_often(
         minority[(discordant >= 2 * smaller) & (2 * special.bdtr(smaller, discordant, 0.5) <= significance)] = smaller
     allowed = torch.from_numpy(minority).to(only_a.device)
     return torch.minimum(only_a, only_b) <= allowed[only_a + only_b]
+
+
+def home_under_noise(noise: NoiseOutcome) -> Int[Tensor, "n"]:
+    """1 where A, −1 where B is exact significantly more often, see `really_more_often`; else 0."""
+    lead = (noise.only_a - noise.only_b).sign()
+    return lead * really_more_often(noise.only_a, noise.only_b, noise.draws)
 
 
 def ratio_of_homes(count_a: int, count_b: int) -> float | None:

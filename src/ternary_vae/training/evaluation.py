@@ -14,9 +14,9 @@ from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_t
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import OPERATION_COUNT, all_operations
 from ternary_vae.recipe import Recipe
+from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
 from ternary_vae.resolution.coverage import decoded_indices, in_chunks
 from ternary_vae.resolution.parallel import side_by_side
-from ternary_vae.training.objective import entry_cross_entropy
 
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
@@ -37,25 +37,30 @@ class Evaluation:
 
     Attributes:
         row: figures for the log, by name.
-        advantage_a: how much more surely A than B decodes each operation under the evaluation's noise, in
-            nats.
+        operations: indices of the operations that were decoded under noise.
+        outcome: how often each of them was exact.
+        usage: how often A and B answered each operation when fed prior draws, 1 being its fair share.
     """
 
     row: dict[str, Any]
-    advantage_a: Float[Tensor, "19683"]
+    operations: Int[Tensor, " n"]
+    outcome: NoiseOutcome
+    usage: Float[Tensor, "2 19683"]
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything but the row, by name, for a checkpoint."""
-        return {"advantage_a": self.advantage_a}
+        counts = {name: count for name, count in self.outcome._asdict().items() if isinstance(count, Tensor)}
+        return {"operations": self.operations, "usage": self.usage, **counts}
 
     @classmethod
-    def of(cls, row: dict[str, Any], tensors: dict[str, Tensor]) -> Evaluation:
-        """The inverse of `row` and `tensors`.
+    def of(cls, row: dict[str, Any], tensors: dict[str, Tensor], draws: int) -> Evaluation:
+        """The inverse of `row` and `tensors`, measured with so many draws an operation.
 
         Raises:
             KeyError: if a tensor is missing.
         """
-        return cls(row, tensors["advantage_a"])
+        outcome = NoiseOutcome(tensors["only_a"], tensors["only_b"], tensors["both"], draws)
+        return cls(row, tensors["operations"], outcome, tensors["usage"])
 
 
 @torch.no_grad()
@@ -75,15 +80,18 @@ def evaluate(model: DualVAE, recipe: Recipe, epoch: int) -> Evaluation:
     results = side_by_side(
         {
             "B": lambda: _covered(model, "B", recipe, generator_for(0)),
-            "tables": lambda: _reconstructed(model, recipe, generator_for(1)),
+            "exact": lambda: _reconstructed(model),
+            "noise": lambda: _under_noise(model, recipe, epoch, generator_for(1)),
             "A": lambda: _covered(model, "A", recipe, generator_for(2)),
         },
         device,
     )
-    exact, homes, advantage_a = results["tables"]
-    (half_a, full_a), (half_b, full_b) = results["A"], results["B"]
+    operations, outcome = results["noise"]
+    home = home_under_noise(outcome)
+    (half_a, full_a, usage_a), (half_b, full_b, usage_b) = results["A"], results["B"]
     covered = torch.stack([table.sum() for table in (half_a | half_b, half_a, half_b, full_a, full_b)])
-    counts = torch.cat([exact, homes, covered]).tolist()
+    homes = torch.stack([(home > 0).sum(), (home < 0).sum()])
+    counts = torch.cat([results["exact"], homes, covered]).tolist()
 
     row: dict[str, Any] = {name: count / OPERATION_COUNT for name, count in zip(_ANSWERS, counts)}
     n_a, n_b, union, single_a, single_b, all_a, all_b = counts[len(_ANSWERS) :]
@@ -100,23 +108,28 @@ def evaluate(model: DualVAE, recipe: Recipe, epoch: int) -> Evaluation:
         "covered_all_a": all_a == OPERATION_COUNT if complete else None,
         "covered_all_b": all_b == OPERATION_COUNT if complete else None,
     }
-    return Evaluation(row, advantage_a)
+    return Evaluation(row, operations, outcome, torch.stack([usage_a, usage_b]))
 
 
 @torch.no_grad()
-def _reconstructed(
-    model: DualVAE, recipe: Recipe, generator: torch.Generator
-) -> tuple[Int[Tensor, "8"], Int[Tensor, "2"], Float[Tensor, "19683"]]:
-    """Exact reconstructions in the order of `_ANSWERS`, homes in A and in B, and A's advantage."""
+def _reconstructed(model: DualVAE) -> Int[Tensor, "8"]:
+    """How many operations are reconstructed exactly, in the order of `_ANSWERS`."""
+    tables = all_operations(model.encoder_A.fc_mu.weight.device)
+    return torch.stack([_exact(model, chunk, model.encode(chunk)) for chunk in in_chunks(tables)]).sum(dim=0)
+
+
+@torch.no_grad()
+def _under_noise(
+    model: DualVAE, recipe: Recipe, epoch: int, generator: torch.Generator
+) -> tuple[Int[Tensor, " n"], NoiseOutcome]:
+    """This epoch's operations and how often each was exact. They are spread over the whole space by index."""
     settings = recipe.evaluation
-    answers, leads, advantages = [], [], []
-    for tables in in_chunks(all_operations(generator.device)):
-        posteriors = model.encode(tables)
-        answers.append(_exact(model, tables, posteriors))
-        lead, advantage = _lead_of_a(model, tables, posteriors, settings.noise, settings.noise_draws, generator)
-        leads.append(torch.stack([(lead > 0).sum(), (lead < 0).sum()]))
-        advantages.append(advantage)
-    return torch.stack(answers).sum(dim=0), torch.stack(leads).sum(dim=0), torch.cat(advantages)
+    first = epoch % settings.noise_cycle
+    operations = torch.arange(first, OPERATION_COUNT, settings.noise_cycle, device=generator.device)
+    posteriors = model.encode(all_operations(generator.device)[operations])
+    return operations, decode_under_noise(
+        model, posteriors, generator, settings.noise, settings.noise_draws, operations
+    )
 
 
 def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) -> Int[Tensor, "8"]:
@@ -128,34 +141,12 @@ def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) 
     return (torch.stack(answers) == tables).all(dim=-1).sum(dim=-1)
 
 
-def _lead_of_a(
-    model: DualVAE,
-    tables: Int8[Tensor, "n 9"],
-    posteriors: Posteriors,
-    noise: float,
-    draws: int,
-    generator: torch.Generator,
-) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """How much more often A than B decodes each operation exactly under the same latent noise, and how much more
-    surely, as mean difference of cross-entropies in nats."""
-    classes = tables.long() + 1
-    lead = torch.zeros(len(tables), dtype=torch.long, device=tables.device)
-    advantage = torch.zeros(len(tables), device=tables.device)
-    for _ in range(draws):
-        epsilon = noise * torch.randn(posteriors.mu_a.shape, generator=generator, device=tables.device)
-        logits_a = model.decode(posteriors.mu_a + epsilon, "A")
-        logits_b = model.decode(posteriors.mu_b + epsilon, "B")
-        lead += (logits_to_tables(logits_a) == tables).all(dim=1).long()
-        lead -= (logits_to_tables(logits_b) == tables).all(dim=1).long()
-        advantage += entry_cross_entropy(logits_b, classes) - entry_cross_entropy(logits_a, classes)
-    return lead, advantage / draws
-
-
 def _covered(
     model: DualVAE, vae: Side, recipe: Recipe, generator: torch.Generator
-) -> tuple[Bool[Tensor, "19683"], Bool[Tensor, "19683"]]:
-    """Operations that one VAE meets in its half of `coverage_draws` decoded draws, and in `full_coverage_draws`. The
-    second count ends early once the odds of meeting everything have fallen below one in 10,000."""
+) -> tuple[Bool[Tensor, "19683"], Bool[Tensor, "19683"], Float[Tensor, "19683"]]:
+    """Operations that one VAE meets in its half of `coverage_draws` decoded draws, and in `full_coverage_draws`; and
+    how often it met each in all draws made, 1 being a fair share. The second count ends early once the odds of meeting
+    everything have fallen below one in 10,000."""
     half = recipe.evaluation.coverage_draws // 2
     full = max(half, recipe.evaluation.full_coverage_draws or 0)
     met = torch.bincount(decoded_indices(model, vae, half, generator), minlength=OPERATION_COUNT)
@@ -165,7 +156,7 @@ def _covered(
         more = min(half, full - drawn)
         met = met + torch.bincount(decoded_indices(model, vae, more, generator), minlength=OPERATION_COUNT)
         drawn += more
-    return in_half, met > 0
+    return in_half, met > 0, met * (OPERATION_COUNT / drawn)
 
 
 def _could_meet_all(met: Int[Tensor, "19683"], drawn: int, full: int) -> bool:

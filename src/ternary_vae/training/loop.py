@@ -23,6 +23,7 @@ from ternary_vae.training.interruption import Interruption, interruptions
 from ternary_vae.training.log import RunLog
 from ternary_vae.training.memory import keep_freed_memory, release_memory
 from ternary_vae.training.pipeline import Findings, Pipeline
+from ternary_vae.training.precision import matrix_products
 from ternary_vae.training.progress import Progress, Silent
 from ternary_vae.training.trainer import Trainer
 
@@ -187,6 +188,7 @@ def _run(
             progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", resumed))
         with (
             interruptions() as interruption,
+            matrix_products(recipe.optimizer.matrix_products),
             Pipeline(trainer, directory, log, progress, cache, best, pending) as pipeline,
         ):
             if benchmark_milestones:
@@ -247,8 +249,9 @@ def _benchmark_missing(
         clock = time.monotonic()
         checkpoint = load_checkpoint(path)
         device = str(trainer.device)
-        write_record(directory.isolated_record(epoch), measure_isolated(checkpoint, device=device, cache=cache))
-        write_record(directory.coupled_record(epoch), measure_coupled(checkpoint, device=device, cache=cache))
+        with matrix_products("highest"):
+            write_record(directory.isolated_record(epoch), measure_isolated(checkpoint, device=device, cache=cache))
+            write_record(directory.coupled_record(epoch), measure_coupled(checkpoint, device=device, cache=cache))
         message = f"epoch {epoch} benchmarked in {time.monotonic() - clock:.1f} s"
         progress.event(log.event(trainer.epochs_completed, "milestone", f"epoch_{epoch}", message))
 

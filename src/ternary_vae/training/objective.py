@@ -1,7 +1,7 @@
 """The objective: every term a named quantity; a term of weight 0 is not computed.
 
 loss = λ1·gA·w_A·(CE_A + β_A·KL_A) + λ2·gB·w_B·(CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
-     + λ3·|H(z_A) − H(z_B)| − ι·(information of A + information of B)
+     + λ3·|H(z_A) − H(z_B)| + δ·squared correlation of the codes − ι·(information of A + information of B)
 
 with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries
 in nats, averaged over the batch (plan, sections 2 and 7; the loss of v5.5).
@@ -22,6 +22,7 @@ from ternary_vae.recipe import Objective, PriorInformation
 
 HISTOGRAM_RANGE = 3.0
 _SMALLEST_PROBABILITY = 1e-12
+_SMALLEST_VARIANCES = 1e-12
 
 Number = float | Tensor
 
@@ -129,6 +130,9 @@ def objective(
         difference = entropy(z_a, settings.entropy_bins) - entropy(z_b, settings.entropy_bins)
         terms["entropy_alignment"] = difference.abs()
         loss = loss + controls.lambda3 * settings.entropy_alignment * terms["entropy_alignment"]
+    if settings.decorrelation:
+        terms["decorrelation"] = squared_correlation(mu_a, mu_b)
+        loss = loss + settings.decorrelation * terms["decorrelation"]
     if noise.prior_draws is not None and noise.subsets is not None:
         information_a = prior_information(model.decoder_A(noise.prior_draws), noise.subsets)
         information_b = prior_information(model.decoder_B(noise.prior_draws), noise.subsets)
@@ -136,6 +140,15 @@ def objective(
         loss = loss - settings.prior_information.weight * (information_a + information_b)
     terms["loss"] = loss
     return loss, terms
+
+
+def squared_correlation(mu_a: Float[Tensor, "n 16"], mu_b: Float[Tensor, "n 16"]) -> Float[Tensor, ""]:
+    """Squared Pearson correlation of the batch's means, dimension by dimension, averaged. The translation between
+    the codes makes each code's basis free, so that it costs no reconstruction to be at 0."""
+    centred_a, centred_b = mu_a - mu_a.mean(dim=0), mu_b - mu_b.mean(dim=0)
+    covariance = (centred_a * centred_b).mean(dim=0)
+    variances = centred_a.square().mean(dim=0) * centred_b.square().mean(dim=0)
+    return (covariance.square() / (variances + _SMALLEST_VARIANCES)).mean()
 
 
 def inject(

@@ -66,7 +66,7 @@ class Findings:
         tensors = {n.removeprefix(prefix): t.to(device) for n, t in checkpoint.training.items() if n.startswith(prefix)}
         try:
             row = pending["row"]
-            evaluation = None if row is None else Evaluation.of(row, tensors)
+            evaluation = None if row is None else Evaluation.of(row, tensors, checkpoint.recipe.evaluation.noise_draws)
             return cls(evaluation, Interventions.from_json(pending["interventions"]))
         except (KeyError, TypeError) as failure:
             raise UserError(

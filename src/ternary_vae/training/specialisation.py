@@ -1,8 +1,8 @@
-"""Specialisation: which VAE each operation is at home in, fed with what the complementarity score measures.
+"""Homes: which VAE represents each operation better, fed with what the complementarity score measures.
 
-One number an operation: a running mean of how much more surely VAE-A than VAE-B decodes it under the same
-latent noise. The median of these numbers splits the space in two halves, and each VAE weighs its own half
-more.
+For each operation the outcomes of its last measurement are kept: in how many decodings under the same latent noise
+VAE-A alone and VAE-B alone were exact. The median lead splits the space in two halves, and each VAE weighs its own
+half more. The numbers that a significance test gives to either are what balancing acts on.
 """
 
 from __future__ import annotations
@@ -13,14 +13,22 @@ from torch import Tensor
 
 from ternary_vae.operations import OPERATION_COUNT
 from ternary_vae.recipe import Specialisation as Settings
+from ternary_vae.resolution.complementarity import NoiseOutcome, home_under_noise
+
+_HOMES_BEFOREHAND = 5.0
 
 
 class Specialisation:
-    """The table and the weights that follow from it."""
+    """The table and the weights that follow from it.
 
-    def __init__(self, settings: Settings, device: torch.device) -> None:
+    Args:
+        draws: decodings an operation in one measurement.
+    """
+
+    def __init__(self, settings: Settings, draws: int, device: torch.device) -> None:
         self.settings = settings
-        self.table = torch.zeros(OPERATION_COUNT, device=device)
+        self.draws = draws
+        self.table = torch.zeros(2, OPERATION_COUNT, dtype=torch.int32, device=device)
 
     def weights(
         self, batch: Int[Tensor, " n"], epoch: int
@@ -32,16 +40,26 @@ class Specialisation:
         at_home_in_a = self._home[batch]
         return 1 + self.settings.strength * at_home_in_a, 1 - self.settings.strength * at_home_in_a
 
-    def update(self, advantage_a: Float[Tensor, "19683"]) -> None:
-        """Takes one epoch's measurement of A's advantage into the running mean."""
-        self.table = torch.lerp(advantage_a, self.table, self.settings.momentum)
+    def update(self, operations: Int[Tensor, " n"], outcome: NoiseOutcome) -> None:
+        """Takes the measurement of some operations in place of their last one."""
+        table = self.table.clone()
+        table[:, operations] = torch.stack([outcome.only_a, outcome.only_b]).to(table.dtype)
+        self.table = table
+
+    def log_ratio_of_homes(self) -> Float[Tensor, ""]:
+        """ln(n_A : n_B) over the operations measured so far, by significance. Five are added to either, so that few
+        operations say little."""
+        only_a, only_b = self.table.long()
+        home = home_under_noise(NoiseOutcome(only_a, only_b, both=torch.zeros_like(only_a), draws=self.draws))
+        return torch.log(((home > 0).sum() + _HOMES_BEFOREHAND) / ((home < 0).sum() + _HOMES_BEFOREHAND))
 
     @property
-    def table(self) -> Float[Tensor, "19683"]:
-        """For every operation, the running mean of A's advantage; positive means at home in A."""
+    def table(self) -> Int[Tensor, "2 19683"]:
+        """For every operation, in how many of its last draws A alone and B alone were exact."""
         return self._table
 
     @table.setter
-    def table(self, table: Float[Tensor, "19683"]) -> None:
+    def table(self, table: Int[Tensor, "2 19683"]) -> None:
         self._table = table
-        self._home = torch.sign(table - table.median())
+        lead = table[0] - table[1]
+        self._home = torch.sign(lead - lead.median()).float()

@@ -6,6 +6,7 @@ tensors, and losses are summed on the device and read once an epoch.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +30,15 @@ from ternary_vae.training.guards import Interventions
 from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
 from ternary_vae.training.specialisation import Specialisation
+from ternary_vae.training.uniformity import Uniformity
 
 TERMS = (
     "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
-    "entropy_alignment", "prior_information_a", "prior_information_b",
+    "entropy_alignment", "decorrelation", "prior_information_a", "prior_information_b",
 )  # fmt: skip
 _INFORMATION_TERMS = frozenset({"prior_information_a", "prior_information_b"})
+_AVERAGED_SHARE = 0.2
+_WEIGHT = "weight."
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Trainer:
         device: where to train.
 
     Attributes:
+        model: the weights that are trained.
+        averaged: what the run is for: their moving average, or the model itself where the recipe does not average.
         epochs_completed: epochs trained so far.
         interventions: what guards have changed.
     """
@@ -77,14 +83,20 @@ class Trainer:
         self.recipe = recipe
         self.device = torch.device(device)
         self.model = _initial_model(recipe).to(self.device)
+        self.averaged = self._new_average()
         self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
         self.inputs = as_input(all_operations(self.device))
         self.classes = all_operations(self.device).long() + 1
         self.training_index = training_split(recipe).train.to(self.device)
         self.optimizer = self._new_optimizer()
         self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        averaged = dict(self.averaged.named_parameters())
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        self._averaged_parameters = [averaged[names[id(parameter)]] for parameter in self._parameters]
         self.controller = Controller(recipe, self.model.state_net, self.device)
-        self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
+        homes = recipe.objective.specialisation
+        self.specialisation = Specialisation(homes, recipe.evaluation.noise_draws, self.device)
+        self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
         self.interventions = Interventions()
 
         self.epochs_completed = 0
@@ -117,6 +129,7 @@ class Trainer:
         for number, (batch, with_prior) in enumerate(zip(plan.batches, plan.prior_information)):
             look = number == len(plan.batches) - 1
             terms = self._step(batch, plan.controls, with_prior, look_ahead=look)
+            self.average(self.epochs_completed * len(plan.batches) + number, len(plan.batches))
             computed |= terms.keys()
             sums += torch.stack([terms[name] if name in terms else sums.new_zeros(()) for name in TERMS])
         return self.finish_epoch(plan, dict(zip(TERMS, sums.tolist())), computed)
@@ -147,7 +160,7 @@ class Trainer:
         """
         row = plan.row
         self.epochs_completed += 1
-        self.model.permeability = plan.controls.rho
+        self.model.permeability = self.averaged.permeability = plan.controls.rho
         row["terms"] = plan.mean_terms(sums, computed)
         if not self._weights_are_finite():
             row["terms"]["loss"] = math.nan  # the last step's damage, which no loss has seen yet
@@ -229,13 +242,24 @@ class Trainer:
 
         return loss_under
 
+    def average(self, step: int, steps_an_epoch: int) -> None:
+        """Moves the averaged weights towards the present ones. At first the average is over a fifth of the steps so
+        far, so that the start is soon forgotten."""
+        if self.averaged is self.model:
+            return
+        horizon = min(self.recipe.optimizer.averaging_epochs * steps_an_epoch, 1 + _AVERAGED_SHARE * step)
+        with torch.no_grad():
+            torch._foreach_lerp_(self._averaged_parameters, self._parameters, 1 / max(1.0, horizon))
+
     def look_back(self, controls: Controls) -> None:
         """After an epoch's last step: the controller's hypergradients."""
         self.controller.after_last_step(self.model, self.optimizer, self.inputs, self.classes, controls, self.generator)
 
     def _weights(self, batch: Int[Tensor, " n"]) -> Weights:
         scale_a, scale_b = loss_scales(self.gradient_norms, self.recipe.gradient_balance)
-        operation_a, operation_b = self.specialisation.weights(batch, self.epochs_completed)
+        own = self.specialisation.weights(batch, self.epochs_completed)
+        fair = self.uniformity.weights(batch)
+        operation_a, operation_b = (_product(*pair) for pair in zip(own, fair))
         return Weights(scale_a, scale_b, self.balance, operation_a, operation_b)
 
     def _clip_and_average(self) -> None:
@@ -254,7 +278,7 @@ class Trainer:
 
     def _update_balance(self, cross_entropy_a: Tensor, cross_entropy_b: Tensor) -> None:
         """The log-weight between the two reconstruction losses, moved towards the VAE that is behind."""
-        if not self.recipe.objective.balancing:
+        if not self.recipe.objective.balancing or self._balances_homes():
             return
         losses = torch.stack([cross_entropy_a, cross_entropy_b])
         self.balance, self.loss_averages = moved_balance(
@@ -262,8 +286,20 @@ class Trainer:
         )
 
     def take_measurement(self, evaluation: Evaluation) -> None:
-        """Takes an epoch's evaluation into what the next epochs are trained by: the homes of the operations."""
-        self.specialisation.update(evaluation.advantage_a)
+        """Takes an epoch's evaluation into what the next epochs are trained by: the homes of the operations, the
+        balance that follows from them, and the operations' shares of the prior."""
+        self.specialisation.update(evaluation.operations, evaluation.outcome)
+        self.uniformity.update(evaluation.usage)
+        settings = self.recipe.objective
+        if self._balances_homes():
+            step = settings.balancing_homes_step * settings.balancing
+            lead = self.specialisation.log_ratio_of_homes().clamp(-1.0, 1.0)
+            self.balance = (self.balance - step * lead).clamp(-settings.balancing_bound, settings.balancing_bound)
+
+    def _balances_homes(self) -> bool:
+        settings = self.recipe.objective
+        first = settings.balancing_homes_from
+        return settings.balancing > 0 and first is not None and self.epochs_completed >= first
 
     def _after_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
         """Reads the running averages once, moves λ and the gate, trains the controller."""
@@ -301,6 +337,14 @@ class Trainer:
 
     # ---------------------------------------------------------------- state
 
+    def _new_average(self) -> DualVAE:
+        """A copy of the model for the averaged weights, with the same StateNet; the model itself without averaging."""
+        if not self.recipe.optimizer.averaging_epochs:
+            return self.model
+        averaged = copy.deepcopy(self.model).requires_grad_(False)
+        averaged.state_net = self.model.state_net
+        return averaged
+
     def _new_optimizer(self) -> torch.optim.AdamW:
         model, settings = self.model, self.recipe.optimizer
         groups = {
@@ -325,7 +369,7 @@ class Trainer:
             epoch=self.epochs_completed,
             epochs_completed=self.epochs_completed,
             recipe=self.recipe,
-            model=self.model.state_dict(),
+            model=self.averaged.state_dict(),
             optimizer={**moments, **self.controller.optimizer_tensors()},
             generators={"training": self.generator.get_state()},
             training={
@@ -333,6 +377,8 @@ class Trainer:
                 "balance": self.balance,
                 "loss_averages": self.loss_averages,
                 "specialisation": self.specialisation.table,
+                "uniformity": self.uniformity.table,
+                **self._weights_in_training(),
             },
             state={
                 "lambda1": self.lambda1, "lambda2": self.lambda2, "gate_open": self.gate_open,
@@ -341,6 +387,12 @@ class Trainer:
             },
             code_version=code_version(),
         )  # fmt: skip
+
+    def _weights_in_training(self) -> dict[str, Tensor]:
+        """The weights that are trained, where they are not the ones that are kept."""
+        if self.averaged is self.model:
+            return {}
+        return {f"{_WEIGHT}{name}": weight for name, weight in self.model.state_dict().items()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint: exactly from a native one of the same kind of device; from a v5.5 one as far
@@ -364,14 +416,17 @@ class Trainer:
             # Its StateNet never learned; one with other outputs than the recipe's is left at the recipe's start.
             own = self.model.state_dict()
             weights = {n: w for n, w in weights.items() if not n.startswith("state_net.") or w.shape == own[n].shape}
-        self.model.load_state_dict(weights, strict=checkpoint.source == "native")
+        native = checkpoint.source == "native"
+        trained = {n.removeprefix(_WEIGHT): w for n, w in checkpoint.training.items() if n.startswith(_WEIGHT)}
+        self.averaged.load_state_dict(weights, strict=native)
+        self.model.load_state_dict(trained or weights, strict=native)
         self._restore_optimizer(checkpoint.optimizer)
         self.epochs_completed = checkpoint.epochs_completed
         state, tensors = checkpoint.state, checkpoint.training
         self.lambda1 = float(state.get("lambda1", self.lambda1))
         self.lambda2 = float(state.get("lambda2", self.lambda2))
         self.rho = None if state.get("rho") is None else float(state["rho"])
-        self.model.permeability = self.rho or 0.0
+        self.model.permeability = self.averaged.permeability = self.rho or 0.0
         if checkpoint.source == "v5.5":
             self.gate_open = bool(state.get("grad_balance_achieved", False))
             norms = [tensors.get(f"gradient_norm_{side}", torch.ones(())) for side in ("a", "b")]
@@ -387,6 +442,7 @@ class Trainer:
         self.balance = tensors["balance"].to(self.device)
         self.loss_averages = tensors["loss_averages"].to(self.device)
         self.specialisation.table = tensors["specialisation"].to(self.device)
+        self.uniformity.table = tensors["uniformity"].to(self.device)
         self.controller.restore_optimizer(checkpoint.optimizer)
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
@@ -397,6 +453,12 @@ class Trainer:
                 self.optimizer.state[parameter] = {
                     key: tensors[f"{name}.{key}"].to(self.device, torch.float32, copy=True) for key in keys
                 }
+
+
+def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
 
 
 def _initial_model(recipe: Recipe) -> DualVAE:

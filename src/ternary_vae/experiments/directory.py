@@ -39,7 +39,6 @@ class ExperimentDirectory:
         self.report_file = self.path / "report.md"
         self.page_file = self.path / "index.html"
         self.stop_file = self.path / ".stop"
-        self.lock_file = self.path / ".lock"
 
     def run(self, planned: PlannedRun) -> RunDirectory:
         return RunDirectory(self.runs / planned.name)
@@ -57,9 +56,10 @@ class ExperimentDirectory:
         """
         if self.experiment_file.exists():
             self.require_same(experiment, arms, source)
+        # The description first: whatever else lies in a directory without one is not an experiment's.
+        write_text(self.experiment_file, experiment.to_yaml())
         for arm in arms:
             write_text(self._arm_file(arm.name), arm.recipe.to_yaml())
-        write_text(self.experiment_file, experiment.to_yaml())
 
     def experiment(self) -> Experiment:
         """The experiment as its runs began.
@@ -90,11 +90,11 @@ class ExperimentDirectory:
         """
         with reported("read", self.path):
             others = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
-        if others and not self.lock_file.exists():
+        if others and not self.experiment_file.exists():
             raise UserError(f"{self.path}: is not empty and holds no experiment; name another --directory")
-        with reported("write", self.lock_file):
+        with reported("write", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.lock_file, wait=False) as alone:
+        with locked(self.path, wait=False) as alone:
             if not alone:
                 raise UserError(f"{self.path}: another process is running this experiment; wait for it or stop it")
             yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -14,8 +13,11 @@ from typing import Any, Literal
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
-from ternary_vae.storage.files import write_text
+from ternary_vae.storage.files import locked, write_text
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training.progress import Silent
+
+_PATIENCE, _PAUSE = 120.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ def perform_in_worker(task: Task) -> Ending:
     training loop listens, which then stops after the epoch under way."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return perform(task)
+    ending = perform(task)
+    if task.follow is not None and os.getppid() != task.follow:
+        os._exit(1)  # nobody is left to be told
+    return ending
 
 
 def _performed(task: Task) -> Literal["completed", "interrupted"]:
@@ -106,9 +111,10 @@ def _performed(task: Task) -> Literal["completed", "interrupted"]:
     if stopping.asked():
         return "interrupted"
     run, recipe = RunDirectory(task.directory), task.recipe
-    _clear_unborn(run)
     how: dict[str, Any] = {"device": task.device, "progress": stopping, "benchmark_milestones": task.benchmarks}
+    _wait_for_others(run)
     if not run.exists:
+        _clear_unborn(run)
         outcome = loop.train(recipe, run, **how)
     else:
         _require_same(run, recipe)
@@ -116,6 +122,16 @@ def _performed(task: Task) -> Literal["completed", "interrupted"]:
     if outcome.status == "completed" and task.pages and task.benchmarks:
         write_reports(run)
     return outcome.status
+
+
+def _wait_for_others(run: RunDirectory) -> None:
+    """Gives a worker that has lost its experiment the time to end its epoch or benchmark."""
+    until = time.monotonic() + _PATIENCE
+    while run.lock_file.exists() and time.monotonic() < until:
+        with locked(run.lock_file, wait=False) as alone:
+            if alone:
+                return
+        time.sleep(_PAUSE)
 
 
 def _require_same(run: RunDirectory, recipe: Recipe) -> None:
@@ -126,29 +142,20 @@ def _require_same(run: RunDirectory, recipe: Recipe) -> None:
 
 def _clear_unborn(run: RunDirectory) -> None:
     """Takes away what a process left that was killed before its run was described."""
-    if run.path.is_dir() and not run.exists:
-        left = [path.name for path in run.path.iterdir()]
-        if all(name == run.recipe_file.name or name.startswith(".") for name in left):
-            shutil.rmtree(run.path)
+    if all(path.is_file() and (path == run.recipe_file or path.suffix == ".tmp") for path in run.entries()):
+        run.clear()
 
 
-class _Stopping:
-    """Watches a run and asks it to stop, as Ctrl-C would, when the experiment is to stop or has lost its head."""
+class _Stopping(Silent):
+    """Watches a run and stops it after an epoch when the experiment is to stop or has lost its head. What stops it is
+    raised here, since a cluster's workers need not pass signals on; the epoch is saved by then."""
 
     def __init__(self, task: Task) -> None:
         self.stop_file, self.follow = Path(task.stop_file), task.follow
-        self.told = False
 
     def asked(self) -> bool:
         return self.stop_file.exists() or (self.follow is not None and os.getppid() != self.follow)
 
-    def start(self, recipe: Recipe, epochs_completed: int, place: str) -> None: ...
-
     def epoch(self, row: dict[str, Any]) -> None:
-        if not self.told and self.asked():
-            self.told = True
-            signal.raise_signal(signal.SIGINT)
-
-    def event(self, event: dict[str, Any]) -> None: ...
-
-    def stop(self) -> None: ...
+        if self.asked():
+            raise KeyboardInterrupt

@@ -93,7 +93,7 @@ class Overview:
 
     def _watch(self) -> None:
         spoken = time.monotonic()
-        while not self._over.wait(0.5):
+        while not self._over.wait(0.2):
             for run in self.runs:
                 if run.status in ("waiting", "running"):
                     run.look()

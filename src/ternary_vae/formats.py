@@ -58,6 +58,11 @@ def listed(items: Iterable[object]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "none"
 
 
+def counted(number: int, word: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def cell(text: object) -> str:
     """Any text as the content of one Markdown table cell: one line, nothing in it is markup."""
     line = " ".join(str(text).split())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from ternary_vae.errors import UserError, nearest
@@ -20,14 +21,15 @@ class Backend(Protocol):
 
     Attributes:
         told: where and how, for people: `2 local processes`.
-        stops_by_itself: whether a run under way sees Ctrl-C itself, because it is in this process.
     """
 
     told: str
-    stops_by_itself: bool
 
-    def endings(self, tasks: Sequence[Task]) -> Iterator[Ending]:
+    def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         """Does the tasks and says how each ended, in the order in which they end.
+
+        Args:
+            log: file for what the place where they are done has to say for itself.
 
         Raises:
             UserError: if the place where they are done is gone; what was done is kept.
@@ -39,9 +41,8 @@ class InProcess:
     """One run after another, here, with all of torch's threads."""
 
     told: str = "this process"
-    stops_by_itself: bool = True
 
-    def endings(self, tasks: Sequence[Task]) -> Iterator[Ending]:
+    def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         for task in tasks:
             ending = perform(task)
             yield ending
@@ -53,8 +54,6 @@ class LocalProcesses:
     """Processes of this machine (joblib, loky), one thread each: a second OpenMP thread gains next to nothing for
     layers as small as these, and threads of several processes that wait for each other lose a great deal."""
 
-    stops_by_itself = False
-
     def __init__(self, workers: int | None = None) -> None:
         try:
             import joblib
@@ -63,9 +62,9 @@ class LocalProcesses:
                 "--backend joblib: joblib is not installed; pip install joblib, or --backend inprocess"
             ) from None
         self.workers = workers or joblib.cpu_count()
-        self.told = f"{self.workers} local process{'es' if self.workers > 1 else ''}, one thread each"
+        self.told = f"{self.workers} local process{'es' if self.workers > 1 else ''} of one thread"
 
-    def endings(self, tasks: Sequence[Task]) -> Iterator[Ending]:
+    def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         import joblib
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -73,9 +72,10 @@ class LocalProcesses:
         lost = 0
         while left:
             workers = min(self.workers, len(left))
-            # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch.
-            with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-                pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
+            # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch. With one job joblib
+            # would use this process; pre_dispatch keeps the second worker idle.
+            with joblib.parallel_config("loky", n_jobs=max(2, workers), inner_max_num_threads=1):
+                pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
                 try:
                     for ending in pool(joblib.delayed(perform_in_worker)(task) for task in list(left.values())):
                         del left[ending.name]

@@ -1,53 +1,147 @@
-"""Runs on an existing Ray cluster. Ray schedules, restarts what was lost, and is installed only where it is wanted:
-`pip install ternary-vae[cluster]`. All nodes must see the experiment's directory under the same path, since a run that
-moves to another node goes on from what it wrote."""
+"""Runs on an existing Ray cluster. Ray schedules and restarts what was lost; it is installed only where it is wanted:
+`pip install 'ternary-vae[cluster]'`. All nodes must have this package and see the experiment's directory under the same
+path, since a run that moves to another node goes on from what it wrote.
+
+Ray ends a program whose cluster has died, so it is spoken to from a process of its own, which tells this one what it
+hears. When that process is gone, so is the cluster; what runs had written is kept.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import multiprocessing
+import os
+import signal
+import socket
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending, Task, perform_in_worker
+from ternary_vae.formats import counted
 
 _RETRIES = 3
+_SECONDS_TO_CONNECT = 60
+_SECONDS_TO_ANSWER = 5
 
 
 class RayCluster:
     """A Ray cluster that is there already.
 
     Args:
-        address: `HOST:PORT`, `ray://HOST:PORT`, or None for the one on this machine.
+        address: `HOST:PORT`, `ray://HOST:PORT`, or None for $RAY_ADDRESS or the cluster on this machine.
+
+    Raises:
+        UserError: Ray is not installed, or no cluster answers.
     """
 
-    stops_by_itself = False
-
     def __init__(self, address: str | None = None) -> None:
-        try:
-            import ray
-        except ImportError:
-            raise UserError("--backend ray: Ray is not installed; pip install 'ternary-vae[cluster]'") from None
-        self.address = address or "auto"
-        try:
-            ray.init(address=self.address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as failure:
-            reason = " ".join(str(failure).split())[:200]
-            raise UserError(f"--address {self.address}: no Ray cluster answers there ({reason})") from None
-        nodes = sum(node["Alive"] for node in ray.nodes())
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        self.told = f"a Ray cluster of {nodes} node{'s' if nodes != 1 else ''} and {cores} cores"
+        if importlib.util.find_spec("ray") is None:
+            raise UserError("--backend ray: Ray is not installed; pip install 'ternary-vae[cluster]'")
+        self.address = address or os.environ.get("RAY_ADDRESS") or "auto"
+        _require_an_answer(self.address)
+        here, there = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_speak, args=(there, self.address, os.getpid()), daemon=True)
+        self._process.start()
+        there.close()
+        self._words = here
+        connected = self._words.poll(_SECONDS_TO_CONNECT)
+        kind, told = self._heard() if connected else ("error", f"no answer within {_SECONDS_TO_CONNECT} s")
+        if kind == "error":
+            self._process.kill()
+            raise UserError(f"--address {self.address}: no Ray cluster can be reached there: {told}")
+        self.told = f"a Ray cluster of {told}"
 
-    def endings(self, tasks: Sequence[Task]) -> Iterator[Ending]:
+    def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
+        with suppress(OSError):  # gone already, which is told below
+            self._words.send((list(tasks), str(log)))
+        left = len(tasks)
+        while left:
+            kind, told = self._heard()
+            if kind == "error":
+                raise UserError(f"the Ray cluster at {self.address} is gone: {told}")
+            left -= 1
+            yield told
+
+    def _heard(self) -> tuple[str, Any]:
+        try:
+            return self._words.recv()
+        except (EOFError, OSError):
+            return "error", "it no longer answers"
+
+
+def _require_an_answer(address: str) -> None:
+    """Ray itself would go on asking for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not colon or not port.isdecimal():
+        raise UserError(f"--address {address}: expected HOST:PORT or ray://HOST:PORT, such as 10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
+    except TimeoutError:
+        raise UserError(f"--address {address}: no answer within {_SECONDS_TO_ANSWER} s") from None
+    except (OverflowError, UnicodeError):
+        raise UserError(f"--address {address}: is not the address of a machine and a port") from None
+    except OSError as failure:
+        raise UserError(f"--address {address}: no Ray cluster can be reached there: {failure.strerror}") from None
+
+
+def _speak(words: Any, address: str, parent: int) -> None:
+    """The process that speaks to Ray: says how the cluster is, takes the tasks, and says how each ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # runs stop at the experiment's word
+    _write_to(os.devnull)
+    try:
         import ray
 
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        nodes = sum(node["Alive"] for node in ray.nodes())
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        words.send(("connected", f"{counted(nodes, 'node')} and {counted(cores, 'core')}"))
+        tasks, log = words.recv()
+        _write_to(log)
         remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(perform_in_worker)
-        running = {remote.remote(replace(task, threads=1)): task.name for task in tasks}
+        running = {}
+        for task in tasks:
+            # Ray hides the accelerators of a node from tasks that ask for none.
+            options = remote.options(num_gpus=1 if task.device == "cuda" else 0)
+            running[options.remote(replace(task, threads=1))] = task.name
         while running:
-            ready, _ = ray.wait(list(running), num_returns=1)
+            ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
+            if os.getppid() != parent:
+                return
             for reference in ready:
-                name = running.pop(reference)
-                try:
-                    yield ray.get(reference)
-                except ray.exceptions.WorkerCrashedError:
-                    yield Ending(name, "failed", f"its worker was killed {_RETRIES + 1} times; too little memory?")
+                words.send(("ended", _ending(ray, reference, running.pop(reference))))
+    except EOFError:
+        return
+    except BaseException as failure:
+        words.send(("error", _first_line(failure)))
+
+
+def _ending(ray: Any, reference: Any, name: str) -> Ending:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.WorkerCrashedError:
+        return Ending(name, "failed", f"its worker was killed {_RETRIES + 1} times; too little memory?")
+    except ray.exceptions.RayError as failure:
+        return Ending(name, "failed", _first_line(failure))
+
+
+def _first_line(failure: BaseException) -> str:
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    return (lines[0] if lines else type(failure).__name__)[:300]
+
+
+def _write_to(path: str) -> None:
+    """What Ray prints is for a log, not for the person who watches the experiment."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)

@@ -3,6 +3,7 @@
 experiment.yaml, arms/             the description and every arm's recipe in full, as the runs began
 runs/ARM-seedN/                    ordinary run directories
 failures/ARM-seedN.txt             why a run failed, until it succeeds
+cluster.log                        what a cluster said
 results.csv, comparisons.csv       every figure of every run; every comparison
 report.md, index.html, figures     what follows
 """
@@ -38,6 +39,7 @@ class ExperimentDirectory:
         self.comparisons_file = self.path / "comparisons.csv"
         self.report_file = self.path / "report.md"
         self.page_file = self.path / "index.html"
+        self.log_file = self.path / "cluster.log"
         self.stop_file = self.path / ".stop"
 
     def run(self, planned: PlannedRun) -> RunDirectory:

@@ -135,7 +135,7 @@ def _do(
 
         try:
             with Overview(console, title, watched, pass_on) as overview:
-                for ending in backend.endings(tasks):
+                for ending in backend.endings(tasks, execution.directory.log_file):
                     _account(ending, execution)
                     overview.ended(ending)
         except UserError as failure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ternary_vae.experiments.results import Comparison
-from ternary_vae.formats import number
+from ternary_vae.formats import counted, number
 
 
 def sentence(one: Comparison) -> str:
@@ -53,4 +53,4 @@ def _difference(one: Comparison) -> str:
 
 
 def _p(one: Comparison) -> str:
-    return f"{p_value(one.p_corrected)} corrected for {one.family} comparison{'s' if one.family != 1 else ''}"
+    return f"{p_value(one.p_corrected)} corrected for {counted(one.family, 'comparison')}"

@@ -1,0 +1,176 @@
+"""Where runs are done: workers that are killed, runs that fail, an experiment that is stopped, a cluster that dies."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from ternary_vae.errors import UserError
+from ternary_vae.experiments import backends
+from ternary_vae.experiments.arms import arms_of
+from ternary_vae.experiments.backends import InProcess, LocalProcesses, backend_named
+from ternary_vae.experiments.cluster import RayCluster
+from ternary_vae.experiments.directory import ExperimentDirectory
+from ternary_vae.experiments.execution import run_experiment
+from ternary_vae.experiments.task import Ending, Task, _Stopping, perform
+from ternary_vae.storage.runs import RunDirectory
+
+HAS_RAY = importlib.util.find_spec("ray") is not None
+
+
+def die_once(task: Task) -> Ending:
+    """Stands in for a run, in a worker; for one of them the worker is killed the first time."""
+    mark = Path(task.directory) / task.name
+    if task.name == "mortal" and not mark.exists():
+        mark.touch()
+        os._exit(9)
+    return Ending(task.name, "completed", f"{os.environ.get('OMP_NUM_THREADS')} {task.threads}")
+
+
+def die_always(task: Task) -> Ending:
+    """Stands in for a run that takes more memory than there is."""
+    os._exit(9)
+
+
+@pytest.fixture
+def task(small, tmp_path):
+    """A function: name → a run of two epochs to be done."""
+    recipe = arms_of(small())[0].recipe
+
+    def make(name="run", **changes):
+        made = Task(
+            name, recipe, str(tmp_path / name), str(tmp_path / ".stop"), str(tmp_path / f"{name}.txt"), "cpu", False
+        )
+        return replace(made, **changes)
+
+    return make
+
+
+def rows(directory):
+    return [
+        {key: value for key, value in row.items() if not key.startswith("seconds_")}
+        for row in RunDirectory(directory).metrics()
+    ]
+
+
+def test_a_killed_worker_is_replaced_and_workers_have_one_thread_before_torch_is_imported(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(backends, "perform_in_worker", die_once)
+    tasks = [task(name, directory=str(tmp_path)) for name in ("one", "mortal", "three")]
+    endings = list(LocalProcesses(2).endings(tasks, tmp_path / "log"))
+    assert sorted((ending.name, ending.status, ending.message) for ending in endings) == [
+        (name, "completed", "1 1") for name in ("mortal", "one", "three")
+    ]
+
+
+def test_a_run_whose_worker_is_always_killed_is_given_up(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(backends, "perform_in_worker", die_always)
+    monkeypatch.setattr(backends, "_LOST_IN_A_ROW", 1)
+    (ending,) = LocalProcesses(1).endings([task()], tmp_path / "log")
+    assert ending.status == "failed"
+    assert "too little memory?" in ending.message
+
+
+def test_a_run_stops_at_the_experiments_word_and_goes_on_to_the_same_figures(task, monkeypatch):
+    stopped, whole = task("stopped"), task("whole")
+    perform(whole)
+    stop_file = Path(stopped.stop_file)
+    stop_file.touch()
+    assert perform(stopped).status == "interrupted"
+    assert not Path(stopped.directory).exists()
+    stop_file.unlink()
+    monkeypatch.setattr(_Stopping, "asked", lambda self: bool(rows(stopped.directory)))
+    assert perform(stopped).status == "interrupted"
+    assert len(rows(stopped.directory)) == 1
+    monkeypatch.undo()
+    assert perform(stopped).status == "completed"
+    assert rows(stopped.directory) == rows(whole.directory)
+
+
+def test_a_worker_that_has_lost_its_experiment_begins_nothing(task):
+    lost = task(follow=os.getpid())  # not the parent of this process
+    assert perform(lost).status == "interrupted"
+    assert not Path(lost.directory).exists()
+
+
+def test_a_failed_run_does_not_stop_the_others_and_is_tried_again(small, tmp_path):
+    experiment = small(seeds=[1], reference=None)
+    directory = ExperimentDirectory(tmp_path / "experiment")
+    directory.freeze(experiment, arms_of(experiment), Path("small.yaml"))
+    letter = directory.runs / "resolution-seed1" / "letter.txt"
+    letter.parent.mkdir(parents=True)
+    letter.write_text("keep")
+    execution = run_experiment(experiment, directory, device="cpu")
+    assert execution.complete == {"plain-seed1"}
+    assert "is not empty and holds no run" in execution.failed["resolution-seed1"]
+    assert "is not empty" in directory.failure_file(execution.runs[0]).read_text()
+    assert letter.read_text() == "keep"
+    letter.rename(tmp_path / "letter.txt")
+    again = run_experiment(experiment, directory, device="cpu")
+    assert again.complete == {"plain-seed1", "resolution-seed1"}
+    assert not directory.failure_file(execution.runs[0]).exists()
+
+
+def test_a_cluster_that_dies_is_told_in_one_line_and_finished_runs_are_kept(small, tmp_path):
+    class Dying(InProcess):
+        def endings(self, tasks, log):
+            yield Ending(tasks[0].name, "completed")
+            raise UserError("the Ray cluster at 10.0.0.1:6379 is gone: it no longer answers")
+
+    execution = run_experiment(small(), tmp_path / "experiment", backend=Dying())
+    assert execution.complete == {"resolution-seed1"}
+    assert "10.0.0.1:6379 is gone" in execution.broken
+
+
+def test_the_process_that_speaks_to_ray_is_gone(task, tmp_path):
+    cluster = RayCluster.__new__(RayCluster)
+    cluster.address = "10.0.0.1:6379"
+    cluster._words, there = multiprocessing.Pipe()
+    words = Thread(target=lambda: (there.recv(), there.close()))
+    words.start()
+    with pytest.raises(UserError, match=r"10\.0\.0\.1:6379 is gone"):
+        list(cluster.endings([task()], tmp_path / "log"))
+    words.join()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "jobli"}, "did you mean 'joblib'"),
+        ({"name": "joblib", "workers": 0}, "at least 1"),
+        ({"name": "ray", "workers": 2}, "for --backend joblib"),
+        ({"name": "joblib", "address": "a:1"}, "for --backend ray"),
+    ],
+)
+def test_one_line_for_a_backend_that_cannot_be(arguments, message):
+    with pytest.raises(UserError, match=message):
+        backend_named(**arguments)
+
+
+def test_one_line_for_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"Ray is not installed; pip install 'ternary-vae\[cluster\]'"):
+        backend_named("ray")
+    monkeypatch.setitem(__import__("sys").modules, "joblib", None)
+    with pytest.raises(UserError, match="joblib is not installed"):
+        backend_named("joblib")
+
+
+@pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("nonsense", "expected HOST:PORT"),
+        ("127.0.0.1:1", "no Ray cluster can be reached there: Connection refused"),
+        ("host.invalid:6379", "no Ray cluster can be reached"),
+        ("127.0.0.1:999999", "not the address"),
+    ],
+)
+def test_one_line_for_a_cluster_that_cannot_be_reached(address, message):
+    with pytest.raises(UserError, match=message):
+        backend_named("ray", address=address)

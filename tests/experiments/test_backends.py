@@ -168,7 +168,7 @@ def test_one_line_for_what_is_not_installed(monkeypatch):
         ("nonsense", "expected HOST:PORT"),
         ("127.0.0.1:1", "no Ray cluster can be reached there: Connection refused"),
         ("host.invalid:6379", "no Ray cluster can be reached"),
-        ("127.0.0.1:999999", "not the address"),
+        ("127.0.0.1:65536", "expected HOST:PORT"),
     ],
 )
 def test_one_line_for_a_cluster_that_cannot_be_reached(address, message):

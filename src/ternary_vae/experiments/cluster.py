@@ -80,16 +80,15 @@ def _require_an_answer(address: str) -> None:
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
         return
-    if not colon or not port.isdecimal():
+    if not colon or not port.isdecimal() or int(port) > 65_535:
         raise UserError(f"--address {address}: expected HOST:PORT or ray://HOST:PORT, such as 10.0.0.1:6379")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
     except TimeoutError:
         raise UserError(f"--address {address}: no answer within {_SECONDS_TO_ANSWER} s") from None
-    except (OverflowError, UnicodeError):
-        raise UserError(f"--address {address}: is not the address of a machine and a port") from None
-    except OSError as failure:
-        raise UserError(f"--address {address}: no Ray cluster can be reached there: {failure.strerror}") from None
+    except (OSError, UnicodeError) as failure:
+        reason = getattr(failure, "strerror", None) or "no such machine"
+        raise UserError(f"--address {address}: no Ray cluster can be reached there: {reason}") from None
 
 
 def _speak(words: Any, address: str, parent: int) -> None:

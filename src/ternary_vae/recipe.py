@@ -417,7 +417,6 @@ class Recipe(Section):
         objective["specialisation"]["start_epoch"] = at(self.objective.specialisation.start_epoch)
         if self.objective.balancing_homes_from is not None:
             objective["balancing_homes_from"] = at(self.objective.balancing_homes_from)
-        objective["balancing_homes_step"] = self.objective.balancing_homes_step / ratio
         data["optimizer"]["averaging_epochs"] = self.optimizer.averaging_epochs * ratio
         for guard in data["guards"].values():
             guard["from_epoch"] = at(guard["from_epoch"])

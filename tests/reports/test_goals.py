@@ -1,0 +1,107 @@
+"""The table of goals: figures read again by hand, the worst seed, and what is missing counts as missed."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from ternary_vae.errors import UserError
+from ternary_vae.reports.goals import Goal, goals, goals_table, write_goals
+from ternary_vae.reports.measurements import measurements_of_run
+
+
+@pytest.fixture(scope="module")
+def run(good_run):
+    return measurements_of_run(good_run)
+
+
+def goal(beginning: str) -> Goal:
+    return next(goal for goal in goals() if goal.name.startswith(beginning))
+
+
+def changed(run, epoch, **figures):
+    """The run with other figures in one epoch."""
+    metrics = copy.deepcopy(run.metrics)
+    next(row for row in metrics if row["epoch"] == epoch).update(figures)
+    return replace(run, metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "figure", "counts"),
+    [
+        ("Best of two and majority", "exact_match_best_of_two", {9: False, 10: True, 399: True}),
+        ("Best of two and majority", "exact_match_majority", {9: False, 10: True, 400: True}),
+        ("Coverage of both, lowest", "coverage", {60: False, 61: True, 400: True}),
+    ],
+)
+def test_lowest_over_the_epochs_that_count(run, beginning, figure, counts):
+    read = goal(beginning).read
+    assert read(run) > 0.001
+    for epoch, expected in counts.items():
+        assert (read(changed(run, epoch, **{figure: 0.001})) == 0.001) == expected
+
+
+def test_epochs_with_both_by_counting(run):
+    expected = 0
+    for row in run.metrics:
+        if row["exact_match_a"] == 1.0 and row["exact_match_b"] == 1.0:
+            expected += 1
+    assert 0 < expected < 400
+    assert goal("Epochs with both").read(run) == expected
+
+
+def test_milestones_by_hand(run):
+    last, dumped = run.coupled[400].model_dump(), {n: record.model_dump() for n, record in run.coupled.items()}
+    assert goal("Complementarity at the end").read(run) == last["complementary_coverage"]["complementarity_score"]
+    assert goal("Complementarity, lowest").read(run) == min(
+        dumped[n]["complementary_coverage"]["complementarity_score"] for n in (250, 300, 350, 400)
+    )
+    assert goal("Mean latent correlation").read(run) == max(
+        abs(record["latent_coupling"]["mean_correlation"]) for record in dumped.values()
+    )
+    assert goal("Voting and confidence").read(run) == min(
+        dumped[n]["ensemble_reconstruction"][name]["exact_match_rate"]
+        for n in dumped
+        if n >= 100
+        for name in ("voting", "confidence_weighted")
+    )
+    isolated = run.isolated[400].model_dump()
+    assert (
+        goal("Coverage of VAE-B alone").read(run)
+        == (isolated["vae_b"]["sampling_coverage"]["decoded"]["coverage_rate"])
+    )
+    assert goal("Effective dimensions of VAE-A").read(run) == isolated["vae_a"]["dimensionality"]["participation_ratio"]
+
+
+def test_bounds_belong_to_the_interval():
+    between = Goal("dimensions", lambda run: None, low=8.0, high=9.5)
+    assert [between.met(value) for value in (7.999, 8.0, 9.5, 9.501, None)] == [False, True, True, False, False]
+    assert between.margin(9.0) == pytest.approx(0.5)
+    assert between.margin(10.0) == pytest.approx(-0.5)
+
+
+def test_what_was_not_measured_is_missed(run):
+    without = replace(run, coupled={}, isolated={})
+    for name in ("Complementarity at the end", "Coverage of VAE-A", "Nearest", "Voting", "Mean latent", "Coupled"):
+        assert goal(name).read(without) is None
+        assert not goal(name).met(None)
+    assert goal("Best of two").read(changed(run, 57, exact_match_majority=None)) is None
+
+
+def test_the_worst_seed_counts(run, tmp_path):
+    worse = replace(changed(run, 200, coverage=0.75), seed=9)
+    table = goals_table([worse, run])
+    row = next(line for line in table if "lowest of any epoch after 60" in line)
+    assert row.split("|")[3].strip().startswith("**75.00%** ✗ (seed 9)")
+    page = write_goals([worse, run], tmp_path / "GOALS.md", "make runs").read_text()
+    assert "coverage of both, lowest of any epoch after 60" in page.split("\n")[2]
+    assert "`make runs`" in page
+
+
+def test_an_unfinished_run_is_not_judged(run):
+    with pytest.raises(UserError, match="finish it"):
+        goals_table([replace(run, metrics=run.metrics[:-1])])
+    with pytest.raises(UserError, match="no runs"):
+        goals_table([])

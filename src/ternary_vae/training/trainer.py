@@ -25,6 +25,7 @@ from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
 from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
+from ternary_vae.training.denormals import flushed_denormals
 from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.guards import Interventions
 from ternary_vae.training.hypergradient import Controller, LossUnder
@@ -116,7 +117,7 @@ class Trainer:
         Returns:
             the epoch's row for the log, without the evaluation.
         """
-        with on_one_core(self.device):
+        with on_one_core(self.device), flushed_denormals(self.device):
             return self._train_epoch()
 
     def _train_epoch(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,14 @@ import torch
 
 from ternary_vae.model import DualVAE, logits_to_tables
 from ternary_vae.operations import OPERATION_COUNT, all_operations, hamming_distance
+from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import latent_map as maps
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.page_data import page_data, script_safe_json
+from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, WRONG_ENTRIES, Kept, save_kept
+from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.storage.tensor_cache import TensorCache
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +55,6 @@ def test_points_that_do_not_vary_lie_at_the_centre() -> None:
     assert share.tolist() == [0, 0, 0]
 
 
-def test_nearest_neighbours_against_all_distances() -> None:
-    torch.manual_seed(2)
-    points = torch.randn(700, 16)
-    distances = torch.cdist(points.double(), points.double())
-    distances.fill_diagonal_(torch.inf)
-    assert torch.equal(maps.nearest_neighbours(points, rows=128), distances.argmin(dim=1))
-
-
 def test_errors_and_neighbours_of_every_operation(model: DualVAE, drawn: maps.LatentMap) -> None:
     with torch.no_grad():
         posteriors = model.encode(all_operations())
@@ -70,6 +67,32 @@ def test_errors_and_neighbours_of_every_operation(model: DualVAE, drawn: maps.La
                 near = all_operations()[distance.argmin()]
                 assert side.neighbour_distance[index] == (near != all_operations()[index]).sum()
     assert drawn.epoch == 7
+
+
+def test_what_the_benchmarks_kept_is_read_and_nothing_is_written(
+    model: DualVAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept here is nothing that the model would answer, so that it shows."""
+    checkpoint = Checkpoint(7, 7, load_recipe(), model.state_dict())
+    store, device = TensorCache(tmp_path), torch.device("cpu")
+    following = (torch.arange(OPERATION_COUNT) + 1) % OPERATION_COUNT
+    for name, tensor in (
+        *((name, torch.randn(2, OPERATION_COUNT, 16)) for name in ENCODINGS.values()),
+        *((name, torch.stack([following.double(), torch.ones(OPERATION_COUNT)])) for name in DISTANCES.values()),
+        (WRONG_ENTRIES, torch.tensor([[3], [4]], dtype=torch.int8).expand(2, OPERATION_COUNT)),
+    ):
+        save_kept(store, checkpoint, device, name, tensor)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    monkeypatch.setattr(maps, "NOISE_DRAWS", 1)
+    monkeypatch.setattr(DualVAE, "encode", None)
+    drawn = maps.latent_map(model, 7, Kept(checkpoint, device, store))
+    assert (drawn.a.errors == 3).all()
+    assert (drawn.b.errors == 4).all()
+    assert (drawn.home == 1).all()
+    tables = all_operations()
+    for side in (drawn.a, drawn.b):
+        np.testing.assert_array_equal(side.neighbour_distance, hamming_distance(tables, tables[following]).numpy())
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
 def test_home_is_where_fewer_entries_are_wrong(drawn: maps.LatentMap) -> None:

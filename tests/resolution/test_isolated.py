@@ -71,6 +71,15 @@ def test_distances_agree_with_a_double_loop() -> None:
     assert separation.latent_norm_mean == pytest.approx(float(mu.norm(dim=1).mean()), rel=1e-6)
 
 
+def test_pair_distances_against_all_distances() -> None:
+    points = torch.randn(700, 16, generator=generator())
+    expected = torch.cdist(points.double(), points.double())
+    neighbours, sums = isolated.pair_distances(points)
+    torch.testing.assert_close(sums, expected.sum(dim=1))
+    assert torch.equal(neighbours.long(), expected.fill_diagonal_(torch.inf).argmin(dim=1))
+    assert isolated.pair_distances(torch.ones(200, 16))[0].tolist() == [1.0] + [0.0] * 199  # the first of many
+
+
 def test_the_nearest_neighbour_of_a_truth_table_in_its_own_cell_grid_differs_in_one_entry() -> None:
     mu = ThresholdDecoder().means("A", centre=0.5)
     separation, neighbours = isolated.distances(mu, torch.zeros(OPERATION_COUNT, 16), isolated.pair_distances(mu))

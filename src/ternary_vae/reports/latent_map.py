@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from ternary_vae.errors import UserError
-from ternary_vae.model import DualVAE
-from ternary_vae.model.dual_vae import Side
+from ternary_vae.model import DualVAE, Posteriors
 from ternary_vae.operations import all_operations, hamming_distance
 from ternary_vae.resolution.complementarity import NOISE_DRAWS, decode_under_noise, home_table
-from ternary_vae.resolution.isolated import wrong_entries
+from ternary_vae.resolution.kept import DISTANCES, WRONG_ENTRIES, Kept
+from ternary_vae.resolution.measure import keepable_tensors
 from ternary_vae.resolution.statistics import named_generator
-from ternary_vae.storage.checkpoints import load_model
+from ternary_vae.storage.checkpoints import Checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
 
 COMPONENTS = 3
 
@@ -60,48 +61,50 @@ def latent_map_of_run(run: RunDirectory) -> tuple[LatentMap | None, str]:
         except UserError as failure:
             return None, f"No map: {failure}."
         return (
-            latent_map(model, checkpoint.epochs_completed),
+            latent_map(model, checkpoint.epochs_completed, _kept(checkpoint)),
             f"Every point is an operation, as {path.name} places it after {checkpoint.epochs_completed} epochs.",
         )
     return None, "No map: the run has no checkpoint."
 
 
+def _kept(checkpoint: Checkpoint) -> Kept:
+    """What the checkpoint's benchmarks have kept, to be read only."""
+    settings = checkpoint.recipe.cache
+    store = TensorCache(cache_directory(configured=settings.directory)) if settings.enabled else None
+    return Kept(checkpoint, torch.device("cpu"), store)
+
+
 @torch.no_grad()
-def latent_map(model: DualVAE, epoch: int) -> LatentMap:
-    """Where the model places every operation."""
-    posteriors = model.encode(all_operations())
-    a = _side(model, "A", posteriors.mu_a)
-    b = _side(model, "B", posteriors.mu_b)
+def latent_map(model: DualVAE, epoch: int, kept: Kept | None = None) -> LatentMap:
+    """Where the model places every operation. What is kept of its checkpoint is read instead of computed."""
+
+    def encode() -> Posteriors:
+        return model.encode(all_operations())
+
+    posteriors = encode() if kept is None else kept.posteriors(encode)
+    keepable = keepable_tensors(model, posteriors)
+
+    def tensor(name: str) -> Tensor:
+        return (keepable[name] if kept is None else kept.task(name, keepable[name]))()
+
+    wrong = tensor(WRONG_ENTRIES).long()
+    a = _side(posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]))
+    b = _side(posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]))
     # The coupled benchmark's own random numbers, so that the map counts the homes that the record reports.
     generator = named_generator(0, "complementarity", "cpu")
     noise = decode_under_noise(model, posteriors, generator, draws=NOISE_DRAWS)
-    home = home_table(torch.from_numpy(a.errors), torch.from_numpy(b.errors), noise).numpy()
-    return LatentMap(epoch, home, a, b)
+    return LatentMap(epoch, home_table(*wrong, noise).numpy(), a, b)
 
 
-def _side(model: DualVAE, vae: Side, mu: Float[Tensor, "19683 16"]) -> SideMap:
+def _side(mu: Float[Tensor, "19683 16"], wrong: Int[Tensor, "19683"], pairs: Float64[Tensor, "2 19683"]) -> SideMap:
     positions, variance = principal_components(mu)
     tables = all_operations()
     return SideMap(
         positions=positions.numpy(),
         variance=variance.numpy(),
-        errors=wrong_entries(model, vae, mu).numpy(),
-        neighbour_distance=hamming_distance(tables, tables[nearest_neighbours(mu)]).numpy(),
+        errors=wrong.numpy(),
+        neighbour_distance=hamming_distance(tables, tables[pairs[0].long()]).numpy(),
     )
-
-
-def nearest_neighbours(mu: Float[Tensor, "n 16"], rows: int = 128) -> Int[Tensor, "n"]:
-    """Index of the nearest other point of each, Euclidean, exact, in double precision; of several equally near, the
-    first."""
-    points = mu.double()
-    points = points - points.mean(dim=0)
-    squares = points.square().sum(dim=1)
-    nearest = []
-    for start in range(0, len(points), rows):
-        squared = torch.addmm(squares, points[start : start + rows], points.T, alpha=-2)
-        squared.diagonal(start).fill_(torch.inf)
-        nearest.append(squared.argmin(dim=1))
-    return torch.cat(nearest)
 
 
 def principal_components(

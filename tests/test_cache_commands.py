@@ -125,6 +125,9 @@ def test_audit_and_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     wheel.write_bytes(b"x" * 123_400)
     (tmp_path / ".cache" / "mystery").write_bytes(b"x")
     project = ("--project", tmp_path / "project")
+    with pytest.raises(UserError, match="project: not a directory"):
+        call("audit", *project)
+    (tmp_path / "project").mkdir()
     rows = {row["name"]: row for row in json.loads(call("audit", "--json", *project))}
     assert rows["pip"] == {
         "name": "pip", "path": str(wheel.parent), "exists": True, "bytes": 123_400, "files": 1,

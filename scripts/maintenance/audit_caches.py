@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -13,5 +14,10 @@ if __name__ == "__main__":
     options = parser.parse_args()
 
     from ternary_vae import cache_commands
+    from ternary_vae.errors import UserError
 
-    cache_commands.audit(options.project, options.cache_dir, as_json=options.json)
+    try:
+        cache_commands.audit(options.project, options.cache_dir, as_json=options.json)
+    except UserError as error:
+        print(f"audit_caches: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ternary_vae.errors import UserError
 from ternary_vae.storage import clean
 from ternary_vae.storage.audit import Place, audit_caches
 from ternary_vae.storage.clean import clean_caches, cleanable
@@ -189,6 +190,28 @@ def test_planning_removes_nothing_and_the_plan_is_what_goes(world: World) -> Non
     assert aside.parent.is_dir()
     assert (world.home / ".cache").is_dir()
     assert clean_caches(plan) == (0, 0, [])  # all gone: nothing freed
+
+
+def test_a_file_of_several_names_counts_once(world: World) -> None:
+    """As run directories have them: a checkpoint of an epoch that is the latest too."""
+    numbered = world.put("project/runs/one/checkpoints/epoch_3.safetensors", 70)
+    (numbered.parent / "latest.safetensors").hardlink_to(numbered)
+    place = world.audit()["checkpoints of runs"]
+    assert (place.bytes, place.files) == (70, 2)
+    cached = world.put("home/.cache/pip/a", 20)
+    (cached.parent / "b").hardlink_to(cached)
+    assert world.clean() == (20, 2, [])
+    kept = world.put("home/mine", 40)
+    (cached.parent / "c").hardlink_to(kept)
+    assert world.clean() == (0, 1, [])
+    assert kept.exists()
+
+
+def test_a_project_that_is_not_there_is_one_line(world: World) -> None:
+    world.project = world.project / "gone"
+    for call in (world.audit, world.clean):
+        with pytest.raises(UserError, match="gone: not a directory"):
+            call()
 
 
 def test_links_are_removed_but_never_followed(world: World) -> None:

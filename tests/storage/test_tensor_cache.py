@@ -317,8 +317,8 @@ def test_what_cannot_be_written_is_one_line_and_work_goes_on(
     with pytest.raises(UserError, match=says):
         store.save("some", TENSOR)
     assert list(store.directory.iterdir()) == []  # nothing half written
-    store.keep("some", TENSOR, {})
-    store.keep("other", TENSOR, {})
+    store.keep({"some": (TENSOR, {})})
+    store.keep({"other": (TENSOR, {})})
     assert store.recall("some") is None
     assert len(said) == 1  # and not again
     assert says in said[0]
@@ -396,6 +396,21 @@ def test_the_readme_says_what_each_file_is_and_how_to_remake_it(store: TensorCac
     assert f"| {file} | 0.00 MB | 2×3×4 float32 | a\\|b | checkpoint cccccccccccc | `{remake}` |" in text
     store.remove("latents", made_from={"checkpoint": "c" * 64})
     assert file not in (store.directory / "README.md").read_text()
+
+
+def test_entries_kept_together_are_described_once(store: TensorCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    described, write = [], tensor_cache.write_text
+    monkeypatch.setattr(tensor_cache, "write_text", lambda *given: described.append(given) or write(*given))
+    store.keep({})
+    assert not store.directory.exists()
+    store.keep({"first": (TENSOR, {"purpose": "one"}), "second": (TENSOR + 1, {"purpose": "two"})}, code="1")
+    assert len(described) == 1
+    for key, tensor, purpose in (("first", TENSOR, "one"), ("second", TENSOR + 1, "two")):
+        loaded = store.load(key, made_from={"code": "1"})
+        assert loaded is not None
+        assert torch.equal(loaded[0], tensor)
+        assert loaded[1] == {"purpose": purpose}
+        assert f"| {purpose} |" in (store.directory / "README.md").read_text()
 
 
 def test_where_the_directory_is(monkeypatch: pytest.MonkeyPatch) -> None:

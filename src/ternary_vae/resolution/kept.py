@@ -82,10 +82,12 @@ class Kept:
 
     def keep_computed(self) -> None:
         """Keeps what had to be computed since the last call. A cache that cannot be used stops nothing."""
-        for name, tensor in self._computed.items():
-            if self._store is not None:
-                described = described_entry(name, self.checkpoint)
-                self._store.keep(kept_key(name, self.checkpoint), tensor, described, **self._made_from)
+        if self._store is not None:
+            entries = {
+                kept_key(name, self.checkpoint): (tensor, described_entry(name, self.checkpoint))
+                for name, tensor in self._computed.items()
+            }
+            self._store.keep(entries, **self._made_from)
         self._computed.clear()
 
 

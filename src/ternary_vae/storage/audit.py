@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ternary_vae.errors import UserError
 from ternary_vae.storage.tensor_cache import DEFAULT_DIRECTORY, ENVIRONMENT_VARIABLE, TensorCache
 
 Root = Literal["cache", "home", "temporary"]
@@ -120,7 +121,12 @@ def audit_caches(
         project: directory of the project.
         cache_directory: of the tensor cache; where the environment puts it, or else the project, unless given.
         environment: the process's own unless given; its variables move many of the places.
+
+    Raises:
+        UserError: the project is not a directory.
     """
+    if not os.path.isdir(project):
+        raise UserError(f"{project}: not a directory; name that of a project")
     project = Path(os.path.abspath(project))
     environment = os.environ if environment is None else environment
     roots = cache_roots(environment)
@@ -262,9 +268,10 @@ def measured(place: Place) -> Place:
     if os.path.isfile(place.path):
         return replace(place, there=True, found=((place.path, _size(place.path)),))
     found = []
+    counted: set[tuple[int, int]] = set()
     for directory, names, files in os.walk(place.path, onerror=problems.append):
         links = [name for name in names if os.path.islink(Path(directory) / name)]
-        found += [(Path(directory) / name, _size(Path(directory) / name)) for name in (*files, *links)]
+        found += [(Path(directory) / name, _size(Path(directory) / name, counted)) for name in (*files, *links)]
     problems = [problem for problem in problems if not isinstance(problem, FileNotFoundError)]
     problem = f"cannot be read in full: {problems[0].strerror}" if problems else ""
     there = os.path.isdir(place.path) or bool(problem)
@@ -282,11 +289,17 @@ def _with(place: Place, wanted: Callable[[Path], bool]) -> Place:
     return replace(place, found=found, there=place.there and (bool(found) or not place.safe))
 
 
-def _size(path: Path) -> int:
+def _size(path: Path, counted: set[tuple[int, int]] | None = None) -> int:
+    """Bytes of a file; 0 where a file of several names has been counted under another."""
     try:
-        return path.lstat().st_size
+        found = path.lstat()
     except OSError:
         return 0
+    if counted is not None and found.st_nlink > 1:
+        if (found.st_dev, found.st_ino) in counted:
+            return 0
+        counted.add((found.st_dev, found.st_ino))
+    return found.st_size
 
 
 def _user() -> str:

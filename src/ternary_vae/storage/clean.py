@@ -63,14 +63,15 @@ def clean_caches(plan: Sequence[Cleanable]) -> tuple[int, int, list[str]]:
                     item.place.path
                 ):
                     continue  # a directory has become a link since it was looked at
-                size = path.lstat().st_size
+                found = path.lstat()
                 path.unlink()
             except FileNotFoundError:
                 continue
             except OSError as failure:
                 failures.append(failure)
                 continue
-            freed, removed = freed + size, removed + 1
+            removed += 1
+            freed += found.st_size if found.st_nlink == 1 else 0  # the rest when its last name goes
         _remove_empty(item)
         if failures:
             problems.append(f"{item.place.path}: {len(failures)} files stay: {failures[0].strerror}")

@@ -84,10 +84,7 @@ class TensorCache:
         Raises:
             UserError: not a key, the directory cannot be written, or the disk is full.
         """
-        path = self.path(key, made_from)
-        content = entry_bytes(path.stem, tensor, made_from or {}, metadata or {})
-        self._require_directory()
-        write_bytes(path, content)
+        path = self._write(key, tensor, metadata, made_from)
         self._describe()
         self.watch_budget()
         return path
@@ -185,11 +182,16 @@ class TensorCache:
             found = self.load(key, device, made_from=made_from) if self._usable else None
         return None if found is None else found[0]
 
-    def keep(self, key: str, tensor: Shaped[Tensor, "..."], metadata: Mapping[str, Any], **made_from: Any) -> None:
-        """As `save`, for work that goes on without the cache."""
+    def keep(self, entries: Mapping[str, tuple[Tensor, Mapping[str, Any]]], **made_from: Any) -> None:
+        """As `save`, for work that goes on without the cache: tensors and metadata by key, all made from the same."""
         with self._never_fatal():
-            if self._usable:
-                self.save(key, tensor, metadata, made_from=made_from)
+            if not self._usable:
+                return
+            for key, (tensor, metadata) in entries.items():
+                self._write(key, tensor, metadata, made_from)
+            if entries:
+                self._describe()
+                self.watch_budget()
 
     def size(self) -> int:
         """Bytes of all files in the directory, entries or not."""
@@ -221,6 +223,19 @@ class TensorCache:
                 "letter or a digit"
             )
         return self.directory / f"{key}{_digest(made_from) if made_from else ''}.safetensors"
+
+    def _write(
+        self,
+        key: str,
+        tensor: Shaped[Tensor, "..."],
+        metadata: Mapping[str, Any] | None,
+        made_from: Mapping[str, Any] | None,
+    ) -> Path:
+        path = self.path(key, made_from)
+        content = entry_bytes(path.stem, tensor, made_from or {}, metadata or {})
+        self._require_directory()
+        write_bytes(path, content)
+        return path
 
     @contextmanager
     def _never_fatal(self) -> Iterator[None]:

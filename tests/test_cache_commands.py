@@ -78,7 +78,8 @@ def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> N
         if key.startswith("all_"):
             assert set(shown["made_from"]) == {"code"}
         else:
-            assert set(shown["made_from"]) == {"checkpoint", "recipe", "code", "torch", "machine"}
+            made_from = {"checkpoint", "recipe", "code", "torch", "matrix_products", "machine"}
+            assert set(shown["made_from"]) == made_from
     assert "6 entries whole, 0 files" in call("verify", *option)
     assert "removed 1 entries" in call("clear", "wrong_entries", *option)
     (store.directory / "notes.txt").write_text("mine")

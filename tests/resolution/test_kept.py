@@ -67,6 +67,10 @@ def test_encodings_are_read_where_they_are_kept(
         other["encoder_A.fc_mu.bias"] += 1
         with pytest.raises(AssertionError, match="computed again"):
             encoded(Kept(replace(checkpoint, model=other, content_hash=""), CPU, store))
+        with patch.context() as rougher:
+            rougher.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
+            with pytest.raises(AssertionError, match="computed again"):
+                encoded(Kept(checkpoint, CPU, store))
         patch.setattr(kept, "code_fingerprint", lambda: "another version")
         with pytest.raises(AssertionError, match="computed again"):
             encoded(Kept(checkpoint, CPU, store))

@@ -116,6 +116,7 @@ def kept_made_from(checkpoint: Checkpoint, device: torch.device) -> dict[str, An
         "recipe": checkpoint.recipe.fingerprint(),
         "code": code_fingerprint(),
         "torch": torch.__version__,
+        "matrix_products": torch.get_float32_matmul_precision(),
         "machine": machine(device),
     }
 

@@ -266,7 +266,7 @@ def test_training_goes_on_without_a_cache_that_cannot_be_used(tmp_path: Path) ->
 @pytest.mark.usefixtures("benchmarks_encode_only")
 def test_the_budget_is_watched_once_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where nothing is saved: another program fills the directory."""
-    monkeypatch.setattr(TensorCache, "save", lambda *_, **__: None)
+    monkeypatch.setattr(TensorCache, "keep", lambda *_, **__: None)
     store = TensorCache(tmp_path / "cache")
     store.directory.mkdir()
     (store.directory / "notes.txt").write_bytes(b"x" * 3_000_000)

@@ -255,7 +255,8 @@ class Uniformity(Section):
 class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation.
 
-    `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of the
+    `decorrelation` weighs the squared correlation of the two codes, `alignment` their squared distance (plan, appendix
+    B.1). `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of the
     losses; from epoch `balancing_homes_from` on, epoch by epoch against the logarithm of n_A : n_B, the operations at
     home in either VAE, by at most `balancing_homes_step`."""
 
@@ -266,6 +267,7 @@ class Objective(Section):
     entropy_alignment_differentiable: bool = False
     entropy_bins: Annotated[int, Field(ge=2)] = 50
     decorrelation: NonNegative = 0.0
+    alignment: NonNegative = 0.0
     balancing: NonNegative = 0.0
     balancing_bound: Positive = 0.5
     balancing_homes_from: Epoch | None = None

@@ -92,6 +92,7 @@ class TestWhatARunWrites:
             "prior_information_a",
             "prior_information_b",
             "decorrelation",
+            "alignment",
         }
         objective = small_recipe().objective
         weights = {

@@ -230,6 +230,22 @@ class TestDecorrelation:
         assert terms_of.squared_correlation(z, mu_b).item() < 0.01
 
 
+class TestAlignment:
+    def test_adds_the_squared_distance_of_the_means(self, generator):
+        x, classes = batch(generator)
+        model, noise = double_model(), noise_for(generator)
+        settings = Objective(entropy_alignment=0.0)
+        losses = [
+            objective(model, x, classes, noise, controls_with(), Weights(), each)
+            for each in (settings, settings.model_copy(update={"alignment": 0.3}))
+        ]
+        (mu_a, _), (mu_b, _) = model.encoder_A(x), model.encoder_B(x)
+        expected = sum(float((a - b) ** 2) for a, b in zip(mu_a.detach().flatten(), mu_b.detach().flatten())) / N
+        assert losses[1][1]["alignment"].item() == pytest.approx(expected)
+        assert (losses[1][0] - losses[0][0]).item() == pytest.approx(0.3 * expected)
+        assert "alignment" not in losses[0][1]
+
+
 class TestPriorInformation:
     @pytest.mark.parametrize("subset", [[0], [4, 7], [8, 0, 3], [1, 2, 4, 6, 8], [0, 1, 2, 3, 5, 8]])
     def test_by_enumerating_every_cell(self, logits, subset):

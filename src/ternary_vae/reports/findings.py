@@ -142,6 +142,27 @@ def remedies(own: Side) -> str:
                 f"other {1 - special.strength:g}",
             ]
         )
+    if recipe.objective.balancing > 0 and recipe.objective.balancing_homes_from is not None:
+        rows.append(
+            [
+                "One VAE ahead",
+                f"from epoch {recipe.objective.balancing_homes_from} on, weight between the two follows how many "
+                "operations are at home in each",
+            ]
+        )
+    if recipe.objective.uniformity.strength > 0:
+        rows.append(
+            ["Unequal shares of the prior", "operations that prior draws meet too rarely weigh more, and the reverse"]
+        )
+    if recipe.objective.decorrelation > 0:
+        rows.append(["Two codes become one", "their squared correlation is a small cost, which the translation allows"])
+    if recipe.optimizer.averaging_epochs > 0:
+        rows.append(
+            [
+                "A model that differs from epoch to epoch",
+                f"what is kept is an average of the weights over {recipe.optimizer.averaging_epochs:g} epochs",
+            ]
+        )
     if recipe.statenet.enabled and recipe.statenet.learning != "none":
         rows.append(["A controller that cannot learn", "StateNet is trained by a one-step hypergradient each epoch"])
     if not rows:

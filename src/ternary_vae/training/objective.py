@@ -1,7 +1,7 @@
 """The objective: every term a named quantity; a term of weight 0 is not computed.
 
 loss = λ1·gA·w_A·(CE_A + β_A·KL_A) + λ2·gB·w_B·(CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
-     + λ3·|H(z_A) − H(z_B)| + δ·squared correlation of the codes − ι·(information of A + information of B)
+     + λ3·|H(z_A) − H(z_B)| + δ·squared correlation of the codes + α·‖μ_A − μ_B‖² − ι·(information of A + information of B)
 
 with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries
 in nats, averaged over the batch (plan, sections 2 and 7; the loss of v5.5).
@@ -134,6 +134,9 @@ def objective(
     if settings.decorrelation:
         terms["decorrelation"] = squared_correlation(mu_a, mu_b)
         loss = loss + settings.decorrelation * terms["decorrelation"]
+    if settings.alignment:
+        terms["alignment"] = (mu_a - mu_b).square().sum(dim=1).mean()
+        loss = loss + settings.alignment * terms["alignment"]
     if noise.prior_draws is not None and noise.subsets is not None:
         information_a = prior_information(model.decoder_A(noise.prior_draws), noise.subsets)
         information_b = prior_information(model.decoder_B(noise.prior_draws), noise.subsets)

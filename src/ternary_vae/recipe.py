@@ -222,16 +222,13 @@ class Beta(Section):
 
 class PriorInformation(Section):
     """Mutual information between fresh prior draws and the decoded operation, estimated from the joint
-    distribution of random subsets of entries. `widened_share` of the draws are `widening` times as wide as the prior:
-    additive injection (plan, section 5) draws from √(1 + ρ²) times the prior, 1.22 at ρ = 0.7."""
+    distribution of random subsets of entries."""
 
     weight: NonNegative = 0.0
     draws: Annotated[int, Field(ge=2)] = 1024
     subset_entries: Annotated[int, Field(ge=1, le=8)] = 5
     subsets: Annotated[int, Field(ge=1)] = 1
     every_steps: Annotated[int, Field(ge=1)] = 2
-    widened_share: Share = 0.0
-    widening: Positive = 1.22
 
 
 class Specialisation(Section):

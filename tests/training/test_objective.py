@@ -426,15 +426,6 @@ class TestWeightZeroCostsNothing:
         torch.randn(2, 7, 16, generator=other)
         assert torch.equal(generator.get_state(), other.get_state())
 
-    def test_a_share_of_the_draws_is_wider(self):
-        drawn = []
-        for share in (0.0, 0.25):
-            settings = Objective(prior_information=PriorInformation(weight=2.0, draws=1000, widened_share=share))
-            generator = torch.Generator().manual_seed(3)
-            drawn.append(terms_of.draw_noise(4, settings, generator, torch.device("cpu"), with_prior=True).prior_draws)
-        assert torch.allclose(drawn[1][:250], 1.22 * drawn[0][:250])
-        assert torch.equal(drawn[1][250:], drawn[0][250:])
-
     def test_drawn_subsets_hold_different_entries(self):
         settings = Objective(prior_information=PriorInformation(weight=1.0, draws=5, subset_entries=6, subsets=40))
         generator = torch.Generator().manual_seed(4)

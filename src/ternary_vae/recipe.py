@@ -253,9 +253,9 @@ class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation.
 
     `decorrelation` weighs the squared correlation of the two codes, `alignment` their squared distance (plan, appendix
-    B.1). `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of the
-    losses; from epoch `balancing_homes_from` on, epoch by epoch against the logarithm of n_A : n_B, the operations at
-    home in either VAE, by at most `balancing_homes_step`."""
+    B.1). `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of
+    the losses; from epoch `balancing_homes_from` on, epoch by epoch against the logarithm of n_A : n_B, the operations
+    at home in either VAE, by at most `balancing_homes_step`."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01

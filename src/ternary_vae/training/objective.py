@@ -1,7 +1,8 @@
 """The objective: every term a named quantity; a term of weight 0 is not computed.
 
 loss = λ1·gA·w_A·(CE_A + β_A·KL_A) + λ2·gB·w_B·(CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
-     + λ3·|H(z_A) − H(z_B)| + δ·squared correlation of the codes + α·‖μ_A − μ_B‖² − ι·(information of A + information of B)
+     + λ3·|H(z_A) − H(z_B)| + δ·squared correlation of the codes + α·‖μ_A − μ_B‖²
+     − ι·(information of A + information of B)
 
 with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries
 in nats, averaged over the batch (plan, sections 2 and 7; the loss of v5.5).

@@ -14,7 +14,7 @@ from ternary_vae.recipe import recipe_names
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import loop, pipeline
+from ternary_vae.training import loop, pipeline, under_way
 from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
 from ternary_vae.training.pipeline import Pipeline, checkpoint_score
 from ternary_vae.training.progress import Silent
@@ -294,10 +294,12 @@ class TestMilestones:
     def measured(self, monkeypatch):
         """Counts measurements instead of making them."""
         calls = []
-        monkeypatch.setattr(loop, "measure_isolated", lambda c, **_: calls.append(("isolated", c.epoch)) or c.epoch)
-        monkeypatch.setattr(loop, "measure_coupled", lambda c, **_: calls.append(("coupled", c.epoch)) or c.epoch)
         monkeypatch.setattr(
-            loop, "write_record", lambda path, r: path.parent.mkdir(exist_ok=True) or path.write_text(str(r))
+            under_way, "measure_isolated", lambda c, **_: calls.append(("isolated", c.epoch)) or c.epoch
+        )
+        monkeypatch.setattr(under_way, "measure_coupled", lambda c, **_: calls.append(("coupled", c.epoch)) or c.epoch)
+        monkeypatch.setattr(
+            under_way, "write_record", lambda path, r: path.parent.mkdir(exist_ok=True) or path.write_text(str(r))
         )
         return calls
 

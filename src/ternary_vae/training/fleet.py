@@ -23,6 +23,7 @@ from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise,
 from ternary_vae.training.stacked import Stack
 from ternary_vae.training.trainer import TERMS, EpochPlan, Trainer
 
+LARGEST_BATCH_ON_A_CPU = 256
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
 _OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use
 
@@ -34,12 +35,11 @@ class Fleet:
     `shape`, and may change from epoch to epoch (a guard switches a term on, a restored run lags behind).
 
     Args:
-        trainers: any runs, all on one device.
+        trainers: any runs.
     """
 
     def __init__(self, trainers: Sequence[Trainer]) -> None:
         self.trainers = list(trainers)
-        self.device = self.trainers[0].device
         self._stacks: dict[tuple[int, ...], Stack] = {}
 
     def train_epoch(self, only: Sequence[int] | None = None) -> list[dict[str, Any]]:
@@ -52,33 +52,58 @@ class Fleet:
             their rows for the log, in the same order, as `Trainer.train_epoch`.
         """
         places = range(len(self.trainers)) if only is None else only
-        with on_one_core(self.device), flushed_denormals(self.device):
+        rows: dict[int, dict[str, Any]] = {}
+        by_recipe: dict[Hashable, list[int]] = {}
+        for place in places:
+            trainer = self.trainers[place]
+            if pays_together(trainer.recipe, trainer.device):
+                by_recipe.setdefault((trainer.device, recipe_shape(trainer.recipe)), []).append(place)
+            else:
+                rows[place] = trainer.train_epoch()
+        stacks: dict[tuple[int, ...], Stack] = {}
+        for candidates in by_recipe.values():
+            if len(candidates) == 1:
+                rows[candidates[0]] = self.trainers[candidates[0]].train_epoch()
+            else:
+                rows |= self._train_candidates(candidates, stacks)
+        self._stacks = stacks
+        return [rows[place] for place in places]
+
+    def _train_candidates(
+        self, places: Sequence[int], stacks: dict[tuple[int, ...], Stack]
+    ) -> dict[int, dict[str, Any]]:
+        """Trains runs whose recipes have one shape."""
+        rows: dict[int, dict[str, Any]] = {}
+        device = self.trainers[places[0]].device
+        with on_one_core(device):
             plans = {place: self.trainers[place].begin_epoch() for place in places}
             groups: dict[Hashable, list[int]] = {}
             for place, plan in plans.items():
                 groups.setdefault(shape(self.trainers[place], plan), []).append(place)
-            rows: dict[int, dict[str, Any]] = {}
-            stacks = {}
             for group in map(tuple, groups.values()):
                 trainers = [self.trainers[place] for place in group]
                 if len(group) == 1:
                     rows[group[0]] = trainers[0].train_steps(plans[group[0]])
                     continue
-                stack = self._stacks.get(group) or _stack(trainers)
+                stacks[group] = stack = self._stacks.get(group) or _stack(trainers)
                 stack.adopt()
-                stacks[group] = stack
-                rows |= zip(group, _Together(trainers, [plans[place] for place in group], stack).train())
-            self._stacks = stacks
-        return [rows[place] for place in places]
+                with flushed_denormals(device):
+                    rows |= zip(group, _Together(trainers, [plans[place] for place in group], stack).train())
+        return rows
+
+
+def pays_together(recipe: Recipe, device: torch.device) -> bool:
+    """Whether runs of a recipe gain by being computed together: on an accelerator always; on a CPU where batches are so
+    small that calling an operation costs more than doing it (`benchmarks/batched_seeds.py`)."""
+    return device.type != "cpu" or recipe.optimizer.batch_size <= LARGEST_BATCH_ON_A_CPU
 
 
 def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
     """What runs must have in common to be computed together in an epoch: sizes, which terms there are, and the
     settings that the objective and the optimizer read as numbers. Seeds, schedules (ρ, β, λ, temperatures, learning
     rates), guards, controllers, specialisation and evaluation may differ."""
-    recipe = trainer.recipe
     return (
-        *recipe_shape(recipe),
+        *recipe_shape(trainer.recipe),
         tuple(bool(getattr(plan.controls, name)) for name in _SWITCHES),
         plan.prior_information,
         trainer.specialisation.weights(plan.batches[0][:1], trainer.epochs_completed)[0] is None,

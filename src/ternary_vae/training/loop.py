@@ -1,41 +1,28 @@
-"""The training loop: a run from its first epoch to its last, begun or gone on with, and its milestones' benchmarks."""
+"""The training loop: runs from their first epoch to their last, begun or gone on with, alone or several together."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
-from ternary_vae.resolution.measure import measure_coupled, measure_isolated
-from ternary_vae.resolution.records import write_record
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory, environment
-from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
-from ternary_vae.training.interruption import Interruption, interruptions
-from ternary_vae.training.log import RunLog
+from ternary_vae.training.fleet import Fleet
+from ternary_vae.training.interruption import interruptions
 from ternary_vae.training.memory import keep_freed_memory, release_memory
-from ternary_vae.training.pipeline import Findings, Pipeline
+from ternary_vae.training.pipeline import Findings
 from ternary_vae.training.precision import matrix_products
 from ternary_vae.training.progress import Progress, Silent
 from ternary_vae.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    directory: RunDirectory
-    status: Literal["completed", "interrupted"]
-    epochs_completed: int
-    seconds: float
+from ternary_vae.training.under_way import Outcome, RunUnderWay, Start, now
 
 
 def train(
@@ -58,33 +45,8 @@ def train(
         UserError: the directory holds another run or another process trains in it, no such device, the disk is full,
             or training diverged.
     """
-    directory = directory if isinstance(directory, RunDirectory) else RunDirectory(directory)
-    chosen = choose_device(device)
-    if start is not None:
-        model_of(start)  # refuse weights that do not fit before anything is written
-        if start.epochs_completed >= recipe.epochs:
-            raise UserError(
-                f"{start.path}: {start.epochs_completed} epochs are done and the recipe has {recipe.epochs}; "
-                "give more --epochs"
-            )
-    trainer = Trainer(recipe, chosen)
-    if start is not None:
-        trainer.restore(start)
-    pending = Findings.pending_in(start, trainer.device) if start is not None else None
-    with directory.held():
-        with _whole_or_absent(directory):
-            directory.create(
-                recipe,
-                {
-                    "device": chosen,
-                    "environment": environment(chosen),
-                    "started_at": _now(),
-                    "started_from": str(start.path.resolve()) if start and start.path else None,
-                    "status": "running",
-                },
-            )
-            _save_start(trainer, directory, pending)
-        return _run(trainer, directory, None, pending, progress or Silent(), benchmark_milestones)
+    with _begun(recipe, _directory(directory), choose_device(device), start) as begun:
+        return _alone(begun, progress, benchmark_milestones)
 
 
 def resume(
@@ -105,7 +67,161 @@ def resume(
     Raises:
         UserError: no run there, a damaged checkpoint, an end that has passed, or as `train`.
     """
-    directory = directory if isinstance(directory, RunDirectory) else RunDirectory(directory)
+    with _gone_on_with(_directory(directory), device, epochs) as gone_on:
+        return _alone(gone_on, progress, benchmark_milestones)
+
+
+def train_together(
+    recipes: Sequence[Recipe],
+    directories: Sequence[RunDirectory | str | Path],
+    *,
+    device: str = "auto",
+    progress: Sequence[Progress] | None = None,
+    benchmark_milestones: bool = True,
+) -> list[Outcome]:
+    """Trains several runs at once, those of one shape as one batched program where that pays (`training.fleet`), each
+    in a directory of its own. A directory that already holds a run of the recipe is gone on with; both this function
+    and `resume` go on with what either began. Results agree with those of `train` up to the rounding of sums.
+
+    Args:
+        recipes, directories, progress: one each a run.
+        device: as in `train`.
+
+    Returns:
+        how each run ended. One that fails does not disturb the others: its outcome says why.
+
+    Raises:
+        UserError: no such device, or recipes that differ in the precision of matrix products, of which a process has
+            one.
+        ValueError: not as many directories, or watchers, as recipes.
+    """
+    watchers = [Silent() for _ in recipes] if progress is None else list(progress)
+    if not len(recipes) == len(directories) == len(watchers):
+        raise ValueError(f"{len(recipes)} recipes, {len(directories)} directories, {len(watchers)} watchers")
+    chosen = choose_device(device)
+    precisions = {recipe.optimizer.matrix_products for recipe in recipes}
+    if len(precisions) > 1:
+        raise UserError(f"runs at once: one precision of matrix products, not {' and '.join(sorted(precisions))}")
+    outcomes: dict[int, Outcome] = {}
+    starts: dict[int, Start] = {}
+    with ExitStack() as held:
+        for place, (recipe, directory) in enumerate(zip(recipes, map(_directory, directories))):
+            try:
+                if directory.exists:
+                    _require_same(recipe, directory)
+                    starts[place] = held.enter_context(_gone_on_with(directory, device))
+                else:
+                    starts[place] = held.enter_context(_begun(recipe, directory, chosen))
+            except UserError as failure:
+                outcomes[place] = Outcome(directory, "failed", 0, 0.0, failure)
+        if starts:
+            found = _train_all(list(starts.values()), [watchers[place] for place in starts], benchmark_milestones)
+            outcomes |= zip(starts, found)
+    return [outcomes[place] for place in range(len(recipes))]
+
+
+# -------------------------------------------------------------------- from the first epoch to the last
+
+
+def _alone(start: Start, progress: Progress | None, benchmark_milestones: bool) -> Outcome:
+    (outcome,) = _train_all([start], [progress or Silent()], benchmark_milestones)
+    if outcome.failure is not None:
+        raise outcome.failure
+    return outcome
+
+
+def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_milestones: bool) -> list[Outcome]:
+    """Trains runs to their ends, or until somebody asks to stop. While an epoch of theirs is trained here, the one
+    before is finished in other threads. All have the same precision of matrix products."""
+    keep_freed_memory()
+    precision = starts[0].trainer.recipe.optimizer.matrix_products
+    try:
+        with (
+            interruptions() as interruption,
+            _finishers(len(starts)) as worker,
+            matrix_products(precision),
+            ExitStack() as open_runs,
+        ):
+            runs = [
+                open_runs.enter_context(RunUnderWay(start, watcher, benchmark_milestones, interruption, worker))
+                for start, watcher in zip(starts, watchers)
+            ]
+            for run in runs:
+                _do(run, run.begin)
+            fleet = Fleet([run.trainer for run in runs])
+            while not interruption.asked and (places := [place for place, run in enumerate(runs) if run.goes_on]):
+                clock = time.monotonic()
+                rows = fleet.train_epoch(places)
+                seconds = (time.monotonic() - clock) / len(places)
+                for place, row in zip(places, rows):
+                    _do(runs[place], runs[place].take, row | {"seconds_training": seconds})
+                if benchmark_milestones and any(runs[place].is_at_milestone for place in places):
+                    for run in runs:
+                        _do(run, run.settle)  # all of them: benchmarks change the precision of matrix products
+                    for place in places:
+                        _do(runs[place], runs[place].benchmark_milestones)
+                for run in (run for run in runs if not run.goes_on):
+                    _do(run, run.end)
+            for run in runs:
+                _do(run, run.end)
+        return [run.outcome() for run in runs]
+    finally:
+        release_memory()
+
+
+def _do(run: RunUnderWay, what: Callable[..., None], *given: Any) -> None:
+    """Does something for a run that is open. What it cannot recover from ends this run and no other."""
+    if run.failure is not None or run.has_ended:
+        return
+    try:
+        what(*given)
+    except UserError as failure:
+        run.fail(failure)
+
+
+def _finishers(runs: int) -> ThreadPoolExecutor:
+    """Threads that finish epochs: one a run, but no more than the cores that training leaves."""
+    count = max(1, min(runs, torch.get_num_threads() - 1))
+    # PyTorch keeps the number of threads for each thread; another core trains.
+    return ThreadPoolExecutor(count, "epoch", initializer=torch.set_num_threads, initargs=(1,))
+
+
+# -------------------------------------------------------------------- where runs start from
+
+
+@contextmanager
+def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoint | None = None) -> Iterator[Start]:
+    """A new run, its directory held until the block ends."""
+    if start is not None:
+        model_of(start)  # refuse weights that do not fit before anything is written
+        if start.epochs_completed >= recipe.epochs:
+            raise UserError(
+                f"{start.path}: {start.epochs_completed} epochs are done and the recipe has {recipe.epochs}; "
+                "give more --epochs"
+            )
+    trainer = Trainer(recipe, device)
+    if start is not None:
+        trainer.restore(start)
+    pending = Findings.pending_in(start, trainer.device) if start is not None else None
+    with directory.held():
+        with _whole_or_absent(directory):
+            directory.create(
+                recipe,
+                {
+                    "device": device,
+                    "environment": environment(device),
+                    "started_at": now(),
+                    "started_from": str(start.path.resolve()) if start and start.path else None,
+                    "status": "running",
+                },
+            )
+            _save_start(trainer, directory, pending)
+        yield Start(trainer, directory, None, pending)
+
+
+@contextmanager
+def _gone_on_with(directory: RunDirectory, device: str, epochs: int | None = None) -> Iterator[Start]:
+    """A run that is there already, its directory held until the block ends."""
     recipe = directory.recipe()
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
@@ -122,7 +238,17 @@ def resume(
             leftover.unlink(missing_ok=True)
         how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
         directory.update({"device": chosen, "environment": environment(chosen)})
-        return _run(trainer, directory, best, pending, progress or Silent(), benchmark_milestones, resumed=how)
+        yield Start(trainer, directory, best, pending, how)
+
+
+def _directory(directory: RunDirectory | str | Path) -> RunDirectory:
+    return directory if isinstance(directory, RunDirectory) else RunDirectory(directory)
+
+
+def _require_same(recipe: Recipe, directory: RunDirectory) -> None:
+    found = directory.recipe()
+    if (found.fingerprint(), found.seed, found.epochs) != (recipe.fingerprint(), recipe.seed, recipe.epochs):
+        raise UserError(f"{directory.path}: holds a run of another recipe, seed or length; move it away")
 
 
 def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float] | None, Findings | None]:
@@ -167,99 +293,6 @@ def _whole_or_absent(directory: RunDirectory) -> Iterator[None]:
         raise
 
 
-def _run(
-    trainer: Trainer,
-    directory: RunDirectory,
-    best: list[float] | None,
-    pending: Findings | None,
-    progress: Progress,
-    benchmark_milestones: bool,
-    resumed: str = "",
-) -> Outcome:
-    keep_freed_memory()
-    recipe, started = trainer.recipe, time.monotonic()
-    log = RunLog(directory, trainer.epochs_completed)
-    cache = _cache(recipe, log, progress) if recipe.cache.enabled else None
-    directory.update({"status": "running"})
-    progress.start(recipe, trainer.epochs_completed, str(directory.path))
-    status: Literal["completed", "interrupted", "failed"] = "failed"
-    try:
-        if resumed and trainer.epochs_completed < recipe.epochs:
-            progress.event(log.event(trainer.epochs_completed, "resumed", "resumed", resumed))
-        with (
-            interruptions() as interruption,
-            matrix_products(recipe.optimizer.matrix_products),
-            Pipeline(trainer, directory, log, progress, cache, best, pending) as pipeline,
-        ):
-            if benchmark_milestones:
-                _benchmark_missing(trainer, directory, log, progress, interruption, cache)
-            while trainer.epochs_completed < recipe.epochs and not interruption.asked:
-                pipeline.train_epoch()
-                if benchmark_milestones and _is_milestone(recipe, trainer.epochs_completed):
-                    pipeline.drain()
-                    _benchmark_missing(trainer, directory, log, progress, interruption, cache)
-            pipeline.drain()
-        status = "completed" if trainer.epochs_completed >= recipe.epochs else "interrupted"
-        seconds = time.monotonic() - started
-        if status == "interrupted":
-            message = f"stopped after {trainer.epochs_completed} epochs; all of them are saved"
-            log.event(trainer.epochs_completed, "interrupted", "interrupted", message)
-        return Outcome(directory, status, trainer.epochs_completed, seconds)
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    finally:
-        try:
-            progress.stop()
-            spent = directory.facts().get("seconds", 0.0) + time.monotonic() - started
-            directory.update({"status": status, "finished_at": _now(), "seconds": spent})
-            log.close()
-        finally:
-            release_memory()
-
-
-def _cache(recipe: Recipe, log: RunLog, progress: Progress) -> TensorCache:
-    """The run's tensor cache. What is wrong with it becomes a warning of the run, which goes on without it."""
-
-    def warn(message: str) -> None:
-        progress.event(log.event(log.epochs_completed, "warning", "tensor cache", message))
-
-    settings = recipe.cache
-    directory = cache_directory(configured=settings.directory)
-    return TensorCache(directory, limit_megabytes=settings.limit_megabytes, report=warn)
-
-
-def _benchmark_missing(
-    trainer: Trainer,
-    directory: RunDirectory,
-    log: RunLog,
-    progress: Progress,
-    interruption: Interruption,
-    cache: TensorCache | None,
-) -> None:
-    """Benchmarks every milestone, and the run's end, that has a checkpoint and lacks a record, unless asked to stop."""
-    for epoch in range(trainer.epochs_completed + 1):
-        path = directory.checkpoint(epoch)
-        if not _is_milestone(trainer.recipe, epoch) or not path.exists():
-            continue
-        if interruption.asked:
-            return
-        if directory.isolated_record(epoch).exists() and directory.coupled_record(epoch).exists():
-            continue
-        clock = time.monotonic()
-        checkpoint = load_checkpoint(path)
-        device = str(trainer.device)
-        with matrix_products("highest"):
-            write_record(directory.isolated_record(epoch), measure_isolated(checkpoint, device=device, cache=cache))
-            write_record(directory.coupled_record(epoch), measure_coupled(checkpoint, device=device, cache=cache))
-        message = f"epoch {epoch} benchmarked in {time.monotonic() - clock:.1f} s"
-        progress.event(log.event(trainer.epochs_completed, "milestone", f"epoch_{epoch}", message))
-
-
-def _is_milestone(recipe: Recipe, epoch: int) -> bool:
-    return epoch in recipe.evaluation.milestones or epoch == recipe.epochs
-
-
 def choose_device(device: str) -> str:
     """ "cpu" or "cuda" for "auto", "cpu" or "cuda".
 
@@ -273,7 +306,3 @@ def choose_device(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine or this build of torch has no CUDA; use --device cpu or auto")
     return device
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

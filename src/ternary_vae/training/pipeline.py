@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,6 +85,7 @@ class Pipeline:
         cache: whose budget is watched.
         best: score of the run's best checkpoint so far, see `checkpoint_score`.
         pending: findings of the last epoch, if the run goes on from one.
+        worker: a thread, or several, shared with other runs; the pipeline's own unless given.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Pipeline:
         cache: TensorCache | None = None,
         best: list[float] | None = None,
         pending: Findings | None = None,
+        worker: Executor | None = None,
     ) -> None:
         self.trainer = trainer
         self.directory = directory
@@ -105,25 +107,41 @@ class Pipeline:
         self.best = best
         self.pending = pending
         self._model = copy.deepcopy(trainer.model)  # the second thread's own, for the weights of the epoch it measures
-        # PyTorch keeps the number of threads for each thread; the other core trains.
-        self._worker = ThreadPoolExecutor(1, "epoch", initializer=torch.set_num_threads, initargs=(1,))
+        self._own = None
+        if worker is None:
+            # PyTorch keeps the number of threads for each thread; the other core trains.
+            self._own = ThreadPoolExecutor(1, "epoch", initializer=torch.set_num_threads, initargs=(1,))
+        self._worker: Executor = worker or self._own  # type: ignore[assignment]
         self._running: Future[Findings] | None = None
 
     def __enter__(self) -> Pipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._worker.shutdown(wait=True)
+        self.wait()
+        if self._own is not None:
+            self._own.shutdown()
 
     def train_epoch(self) -> None:
-        """Trains an epoch and hands it over. One whose loss or weights are not finite is undone at once.
+        """Trains an epoch and hands it over.
+
+        Raises:
+            UserError: as `take`.
+        """
+        started = time.monotonic()
+        row = self.trainer.train_epoch()
+        self.take(row | {"seconds_training": time.monotonic() - started})
+
+    def take(self, row: dict[str, Any]) -> None:
+        """Hands over an epoch that the trainer has just done. One whose loss or weights are not finite is undone at
+        once.
+
+        Args:
+            row: what training says of the epoch, with `seconds_training`.
 
         Raises:
             UserError: training diverged, or what the second thread met while it finished the epoch before.
         """
-        started = time.monotonic()
-        row = self.trainer.train_epoch()
-        row["seconds_training"] = time.monotonic() - started
         self.drain()
         if row["terms"]["loss"] is None or not math.isfinite(row["terms"]["loss"]):
             self._restore(row)
@@ -140,6 +158,11 @@ class Pipeline:
         if self._running is not None:
             running, self._running = self._running, None
             self.pending = running.result()
+
+    def wait(self) -> None:
+        """Waits for an epoch that is being finished, whatever becomes of it."""
+        if self._running is not None:
+            wait([self._running])
 
     def _take_pending(self) -> None:
         if self.pending is None:

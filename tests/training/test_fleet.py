@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from ternary_vae.recipe import load_recipe
+from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
-from ternary_vae.training.fleet import Fleet, shape
+from ternary_vae.training.evaluation import Evaluation
+from ternary_vae.training.fleet import Fleet, _varying, pays_together
 from ternary_vae.training.objective import Controls
 from ternary_vae.training.trainer import Trainer
 
@@ -34,6 +36,14 @@ def weights(*trainers):
     return [parameter.detach().clone() for trainer in trainers for parameter in trainer.model.parameters()]
 
 
+def measurement():
+    """What an epoch may have measured."""
+    generator = torch.Generator().manual_seed(1)
+    only_a, only_b = torch.randint(0, 8, (2, 19683), generator=generator)
+    usage = 2 * torch.rand(2, 19683, generator=generator)
+    return Evaluation({}, torch.arange(19683), NoiseOutcome(only_a, only_b, torch.zeros_like(only_a), 16), usage)
+
+
 @pytest.fixture
 def in_double(monkeypatch):
     """A function: trainers of recipes that compute in double precision, where rounding tips no ReLU over."""
@@ -53,16 +63,16 @@ def in_double(monkeypatch):
 class TestAgreesWithSingleRuns:
     @pytest.mark.parametrize("name", ["ternary_v5_5", "resolution"])
     def test_in_double_precision_to_rounding(self, in_double, name):
-        """Three epochs of different seeds, ρ, β, temperatures, learning rates and controllers. Gradients are not
-        clipped: the optimizer's kernel takes its factor in single precision."""
-        free = {"optimizer__gradient_clip": 1e6}
+        """Three epochs of different seeds, ρ, β, temperatures, learning rates, weights of operations and controllers.
+        Gradients are not clipped: the optimizer's kernel takes its factor in single precision."""
+        free = {"optimizer__gradient_clip": 1e6, "objective__balancing_homes_from": None}
         many = recipes(name, **free)
         many[1] = recipes(
             name, 2, permeability__adaptive=True, phases__phase_1__rho=0.4, temperature__a_start=0.7, **free
         )[1]  # fmt: skip
         many[2] = recipes(
             name, beta__warm=0.1, lambdas__initial=0.6, optimizer__learning_rate__peak=5e-4,
-            objective__specialisation__strength=0.3, **free,
+            objective__specialisation__strength=0.3, optimizer__averaging_epochs=1.0, **free,
         )[2]  # fmt: skip
         alone, together = in_double(many), in_double(many)
         fleet = Fleet(together)
@@ -73,11 +83,12 @@ class TestAgreesWithSingleRuns:
             for one, other in zip(rows_alone, rows_together):
                 assert flat(other) == pytest.approx(flat(one), rel=1e-7, abs=1e-9)
                 assert one["terms"]["kl_a"] > 0
-            advantage = torch.randn(19683, generator=torch.Generator().manual_seed(1))
             for trainer in (*alone, *together):
-                trainer.specialisation.update(advantage)
+                trainer.take_measurement(measurement())
         for one, other in zip(alone, together):
             for mine, theirs in zip(weights(one), weights(other)):
+                torch.testing.assert_close(theirs, mine, rtol=1e-7, atol=1e-9)
+            for mine, theirs in zip(one.averaged.parameters(), other.averaged.parameters()):
                 torch.testing.assert_close(theirs, mine, rtol=1e-7, atol=1e-9)
             assert torch.equal(one.generator.get_state(), other.generator.get_state())
             for name in ("gradient_norms", "balance", "loss_averages"):
@@ -114,18 +125,20 @@ class TestGroups:
         alone = Trainer(many[4])
         assert alone.train_epoch() == rows[4]
 
+    def test_large_batches_on_a_cpu_train_one_by_one(self):
+        """There calling an operation costs less than doing it."""
+        cpu, cuda = torch.device("cpu"), torch.device("cuda")
+        large, small = load_recipe("resolution"), load_recipe("ternary_v5_5")
+        assert [pays_together(recipe, device) for recipe in (small, large) for device in (cpu, cuda)] == [
+            True, True, False, True,
+        ]  # fmt: skip
+
     def test_every_control_that_may_differ_is_passed_on(self):
         """A new field of `Controls` is either read by the objective or belongs to the optimizer."""
-        of_the_step = {"learning_rate", "learning_rate_factor_a"}
-        trainer = Trainer(recipes("ternary_v5_5", 1)[0])
-        from ternary_vae.training.fleet import _varying
-
-        plan = trainer.begin_epoch()
         full = {field.name: 0.5 for field in fields(Controls)}
-        found = _varying([Controls(**full), Controls(**{**full, "rho": 0.25})], trainer.device)
-        assert set(found) == set(full) - of_the_step
+        found = _varying([Controls(**full), Controls(**{**full, "rho": 0.25})], torch.device("cpu"))
+        assert set(found) == set(full) - {"learning_rate", "learning_rate_factor_a"}
         assert found["rho"].tolist() == [0.5, 0.25]
-        assert shape(trainer, plan) == shape(trainer, plan)
 
     def test_a_run_may_rest_be_restored_and_go_on_alone(self, tmp_path):
         """Restored from its checkpoint it repeats its epoch to the same bits, and alone it goes on from there."""

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ternary_vae.recipe import Recipe, Specialisation
+from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import on_one_core
 from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
 from ternary_vae.training.denormals import flushed_denormals
@@ -25,6 +25,7 @@ from ternary_vae.training.trainer import TERMS, EpochPlan, Trainer
 
 LARGEST_BATCH_ON_A_CPU = 256
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
+_OF_THE_RUN = ("specialisation", "uniformity", "balancing_homes_from", "balancing_homes_step")  # see Trainer
 _OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use
 
 
@@ -101,25 +102,26 @@ def pays_together(recipe: Recipe, device: torch.device) -> bool:
 def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
     """What runs must have in common to be computed together in an epoch: sizes, which terms there are, and the
     settings that the objective and the optimizer read as numbers. Seeds, schedules (ρ, β, λ, temperatures, learning
-    rates), guards, controllers, specialisation and evaluation may differ."""
+    rates), averaging, guards, controllers, specialisation, uniformity and evaluation may differ."""
     return (
         *recipe_shape(trainer.recipe),
         tuple(bool(getattr(plan.controls, name)) for name in _SWITCHES),
         plan.prior_information,
-        trainer.specialisation.weights(plan.batches[0][:1], trainer.epochs_completed)[0] is None,
+        trainer.operation_weights(plan.batches[0][:1])[0] is None,
+        trainer.balances_losses(),
     )
 
 
 def recipe_shape(recipe: Recipe) -> tuple[Hashable, ...]:
     """The part of `shape` that a recipe alone determines: runs that differ in it are never computed together."""
     parts = (
-        recipe.optimizer.model_copy(update={"learning_rate": None}),
-        recipe.objective.model_copy(update={"specialisation": Specialisation()}),
-        recipe.gradient_balance,
+        recipe.optimizer.model_dump_json(exclude={"learning_rate", "averaging_epochs"}),
+        recipe.objective.model_dump_json(exclude=set(_OF_THE_RUN)),
+        recipe.gradient_balance.model_dump_json(),
     )
     return (
         recipe.data.train_share, recipe.model.injection, recipe.permeability.isolated_share, recipe.beta.free_bits,
-        *(repr(part) for part in parts),
+        *parts,
     )  # fmt: skip
 
 
@@ -148,6 +150,8 @@ class _Together:
         for number, (batches, due) in enumerate(zip(self.batches, self.plans[0].prior_information)):
             terms = self._step(batches, due, look_ahead=number == last)
             computed |= terms.keys()
+            for trainer in self.trainers:
+                trainer.average(trainer.epochs_completed * len(self.batches) + number, len(self.batches))
             nothing = torch.zeros_like(self.balance)
             sums += torch.stack([terms.get(name, nothing) for name in TERMS])
         for run, trainer in enumerate(self.trainers):
@@ -175,7 +179,7 @@ class _Together:
             for trainer, controls in zip(self.trainers, self.controls):
                 trainer.look_back(controls)
         terms = {name: value.detach() for name, value in terms.items()}
-        if self.recipe.objective.balancing:
+        if self.leader.balances_losses():
             losses = torch.stack([terms["reconstruction_a"], terms["reconstruction_b"]])
             self.balance, self.loss_averages = moved_balance(
                 self.balance, losses, self.loss_averages, self.recipe.objective
@@ -185,7 +189,7 @@ class _Together:
     def _weights(self, batches: Int[Tensor, "runs n"]) -> dict[str, Tensor]:
         """Fields of `Weights` that are tensors, runs in front."""
         scale_a, scale_b = loss_scales(self.gradient_norms, self.recipe.gradient_balance)
-        operations = [t.specialisation.weights(batch, t.epochs_completed) for t, batch in zip(self.trainers, batches)]
+        operations = [trainer.operation_weights(batch) for trainer, batch in zip(self.trainers, batches)]
         operation_a, operation_b = (
             None if side[0] is None else torch.stack(side)  # type: ignore[arg-type]
             for side in zip(*operations)

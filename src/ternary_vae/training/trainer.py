@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ternary_vae.errors import UserError
@@ -258,10 +258,16 @@ class Trainer:
 
     def _weights(self, batch: Int[Tensor, " n"]) -> Weights:
         scale_a, scale_b = loss_scales(self.gradient_norms, self.recipe.gradient_balance)
+        return Weights(scale_a, scale_b, self.balance, *self.operation_weights(batch))
+
+    def operation_weights(
+        self, batch: Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, " n"] | None, Float[Tensor, " n"] | None]:
+        """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction; None where there is nothing to
+        weigh."""
         own = self.specialisation.weights(batch, self.epochs_completed)
-        fair = self.uniformity.weights(batch)
-        operation_a, operation_b = (_product(*pair) for pair in zip(own, fair))
-        return Weights(scale_a, scale_b, self.balance, operation_a, operation_b)
+        weight_a, weight_b = (_product(*pair) for pair in zip(own, self.uniformity.weights(batch)))
+        return weight_a, weight_b
 
     def _clip_and_average(self) -> None:
         """Clips the whole gradient's norm and updates the exponential average of each VAE's (clipped)
@@ -279,7 +285,7 @@ class Trainer:
 
     def _update_balance(self, cross_entropy_a: Tensor, cross_entropy_b: Tensor) -> None:
         """The log-weight between the two reconstruction losses, moved towards the VAE that is behind."""
-        if not self.recipe.objective.balancing or self._balances_homes():
+        if not self.balances_losses():
             return
         losses = torch.stack([cross_entropy_a, cross_entropy_b])
         self.balance, self.loss_averages = moved_balance(
@@ -296,6 +302,10 @@ class Trainer:
             step = settings.balancing_homes_step * settings.balancing
             lead = self.specialisation.log_ratio_of_homes().clamp(-1.0, 1.0)
             self.balance = (self.balance - step * lead).clamp(-settings.balancing_bound, settings.balancing_bound)
+
+    def balances_losses(self) -> bool:
+        """Whether every step of this epoch moves the balance against the difference of the losses."""
+        return self.recipe.objective.balancing > 0 and not self._balances_homes()
 
     def _balances_homes(self) -> bool:
         settings = self.recipe.objective

@@ -68,7 +68,7 @@ def test_each_run_is_as_if_alone(recipes, stacks, quick_train, quick_resume, tmp
             assert row["exact_match_b"] == pytest.approx(expected["exact_match_b"], abs=2e-3)
         models = [load_model(RunDirectory(place).checkpoint("latest"))[0] for place in (here, alone)]
         for mine, theirs in zip(models[0].parameters(), models[1].parameters()):
-            assert torch.linalg.vector_norm(mine - theirs) < 1e-3 * torch.linalg.vector_norm(theirs)
+            assert torch.linalg.vector_norm(mine - theirs) <= 1e-3 * torch.linalg.vector_norm(theirs)
     assert quick_resume(tmp_path / "1", epochs=4).epochs_completed == 4
 
 

@@ -97,7 +97,7 @@ class TestWhatARunWrites:
         objective = small_recipe().objective
         weights = {
             "output_entropy_b": objective.output_entropy_b, "repulsion_b": objective.repulsion_b,
-            "entropy_alignment": objective.entropy_alignment,
+            "entropy_alignment": objective.entropy_alignment, "alignment": objective.alignment,
         }  # fmt: skip
         for name, value in default.items():
             assert (value is None) == (weights.get(name) == 0), name

@@ -250,7 +250,8 @@ class Uniformity(Section):
 
 
 class Objective(Section):
-    """Weights of the terms; 0 leaves a term out of the computation.
+    """Weights of the terms; 0 leaves a term out of the computation. `mean_share` of each batch is decoded from
+    posterior means, without noise.
 
     `decorrelation` weighs the squared correlation of the two codes, `alignment` their squared distance (plan, appendix
     B.1). `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of
@@ -265,6 +266,7 @@ class Objective(Section):
     entropy_bins: Annotated[int, Field(ge=2)] = 50
     decorrelation: NonNegative = 0.0
     alignment: NonNegative = 0.0
+    mean_share: Share = 0.0
     balancing: NonNegative = 0.0
     balancing_bound: Positive = 0.5
     balancing_homes_from: Epoch | None = None

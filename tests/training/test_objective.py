@@ -426,6 +426,18 @@ class TestWeightZeroCostsNothing:
         torch.randn(2, 7, 16, generator=other)
         assert torch.equal(generator.get_state(), other.get_state())
 
+    def test_a_share_of_the_rows_has_no_noise(self):
+        settings = Objective(mean_share=0.25)
+        drawn = [
+            terms_of.draw_noise(40, each, torch.Generator().manual_seed(3), torch.device("cpu"), with_prior=False)
+            for each in (Objective(), settings)
+        ]
+        for name in ("epsilon_a", "epsilon_b"):
+            plain, some = (getattr(noise, name) for noise in drawn)
+            assert (some[:10] == 0).all()
+            assert torch.equal(some[10:], plain[10:])
+            assert (plain[:10] != 0).any()
+
     def test_drawn_subsets_hold_different_entries(self):
         settings = Objective(prior_information=PriorInformation(weight=1.0, draws=5, subset_entries=6, subsets=40))
         generator = torch.Generator().manual_seed(4)

@@ -74,6 +74,9 @@ def draw_noise(
 ) -> Noise:
     """Posterior noise for a batch of `count`, and prior draws when the prior information is due."""
     epsilon = torch.randn(2, count, LATENT_DIMENSIONS, generator=generator, device=device)
+    # Some of the isolated rows are decoded from their means, as in use: else a decoder may trade the mean of a few
+    # operations for the surroundings of others.
+    epsilon[:, : round(settings.mean_share * count)] = 0.0
     if not with_prior:
         return Noise(epsilon[0], epsilon[1])
     information = settings.prior_information

@@ -28,6 +28,10 @@ def experiment(
     device: Annotated[str, typer.Option(help="Where each run computes: auto, cpu or cuda.")] = "auto",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Run nothing; report on what there is.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the report elsewhere, without links to runs: to publish it."),
+    ] = None,
 ) -> None:
     """Run recipes with many seeds, compare them pair by pair, and write a report and a page.
 
@@ -39,5 +43,6 @@ def experiment(
         experiment_commands.overview()
         return
     experiment_commands.experiment(
-        target, directory, backend=backend, workers=workers, address=address, device=device, plan=plan, report=report
-    )
+        target, directory, backend=backend, workers=workers, address=address, device=device, plan=plan, report=report,
+        output=output,
+    )  # fmt: skip

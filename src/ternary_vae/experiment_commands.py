@@ -29,7 +29,7 @@ def overview() -> None:
 
 def experiment(
     target: str, directory: Path | None, *, backend: str, workers: int | None, address: str | None, device: str,
-    plan: bool, report: bool,
+    plan: bool, report: bool, output: Path | None,
 ) -> None:  # fmt: skip
     """Runs an experiment and reports on it.
 
@@ -49,7 +49,7 @@ def experiment(
     else:
         where = backend_named(backend, workers=workers, address=address)
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
-    _report(described, execution)
+    _report(described, execution, output)
     _finish(target, execution)
 
 
@@ -61,16 +61,15 @@ def _plan(described: Experiment, arms: list[Arm], place: ExperimentDirectory) ->
     print(f"{sum(run.recipe.epochs for run in runs):,} epochs in all")
 
 
-def _report(described: Experiment, execution: Execution) -> None:
+def _report(described: Experiment, execution: Execution, output: Path | None) -> None:
     from ternary_vae.experiments.report import write_experiment_report
     from ternary_vae.experiments.results import gather
-    from ternary_vae.experiments.wording import sentence
+    from ternary_vae.experiments.wording import headlines
 
     results = gather(described, execution)
-    written = write_experiment_report(results)
-    for one in results.comparisons:
-        if one.decides:
-            print(f"  {sentence(one)}")
+    written = write_experiment_report(results, output)
+    for line in headlines(results):
+        print(f"  {line}")
     print("\n".join(["files:", *(f"  {path}" for path in written)]))
 
 

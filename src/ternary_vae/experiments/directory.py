@@ -124,7 +124,11 @@ class ExperimentDirectory:
     def _require_same_arms(self, arms: Sequence[Arm], source: Path) -> None:
         by_name = {arm.name: arm.recipe for arm in arms}
         for path in sorted(self.arms.glob("*.yaml")):
-            before = validate_recipe(read_yaml(path, "a recipe"), str(path))
+            try:
+                before = validate_recipe(read_yaml(path, "a recipe"), str(path))
+            except UserError as failure:
+                hint = "finish it with the version of this program that it began with, or name another --directory"
+                raise UserError(f"{failure}; {hint}") from None
             if path.stem not in by_name:
                 raise self._changed(source, f"there is no arm {path.stem} any more")
             difference = first_difference(before, by_name[path.stem])

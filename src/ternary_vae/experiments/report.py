@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+from ternary_vae.experiments.figures import curves_figure, effects_figure, seeds_figure
+from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import Results, comparisons_csv, figures_csv
-from ternary_vae.experiments.wording import sentence
-from ternary_vae.formats import NOTHING, cell, listed, table
+from ternary_vae.experiments.tables import (
+    MARKS,
+    arms_table,
+    deciding_table,
+    milestones_table,
+    runs_table,
+    seeds_table,
+)
+from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
+from ternary_vae.formats import cell, counted
+from ternary_vae.reports.figures import write_figure
 from ternary_vae.storage.files import write_text
 
+_SENTENCES_SHOWN = 40
 
-def write_experiment_report(results: Results) -> list[Path]:
-    """Writes results.csv, comparisons.csv and report.md into the experiment's directory.
+
+def write_experiment_report(results: Results, output: Path | None = None) -> list[Path]:
+    """Writes results.csv, comparisons.csv, report.md, its figures and index.html.
+
+    Args:
+        output: where; the experiment's own directory by default. Elsewhere nothing links to runs.
 
     Returns:
         the files written.
@@ -19,56 +36,93 @@ def write_experiment_report(results: Results) -> list[Path]:
     Raises:
         UserError: an unwritable directory.
     """
-    directory = results.execution.directory
+    place = output or results.execution.directory.path
+    figures = {"curves.png": curves_figure(results), "seeds.png": seeds_figure(results)}
+    if any(one.decides for one in results.comparisons):
+        figures["effects.png"] = effects_figure(results)
+    pictures = [write_figure(figure, place / name) for name, figure in sorted(figures.items())]
     texts = {
-        directory.results_file: figures_csv(results.figures),
-        directory.comparisons_file: comparisons_csv(results.comparisons),
-        directory.report_file: report_markdown(results),
+        place / "results.csv": figures_csv(results.figures),
+        place / "comparisons.csv": comparisons_csv(results.comparisons),
+        place / "report.md": report_markdown(results),
+        place / "index.html": experiment_page(results, linked=output is None),
     }
+    if output is not None:
+        texts[place / "experiment.yaml"] = results.experiment.to_yaml()
     for path, text in texts.items():
         write_text(path, text)
-    return list(texts)
+    return [*texts, *pictures]
 
 
 def report_markdown(results: Results) -> str:
     """The report's text."""
-    experiment = results.experiment
+    experiment, reference = results.experiment, results.experiment.reference
+    deciding = [one for one in results.comparisons if one.decides]
     sections = [
         f"# Experiment {cell(experiment.name)}",
-        experiment.description,
-        _state(results),
-        "## What decides",
-        *(f"- {sentence(one)}" for one in results.comparisons if one.decides),
-        "## Every arm",
-        _spread_table(results),
+        cell(experiment.description),
+        cell(state(results)),
+        _failures(results),
     ]
+    if deciding:
+        sections += [
+            "## What follows",
+            "\n".join(f"- {cell(line)}" for line in headlines(results)),
+            f"Means after {counted(results.last, 'epoch')}. {MARKS.format(reference) if reference else ''}",
+            arms_table(results, results.last, results.primary).markdown(),
+            deciding_table(results).markdown(),
+            "![Differences with 95% intervals, seed by seed](effects.png)",
+            "In words:",
+            "\n".join(f"- {cell(sentence(one))}" for one in deciding[:_SENTENCES_SHOWN]),
+            _left_out(len(deciding) - _SENTENCES_SHOWN),
+        ]
+    sections += [
+        "## Over epochs",
+        "![Mean over seeds by epoch; bands hold all seeds](curves.png)",
+        *(part for measure in results.primary for part in _milestones(results, measure)),
+        "## The worst seed and the best",
+        f"After {counted(results.last, 'epoch')}. The spread is the standard deviation over seeds.",
+        "![Every seed of every arm](seeds.png)",
+        seeds_table(results, results.primary).markdown(),
+        "## Every measure",
+        MARKS.format(reference) if reference else "",
+        arms_table(results, results.last, results.measures_at(results.last)).markdown(),
+    ]
+    if len(results.arms) > 1:
+        sections += ["## Beyond what decides", _beyond(results)]
+    sections += ["## How this was computed", "\n\n".join(METHOD) if deciding else METHOD[0]]
+    sections += ["## Runs", runs_table(results).markdown(), _commands(results)]
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _state(results: Results) -> str:
-    execution = results.execution
-    told = (
-        f"{len(results.arms)} arms, seeds {listed(results.experiment.seeds)}: {len(execution.complete)} of "
-        f"{len(execution.runs)} runs complete."
+def _failures(results: Results) -> str:
+    failures = sorted(results.execution.failed.items())
+    return "\n".join(f"- {cell(name)} failed: {cell(why)}" for name, why in failures)
+
+
+def _beyond(results: Results) -> str:
+    others = [one for one in results.comparisons if not one.decides]
+    found = beyond(results)
+    lead = (
+        f"{counted(len(others), 'other comparison')} of all measures at all milestones; {len(found)} of them stand "
+        "after correction for their number. All are in comparisons.csv."
     )
-    failures = [f"- {cell(name)} failed: {cell(why)}" for name, why in sorted(execution.failed.items())]
-    return "\n".join([told, *([""] if failures else []), *failures])
+    lines = [f"- {cell(sentence(one))}" for one in found[:_SENTENCES_SHOWN]]
+    return "\n\n".join(filter(None, [lead, "\n".join(lines), _left_out(len(found) - _SENTENCES_SHOWN)]))
 
 
-def _spread_table(results: Results) -> str:
-    rows = []
-    for measure in results.measures_at(results.last):
-        for arm in results.arms:
-            values = results.of(arm.name, results.last, measure.key)
-            summary = results.summary(arm.name, results.last, measure.key)
-            if summary is None:
-                continue
-            low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
-            interval = (
-                NOTHING if summary.low is None else f"{measure.value(summary.low)} to {measure.value(summary.high)}"
-            )
-            rows.append(
-                [cell(measure.title), cell(arm.name), str(summary.count), measure.value(summary.mean), interval,
-                 f"{measure.value(values[low])} (seed {low})", f"{measure.value(values[high])} (seed {high})"]
-            )  # fmt: skip
-    return table(["Measure", "Arm", "Seeds", "Mean", "95% interval", "Lowest", "Highest"], rows, right_from=2)
+def _milestones(results: Results, measure: object) -> list[str]:
+    return [f"**{cell(measure.title)}**, mean ± spread of seeds:", milestones_table(results, measure).markdown()]  # type: ignore
+
+
+def _left_out(count: int) -> str:
+    return f"… and {count:,} more, in comparisons.csv." if count > 0 else ""
+
+
+def _commands(results: Results) -> str:
+    directory = results.execution.directory.path
+    command = f"ternary-vae experiment {shlex.quote(results.experiment.name)}"
+    usual = Path("experiments") / results.experiment.name
+    if directory != usual:
+        command = f"ternary-vae experiment {shlex.quote(str(directory / 'experiment.yaml'))}"
+    return f"Repeat with:\n\n```\n{command}\n```"

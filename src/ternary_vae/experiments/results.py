@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ternary_vae.experiments.arms import Arm
@@ -47,6 +47,7 @@ class Comparison:
 
     Attributes:
         seeds: those that both arms have.
+        means: of the two arms over those seeds.
         decides: whether it belongs to the family by which the experiment decides: primary measures at the last
             milestone. All other comparisons are a family of their own.
         family: number of comparisons in its family.
@@ -59,11 +60,23 @@ class Comparison:
     epoch: int
     measure: Measure
     seeds: tuple[int, ...]
+    means: tuple[float, float]
     paired: Paired
     decides: bool
     family: int = 0
     p_corrected: float | None = None
     detectable_corrected: float | None = None
+
+    @property
+    def spread(self) -> float | None:
+        """Half the width of the interval."""
+        summary = self.paired.summary
+        return None if summary.low is None or summary.high is None else (summary.high - summary.low) / 2
+
+    @property
+    def constant(self) -> bool:
+        """Whether the arms differ by exactly as much in every seed, of at least two."""
+        return self.paired.summary.deviation == 0 and self.paired.summary.mean != 0
 
     @property
     def certain(self) -> bool:
@@ -86,6 +99,8 @@ class Results:
     Attributes:
         figures: of every run, complete or not.
         last: the milestone that decides: the last one that at least two arms, or the only arm, have.
+        facts: `run.json` by name of the run; empty for runs not begun.
+        curves: values of all seeds in every epoch, by arm and primary measure; measures of the epoch log only.
     """
 
     experiment: Experiment
@@ -96,6 +111,8 @@ class Results:
     last: int
     comparisons: list[Comparison]
     execution: Execution
+    facts: dict[str, dict[str, Any]]
+    curves: dict[tuple[str, str], dict[int, list[float]]] = field(repr=False)
     values: dict[tuple[str, int, str], dict[int, float]] = field(repr=False)
 
     def of(self, arm: str, epoch: int, measure: str) -> dict[int, float]:
@@ -105,6 +122,13 @@ class Results:
     def summary(self, arm: str, epoch: int, measure: str) -> Summary | None:
         values = self.of(arm, epoch, measure)
         return summarise(list(values.values())) if values else None
+
+    def curve(self, arm: str, measure: Measure) -> dict[int, list[float]]:
+        """Values of all seeds by epoch: every epoch where it is logged, else the milestones."""
+        if measure.source == "metrics" and (arm, measure.key) in self.curves:
+            return self.curves[arm, measure.key]
+        found = {epoch: list(self.of(arm, epoch, measure.key).values()) for epoch in self.milestones}
+        return {epoch: values for epoch, values in found.items() if values}
 
     def measures_at(self, epoch: int) -> list[Measure]:
         """Measures that any arm has at an epoch, in the order of MEASURES."""
@@ -129,23 +153,42 @@ def gather(experiment: Experiment, execution: Execution) -> Results:
         UserError: an unknown primary measure, or a damaged file of a run.
     """
     milestones = {arm.name: arm.milestones for arm in execution.arms}
-    figures = [
-        Figure(run.arm, run.seed, epoch, key, value)
-        for run in execution.runs
-        for epoch, values in measured_values(execution.directory.run(run), milestones[run.arm]).items()
-        for key, value in values.items()
-    ]
+    primary = primary_measures(experiment)
+    figures: list[Figure] = []
+    curves: dict[tuple[str, str], dict[int, list[float]]] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    for run in execution.runs:
+        directory = execution.directory.run(run)
+        facts[run.name] = directory.facts() if directory.exists else {}
+        rows = directory.metrics()
+        for epoch, found in measured_values(directory, rows, milestones[run.arm]).items():
+            figures += [Figure(run.arm, run.seed, epoch, key, value) for key, value in found.items()]
+        for measure in primary:
+            if measure.source == "metrics":
+                curve = curves.setdefault((run.arm, measure.key), {})
+                for row in rows:
+                    if (value := measure.read(row)) is not None:
+                        curve.setdefault(row["epoch"], []).append(value)
     values: dict[tuple[str, int, str], dict[int, float]] = {}
     for figure in figures:
         values.setdefault((figure.arm, figure.epoch, figure.measure), {})[figure.seed] = figure.value
-    primary = primary_measures(experiment)
     counted = [epoch for epochs in milestones.values() for epoch in epochs]
     enough = 2 if len(execution.arms) > 1 else 1
     shared = [epoch for epoch in counted if counted.count(epoch) >= enough]
     last = max(shared or counted)
     comparisons = _corrected(list(_comparisons(experiment, execution.arms, values, primary, last)))
     return Results(
-        experiment, execution.arms, figures, primary, sorted(set(counted)), last, comparisons, execution, values
+        experiment,
+        execution.arms,
+        figures,
+        primary,
+        sorted(set(counted)),
+        last,
+        comparisons,
+        execution,
+        facts,
+        curves,
+        values,
     )
 
 
@@ -157,16 +200,16 @@ def figures_csv(figures: Sequence[Figure]) -> str:
 def comparisons_csv(comparisons: Sequence[Comparison]) -> str:
     """One line a comparison; differences are arm less against, in the measure's own unit (shares from 0 to 1)."""
     header = (
-        "arm", "against", "epoch", "measure", "pairs", "difference", "low", "high", "standard_deviation", "p",
-        "p_corrected", "family", "decides", "detectable", "detectable_corrected",
+        "arm", "against", "epoch", "measure", "pairs", "mean", "mean_against", "difference", "low", "high",
+        "standard_deviation", "p", "p_corrected", "family", "decides", "detectable", "detectable_corrected",
     )  # fmt: skip
 
     def row(one: Comparison) -> tuple[Any, ...]:
         summary = one.paired.summary
         return (
-            one.arm, one.against, one.epoch, one.measure.key, summary.count, summary.mean, summary.low, summary.high,
-            summary.deviation, one.paired.p, one.p_corrected, one.family, one.decides, one.paired.detectable,
-            one.detectable_corrected,
+            one.arm, one.against, one.epoch, one.measure.key, summary.count, *one.means, summary.mean, summary.low,
+            summary.high, summary.deviation, one.paired.p, one.p_corrected, one.family, one.decides,
+            one.paired.detectable, one.detectable_corrected,
         )  # fmt: skip
 
     return _csv(header, map(row, comparisons))
@@ -197,9 +240,10 @@ def _comparisons(
                 seeds = tuple(seed for seed in one if seed in other)
                 if not seeds:
                     continue
-                paired = compare_pairs([one[seed] for seed in seeds], [other[seed] for seed in seeds])
+                first, second = [one[seed] for seed in seeds], [other[seed] for seed in seeds]
+                means = summarise(first).mean, summarise(second).mean
                 decides = epoch == last and measure in primary
-                yield Comparison(arm, against, epoch, measure, seeds, paired, decides)
+                yield Comparison(arm, against, epoch, measure, seeds, means, compare_pairs(first, second), decides)
 
 
 def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
@@ -210,12 +254,10 @@ def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
         tested = [at for at in family if comparisons[at].paired.p is not None]
         corrected = dict(zip(tested, holm([comparisons[at].paired.p or 0.0 for at in tested])))
         for at in family:
-            one = comparisons[at]
-            summary, detectable = one.paired.summary, None
+            summary, detectable = comparisons[at].paired.summary, None
             if summary.deviation:
                 detectable = detectable_difference(summary.deviation, summary.count, LEVEL / len(tested))
-            found[at] = Comparison(
-                one.arm, one.against, one.epoch, one.measure, one.seeds, one.paired, decides, len(tested),
-                corrected.get(at), detectable,
-            )  # fmt: skip
+            found[at] = replace(
+                comparisons[at], family=len(tested), p_corrected=corrected.get(at), detectable_corrected=detectable
+            )
     return [found[at] for at in range(len(comparisons))]

@@ -98,10 +98,16 @@ def detectable_difference(deviation: float, count: int, level: float = LEVEL, po
     """
     if count < 2:
         raise ValueError("a single pair has no power")
+    return deviation * _detectable_effect(count, level, power)
+
+
+@cache
+def _detectable_effect(count: int, level: float, power: float) -> float:
+    """In standard deviations of the differences."""
     most = 1.0
     while paired_power(most, count, level) < power:
         most *= 2
-    return deviation * float(optimize.brentq(lambda effect: paired_power(effect, count, level) - power, 0.0, most))
+    return float(optimize.brentq(lambda effect: paired_power(effect, count, level) - power, 0.0, most))
 
 
 def paired_power(effect: float, count: int, level: float = LEVEL) -> float:

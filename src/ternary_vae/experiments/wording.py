@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from ternary_vae.experiments.results import Comparison
-from ternary_vae.formats import counted, number
+from collections.abc import Sequence
+
+from ternary_vae.experiments.results import Comparison, Results
+from ternary_vae.formats import counted, duration, listed, number
+
+METHOD = (
+    "The same seed in two arms is one pair. An effect is the mean of the differences over seeds, its 95% interval and "
+    "its p that of the paired t test, which takes the differences to be about normal; where all seeds differ by "
+    "exactly the same there is no spread to judge by, no interval is given, and p is that of the sign flips (2·2⁻ⁿ).",
+    "What decides was fixed before the runs: the deciding measures at the last milestone that arms share. Their p are "
+    "corrected for their number by Holm's rule, which keeps the chance of even one false claim among them at 5% "
+    "however they depend on each other. All other comparisons are a family of their own, corrected in the same way: "
+    "they show where to look, not what to conclude. Intervals are not corrected.",
+    "“Could have seen” is the smallest true difference that this number of seeds, with the spread that they had, finds "
+    "with a power of 80%: alone, in a single test at 5%, and among all, at the strictest level that the correction "
+    "asks for. The spread is itself estimated from few seeds.",
+)
 
 
 def sentence(one: Comparison) -> str:
     """A comparison in plain words. An interval that holds zero shows no difference; it does not show that there is
-    none, only that larger ones than its ends are not compatible with the data."""
-    measure, summary = one.measure, one.paired.summary
-    of = f"{measure.title} after {one.epoch} epochs"
-    pair = f"{one.arm} and {one.against}"
-    if summary.count == 1:
-        told = _difference(one)
-        return f"{of}: {told}, with the one seed {one.seeds[0]}; a single pair says nothing about other seeds."
-    seeds = f"{summary.count} seeds"
-    if summary.mean == 0 and summary.deviation == 0:
-        return f"{of}: {pair} are equal with each of {seeds}; no spread, so no interval can be given."
-    if summary.deviation == 0:
-        return (
-            f"{of}: {_difference(one)}, by exactly as much with each of {seeds}; no spread, so no interval can be "
-            f"given ({_p(one)})."
-        )
-    low, high = measure.difference(summary.low), measure.difference(summary.high)
-    interval = f"95% interval {low} to {high}, {seeds}"
+    none, only that the data do not agree with differences beyond its ends."""
+    measure, summary, digits = one.measure, one.paired.summary, one.measure.digits_for(one.spread)
+    seeds = counted(summary.count, "seed")
+    if summary.low is None or summary.high is None:
+        return f"{_subject(one)}: {_without_interval(one, seeds)}."
+    span = measure.span(summary.low, summary.high, digits)
     if one.certain:
-        return f"{of}: {_difference(one)} ({interval}, {_p(one)})."
-    if (summary.low or 0) > 0 or (summary.high or 0) < 0:
+        return f"{_subject(one)}: {_lead(one, digits)} (95% interval {span}, {seeds}; {_corrected(one)})."
+    if summary.low > 0 or summary.high < 0:
         return (
-            f"{of}: {_difference(one)} ({interval}), but with {one.family} comparisons that may be chance ({_p(one)})."
+            f"{_subject(one)}: {_lead(one, digits)} (95% interval {span}, {seeds}), which may be chance among "
+            f"{counted(one.family, 'comparison')} ({_corrected(one)})."
         )
     return (
-        f"{of}: no difference shown between {pair} ({interval}); what lies outside the interval is excluded, smaller "
-        "differences are not."
+        f"{_subject(one)}: no difference shown between {one.arm} and {one.against}; differences beyond {span} are "
+        f"excluded (95% interval, {seeds}), smaller ones are not."
     )
 
 
@@ -44,13 +49,81 @@ def p_value(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {number(p, 3)}"
 
 
-def _difference(one: Comparison) -> str:
+def headlines(results: Results) -> list[str]:
+    """What follows, arm by arm, from the measures that decide."""
+    deciding = [one for one in results.comparisons if one.decides]
+    against = sorted({one.against for one in deciding}, key=[arm.name for arm in results.arms].index)
+    told = []
+    for other in against:
+        for arm in (arm.name for arm in results.arms):
+            told += _headline(arm, other, [one for one in deciding if (one.arm, one.against) == (arm, other)])
+    return told
+
+
+def state(results: Results) -> str:
+    """How many runs there are, and what became of them."""
+    execution = results.execution
+    done, planned = len(execution.complete), len(execution.runs)
+    seconds = sum(facts.get("seconds") or 0.0 for facts in results.facts.values())
+    told = f"{counted(len(results.arms), 'arm')}, {_seeds(results)}: {done} of {counted(planned, 'run')} complete"
+    told += f", {duration(seconds)} of computing in all." if seconds else "."
+    if done < planned:
+        told += " What is missing of the others is not in the comparisons; a pair needs both its runs."
+    return told
+
+
+def beyond(results: Results) -> list[Comparison]:
+    """Comparisons that do not decide and still stand after correction, the last milestones first."""
+    found = [one for one in results.comparisons if one.certain and not one.decides]
+    return sorted(found, key=lambda one: -one.epoch)
+
+
+def _headline(arm: str, against: str, comparisons: Sequence[Comparison]) -> list[str]:
+    if not comparisons:
+        return []
+    directed = [one for one in comparisons if one.measure.better]
+    better = [one.measure.title for one in directed if one.winner == arm]
+    worse = [one.measure.title for one in directed if one.winner == against]
+    parts = [f"better in {listed(better)}"] if better else []
+    parts += [f"worse in {listed(worse)}"] if worse else []
+    constant = [one.measure.title for one in comparisons if not one.certain and one.constant]
+    parts += [f"in every seed apart by exactly as much in {listed(constant)}"] if constant else []
+    open_ones = len(comparisons) - len(better) - len(worse) - len(constant)
+    if not parts:
+        return [f"{arm} and {against}: not told apart by any of {counted(len(comparisons), 'deciding measure')}."]
+    parts += [f"not told apart in {open_ones} of {len(comparisons)}"] if open_ones else []
+    return [f"{arm} against {against}: {'; '.join(parts)}."]
+
+
+def _subject(one: Comparison) -> str:
+    return f"{one.measure.title}, after {counted(one.epoch, 'epoch')}"
+
+
+def _without_interval(one: Comparison, seeds: str) -> str:
+    measure, summary = one.measure, one.paired.summary
+    pair = f"{one.arm} and {one.against}"
+    if summary.count == 1:
+        told = _lead(one, measure.digits_for(abs(summary.mean) or None)) if summary.mean else f"{pair} are equal"
+        return f"{told}, with the one seed {one.seeds[0]}; a single pair says nothing about other seeds"
+    if summary.mean:
+        told = _lead(one, measure.digits_for(abs(summary.mean)))
+        constant = f"{told} with each of {seeds}, by exactly as much"
+        return f"{constant}; without a spread there is no interval ({_corrected(one)})"
+    if measure.limit is not None and one.means == (measure.limit, measure.limit):
+        return f"{pair} both reach {measure.value(measure.limit)} with each of {seeds}; this measure can tell no more"
+    return f"{pair} are equal with each of {seeds}; without a spread there is no interval"
+
+
+def _lead(one: Comparison, digits: int) -> str:
     measure, mean = one.measure, one.paired.summary.mean
-    if mean == 0:
-        return f"{one.arm} is equal to {one.against}"
-    unit = f" {measure.unit_word}" if measure.unit_word else ""
-    return f"{one.arm} is {measure.size(mean)}{unit} {'above' if mean > 0 else 'below'} {one.against}"
+    verb = (measure.more if mean > 0 else measure.less).format(measure.size(mean, digits))
+    return f"{one.arm} {verb} {one.against}"
 
 
-def _p(one: Comparison) -> str:
+def _corrected(one: Comparison) -> str:
     return f"{p_value(one.p_corrected)} corrected for {counted(one.family, 'comparison')}"
+
+
+def _seeds(results: Results) -> str:
+    seeds = results.experiment.seeds
+    return f"seeds {listed(seeds)}" if len(seeds) <= 12 else f"{len(seeds):,} seeds from {min(seeds)} to {max(seeds)}"

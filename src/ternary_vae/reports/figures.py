@@ -56,13 +56,13 @@ _STYLE: dict[str, Any] = {
 def evolution_figure(measurements: Measurements) -> Figure:
     """Six panels over completed epochs: reconstruction, coverage, complementarity, homes, permeability, and the noise
     a code bears."""
-    with _canvas(3, 2, size=(11, 11.6)) as (figure, axes):
+    with canvas(3, 2, size=(11, 11.6)) as (figure, axes):
         for axis, panel in zip(axes.flat, _PANELS, strict=True):
             panel(axis, measurements)
             panels.time_axis(axis, measurements)
         spans = measurements.phases
         names = "   ".join(f"phase {span.number} {PHASE_NAMES[span.number - 1]}" for span in spans)
-        _title(figure, f"Resolution evolution: {measurements.title}")
+        figure_title(figure, f"Resolution evolution: {measurements.title}")
         figure.supxlabel(f"completed epochs\n{names}", fontsize=8.5, color=QUIET)
     return figure
 
@@ -70,7 +70,7 @@ def evolution_figure(measurements: Measurements) -> Figure:
 def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequence[int]) -> Figure:
     """Four panels, one line a run: the weaker VAE's and the ensemble's exact match, coverage, complementarity."""
     same_phases = len({tuple(measured.phases) for _, measured in runs}) == 1
-    with _canvas(2, 2, size=(11, 8)) as (figure, axes):
+    with canvas(2, 2, size=(11, 8)) as (figure, axes):
         for axis, (title, value) in zip(axes.flat, _COMPARED.items(), strict=True):
             axis.set_title(title)
             looks = zip(
@@ -94,7 +94,7 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
         handles = axes.flat[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper right", ncols=min(3, len(runs)))
         note = "" if same_phases else "; phases differ between these runs and are not shaded"
-        _title(figure, "Runs compared")
+        figure_title(figure, "Runs compared")
         figure.supxlabel(f"completed epochs{note}", fontsize=8.5, color=QUIET)
     return figure
 
@@ -141,12 +141,13 @@ _COMPARED: dict[str, Callable[[Measurements, int], float]] = {
 }
 
 
-def _title(figure: Figure, text: str) -> None:
+def figure_title(figure: Figure, text: str) -> None:
+    """A title at the left, over all panels."""
     figure.suptitle(text, fontsize=13, x=0.012, ha="left", weight="bold")
 
 
 @contextmanager
-def _canvas(rows: int, columns: int, size: tuple[float, float]) -> Iterator[tuple[Figure, Any]]:
+def canvas(rows: int, columns: int, size: tuple[float, float]) -> Iterator[tuple[Figure, Any]]:
     """A figure without global state, drawn in the house style."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,8 @@ from ternary_vae.formats import NOTHING, duration, listed, number, percent
 from ternary_vae.reports.expectations import PHASE_NAMES, expected_at
 from ternary_vae.reports.latent_map import latent_map_of_run
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
-from ternary_vae.reports.page_data import event_row, page_data, script_safe_json
+from ternary_vae.reports.page_data import event_row, page_data
+from ternary_vae.reports.self_contained import asset, rendered
 from ternary_vae.reports.verdict import VerdictView, verdict_of
 from ternary_vae.resolution.records import VaeResolution
 from ternary_vae.storage.files import write_text
@@ -36,28 +34,15 @@ def write_page(run: RunDirectory, output: str | Path, measured: Measurements | N
 
 
 def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -> str:
-    """The page's text. Everything a run wrote is escaped; what is inlined as script is the package's own, and a
-    content security policy names it by hash, so that nothing else runs and nothing is fetched."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
+    """The page's text; everything a run wrote is escaped."""
     latent_map, map_note = latent_map_of_run(run)
-    library, script = (_inline(text) for text in (get_plotlyjs(), _script()))
-    environment = Environment(
-        loader=PackageLoader("ternary_vae.reports", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return rendered(
+        "ternary_vae.reports",
+        "page.html.j2",
+        (asset(f"{name}.js") for name in _PARTS),
+        page_data(measured, latent_map),
         title=measured.title,
         subtitle=_subtitle(measured),
-        policy=_policy(library, script),
-        style=Markup(_asset("page.css")),
-        script=Markup(script),
-        plotly=Markup(library),
-        data=Markup(script_safe_json(page_data(measured, latent_map))),
         verdict=verdict,
         phase_names=listed(f"{span.number} {PHASE_NAMES[span.number - 1]}" for span in measured.phases),
         missing="; ".join(f"epoch {epoch} ({listed(names)})" for epoch, names in sorted(measured.missing.items())),
@@ -71,31 +56,6 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
         environment=_environment(measured),
         recipe_yaml=measured.recipe.to_yaml(),
         **_chart_lists(measured),
-    )
-
-
-def _asset(name: str) -> str:
-    return files("ternary_vae.reports").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _script() -> str:
-    """The page's own script: its parts in one function, so that nothing of it is global."""
-    parts = "\n".join(_asset(f"{name}.js") for name in _PARTS)
-    return f'"use strict";\n(() => {{\n{parts}}})();\n'
-
-
-def _inline(script: str) -> str:
-    """A script as it may stand in HTML, with line ends as an HTML parser leaves them, so that its hash holds."""
-    return script.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
-
-
-def _policy(*scripts: str) -> str:
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    # 'unsafe-eval': the WebGL layer compiles its draw calls. Inline styles are the plots' own.
-    return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
     )
 
 

@@ -1,0 +1,199 @@
+// Charts of an experiment: differences with intervals, curves over epochs, every seed.
+const PALETTE = ["b", "a", "both", "mark", "amber", "quiet"];
+const armLook = (c, name) => {
+  const at = data.arms.findIndex((arm) => arm.name === name);
+  return { ...data.arms[at], colour: c[PALETTE[at % PALETTE.length]] };
+};
+const value = (measure, amount) => (measure.share ? percent(amount) : plain([amount])[0]);
+// Heights around a line, so that equal dots are all seen.
+const around = (place, count) => Array.from({ length: count }, (_, at) => place + 0.44 * ((at + 0.5) / count - 0.5));
+const rows = (labels) => ({
+  tickvals: labels.map((_, at) => at),
+  ticktext: labels,
+  range: [labels.length - 0.4, -0.6],
+  zeroline: false,
+  fixedrange: true,
+});
+const heights = {}; // id → what a chart with rows needs
+
+data.measures.forEach((measure, at) => {
+  charts[`effect-${at}`] = (c) => {
+    const shapes = [],
+      traces = [];
+    measure.effects.forEach((effect, place) => {
+      const look = armLook(c, effect.arm);
+      if (effect.reach !== null) {
+        shapes.push({
+          type: "rect",
+          layer: "below",
+          x0: -effect.reach,
+          x1: effect.reach,
+          y0: place - 0.36,
+          y1: place + 0.36,
+          fillcolor: c.phase,
+          line: { width: 0 },
+        });
+      }
+      const bare = { type: "scatter", showlegend: false, hovertemplate: "%{text}<extra></extra>" };
+      traces.push({
+        ...bare,
+        mode: "markers",
+        x: effect.seeds,
+        y: around(place, effect.seeds.length),
+        hoverinfo: "skip",
+        hovertemplate: undefined,
+        marker: { color: look.colour, size: 4, opacity: 0.55 },
+      });
+      const arms = effect.low === null ? undefined : [effect.high - effect.mean];
+      traces.push({
+        ...bare,
+        mode: "markers",
+        x: [effect.mean],
+        y: [place],
+        text: [wrapped(effect.says)],
+        meta: effect.certain ? "certain" : "open",
+        error_x: arms && { type: "data", array: arms, color: look.colour, thickness: 2, width: 4 },
+        marker: {
+          color: effect.certain ? look.colour : c.surface,
+          size: 10,
+          symbol: look.symbol,
+          line: { color: look.colour, width: 2 },
+        },
+      });
+    });
+    const labels = measure.effects.map((effect) => effect.label);
+    heights[`effect-${at}`] = labels.length;
+    return {
+      data: traces,
+      layout: baseLayout(c, {
+        shapes,
+        hovermode: "closest",
+        xaxis: { zeroline: true, zerolinecolor: c.limit, title: { text: measure.unit, font: { size: 11 } } },
+        yaxis: rows(labels),
+      }),
+    };
+  };
+
+  charts[`curve-${at}`] = (c) => {
+    const traces = data.arms.flatMap((arm) => {
+      const curve = measure.curves[arm.name],
+        look = armLook(c, arm.name);
+      if (!curve.epoch.length) return [];
+      const edge = { type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+      const group = { legendgroup: arm.name };
+      return [
+        { ...edge, ...group, x: curve.epoch, y: curve.low },
+        { ...edge, ...group, x: curve.epoch, y: curve.high, fill: "tonexty", fillcolor: look.colour + "22" },
+        {
+          type: "scatter",
+          ...group,
+          mode: curve.epoch.length > 20 ? "lines" : "lines+markers",
+          name: arm.name,
+          x: curve.epoch,
+          y: curve.mean,
+          line: { color: look.colour, width: 2, dash: look.dash },
+          marker: { symbol: look.symbol, size: 7 },
+          customdata: curve.mean.map(
+            (mean, i) => `${value(measure, mean)} [${value(measure, curve.low[i])}, ${value(measure, curve.high[i])}]`,
+          ),
+          hovertemplate: "%{customdata}",
+        },
+      ];
+    });
+    return { data: traces, layout: timeLayout(c, { yaxis: measure.share ? { tickformat: ".4~%" } : {} }) };
+  };
+
+  charts[`seed-${at}`] = (c) => {
+    const traces = data.arms.map((arm, place) => {
+      const seeds = measure.seeds.filter((seed) => seed.arm === arm.name && seed.value !== null),
+        look = armLook(c, arm.name);
+      return {
+        type: "scatter",
+        mode: "markers",
+        showlegend: false,
+        x: seeds.map((seed) => seed.value),
+        y: around(place, seeds.length),
+        text: seeds.map((seed) => `${arm.name}, seed ${seed.seed}<br>${value(measure, seed.value)}`),
+        customdata: seeds.map((seed) => seed.link),
+        hovertemplate: "%{text}<extra></extra>",
+        marker: { color: look.colour, symbol: look.symbol, size: 9, opacity: 0.8 },
+      };
+    });
+    heights[`seed-${at}`] = data.arms.length;
+    return {
+      data: traces,
+      layout: baseLayout(c, {
+        hovermode: "closest",
+        xaxis: { tickformat: measure.share ? ".4~%" : "", zeroline: false },
+        yaxis: rows(data.arms.map((arm) => arm.name)),
+      }),
+    };
+  };
+});
+
+function wrapped(text, width = 60) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    if (lines.at(-1).length + word.length > width) lines.push("");
+    lines[lines.length - 1] += `${word} `;
+  }
+  return lines.map((one) => one.trim()).join("<br>");
+}
+
+// Draws everything, and again when the theme or the width changes.
+const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
+let drawing = Promise.resolve();
+function drawAll() {
+  drawing = drawing
+    .then(async () => {
+      delete root.dataset.ready;
+      for (const id of Object.keys(charts)) {
+        const target = document.getElementById(id);
+        if (!target) continue;
+        const first = !target.classList.contains("js-plotly-plot");
+        await draw(id);
+        if (heights[id]) {
+          target.style.height = `${110 + 34 * heights[id]}px`;
+          await Plotly.Plots.resize(target);
+        }
+        if (first && id.startsWith("seed-")) {
+          target.on("plotly_click", ({ points }) => {
+            if (points[0].customdata) location.href = points[0].customdata;
+          });
+        }
+        await pause();
+      }
+      root.dataset.ready = "true";
+    })
+    .catch((failure) => {
+      root.dataset.failed = String(failure);
+      console.error(failure);
+    });
+}
+
+const button = document.getElementById("theme");
+function label() {
+  button.textContent = isDark() ? "Light" : "Dark";
+  button.setAttribute("aria-pressed", String(isDark()));
+  button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
+}
+button.addEventListener("click", () => {
+  root.dataset.theme = isDark() ? "light" : "dark";
+  label();
+  drawAll();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  if (!root.dataset.theme) {
+    label();
+    drawAll();
+  }
+});
+let wasNarrow = isNarrow();
+addEventListener("resize", () => {
+  if (wasNarrow !== isNarrow()) {
+    wasNarrow = isNarrow();
+    drawAll();
+  }
+});
+label();
+drawAll();

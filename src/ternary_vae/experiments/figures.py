@@ -1,0 +1,143 @@
+"""Figures of an experiment: differences with their intervals, curves over epochs, every seed. In the style of the
+reports of runs: printed at 300 dpi, in the Okabe–Ito palette, told apart by line and marker too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from ternary_vae.experiments.measures import Measure
+from ternary_vae.experiments.results import Comparison, Results
+from ternary_vae.experiments.statistics import summarise
+from ternary_vae.reports.figures import canvas, figure_title
+from ternary_vae.reports.panels import BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, percent_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+_COLUMNS = 2
+
+
+def effects_figure(results: Results) -> Figure:
+    """One panel a deciding measure: differences with 95% intervals, every seed a small dot, and the zone in which the
+    experiment could not have seen a difference. A filled mark is a difference that stands after correction."""
+    deciding = [one for one in results.comparisons if one.decides]
+    pairs = list(dict.fromkeys((one.arm, one.against) for one in deciding))
+    with _panels(results.primary, height=1.3 + 0.34 * len(pairs)) as (figure, axes):
+        for axis, measure in zip(axes, results.primary):
+            axis.set_title(measure.title)
+            found = {(one.arm, one.against): one for one in deciding if one.measure == measure}
+            axis.axvline(0, color=QUIET, linewidth=0.8)
+            for place, pair in enumerate(pairs):
+                if pair in found:
+                    _effect(axis, place, found[pair], results)
+            axis.set_yticks(range(len(pairs)), [_pair_label(pair, results) for pair in pairs])
+            axis.set_ylim(len(pairs) - 0.4, -0.6)
+            axis.set_xlabel("points" if measure.unit == "share" else measure.unit, fontsize=8)
+        against = results.experiment.reference
+        figure_title(figure, f"Differences from {against}" if against else "Differences")
+        figure.supxlabel(_EFFECTS_NOTE.format(results.last), fontsize=8, color=QUIET)
+    return figure
+
+
+def curves_figure(results: Results) -> Figure:
+    """One panel a deciding measure: the mean over seeds by epoch, in a band that holds all seeds."""
+    with _panels(results.primary, height=3.6) as (figure, axes):
+        for axis, measure in zip(axes, results.primary):
+            axis.set_title(measure.title)
+            for (name, colour, dash, marker), arm in zip(_looks(results), results.arms):
+                curve = sorted(results.curve(arm.name, measure).items())
+                if not curve:
+                    continue
+                epochs = [epoch for epoch, _ in curve]
+                few = len(epochs) <= 20
+                means = [summarise(values).mean for _, values in curve]
+                axis.plot(
+                    epochs, means, label=name, color=colour, linestyle=dash, marker=marker if few else None, alpha=0.9
+                )
+                lows, highs = [min(values) for _, values in curve], [max(values) for _, values in curve]
+                axis.fill_between(epochs, lows, highs, color=colour, alpha=0.13, linewidth=0)
+            _value_axis(axis, measure)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
+        figure_title(figure, f"{results.experiment.name}: mean over seeds by epoch")
+    return figure
+
+
+def seeds_figure(results: Results) -> Figure:
+    """One panel a deciding measure: every seed of every arm after the last common milestone, and the mean."""
+    with _panels(results.primary, height=1.3 + 0.34 * len(results.arms)) as (figure, axes):
+        for axis, measure in zip(axes, results.primary):
+            axis.set_title(measure.title)
+            for place, ((_, colour, _, marker), arm) in enumerate(zip(_looks(results), results.arms)):
+                values = list(results.of(arm.name, results.last, measure.key).values())
+                if not values:
+                    continue
+                scaled = [measure.factor * value for value in values]
+                axis.plot(scaled, _spread_out(place, len(values)), marker, color=colour, alpha=0.65, markersize=3.5)
+                axis.plot([measure.factor * summarise(values).mean] * 2, (place - 0.3, place + 0.3), color=colour)
+            axis.set_yticks(range(len(results.arms)), [arm.name for arm in results.arms])
+            axis.set_ylim(len(results.arms) - 0.4, -0.6)
+            axis.set_xlabel("%" if measure.unit == "share" else measure.unit, fontsize=8)
+            if measure.bounded:  # no axis goes past what can be
+                low, high = axis.get_xlim()
+                axis.set_xlim(max(low, -0.02 * measure.factor), min(high, 1.02 * measure.factor))
+        figure_title(figure, f"{results.experiment.name}: every seed after {results.last} epochs")
+        figure.supxlabel("dots: seeds; line: their mean", fontsize=8, color=QUIET)
+    return figure
+
+
+_EFFECTS_NOTE = (
+    "after {} epochs; dots: seeds; bars: 95% intervals; filled: stands after correction; "
+    "grey: too small to be seen with this spread"
+)
+
+
+def _effect(axis: Axes, place: int, one: Comparison, results: Results) -> None:
+    factor, summary = one.measure.factor, one.paired.summary
+    colour = _COLOURS[[arm.name for arm in results.arms].index(one.arm) % len(_COLOURS)]
+    if one.detectable_corrected:
+        reach = factor * one.detectable_corrected
+        axis.fill_betweenx((place - 0.36, place + 0.36), -reach, reach, color=QUIET, alpha=0.12, linewidth=0)
+    if summary.low is not None and summary.high is not None:
+        axis.plot((factor * summary.low, factor * summary.high), (place, place), color=colour, linewidth=1.6)
+    first, second = (results.of(name, one.epoch, one.measure.key) for name in (one.arm, one.against))
+    differences = [factor * (first[seed] - second[seed]) for seed in one.seeds]
+    axis.plot(differences, _spread_out(place, len(differences)), ".", color=colour, alpha=0.5, markersize=3)
+    face = colour if one.certain else "white"
+    axis.plot(factor * summary.mean, place, "o", color=colour, markerfacecolor=face, markersize=6)
+
+
+def _spread_out(place: int, count: int) -> list[float]:
+    """Heights of `count` dots around a line, so that equal ones are all seen."""
+    return [place + 0.44 * ((at + 0.5) / count - 0.5) for at in range(count)]
+
+
+def _pair_label(pair: tuple[str, str], results: Results) -> str:
+    return pair[0] if results.experiment.reference else f"{pair[0]} – {pair[1]}"
+
+
+def _looks(results: Results) -> Iterator[tuple[str, str, str, str]]:
+    looks = zip(cycle(_COLOURS), cycle(("-", "--", "-.", ":")), cycle("os^Dvp"))
+    return ((arm.name, *look) for arm, look in zip(results.arms, looks))
+
+
+def _value_axis(axis: Axes, measure: Measure) -> None:
+    if measure.unit == "share":
+        percent_axis(axis)
+    axis.set_xlim(left=0)
+    axis.set_xlabel("completed epochs", fontsize=8)
+
+
+@contextmanager
+def _panels(measures: Sequence[Measure], height: float) -> Iterator[tuple[Figure, list[Any]]]:
+    rows = math.ceil(len(measures) / _COLUMNS)
+    with canvas(rows, _COLUMNS, size=(11, 0.9 + height * rows)) as (figure, axes):
+        flat = list(axes.flat)
+        for unused in flat[len(measures) :]:
+            unused.set_axis_off()
+        yield figure, flat[: len(measures)]

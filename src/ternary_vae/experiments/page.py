@@ -1,0 +1,146 @@
+"""The page of an experiment: which arm wins on what, with intervals, and every run one click away."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+from ternary_vae.experiments.measures import Measure
+from ternary_vae.experiments.results import Comparison, Results
+from ternary_vae.experiments.statistics import summarise
+from ternary_vae.experiments.tables import (
+    MARKS,
+    Table,
+    arms_table,
+    deciding_table,
+    runs_table,
+    seeds_table,
+    verdict,
+)
+from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
+from ternary_vae.formats import counted, listed
+from ternary_vae.reports.self_contained import asset, rendered
+
+_SENTENCES_SHOWN = 60
+_SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon")
+_DASHES = ("solid", "dash", "dashdot", "dot")
+
+
+def experiment_page(results: Results, *, linked: bool = True) -> str:
+    """The page's text.
+
+    Args:
+        linked: whether the page lies in the experiment's directory, beside its runs.
+    """
+    experiment = results.experiment
+    deciding = [one for one in results.comparisons if one.decides]
+    deciding.sort(key=lambda one: results.primary.index(one.measure))
+    links = _links(results) if linked else {}
+    found = beyond(results)
+    reference = experiment.reference
+    return rendered(
+        "ternary_vae.experiments",
+        "experiment.html.j2",
+        (asset("base.js"), asset("layout.js"), asset("experiment.js", "ternary_vae.experiments")),
+        _page_data(results, deciding, links),
+        title=experiment.name,
+        description=experiment.description,
+        state=state(results),
+        failures=sorted(results.execution.failed.items()),
+        headlines=headlines(results),
+        last=counted(results.last, "epoch"),
+        deciding_measures=listed(measure.title for measure in results.primary),
+        wins=arms_table(results, results.last, results.primary),
+        deciding=deciding_table(results),
+        states=[_state_class(one) for one in deciding],
+        sentences=[sentence(one) for one in deciding],
+        charts=[{"at": at, "title": measure.title} for at, measure in enumerate(results.primary)],
+        compared=bool(deciding),
+        against=reference or "the second of each pair",
+        seeds=seeds_table(results, results.primary),
+        every=arms_table(results, results.last, results.measures_at(results.last)),
+        marks=MARKS.format(reference) if reference else "",
+        beyond=[sentence(one) for one in found[:_SENTENCES_SHOWN]],
+        beyond_count=len(found),
+        others=sum(not one.decides for one in results.comparisons),
+        runs=_runs(results, links),
+        method=METHOD if deciding else METHOD[:1],
+        yaml=experiment.to_yaml(),
+    )
+
+
+def _state_class(one: Comparison) -> str:
+    return {"better": "met", "worse": "missed"}.get(verdict(one), "unknown")
+
+
+def _links(results: Results) -> dict[str, str]:
+    """Where a run is seen best: its own page, else its log, relative to the page of the experiment."""
+    found = {}
+    for run in results.execution.runs:
+        directory = results.execution.directory.run(run)
+        for path in (directory.reports / "index.html", directory.metrics_file, directory.path):
+            if path.exists():
+                found[run.name] = path.relative_to(results.execution.directory.path).as_posix()
+                break
+    return found
+
+
+def _runs(results: Results, links: dict[str, str]) -> dict[str, Any]:
+    shown: Table = runs_table(results)
+    return {"header": shown.header, "rows": [{"link": links.get(row[0], ""), "cells": row} for row in shown.rows]}
+
+
+def _page_data(results: Results, deciding: list[Comparison], links: dict[str, str]) -> dict[str, Any]:
+    looks = zip(results.arms, cycle(_SYMBOLS), cycle(_DASHES))
+    return {
+        "epochs": max(arm.recipe.epochs for arm in results.arms),
+        "phases": [],
+        "last": results.last,
+        "arms": [{"name": arm.name, "symbol": symbol, "dash": dash} for arm, symbol, dash in looks],
+        "measures": [_measure_data(results, measure, deciding, links) for measure in results.primary],
+    }
+
+
+def _measure_data(
+    results: Results, measure: Measure, deciding: list[Comparison], links: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "title": measure.title,
+        "share": measure.unit == "share",
+        "unit": "points" if measure.unit == "share" else measure.unit,
+        "effects": [_effect(results, one) for one in deciding if one.measure == measure],
+        "curves": {arm.name: _curve(results, arm.name, measure) for arm in results.arms},
+        "seeds": [
+            {
+                "arm": run.arm, "seed": run.seed, "link": links.get(run.name, ""),
+                "value": results.of(run.arm, results.last, measure.key).get(run.seed),
+            }
+            for run in results.execution.runs
+        ],
+    }  # fmt: skip
+
+
+def _effect(results: Results, one: Comparison) -> dict[str, Any]:
+    summary, factor = one.paired.summary, one.measure.factor
+    first, second = (results.of(name, one.epoch, one.measure.key) for name in (one.arm, one.against))
+    return {
+        "arm": one.arm,
+        "label": one.arm if results.experiment.reference else f"{one.arm} – {one.against}",
+        "mean": factor * summary.mean,
+        "low": None if summary.low is None else factor * summary.low,
+        "high": None if summary.high is None else factor * summary.high,
+        "reach": None if one.detectable_corrected is None else factor * one.detectable_corrected,
+        "certain": one.certain,
+        "says": sentence(one),
+        "seeds": [factor * (first[seed] - second[seed]) for seed in one.seeds],
+    }
+
+
+def _curve(results: Results, arm: str, measure: Measure) -> dict[str, list[float]]:
+    points = sorted(results.curve(arm, measure).items())
+    return {
+        "epoch": [epoch for epoch, _ in points],
+        "mean": [float(f"{summarise(values).mean:.7g}") for _, values in points],
+        "low": [float(f"{min(values):.7g}") for _, values in points],
+        "high": [float(f"{max(values):.7g}") for _, values in points],
+    }

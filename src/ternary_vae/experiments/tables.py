@@ -1,0 +1,136 @@
+"""The tables of an experiment's report and page, as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ternary_vae.experiments.measures import Measure
+from ternary_vae.experiments.results import Comparison, Results
+from ternary_vae.formats import NOTHING, cell, duration, number, table
+
+BETTER, WORSE, DIFFERENT = "▲", "▼", "≠"
+MARKS = f"After correction: {BETTER} better than {{}}, {WORSE} worse, {DIFFERENT} different; unmarked: not told apart."
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as people read them; columns from `right_from` on are figures."""
+
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    right_from: int = 1
+
+    def markdown(self) -> str:
+        return table([cell(name) for name in self.header], [list(map(cell, row)) for row in self.rows], self.right_from)
+
+
+def deciding_table(results: Results) -> Table:
+    """Every comparison that decides, measure by measure, with what it could have seen."""
+    reference, rows = results.experiment.reference, []
+    deciding = [one for one in results.comparisons if one.decides]
+    for one in sorted(deciding, key=lambda one: results.primary.index(one.measure)):
+        measure, summary, digits = one.measure, one.paired.summary, one.measure.digits_for(one.spread)
+        interval = NOTHING
+        if summary.low is not None and summary.high is not None:
+            interval = measure.span(summary.low, summary.high, digits)
+        p = NOTHING if one.p_corrected is None else "<0.001" if one.p_corrected < 0.001 else number(one.p_corrected, 3)
+        rows.append(
+            (measure.title, one.arm if reference else f"{one.arm} – {one.against}",
+             measure.difference(summary.mean, digits), interval, p, verdict(one), _detectable(one))
+        )  # fmt: skip
+    family = max((one.family for one in deciding), default=0)
+    against = f"Compared with {reference}" if reference else "Compared"
+    first = ("Measure", against, "Difference", "95% interval", "p, corrected")
+    return Table((*first, "Verdict", f"Could have seen: alone · among {family}"), rows, right_from=2)
+
+
+def verdict(one: Comparison) -> str:
+    """`better`, `worse` or `different` where the difference stands after correction; else `equal`, `always higher` or
+    `always lower` (by the same in every seed, which leaves nothing to judge by), or `not told apart`."""
+    summary = one.paired.summary
+    if one.winner:
+        return "better" if one.winner == one.arm else "worse"
+    if one.certain:
+        return "different"
+    if summary.deviation == 0:
+        return "equal" if summary.mean == 0 else "always higher" if summary.mean > 0 else "always lower"
+    return "not told apart"
+
+
+def _detectable(one: Comparison) -> str:
+    """What the comparison could have seen, alone and among all that decide."""
+    alone, corrected = one.paired.detectable, one.detectable_corrected
+    if alone is None or corrected is None:
+        return NOTHING
+    measure, digits = one.measure, one.measure.digits_for(alone)
+    return f"{measure.size(alone, digits).removesuffix(measure.unit_word)} · {measure.size(corrected, digits)}"
+
+
+def arms_table(results: Results, epoch: int, measures: Iterable[Measure]) -> Table:
+    """Means of every arm, marked where an arm certainly differs from the reference."""
+    reference = results.experiment.reference
+    found = {(one.arm, one.measure.key): one for one in results.comparisons if one.epoch == epoch}
+    rows = []
+    for measure in measures:
+        row = [measure.title]
+        for arm in results.arms:
+            summary = results.summary(arm.name, epoch, measure.key)
+            row.append(NOTHING if summary is None else measure.value(summary.mean))
+            one = found.get((arm.name, measure.key)) if reference else None
+            if one is not None and one.certain:
+                row[-1] += " " + {"better": BETTER, "worse": WORSE}.get(verdict(one), DIFFERENT)
+        rows.append(tuple(row))
+    return Table(("Measure", *(arm.name for arm in results.arms)), rows)
+
+
+def milestones_table(results: Results, measure: Measure) -> Table:
+    """Means of every arm at every milestone, and their spread over seeds."""
+    rows = []
+    for epoch in results.milestones:
+        summaries = [results.summary(arm.name, epoch, measure.key) for arm in results.arms]
+        if any(summaries):
+            spreads = [
+                NOTHING if one is None else f"{measure.value(one.mean)} ± {measure.size(one.deviation or 0.0)}"
+                for one in summaries
+            ]
+            rows.append((str(epoch), *spreads))
+    return Table(("Epoch", *(arm.name for arm in results.arms)), rows)
+
+
+def seeds_table(results: Results, measures: Iterable[Measure]) -> Table:
+    """Mean, interval and spread of every arm, its worst seed and its best; lowest and highest where no direction is
+    better."""
+    rows = []
+    for measure in measures:
+        for arm in results.arms:
+            values = results.of(arm.name, results.last, measure.key)
+            summary = results.summary(arm.name, results.last, measure.key)
+            if summary is None:
+                continue
+            ends = sorted(values, key=lambda seed: values[seed] * (measure.better or 1))
+            shown = [f"{measure.value(values[seed])} (seed {seed})" for seed in (ends[0], ends[-1])]
+            if len(set(values.values())) == 1 and len(values) > 1:
+                shown = [f"{measure.value(summary.mean)} (all)"] * 2
+            spread = NOTHING if summary.deviation is None else measure.size(summary.deviation)
+            rows.append(
+                (measure.title, arm.name, str(summary.count), measure.value(summary.mean),
+                 measure.interval(summary.low, summary.high), spread, *shown)
+            )  # fmt: skip
+    header = ("Measure", "Arm", "Seeds", "Mean", "95% interval of the mean", "Spread of seeds", "Worst", "Best")
+    return Table(header, rows, right_from=2)
+
+
+def runs_table(results: Results) -> Table:
+    """Every run, how it ended and what it took."""
+    rows = []
+    for run in results.execution.runs:
+        facts = results.facts.get(run.name, {})
+        why = results.execution.failed.get(run.name, "")
+        complete = run.name in results.execution.complete
+        status = "complete" if complete else f"failed: {why}" if why else str(facts.get("status", "not begun"))
+        values = [
+            measure.value(results.of(run.arm, results.last, measure.key).get(run.seed)) for measure in results.primary
+        ]
+        rows.append((run.name, status, duration(facts.get("seconds")), *values))
+    return Table(("Run", "Status", "Time", *(measure.title for measure in results.primary)), rows, right_from=2)

@@ -1,0 +1,89 @@
+"""The page of an experiment as a reader meets it: opened from a file in headless Chromium, with no network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_experiments import made_up
+
+from ternary_vae.experiments.page import experiment_page
+from ternary_vae.experiments.results import gather
+from ternary_vae.storage.files import write_text
+
+playwright = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__(
+    "playwright.sync_api", fromlist=["sync_playwright"]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page_file(small, tmp_path_factory) -> Path:
+    """Three arms with three seeds; one of them is better. A run has a page of its own."""
+    experiment = small(
+        arms={"better": {}, "same": {}}, seeds="0-2", epochs=8, milestones=[4, 8], description="</script><b>bold</b>"
+    )
+    execution = made_up(experiment, tmp_path_factory.mktemp("page") / "up", {"better": 0.05})
+    write_text(execution.directory.run(execution.runs[0]).reports / "index.html", "<title>a run</title>")
+    write_text(execution.directory.page_file, experiment_page(gather(experiment, execution)))
+    return execution.directory.page_file
+
+
+@pytest.fixture(scope="module")
+def page(page_file: Path) -> Iterator[Any]:
+    """The page, drawn; nothing may have been fetched or gone wrong."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed; .ci/run installs it")
+        pytest.skip("chromium is not installed")
+    troubles: list[str] = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+        opened = context.new_page()
+        opened.set_default_timeout(90_000)
+        opened.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+        opened.on(
+            "request",
+            lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else troubles.append(asked.url),
+        )
+        opened.goto(page_file.as_uri())
+        opened.wait_for_function("document.documentElement.dataset.ready || document.documentElement.dataset.failed")
+        yield opened
+        browser.close()
+    assert troubles == []
+
+
+def test_what_follows_comes_first_with_every_deciding_comparison(page: Any) -> None:
+    assert page.locator("main section").first.get_attribute("id") == "verdict"
+    assert "better against resolution: better in Coverage" in page.locator(".headlines").inner_text()
+    rows = page.locator("tr.deciding")
+    assert rows.count() == 8
+    assert page.locator("tr.deciding td.met").all_inner_texts() == ["▲ better"]
+    assert page.locator("header b").count() == 0  # a description is text
+
+
+def test_charts_show_every_arm_and_seed_and_what_is_certain(page: Any) -> None:
+    drawn = page.evaluate("[...document.querySelectorAll('.chart')].map((one) => [one.id, one.data.length])")
+    assert [name for name, _ in drawn] == [f"{kind}-{at}" for kind in ("effect", "curve", "seed") for at in range(4)]
+    marks = "document.getElementById(`effect-${at}`).data.filter((one) => one.meta === 'certain').length"
+    certain = page.evaluate(f"[0, 1, 2, 3].map((at) => {marks})")
+    assert sorted(certain) == [0, 0, 0, 1]
+    seeds = page.evaluate("document.getElementById('seed-0').data.map((one) => one.x.length)")
+    assert seeds == [3, 3, 3]
+
+
+def test_every_run_is_one_click_away(page: Any, page_file: Path) -> None:
+    links = page.locator("tr.run a").evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
+    assert len(links) == 9
+    assert all((page_file.parent / link).exists() for link in links)
+    assert links[0] == "runs/resolution-seed0/reports/index.html"
+    targets = page.evaluate("document.getElementById('seed-2').data.flatMap((one) => one.customdata)")
+    assert set(targets) == set(links)
+    page.locator("tr.run a").first.click()
+    assert page.title() == "a run"

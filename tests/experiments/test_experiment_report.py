@@ -1,0 +1,176 @@
+"""Results, report and figures of experiments whose answer is known, because their runs are made up."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+from synthetic_experiments import made_up
+
+from ternary_vae.experiments.measures import MEASURES
+from ternary_vae.experiments.report import report_markdown, write_experiment_report
+from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
+from ternary_vae.experiments.statistics import Paired, Summary
+from ternary_vae.experiments.tables import verdict
+from ternary_vae.experiments.wording import headlines, sentence
+
+ARMS = {"better": {}, "same": {}, "worse": {}}
+
+
+@pytest.fixture(scope="module")
+def results(small, tmp_path_factory):
+    """Coverage: `better` gains 3 points on the reference and `worse` loses 3, `same` neither; spread 0.2 points."""
+    experiment = small(
+        arms=ARMS, seeds="0-4", epochs=20, milestones=[10, 20], benchmarks=[20], primary=["coverage", "coverage_rho_07"]
+    )
+    gains = {"better": 0.03, "worse": -0.03}
+    execution = made_up(experiment.model_copy(update={"pages": False}), tmp_path_factory.mktemp("made") / "up", gains)
+    return gather(experiment, execution)
+
+
+def comparison(results, arm, measure="coverage", epoch=20):
+    return next(
+        one
+        for one in results.comparisons
+        if (one.arm, one.against, one.measure.key, one.epoch) == (arm, "resolution", measure, epoch)
+    )
+
+
+def test_intervals_hold_the_known_differences_and_what_decides_is_certain(results):
+    for arm, gain, told in (("better", 0.03, "better"), ("same", 0.0, "not told apart"), ("worse", -0.03, "worse")):
+        for measure in ("coverage", "coverage_rho_07"):
+            one = comparison(results, arm, measure)
+            # 99.9% of such intervals lie within five spreads of the truth: seeds are fixed, this is not a gamble.
+            assert one.paired.summary.mean == pytest.approx(gain, abs=0.005)
+            assert one.paired.summary.low < one.paired.summary.mean < one.paired.summary.high
+            assert (one.decides, one.family) == (True, 6)
+            assert verdict(one) == told
+    early = comparison(results, "better", epoch=10)
+    assert not early.decides
+    assert early.family == len([one for one in results.comparisons if not one.decides and one.paired.p is not None])
+
+
+def test_sentences_say_what_was_measured(results):
+    assert sentence(comparison(results, "better")).startswith(
+        "Coverage, both VAEs, not mixed, after 20 epochs: better covers "
+    )
+    assert "points more than resolution (95% interval +" in sentence(comparison(results, "better"))
+    assert "worse covers" in sentence(comparison(results, "worse"))
+    assert "points less than resolution (95% interval −" in sentence(comparison(results, "worse"))
+    assert "no difference shown between same and resolution; differences beyond −" in sentence(
+        comparison(results, "same")
+    )
+    assert headlines(results) == [
+        "better against resolution: better in Coverage, both VAEs, not mixed and Coverage, mixed, ρ = 0.7.",
+        "same and resolution: not told apart by any of 2 deciding measures.",
+        "worse against resolution: worse in Coverage, both VAEs, not mixed and Coverage, mixed, ρ = 0.7.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("paired", "means", "says"),
+    [
+        (
+            Paired(Summary(5, 0.0031, 0.0007, 0.0022, 0.0040), 0.0004, 0.001),
+            (0.9931, 0.99),
+            "better covers 0.310 points more than resolution (95% interval +0.220 to +0.400 points, 5 seeds; "
+            "p = 0.002 corrected for 6 comparisons).",
+        ),
+        (
+            Paired(Summary(5, 0.02, 0.02, 0.001, 0.039), 0.04, 0.03),
+            (0.95, 0.93),
+            "better covers 2.00 points more than resolution (95% interval +0.10 to +3.90 points, 5 seeds), which may "
+            "be chance among 6 comparisons (p = 0.240 corrected for 6 comparisons).",
+        ),
+        (
+            Paired(Summary(5, 0.0, 0.001, -0.001, 0.001), 1.0, 0.002),
+            (0.95, 0.95),
+            "no difference shown between better and resolution; differences beyond −0.10 to +0.10 points are excluded "
+            "(95% interval, 5 seeds), smaller ones are not.",
+        ),
+        (
+            Paired(Summary(5, 0.0, 0.0, None, None), 1.0, None),
+            (1.0, 1.0),
+            "better and resolution both reach 100% with each of 5 seeds; this measure can tell no more.",
+        ),
+        (
+            Paired(Summary(5, 0.0, 0.0, None, None), 1.0, None),
+            (0.5, 0.5),
+            "better and resolution are equal with each of 5 seeds; without a spread there is no interval.",
+        ),
+        (
+            Paired(Summary(5, 0.5, 0.0, None, None), 0.0625, None),
+            (1.0, 0.5),
+            "better covers 50.00 points more than resolution with each of 5 seeds, by exactly as much; without a "
+            "spread there is no interval (p = 0.375 corrected for 6 comparisons).",
+        ),
+        (
+            Paired(Summary(1, -0.5, None, None, None), None, None),
+            (0.5, 1.0),
+            "better covers 50.00 points less than resolution, with the one seed 0; a single pair says nothing about "
+            "other seeds.",
+        ),
+    ],
+)
+def test_every_kind_of_sentence(results, paired, means, says):
+    corrected = None if paired.p is None else min(1.0, 6 * paired.p)
+    one = replace(comparison(results, "better"), paired=paired, means=means, p_corrected=corrected)
+    assert sentence(one).partition("epochs: ")[2] == says
+
+
+def test_tables_are_complete_and_read_back_exactly(results):
+    figures = list(csv.DictReader(io.StringIO(figures_csv(results.figures))))
+    assert len(figures) == len(results.figures)
+    first = results.figures[0]
+    assert float(figures[0]["value"]) == first.value
+    assert set(MEASURES) - {figure.measure for figure in results.figures if figure.epoch == 20} == {"half_sigma_a"}
+    comparisons = list(csv.DictReader(io.StringIO(comparisons_csv(results.comparisons))))
+    assert len(comparisons) == len(results.comparisons)
+    assert {row["epoch"] for row in comparisons if row["measure"] == "coverage_rho_07"} == {"20"}
+
+
+def test_the_report_and_everything_beside_it_is_written(results, tmp_path):
+    written = write_experiment_report(results, tmp_path)
+    assert {path.name for path in written} == {
+        "results.csv", "comparisons.csv", "report.md", "index.html", "experiment.yaml", "curves.png", "effects.png",
+        "seeds.png",
+    }  # fmt: skip
+    text = report_markdown(results)
+    for picture in ("curves.png", "effects.png", "seeds.png"):
+        assert f"({picture})" in text
+        assert (tmp_path / picture).stat().st_size > 10_000
+    values = results.of("worse", 20, "coverage")
+    worst = min(values, key=values.get)
+    assert f"(seed {worst})" in next(
+        line for line in text.splitlines() if line.startswith("| Coverage, both VAEs, not mixed | worse | 5")
+    )
+    assert 'href="runs/' not in (tmp_path / "index.html").read_text()
+
+
+def test_one_arm_has_no_comparisons_and_a_spread(small, tmp_path):
+    alone = small(arms={}, reference=None, seeds="0-3", epochs=4, milestones=[4])
+    results = gather(alone, made_up(alone, tmp_path / "alone", {}))
+    assert results.comparisons == []
+    text = report_markdown(results)
+    assert "What follows" not in text
+    assert "| Coverage, both VAEs, not mixed | resolution | 4 |" in text
+
+
+def test_without_a_reference_each_is_compared_with_each(small, tmp_path):
+    three = small(arms={"b": {}, "c": {}}, reference=None, epochs=4, milestones=[4])
+    results = gather(three, made_up(three, tmp_path / "three", {}))
+    assert {(one.arm, one.against) for one in results.comparisons} == {
+        ("b", "resolution"), ("c", "resolution"), ("c", "b"),
+    }  # fmt: skip
+
+
+def test_a_missing_run_leaves_its_pair_out_and_is_said(small, tmp_path):
+    experiment = small(seeds="0-2", epochs=4, milestones=[4])
+    execution = made_up(experiment, tmp_path / "gap", {})
+    execution.directory.run(execution.runs[0]).metrics_file.unlink()
+    execution.complete.discard(execution.runs[0].name)
+    results = gather(experiment, execution)
+    assert {one.seeds for one in results.comparisons} == {(1, 2)}
+    assert "5 of 6 runs complete" in report_markdown(results)

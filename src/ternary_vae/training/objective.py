@@ -76,7 +76,7 @@ def draw_noise(
     epsilon = torch.randn(2, count, LATENT_DIMENSIONS, generator=generator, device=device)
     # Some of the isolated rows are decoded from their means, as in use: else a decoder may trade the mean of a few
     # operations for the surroundings of others.
-    epsilon[:, : round(settings.mean_share * count)] = 0.0
+    epsilon[:, : round(settings.mean_share * count)].zero_()
     if not with_prior:
         return Noise(epsilon[0], epsilon[1])
     information = settings.prior_information

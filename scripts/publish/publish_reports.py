@@ -82,7 +82,7 @@ def figures(own: RunDirectory, plan: RunDirectory) -> str:
     environment = own.facts()["environment"]
     lines += [
         "",
-        f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {environment['threads']} threads of a "
+        f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {environment['threads']} thread{'' if environment['threads'] == 1 else 's'} of a "
         f"{environment['platform']} machine, torch {environment['torch']}: "
         f"{duration(own.facts()['seconds'])} for `resolution`, "
         f"{duration(plan.facts()['seconds'])} for the plan's recipe, "

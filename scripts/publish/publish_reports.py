@@ -80,9 +80,10 @@ def figures(own: RunDirectory, plan: RunDirectory) -> str:
         shown = [f"{row.measured} {'✓' if row.met else '✗'}" for row in (mine, theirs)]
         lines.append(f"| {mine.level} | {mine.criterion} | {mine.required} | {' | '.join(shown)} |")
     environment = own.facts()["environment"]
+    threads = "1 thread" if environment["threads"] == 1 else f"{environment['threads']} threads"
     lines += [
         "",
-        f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {environment['threads']} thread{'' if environment['threads'] == 1 else 's'} of a "
+        f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {threads} of a "
         f"{environment['platform']} machine, torch {environment['torch']}: "
         f"{duration(own.facts()['seconds'])} for `resolution`, "
         f"{duration(plan.facts()['seconds'])} for the plan's recipe, "

@@ -1,0 +1,84 @@
+"""`ternary-vae experiment` as a user runs it: what it prints, its exit codes, one line for bad input."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from ternary_vae.cli import app
+from ternary_vae.errors import UserError
+from ternary_vae.experiments import backends
+from ternary_vae.experiments.directory import ExperimentDirectory
+from ternary_vae.experiments.task import Ending
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """A function: arguments → what the command prints, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments, code=0):
+        result = CliRunner().invoke(app, ["experiment", *map(str, arguments)])
+        if isinstance(result.exception, UserError):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return invoke
+
+
+@pytest.fixture
+def description(small, tmp_path):
+    """A file that describes one run of one epoch."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(small(name="mine", arms={}, reference=None, seeds=[3], epochs=1, milestones=[1]).to_yaml())
+    return path
+
+
+def test_without_a_name_it_says_what_there_is(call):
+    assert "ten_seeds: The default recipe with ten seeds" in call()
+
+
+def test_a_plan_writes_nothing(call, tmp_path):
+    told = call("ablations", "--plan")
+    assert "runs, in experiments/ablations" in told
+    assert "without_translation: 100 epochs, compared after 10, 25, 50, 75 and 100" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
+    told = call(description, "--backend", "inprocess", "--device", "cpu")
+    assert "1 of 1 runs complete" in told
+    place = tmp_path / "experiments" / "mine"
+    assert "wrote" not in told
+    for name in (
+        "report.md",
+        "index.html",
+        "results.csv",
+        "comparisons.csv",
+        "experiment.yaml",
+        "runs/resolution-seed3",
+    ):
+        assert (place / name).exists()
+    assert "experiments/elsewhere/report.md" in call(description, "--report", "--output", "experiments/elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"), [("failed", 1, "1 of 1 runs failed"), ("interrupted", 130, "go on with")]
+)
+def test_exit_codes_of_what_did_not_complete(call, description, monkeypatch, status, code, says):
+    def ended(task):
+        return Ending(task.name, status, "why")
+
+    monkeypatch.setattr(backends, "perform", ended)
+    assert says in call(description, "--backend", "inprocess", code=code)
+
+
+def test_one_line_for_bad_input(call, description, tmp_path):
+    with pytest.raises(UserError, match="holds no experiment"):
+        call(description, "--report")
+    with pytest.raises(UserError, match="did you mean 'ten_seeds'"):
+        call("ten_seed")
+    with pytest.raises(UserError, match="did you mean 'inprocess'"):
+        call(description, "--backend", "in-process")
+    assert not ExperimentDirectory(tmp_path / "experiments" / "mine").path.exists()

@@ -12,7 +12,7 @@ from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.training.evaluation import Evaluation
-from ternary_vae.training.fleet import Fleet, _varying, pays_together
+from ternary_vae.training.fleet import Fleet, pays_together, stacked_controls
 from ternary_vae.training.objective import Controls
 from ternary_vae.training.trainer import Trainer
 
@@ -136,9 +136,11 @@ class TestGroups:
     def test_every_control_that_may_differ_is_passed_on(self):
         """A new field of `Controls` is either read by the objective or belongs to the optimizer."""
         full = {field.name: 0.5 for field in fields(Controls)}
-        found = _varying([Controls(**full), Controls(**{**full, "rho": 0.25})], torch.device("cpu"))
-        assert set(found) == set(full) - {"learning_rate", "learning_rate_factor_a"}
-        assert found["rho"].tolist() == [0.5, 0.25]
+        found = stacked_controls([Controls(**full), Controls(**{**full, "rho": 0.25})], torch.device("cpu"))
+        tensors = {field.name for field in fields(Controls) if isinstance(getattr(found, field.name), torch.Tensor)}
+        assert tensors == set(full) - {"learning_rate", "learning_rate_factor_a"}
+        assert found.rho.tolist() == [[[0.5]], [[0.25]]]
+        assert found.lambda1.tolist() == [0.5, 0.5]
 
     def test_a_run_may_rest_be_restored_and_go_on_alone(self, tmp_path):
         """Restored from its checkpoint it repeats its epoch to the same bits, and alone it goes on from there."""

@@ -27,6 +27,7 @@ LARGEST_BATCH_ON_A_CPU = 256
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
 _OF_THE_RUN = ("specialisation", "uniformity", "balancing_homes_from", "balancing_homes_step")  # see Trainer
 _OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use
+_OF_LATENTS = ("rho", "temperature_a", "temperature_b")  # controls that multiply whole latents
 
 
 class Fleet:
@@ -136,7 +137,7 @@ class _Together:
         self.trainers, self.plans, self.stack = trainers, plans, stack
         self.leader, self.recipe = trainers[0], trainers[0].recipe
         self.controls = [plan.controls for plan in plans]
-        self.varying = _varying(self.controls, self.leader.device)
+        self.stacked_controls = stacked_controls(self.controls, self.leader.device)
         self.batches = [torch.stack(batches) for batches in zip(*(plan.batches for plan in plans))]
         self.gradient_norms = torch.stack([trainer.gradient_norms for trainer in trainers], dim=1)
         self.loss_averages = torch.stack([trainer.loss_averages for trainer in trainers], dim=1)
@@ -204,25 +205,14 @@ class _Together:
         self, batches: Int[Tensor, "runs n"], noises: list[Noise], weights: dict[str, Tensor]
     ) -> dict[str, Float[Tensor, " runs"]]:
         """Every term of every run, with the graph back to the stacked weights."""
-        recipe, model, fixed = self.recipe, self.stack.model, self.controls[0]
-
-        def of_one_run(
-            x: Tensor,
-            classes: Tensor,
-            noise: dict[str, Tensor],
-            controls: dict[str, Tensor],
-            weights: dict[str, Tensor],
-        ) -> dict[str, Tensor]:
-            _, terms = objective(
-                model, x, classes, Noise(**noise), replace(fixed, **controls), Weights(**weights), recipe.objective,
-                recipe.permeability.isolated_share, recipe.beta.free_bits,
-            )  # fmt: skip
-            return terms
-
         names = [field.name for field in fields(Noise) if getattr(noises[0], field.name) is not None]
-        stacked = {name: torch.stack([getattr(noise, name) for noise in noises]) for name in names}
-        inputs, classes = self.leader.inputs[batches], self.leader.classes[batches]
-        return torch.vmap(of_one_run)(inputs, classes, stacked, self.varying, weights)
+        noise = Noise(**{name: torch.stack([getattr(noise, name) for noise in noises]) for name in names})
+        recipe = self.recipe
+        _, terms = objective(
+            self.stack.model, self.leader.inputs[batches], self.leader.classes[batches], noise, self.stacked_controls,
+            Weights(**weights), recipe.objective, recipe.permeability.isolated_share, recipe.beta.free_bits,
+        )  # fmt: skip
+        return terms
 
     def _look_ahead(self, batches: Int[Tensor, "runs n"], noises: list[Noise], weights: dict[str, Tensor]) -> None:
         for run, trainer in enumerate(self.trainers):
@@ -231,8 +221,12 @@ class _Together:
             trainer.controller.before_last_step(trainer.model, loss_under, self.controls[run])
 
 
-def _varying(controls: Sequence[Controls], device: torch.device) -> dict[str, Float[Tensor, " runs"]]:
-    """The controls that the objective reads, as one tensor each; those that are 0 in every run stay numbers."""
+def stacked_controls(controls: Sequence[Controls], device: torch.device) -> Controls:
+    """The controls of several runs as one, with a tensor for each that the objective reads; those that are 0 in every
+    run stay numbers."""
     names = [field.name for field in fields(Controls) if field.name not in _OF_THE_STEP]
     values = {name: [float(getattr(each, name)) for each in controls] for name in names}
-    return {name: torch.tensor(each, device=device) for name, each in values.items() if any(each)}
+    stacked = {name: torch.tensor(each, device=device) for name, each in values.items() if any(each)}
+    return replace(
+        controls[0], **{name: value[:, None, None] if name in _OF_LATENTS else value for name, value in stacked.items()}
+    )

@@ -6,6 +6,8 @@ loss = λ1·gA·w_A·(CE_A + β_A·KL_A) + λ2·gB·w_B·(CE_B + β_B·KL_B − 
 
 with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries
 in nats, averaged over the batch (plan, sections 2 and 7; the loss of v5.5).
+
+Every function takes one run's tensors or, stacked in front, those of several runs ("*runs"), and answers for each.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ Number = float | Tensor
 
 @dataclass(frozen=True)
 class Controls:
-    """Everything the schedules, StateNet and the guards decide about one epoch. Numbers may be 0-d tensors,
-    so that the hypergradient can ask how the loss depends on them and several runs can be computed together; a weight
-    that is a tensor always counts, also at 0."""
+    """Everything the schedules, StateNet and the guards decide about one epoch. Numbers may be tensors: 0-d ones, so
+    that the hypergradient can ask how the loss depends on them, or one number a run, of shape (runs, 1, 1) for ρ and
+    the temperatures, (runs,) for the others. A weight that is a tensor always counts, also at 0."""
 
     learning_rate: float
     rho: Number
@@ -51,10 +53,10 @@ class Controls:
 class Noise:
     """The random numbers of one step, drawn beforehand so that a step can be evaluated twice."""
 
-    epsilon_a: Float[Tensor, "n 16"]
-    epsilon_b: Float[Tensor, "n 16"]
-    prior_draws: Float[Tensor, "m 16"] | None = None
-    subsets: Int[Tensor, "subsets entries"] | None = None
+    epsilon_a: Float[Tensor, "*runs n 16"]
+    epsilon_b: Float[Tensor, "*runs n 16"]
+    prior_draws: Float[Tensor, "*runs m 16"] | None = None
+    subsets: Int[Tensor, "*runs subsets entries"] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class Weights:
     scale_a: Number = 1.0
     scale_b: Number = 1.0
     balance: Number = 0.0
-    operation_a: Float[Tensor, " n"] | None = None
-    operation_b: Float[Tensor, " n"] | None = None
+    operation_a: Float[Tensor, "*runs n"] | None = None
+    operation_b: Float[Tensor, "*runs n"] | None = None
 
 
 def draw_noise(
@@ -87,15 +89,15 @@ def draw_noise(
 
 def objective(
     model: DualVAE,
-    x: Float[Tensor, "n 9"],
-    classes: Int[Tensor, "n 9"],
+    x: Float[Tensor, "*runs n 9"],
+    classes: Int[Tensor, "*runs n 9"],
     noise: Noise,
     controls: Controls,
     weights: Weights,
     settings: Objective,
     isolated_share: float = 0.0,
     free_bits: float = 0.5,
-) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+) -> tuple[Float[Tensor, "*runs"], dict[str, Float[Tensor, "*runs"]]]:
     """Loss of one batch and its terms by name (unweighted). The first `isolated_share` of the rows are
     decoded from unmixed latents, the rest from cross-injected ones."""
     mu_a, logvar_a = model.encoder_A(x)
@@ -108,8 +110,8 @@ def objective(
     cross_entropy_a = entry_cross_entropy(logits_a, classes)
     cross_entropy_b = entry_cross_entropy(logits_b, classes)
     terms: dict[str, Tensor] = {
-        "reconstruction_a": cross_entropy_a.mean(),
-        "reconstruction_b": cross_entropy_b.mean(),
+        "reconstruction_a": cross_entropy_a.mean(dim=-1),
+        "reconstruction_b": cross_entropy_b.mean(dim=-1),
         "kl_a": kl_divergence(mu_a, logvar_a, free_bits),
         "kl_b": kl_divergence(mu_b, logvar_b, free_bits),
     }
@@ -138,7 +140,7 @@ def objective(
         terms["decorrelation"] = squared_correlation(mu_a, mu_b)
         loss = loss + settings.decorrelation * terms["decorrelation"]
     if settings.alignment:
-        terms["alignment"] = (mu_a - mu_b).square().sum(dim=1).mean()
+        terms["alignment"] = (mu_a - mu_b).square().sum(dim=-1).mean(dim=-1)
         loss = loss + settings.alignment * terms["alignment"]
     if noise.prior_draws is not None and noise.subsets is not None:
         information_a = prior_information(model.decoder_A(noise.prior_draws), noise.subsets)
@@ -149,108 +151,124 @@ def objective(
     return loss, terms
 
 
-def squared_correlation(mu_a: Float[Tensor, "n 16"], mu_b: Float[Tensor, "n 16"]) -> Float[Tensor, ""]:
+def squared_correlation(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
     """Squared Pearson correlation of the batch's means, dimension by dimension, averaged. The translation between
     the codes makes each code's basis free, so that it costs no reconstruction to be at 0."""
-    centred_a, centred_b = mu_a - mu_a.mean(dim=0), mu_b - mu_b.mean(dim=0)
-    covariance = (centred_a * centred_b).mean(dim=0)
-    variances = centred_a.square().mean(dim=0) * centred_b.square().mean(dim=0)
-    return (covariance.square() / (variances + _SMALLEST_VARIANCES)).mean()
+    centred_a, centred_b = mu_a - mu_a.mean(dim=-2, keepdim=True), mu_b - mu_b.mean(dim=-2, keepdim=True)
+    covariance = (centred_a * centred_b).mean(dim=-2)
+    variances = centred_a.square().mean(dim=-2) * centred_b.square().mean(dim=-2)
+    return (covariance.square() / (variances + _SMALLEST_VARIANCES)).mean(dim=-1)
 
 
 def inject(
-    model: DualVAE, z_a: Float[Tensor, "n 16"], z_b: Float[Tensor, "n 16"], rho: Number, isolated_share: float
-) -> tuple[Float[Tensor, "n 16"], Float[Tensor, "n 16"]]:
+    model: DualVAE,
+    z_a: Float[Tensor, "*runs n 16"],
+    z_b: Float[Tensor, "*runs n 16"],
+    rho: Number,
+    isolated_share: float,
+) -> tuple[Float[Tensor, "*runs n 16"], Float[Tensor, "*runs n 16"]]:
     """Cross-injection with the first `isolated_share` of the rows left unmixed."""
-    isolated = round(isolated_share * len(z_a))
+    isolated = round(isolated_share * z_a.shape[-2])
     if not isolated:
         return model.injection(z_a, z_b, rho)
-    mixed_a, mixed_b = model.injection(z_a[isolated:], z_b[isolated:], rho)
-    return torch.cat([z_a[:isolated], mixed_a]), torch.cat([z_b[:isolated], mixed_b])
+    (own_a, rest_a), (own_b, rest_b) = (z.tensor_split([isolated], dim=-2) for z in (z_a, z_b))
+    mixed_a, mixed_b = model.injection(rest_a, rest_b, rho)
+    return torch.cat([own_a, mixed_a], dim=-2), torch.cat([own_b, mixed_b], dim=-2)
 
 
-def entry_cross_entropy(logits: Float[Tensor, "n 9 3"], classes: Int[Tensor, "n 9"]) -> Float[Tensor, " n"]:
+def entry_cross_entropy(
+    logits: Float[Tensor, "*runs n 9 3"], classes: Int[Tensor, "*runs n 9"]
+) -> Float[Tensor, "*runs n"]:
     """Cross-entropy in nats, summed over the nine entries of each operation."""
-    log_probability = class_log_probability(logits)
-    return F.nll_loss(log_probability[None], classes[None], reduction="none")[0].sum(dim=1)
+    log_probability = class_log_probability(logits.reshape(-1, *logits.shape[-2:]))
+    rows = classes.reshape(-1, classes.shape[-1])
+    losses = F.nll_loss(log_probability[None], rows[None], reduction="none")[0].sum(dim=1)
+    return losses.view(classes.shape[:-1])
 
 
-def class_log_probability(logits: Float[Tensor, "n 9 3"]) -> Float[Tensor, "3 n 9"]:
+def class_log_probability(logits: Float[Tensor, "*n 9 3"]) -> Float[Tensor, "3 *n 9"]:
     """Log-probabilities with the classes in front: a softmax over three neighbours in memory is several
     times slower than over three planes."""
-    return logits.permute(2, 0, 1).contiguous().log_softmax(dim=0)
+    return logits.movedim(-1, 0).contiguous().log_softmax(dim=0)
 
 
 def kl_divergence(
-    mu: Float[Tensor, "n 16"], logvar: Float[Tensor, "n 16"], free_bits: float = 0.0
-) -> Float[Tensor, ""]:
+    mu: Float[Tensor, "*runs n 16"], logvar: Float[Tensor, "*runs n 16"], free_bits: float = 0.0
+) -> Float[Tensor, "*runs"]:
     """KL(q(z|x) ‖ N(0, I)) in nats, summed over dimensions, averaged over the batch. A dimension counts for
     no less than `free_bits` nats, so there is no reward for going below (Kingma et al. 2016, "Improved
     variational inference with inverse autoregressive flow", appendix C.8, per sample as v5.5 does it)."""
     by_dimension = 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
     if free_bits:
         by_dimension = by_dimension.clamp(min=free_bits)
-    return by_dimension.sum(dim=1).mean()
+    return by_dimension.sum(dim=-1).mean(dim=-1)
 
 
-def output_entropy(logits: Float[Tensor, "n 9 3"]) -> Float[Tensor, ""]:
+def output_entropy(logits: Float[Tensor, "*runs n 9 3"]) -> Float[Tensor, "*runs"]:
     """Entropy in nats of the batch's mean output distribution, averaged over the nine entries."""
-    mean = logits.softmax(dim=-1).mean(dim=0)
-    return _entropy(mean).mean()
+    mean = logits.softmax(dim=-1).mean(dim=-3)
+    return _entropy(mean).mean(dim=-1)
 
 
-def repulsion(z: Float[Tensor, "n 16"], width: float = 0.25) -> Float[Tensor, ""]:
+def repulsion(z: Float[Tensor, "*runs n 16"], width: float = 0.25) -> Float[Tensor, "*runs"]:
     """Mean over ordered pairs of different latents of exp(−‖z_i − z_j‖²/width)."""
-    squares = z.square().sum(dim=1)
-    distance = (squares[:, None] + squares[None, :] - 2 * z @ z.T).clamp(min=0)
+    count = z.shape[-2]
+    squares = z.square().sum(dim=-1)
+    distance = (squares[..., :, None] + squares[..., None, :] - 2 * z @ z.mT).clamp(min=0)
     kernel = torch.exp(-distance / width)
-    pairs = max(1, len(z) * (len(z) - 1))
-    return (kernel.sum() - kernel.diagonal().sum()) / pairs
+    pairs = max(1, count * (count - 1))
+    return (kernel.sum(dim=(-2, -1)) - kernel.diagonal(dim1=-2, dim2=-1).sum(dim=-1)) / pairs
 
 
-def latent_entropy(z: Float[Tensor, "n 16"], bins: int = 50) -> Float[Tensor, ""]:
+def latent_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tensor, "*runs"]:
     """Histogram entropy in nats over [−3, 3], averaged over dimensions. Each latent is shared linearly
     between the two nearest bin centres, so that the entropy has a gradient; values outside count in the
     outermost bins."""
+    columns = _columns(z)
     width = 2 * HISTOGRAM_RANGE / bins
-    position = ((z + HISTOGRAM_RANGE) / width - 0.5).clamp(0, bins - 1 - 1e-4)
+    position = ((columns + HISTOGRAM_RANGE) / width - 0.5).clamp(0, bins - 1 - 1e-4)
     lower = position.detach().floor()
     share = position - lower
-    cell = lower.long() + torch.arange(z.shape[1], device=z.device) * bins
-    counts = z.new_zeros(z.shape[1] * bins)
+    cell = lower.long() + torch.arange(columns.shape[1], device=z.device) * bins
+    counts = z.new_zeros(columns.shape[1] * bins)
     counts = counts.index_add(0, cell.flatten(), (1 - share).flatten())
     counts = counts.index_add(0, cell.flatten() + 1, share.flatten())
-    return _entropy(counts.view(-1, bins) / len(z)).mean()
+    return _entropy(counts.view(-1, bins) / len(columns)).view(*z.shape[:-2], -1).mean(dim=-1)
 
 
 @torch.no_grad()
-def histogram_entropy(z: Float[Tensor, "n 16"], bins: int = 50) -> Float[Tensor, ""]:
+def histogram_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tensor, "*runs"]:
     """The plain histogram's entropy in nats over [−3, 3], averaged over dimensions: values outside are left
     out. What StateNet sees."""
+    columns = _columns(z)
     width = 2 * HISTOGRAM_RANGE / bins
-    inside = z.abs() <= HISTOGRAM_RANGE
-    cell = ((z.nan_to_num() + HISTOGRAM_RANGE) / width).floor().clamp(0, bins - 1).long()
-    cell = cell + torch.arange(z.shape[1], device=z.device) * bins
-    counts = z.new_zeros(z.shape[1] * bins).index_add(0, cell.flatten(), inside.to(z.dtype).flatten()).view(-1, bins)
-    return _entropy(counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).mean()
+    inside = columns.abs() <= HISTOGRAM_RANGE
+    cell = ((columns.nan_to_num() + HISTOGRAM_RANGE) / width).floor().clamp(0, bins - 1).long()
+    cell = cell + torch.arange(columns.shape[1], device=z.device) * bins
+    counts = z.new_zeros(columns.shape[1] * bins).index_add(0, cell.flatten(), inside.to(z.dtype).flatten())
+    counts = counts.view(*z.shape[:-2], -1, bins)
+    return _entropy(counts / counts.sum(dim=-1, keepdim=True).clamp(min=1)).mean(dim=-1)
 
 
-def prior_information(logits: Float[Tensor, "m 9 3"], subsets: Int[Tensor, "subsets entries"]) -> Float[Tensor, ""]:
+def prior_information(
+    logits: Float[Tensor, "*runs m 9 3"], subsets: Int[Tensor, "*runs subsets entries"]
+) -> Float[Tensor, "*runs"]:
     """Mutual information in nats between prior draw and the decoded entries of a subset, averaged over
     subsets: H(mean over draws of p(x_S|z)) − mean over draws of H(p(x_S|z)). Given z the entries are
     independent, so the second is a sum over entries and the first a joint distribution of 3^|S| cells,
     built as an outer product."""
+    draws = logits.shape[-3]
     log_probability = class_log_probability(logits)
     probability = log_probability.exp()
-    entropy = -(probability * log_probability).sum(dim=(0, 1)) / len(logits)
+    entropy = -(probability * log_probability).sum(dim=(0, -2)) / draws
     total = logits.new_zeros(())
-    for number in range(len(subsets)):  # few, a setting of the recipe; not a loop over samples
-        subset = subsets[number]
-        chosen = probability[:, :, subset].unbind(dim=2)
+    for subset in subsets.unbind(dim=-2):  # few, a setting of the recipe; not a loop over samples
+        chosen = _at(probability, subset).unbind(dim=-1)
         middle = len(chosen) // 2
-        joint = _outer(chosen[:middle], logits) @ _outer(chosen[middle:], logits).T / len(logits)
-        total = total + _entropy(joint.flatten()) - entropy[subset].sum()
-    return total / len(subsets)
+        first, second = _outer(chosen[:middle], logits), _outer(chosen[middle:], logits)
+        joint = first.movedim(0, -2) @ second.movedim(0, -1) / draws
+        total = total + _entropy(joint.flatten(-2)) - _at(entropy, subset).sum(dim=-1)
+    return total / subsets.shape[-2]
 
 
 def information_limit(settings: PriorInformation) -> float:
@@ -258,11 +276,24 @@ def information_limit(settings: PriorInformation) -> float:
     return settings.subset_entries * float(torch.log(torch.tensor(3.0)))
 
 
-def _outer(distributions: tuple[Float[Tensor, "3 m"], ...], like: Tensor) -> Float[Tensor, "cells m"]:
+def _columns(z: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "n columns"]:
+    """A column a run and dimension."""
+    return z.movedim(-2, 0).flatten(1)
+
+
+def _at(values: Float[Tensor, "*n 9"], subset: Int[Tensor, "*runs entries"]) -> Float[Tensor, "*n entries"]:
+    """The values of a subset of the entries, which may be another one for every run."""
+    if subset.ndim == 1:
+        return values[..., subset]
+    index = subset if values.ndim == subset.ndim else subset[:, None].expand(*values.shape[:-1], -1)
+    return values.gather(-1, index)
+
+
+def _outer(distributions: tuple[Float[Tensor, "3 *runs m"], ...], like: Tensor) -> Float[Tensor, "cells *runs m"]:
     """Joint distribution of independent entries, a row a cell."""
-    joint = like.new_ones(1, len(like))
+    joint = like.new_ones(1, *like.shape[:-2])
     for distribution in distributions:
-        joint = (joint[:, None, :] * distribution[None, :, :]).flatten(0, 1)
+        joint = (joint[:, None] * distribution[None]).flatten(0, 1)
     return joint
 
 
@@ -271,7 +302,7 @@ def _counts(weight: Number) -> bool:
 
 
 def _weighted_mean(values: Tensor, weights: Tensor | None, mean: Tensor) -> Tensor:
-    return mean if weights is None else (values * weights).mean()
+    return mean if weights is None else (values * weights).mean(dim=-1)
 
 
 def _entropy(probability: Float[Tensor, "*n cells"]) -> Float[Tensor, " *n"]:

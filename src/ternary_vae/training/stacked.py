@@ -16,9 +16,6 @@ from torch import Tensor, nn
 
 from ternary_vae.model import DualVAE
 
-_NETWORKS = ("encoder_A", "encoder_B", "decoder_A", "decoder_B")
-_TRANSLATIONS = ("b_to_a", "a_to_b")
-
 
 class Stack:
     """The stacked parameters of several models with their AdamW optimizers.
@@ -28,7 +25,7 @@ class Stack:
         optimizers: their optimizers, with parameter groups of one kind.
 
     Attributes:
-        model: stands in for a `DualVAE` inside `torch.vmap`, where it answers for every run with the run's weights.
+        model: a `DualVAE` that takes the rows of all runs, runs in front, and answers each with its run's weights.
     """
 
     def __init__(self, models: Sequence[DualVAE], optimizers: Sequence[torch.optim.AdamW]) -> None:
@@ -136,52 +133,12 @@ class _LinearOfRuns(torch.autograd.Function):
         return of_x, torch.bmm(gradient.mT, x), gradient.sum(dim=1) if ctx.biased else None
 
 
-class _Outside(torch.autograd.Function):
-    """Leaves `torch.vmap` for a network that takes the runs' dimension itself: batched matrix products recorded as
-    ordinary operations are much faster than those that `vmap` makes of a layer."""
-
-    @staticmethod
-    def forward(x: Tensor, network: nn.Module) -> Any:
-        raise NotImplementedError("stacked networks are used inside torch.vmap")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        raise NotImplementedError
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise NotImplementedError
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, network: nn.Module) -> Any:
-        x = x.expand(info.batch_size, *x.shape) if in_dims[0] is None else x.movedim(in_dims[0], 0)
-        answer = network(x)
-        return answer, (0,) * len(answer) if isinstance(answer, tuple) else 0
-
-
-class _Door(nn.Module):
-    """A stacked network as it is called inside `torch.vmap`: with one run's rows."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Float[Tensor, "n in"]) -> Any:
-        return _Outside.apply(x, self.network)
-
-
 def _stand_in(model: DualVAE, weights: dict[str, Tensor]) -> DualVAE:
-    """A copy of the model whose linear layers hold the stacked weights, each network behind a door."""
+    """A copy of the model whose linear layers hold the stacked weights."""
     copied = copy.deepcopy(model)
     for name, layer in list(copied.named_modules()):
         if isinstance(layer, nn.Linear) and f"{name}.weight" in weights:
             parent, _, own = name.rpartition(".")
             stacked = _StackedLinear(weights[f"{name}.weight"], weights.get(f"{name}.bias"))
             setattr(copied.get_submodule(parent), own, stacked)
-    for name in _NETWORKS:
-        setattr(copied, name, _Door(getattr(copied, name)))
-    for name in _TRANSLATIONS:
-        translation = getattr(copied.injection, name)
-        if isinstance(translation, _StackedLinear):
-            setattr(copied.injection, name, _Door(translation))
     return copied

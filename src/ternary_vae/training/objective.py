@@ -26,6 +26,8 @@ from ternary_vae.recipe import Objective, PriorInformation
 HISTOGRAM_RANGE = 3.0
 _SMALLEST_PROBABILITY = 1e-12
 _SMALLEST_VARIANCES = 1e-12
+_LARGEST_EXPONENT = 87.0
+"""Beyond it exp(−x) is not a normal float32 any more, and takes forty times as long."""
 
 Number = float | Tensor
 
@@ -215,7 +217,7 @@ def repulsion(z: Float[Tensor, "*runs n 16"], width: float = 0.25) -> Float[Tens
     count = z.shape[-2]
     squares = z.square().sum(dim=-1)
     distance = (squares[..., :, None] + squares[..., None, :] - 2 * z @ z.mT).clamp(min=0)
-    kernel = torch.exp(-distance / width)
+    kernel = torch.exp(-(distance / width).clamp(max=_LARGEST_EXPONENT))
     pairs = max(1, count * (count - 1))
     return (kernel.sum(dim=(-2, -1)) - kernel.diagonal(dim1=-2, dim2=-1).sum(dim=-1)) / pairs
 

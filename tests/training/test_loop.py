@@ -10,6 +10,7 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
+from ternary_vae.model import STRATEGIES
 from ternary_vae.recipe import recipe_names
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
@@ -229,6 +230,9 @@ class TestEvaluation:
                 right[name] = logits.argmax(-1) - 1 == tables
         for name, correct in right.items():
             assert row[f"exact_match_{name}"] == pytest.approx(correct.all(1).float().mean().item(), abs=1e-4)
+        for strategy in STRATEGIES:
+            together = (model.ensemble_reconstruct(tables, strategy) == tables).all(1).float().mean().item()
+            assert row[f"exact_match_{strategy}"] == pytest.approx(together, abs=1e-4)
         best = right["a"].all(1) | right["b"].all(1)
         assert row["exact_match_best_of_two"] == pytest.approx(best.float().mean().item(), abs=1e-4)
 

@@ -244,11 +244,15 @@ def _doubt(logits: Float[Tensor, "n 9 3"]) -> Float[Tensor, "n 9"]:
 
 
 def _majority(voters: list[Float[Tensor, "n 9 3"]]) -> Int8[Tensor, "n 9"]:
-    answers = torch.stack([logits_to_tables(logits) for logits in voters])
-    votes = torch.stack([(answers == value).sum(dim=0) for value in VALUES], dim=-1)
-    winners = votes == votes.amax(dim=-1, keepdim=True)
-    answer = logits_to_tables(votes)
-    tied = winners.sum(dim=-1) > 1  # few, so probabilities are computed for these alone
+    """Value by value, as in `logits_to_tables`."""
+    answers = [logits_to_tables(logits) for logits in voters]
+    votes = [sum((answer == value).to(torch.int8) for answer in answers) for value in VALUES]
+    most = torch.maximum(torch.maximum(votes[0], votes[1]), votes[2])
+    winners = [count == most for count in votes]
+    answer = logits_to_tables(torch.stack(votes, dim=-1))
+    # Ties are few, so probabilities are computed for these alone.
+    tied = (sum(won.to(torch.int8) for won in winners) > 1).nonzero(as_tuple=True)
     probability = sum(logits[tied].softmax(dim=-1) for logits in voters)
-    answer[tied] = logits_to_tables(probability.masked_fill(~winners[tied], -1.0))
+    lost = torch.stack([~won[tied] for won in winners], dim=-1)
+    answer[tied] = logits_to_tables(probability.masked_fill(lost, -1.0))
     return answer

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from systems import SYSTEMS, System, Turn, matrix_precision
+from systems import SYSTEMS, System, Turn
 from whole_run import WholeRun, measure_run
 
 TIMES_THE_TEXTBOOK = 8.0
@@ -83,7 +83,7 @@ def _report(options: argparse.Namespace, turns: list[dict[str, Turn]], run: Whol
     report = {
         "recipe": recipe.name,
         "recipe_fingerprint": recipe.fingerprint(),
-        "matrix_precision": matrix_precision(recipe),
+        "matrix_precision": recipe.optimizer.matrix_products,
         "code_version": code_version(),
         "environment": environment("cpu"),
         "turns": [{name: asdict(turn[name]) for name in SYSTEMS} for turn in turns],

@@ -117,17 +117,20 @@ def _layers_of(part: str, recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
 
 
 def _evaluation(recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
-    """All operations encoded once; decoded alone, coupled, and under noise; and the prior draws of coverage."""
+    """All operations encoded once, and decoded alone and coupled; the epoch's share of them encoded again and decoded
+    under noise; and the prior draws of coverage. Draws of full coverage beyond those count only where a VAE may meet
+    everything, so they are left out."""
     settings = recipe.evaluation
-    decodings = 2 + settings.noise_draws
+    decoders = (model.decoder_A, model.decoder_B)
     for rows in _chunks(OPERATION_COUNT):
-        for network in (model.encoder_A, model.encoder_B, model.injection):
+        for network in (model.encoder_A, model.encoder_B, model.injection, *decoders, *decoders):
             yield from _layers(network, rows, backward=False)
-        for network in (model.decoder_A, model.decoder_B) * decodings:
+    under_noise = -(-OPERATION_COUNT // settings.noise_cycle)
+    for network in (model.encoder_A, model.encoder_B, *decoders * settings.noise_draws):
+        for rows in _chunks(under_noise):
             yield from _layers(network, rows, backward=False)
-    draws = max(settings.full_coverage_draws or 0, settings.coverage_draws // 2)
-    for network in (model.decoder_A, model.decoder_B):
-        for rows in _chunks(draws):
+    for network in decoders:
+        for rows in _chunks(settings.coverage_draws // 2):
             yield from _layers(network, rows, backward=False)
 
 

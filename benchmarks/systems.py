@@ -68,14 +68,9 @@ def _prepare(name: str, recipe_name: str, threads: int | None) -> None:
         torch.set_num_threads(threads)
     recipe = load_recipe(recipe_name)
     if name != "float32 floor" and name != "textbook":
-        torch.set_float32_matmul_precision(matrix_precision(recipe))
+        torch.set_float32_matmul_precision(recipe.optimizer.matrix_products)
     makers = {"floor": _floor, "float32 floor": _floor, "ours": _ours, "textbook": _textbook}
     _system["epoch"] = makers[name](recipe)
-
-
-def matrix_precision(recipe: Any) -> str:
-    """Precision of the recipe's float32 matrix products, as torch names it."""
-    return getattr(recipe.optimizer, "matrix_products", "highest")
 
 
 def _epoch() -> Turn:

@@ -261,7 +261,7 @@ class TestBest:
     )
 
     def run(self, script, small_recipe, quick_train, place, monkeypatch):
-        def scripted(model, recipe, epoch):
+        def scripted(model, recipe, epoch, run_all):
             ensemble, a, b, coverage = script[epoch - 1]
             row = dict.fromkeys(NOT_EVALUATED) | {
                 "exact_match_best_of_two": ensemble, "exact_match_a": a, "exact_match_b": b, "coverage": coverage,

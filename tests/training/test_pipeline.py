@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -59,11 +60,11 @@ def test_an_epoch_is_measured_while_the_next_is_trained(small_recipe, quick_trai
     measuring, training, threads = threading.Event(), threading.Event(), []
     train_epoch = Trainer.train_epoch
 
-    def measured(model, recipe, epoch):
+    def measured(model, recipe, epoch, run_all):
         threads.append((threading.current_thread(), torch.get_num_threads()))
         measuring.set()
         assert epoch == 2 or training.wait(60)
-        return evaluate(model, recipe, epoch)
+        return evaluate(model, recipe, epoch, run_all)
 
     def trained(trainer):
         if trainer.epochs_completed == 1:
@@ -76,6 +77,40 @@ def test_an_epoch_is_measured_while_the_next_is_trained(small_recipe, quick_trai
     assert quick_train(small_recipe(epochs=2), tmp_path / "run").status == "completed"
     assert [cores for _, cores in threads] == [1, 1]
     assert all(thread is not threading.main_thread() for thread, _ in threads)
+
+
+def test_whoever_waits_for_a_measurement_helps_with_it(
+    finished_run, small_recipe, quick_train, tmp_path, monkeypatch, rows_of
+):
+    """Its first part takes until the caller's thread has done all others, on one core and to the same bits."""
+    done, helpers = threading.Event(), []
+
+    def measured(model, recipe, epoch, run_all):
+        def slow_first(tasks, device):
+            left = {"parts": len(tasks) - 1}
+
+            def helped(task):
+                helpers.append((threading.current_thread(), torch.get_num_threads()))
+                left["parts"] -= 1
+                result = task()
+                if not left["parts"]:
+                    done.set()
+                return result
+
+            def first(task):
+                assert done.wait(60)
+                done.clear()
+                return task()
+
+            wrap = [first] + [helped] * (len(tasks) - 1)
+            return run_all({name: partial(how, task) for how, (name, task) in zip(wrap, tasks.items())}, device)
+
+        return evaluate(model, recipe, epoch, slow_first)
+
+    monkeypatch.setattr(pipeline, "evaluate", measured)
+    quick_train(small_recipe(epochs=3), tmp_path / "run")
+    assert helpers == [(threading.main_thread(), 1)] * 9
+    assert rows_of(tmp_path / "run") == rows_of(finished_run)
 
 
 def test_a_guard_acts_from_the_epoch_after_the_next(small_recipe, quick_train, tmp_path):
@@ -128,10 +163,10 @@ class TestPending:
 def test_what_goes_wrong_in_the_second_thread_ends_the_run(small_recipe, quick_train, quick_resume, tmp_path, rows_of):
     """It surfaces in the caller's thread, and what was written stays good to go on from."""
 
-    def fails(model, recipe, epoch):
+    def fails(model, recipe, epoch, run_all):
         if epoch == 2:
             raise MemoryError("no memory to measure with")
-        return evaluate(model, recipe, epoch)
+        return evaluate(model, recipe, epoch, run_all)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "evaluate", fails)

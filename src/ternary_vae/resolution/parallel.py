@@ -3,8 +3,9 @@ that wait for each other lose a great deal when anything else runs on the machin
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +31,35 @@ def side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+class SharedTasks:
+    """Independent tasks that one thread works through and another may join in. Who does which is chance; results do not
+    depend on it. Each task runs on one core, if its threads see to that."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+
+    def run(self, tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
+        """Works through tasks, in their order, until all are done, here or by whoever joins in. As `side_by_side`."""
+        results: dict[Hashable, Future[Any]] = {name: Future() for name in tasks}
+        self._waiting.extend(zip(tasks.values(), results.values()))
+        self.join_in()
+        return {name: result.result() for name, result in results.items()}
+
+    def join_in(self) -> None:
+        """Does what nobody has begun."""
+        while self._waiting:
+            try:
+                task, result = self._waiting.popleft()
+            except IndexError:  # the other thread was faster
+                return
+            try:
+                result.set_result(task())
+            except BaseException as failure:
+                result.set_exception(failure)
+                if not isinstance(failure, Exception):
+                    raise
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from ternary_vae.operations import OPERATION_COUNT, all_operations
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
 from ternary_vae.resolution.coverage import decoded_indices, in_chunks
-from ternary_vae.resolution.parallel import side_by_side
+from ternary_vae.resolution.parallel import Tasks, side_by_side
 
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
@@ -64,11 +65,17 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: DualVAE, recipe: Recipe, epoch: int) -> Evaluation:
+def evaluate(
+    model: DualVAE,
+    recipe: Recipe,
+    epoch: int,
+    run_all: Callable[[Tasks, torch.device], dict[Hashable, Any]] = side_by_side,
+) -> Evaluation:
     """Exact match alone, coupled and as an ensemble; homes under noise; decoded coverage.
 
     Args:
         epoch: epochs completed; with the recipe's seed it fixes the evaluation's own random numbers.
+        run_all: runs its independent parts, the longest first.
     """
     model.eval()
     device = model.encoder_A.fc_mu.weight.device
@@ -77,7 +84,7 @@ def evaluate(model: DualVAE, recipe: Recipe, epoch: int) -> Evaluation:
     def generator_for(task: int) -> torch.Generator:
         return torch.Generator(device).manual_seed(((recipe.seed * _LARGE_PRIME + epoch) * 8 + task) % 2**63)
 
-    results = side_by_side(
+    results = run_all(
         {
             "B": lambda: _covered(model, "B", recipe, generator_for(0)),
             "exact": lambda: _reconstructed(model),

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ternary_vae.errors import UserError
+from ternary_vae.resolution.parallel import SharedTasks, on_one_core
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
@@ -28,6 +29,7 @@ from ternary_vae.training.progress import Progress
 from ternary_vae.training.trainer import Trainer
 
 _PENDING = "pending"
+_SECONDS_BETWEEN_OFFERS = 0.005
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Pipeline:
         self.best = best
         self.pending = pending
         self._model = copy.deepcopy(trainer.model)  # the second thread's own, for the weights of the epoch it measures
+        self._measuring = SharedTasks()
         self._own = None
         if worker is None:
             # PyTorch keeps the number of threads for each thread; the other core trains.
@@ -150,13 +153,17 @@ class Pipeline:
         self._running = self._worker.submit(self._finish, row, _copied(self.trainer.checkpoint()))
 
     def drain(self) -> None:
-        """Waits until every epoch trained is measured, logged and saved.
+        """Waits until every epoch trained is measured, logged and saved, and helps with the measuring meanwhile.
 
         Raises:
             UserError: what the second thread met.
         """
         if self._running is not None:
             running, self._running = self._running, None
+            with on_one_core(self.trainer.device):
+                while not running.done():
+                    self._measuring.join_in()
+                    wait([running], timeout=_SECONDS_BETWEEN_OFFERS)
             self.pending = running.result()
 
     def wait(self) -> None:
@@ -197,7 +204,7 @@ class Pipeline:
         if row["epoch"] % recipe.evaluation.every == 0 or row["epoch"] == recipe.epochs:
             self._model.load_state_dict(checkpoint.model)
             self._model.permeability = checkpoint.rho
-            evaluation = evaluate(self._model, recipe, row["epoch"])
+            evaluation = evaluate(self._model, recipe, row["epoch"], self._measuring.run)
         row |= dict.fromkeys(NOT_EVALUATED) if evaluation is None else evaluation.row
         row["seconds_evaluation"] = time.monotonic() - started
         interventions = Interventions.from_json(checkpoint.state["interventions"])

@@ -1,0 +1,54 @@
+"""Tasks that two threads share: each is done once, by either."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from ternary_vae.resolution.parallel import SharedTasks
+
+CPU = torch.device("cpu")
+
+
+def test_one_thread_alone_does_all_in_order():
+    order = []
+    tasks = {name: lambda name=name: order.append(name) or name.upper() for name in "cab"}
+    assert SharedTasks().run(tasks, CPU) == {"a": "A", "b": "B", "c": "C"}
+    assert order == ["c", "a", "b"]
+
+
+def test_another_joins_in():
+    """The first task ends only when the second is done, which only another thread can do."""
+    shared, begun, done = SharedTasks(), threading.Event(), threading.Event()
+    by = {}
+
+    def first():
+        begun.set()
+        by["first"] = threading.current_thread()
+        assert done.wait(60)
+
+    def second():
+        by["second"] = threading.current_thread()
+        done.set()
+        return 2
+
+    found = []
+    thread = threading.Thread(target=lambda: found.append(shared.run({"first": first, "second": second}, CPU)))
+    thread.start()
+    assert begun.wait(60)
+    shared.join_in()
+    thread.join()
+    assert found == [{"first": None, "second": 2}]
+    assert by == {"first": thread, "second": threading.current_thread()}
+    shared.join_in()  # nothing is left to do
+
+
+@pytest.mark.parametrize("failure", [ValueError, MemoryError])
+def test_what_fails_in_either_thread_is_told_who_asked(failure):
+    def fail():
+        raise failure("no")
+
+    with pytest.raises(failure, match="no"):
+        SharedTasks().run({"good": lambda: 1, "bad": fail}, CPU)

@@ -16,6 +16,7 @@ from ternary_vae.experiments.tables import (
     runs_table,
     seeds_table,
     verdict,
+    wins_table,
 )
 from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
 from ternary_vae.formats import counted, listed
@@ -50,7 +51,7 @@ def experiment_page(results: Results, *, linked: bool = True) -> str:
         headlines=headlines(results),
         last=counted(results.last, "epoch"),
         deciding_measures=listed(measure.title for measure in results.primary),
-        wins=arms_table(results, results.last, results.primary),
+        wins=wins_table(results),
         deciding=deciding_table(results),
         states=[_state_class(one) for one in deciding],
         sentences=[sentence(one) for one in deciding],
@@ -58,7 +59,7 @@ def experiment_page(results: Results, *, linked: bool = True) -> str:
         compared=bool(deciding),
         against=reference or "the second of each pair",
         seeds=seeds_table(results, results.primary),
-        every=arms_table(results, results.last, results.measures_at(results.last)),
+        every=arms_table(results),
         marks=MARKS.format(reference) if reference else "",
         beyond=[sentence(one) for one in found[:_SENTENCES_SHOWN]],
         beyond_count=len(found),

@@ -15,6 +15,7 @@ from ternary_vae.experiments.tables import (
     milestones_table,
     runs_table,
     seeds_table,
+    wins_table,
 )
 from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
 from ternary_vae.formats import cell, counted
@@ -69,7 +70,7 @@ def report_markdown(results: Results) -> str:
             "## What follows",
             "\n".join(f"- {cell(line)}" for line in headlines(results)),
             f"Means after {counted(results.last, 'epoch')}. {MARKS.format(reference) if reference else ''}",
-            arms_table(results, results.last, results.primary).markdown(),
+            wins_table(results).markdown(),
             deciding_table(results).markdown(),
             "![Differences with 95% intervals, seed by seed](effects.png)",
             "In words:",
@@ -86,7 +87,7 @@ def report_markdown(results: Results) -> str:
         seeds_table(results, results.primary).markdown(),
         "## Every measure",
         MARKS.format(reference) if reference else "",
-        arms_table(results, results.last, results.measures_at(results.last)).markdown(),
+        arms_table(results).markdown(),
     ]
     if len(results.arms) > 1:
         sections += ["## Beyond what decides", _beyond(results)]

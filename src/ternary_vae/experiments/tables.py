@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ternary_vae.experiments.measures import Measure
@@ -67,21 +67,36 @@ def _detectable(one: Comparison) -> str:
     return f"{measure.size(alone, digits).removesuffix(measure.unit_word)} · {measure.size(corrected, digits)}"
 
 
-def arms_table(results: Results, epoch: int, measures: Iterable[Measure]) -> Table:
-    """Means of every arm, marked where an arm certainly differs from the reference."""
+def wins_table(results: Results) -> Table:
+    """What decides, at a glance: arms below each other, their means and marks in every deciding measure."""
+    marked = _marked_means(results, results.last)
+    rows = [(arm.name, *(marked(arm.name, measure) for measure in results.primary)) for arm in results.arms]
+    return Table(("Arm", *(measure.title for measure in results.primary)), rows)
+
+
+def arms_table(results: Results) -> Table:
+    """Every measure at the last milestone: means of all arms, marked where one differs from the reference."""
+    marked = _marked_means(results, results.last)
+    rows = [
+        (measure.title, *(marked(arm.name, measure) for arm in results.arms))
+        for measure in results.measures_at(results.last)
+    ]
+    return Table(("Measure", *(arm.name for arm in results.arms)), rows)
+
+
+def _marked_means(results: Results, epoch: int) -> Callable[[str, Measure], str]:
     reference = results.experiment.reference
     found = {(one.arm, one.measure.key): one for one in results.comparisons if one.epoch == epoch}
-    rows = []
-    for measure in measures:
-        row = [measure.title]
-        for arm in results.arms:
-            summary = results.summary(arm.name, epoch, measure.key)
-            row.append(NOTHING if summary is None else measure.value(summary.mean))
-            one = found.get((arm.name, measure.key)) if reference else None
-            if one is not None and one.certain:
-                row[-1] += " " + {"better": BETTER, "worse": WORSE}.get(verdict(one), DIFFERENT)
-        rows.append(tuple(row))
-    return Table(("Measure", *(arm.name for arm in results.arms)), rows)
+
+    def marked(arm: str, measure: Measure) -> str:
+        summary = results.summary(arm, epoch, measure.key)
+        mean = NOTHING if summary is None else measure.value(summary.mean)
+        one = found.get((arm, measure.key)) if reference else None
+        if one is None or not one.certain:
+            return mean
+        return f"{mean} {({'better': BETTER, 'worse': WORSE}).get(verdict(one), DIFFERENT)}"
+
+    return marked
 
 
 def milestones_table(results: Results, measure: Measure) -> Table:

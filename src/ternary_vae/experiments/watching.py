@@ -19,11 +19,12 @@ from rich.table import Table
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
-from ternary_vae.formats import duration, percent
+from ternary_vae.formats import counted, duration, percent
 from ternary_vae.storage.runs import RunDirectory
 
 _TAIL = 1 << 14
 _SHOWN = 16
+_MINUTE = 60.0
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Overview:
         run.look()
         run.status = {"completed": "complete"}.get(ending.status, ending.status)
         finished = sum(run.status == "complete" for run in self.runs)
-        line = f"{ending.name}: {ending.status} after {run.done} epochs"
+        line = f"{ending.name}: {ending.status} after {counted(run.done, 'epoch')}"
         if ending.status == "completed":
             line += f", {duration(ending.seconds)}; {finished} of {len(self.runs)} runs complete, {self._left()}"
         elif ending.message:
@@ -92,16 +93,22 @@ class Overview:
         self.console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _watch(self) -> None:
-        spoken = time.monotonic()
+        spoken = looked = time.monotonic()
+        pause = 0.0
         while not self._over.wait(0.2):
+            if self.each:
+                self.each()
+            if time.monotonic() - looked < pause:
+                continue
+            started = time.monotonic()
             for run in self.runs:
                 if run.status in ("waiting", "running"):
                     run.look()
-            if self.each:
-                self.each()
+            looked = time.monotonic()
+            pause = 20 * (looked - started)  # thousands of runs are looked at less often
             if self.live:
                 self.live.update(self._panel())
-            elif time.monotonic() - spoken > 60:
+            elif looked - spoken > _MINUTE:
                 spoken = time.monotonic()
                 running = ", ".join(
                     f"{run.name} {run.done}/{run.epochs}" for run in self.runs if run.status == "running"

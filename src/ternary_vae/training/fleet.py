@@ -23,7 +23,7 @@ from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise,
 from ternary_vae.training.stacked import Stack
 from ternary_vae.training.trainer import TERMS, EpochPlan, Trainer
 
-LARGEST_BATCH_ON_A_CPU = 256
+LARGEST_BATCH_ON_A_CPU = 1024
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
 _OF_THE_RUN = ("specialisation", "uniformity", "balancing_homes_from", "balancing_homes_step")  # see Trainer
 _OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use

@@ -25,6 +25,9 @@ def experiment(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster, such as 10.0.0.1:6379.", show_default="the one on this machine")
     ] = None,
+    together: Annotated[
+        int, typer.Option(help="Runs of one shape that a process trains at once, as one batched program.")
+    ] = 1,
     device: Annotated[str, typer.Option(help="Where each run computes: auto, cpu or cuda.")] = "auto",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Run nothing; report on what there is.")] = False,
@@ -43,6 +46,6 @@ def experiment(
         experiment_commands.overview()
         return
     experiment_commands.experiment(
-        target, directory, backend=backend, workers=workers, address=address, device=device, plan=plan, report=report,
-        output=output,
+        target, directory, backend=backend, workers=workers, address=address, together=together, device=device,
+        plan=plan, report=report, output=output,
     )  # fmt: skip

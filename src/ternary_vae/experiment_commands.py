@@ -28,8 +28,8 @@ def overview() -> None:
 
 
 def experiment(
-    target: str, directory: Path | None, *, backend: str, workers: int | None, address: str | None, device: str,
-    plan: bool, report: bool, output: Path | None,
+    target: str, directory: Path | None, *, backend: str, workers: int | None, address: str | None, together: int,
+    device: str, plan: bool, report: bool, output: Path | None,
 ) -> None:  # fmt: skip
     """Runs an experiment and reports on it.
 
@@ -47,7 +47,7 @@ def experiment(
     if report:
         execution = state_of(described, place, source=source)
     else:
-        where = backend_named(backend, workers=workers, address=address)
+        where = backend_named(backend, workers=workers, address=address, together=together)
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
     _report(described, execution, output)
     _finish(target, execution)

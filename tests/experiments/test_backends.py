@@ -18,7 +18,7 @@ from ternary_vae.experiments.backends import InProcess, LocalProcesses, backend_
 from ternary_vae.experiments.cluster import RayCluster
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment
-from ternary_vae.experiments.task import Ending, Task, _Stopping, perform
+from ternary_vae.experiments.task import Ending, Task, _Stopping, perform, perform_together
 from ternary_vae.storage.runs import RunDirectory
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -145,6 +145,8 @@ def test_the_process_that_speaks_to_ray_is_gone(task, tmp_path):
         ({"name": "joblib", "workers": 0}, "at least 1"),
         ({"name": "ray", "workers": 2}, "for --backend joblib"),
         ({"name": "joblib", "address": "a:1"}, "for --backend ray"),
+        ({"name": "joblib", "together": 0}, "at least 1"),
+        ({"name": "ray", "together": 5}, "not on a cluster"),
     ],
 )
 def test_one_line_for_a_backend_that_cannot_be(arguments, message):
@@ -174,3 +176,45 @@ def test_one_line_for_what_is_not_installed(monkeypatch):
 def test_one_line_for_a_cluster_that_cannot_be_reached(address, message):
     with pytest.raises(UserError, match=message):
         backend_named("ray", address=address)
+
+
+class TestRunsAtOnce:
+    def test_bundles_hold_runs_of_one_shape_and_leave_every_worker_its_part(self, task, small):
+        one, other = (arm.recipe for arm in arms_of(small()))  # their injections differ
+        tasks = [task(f"a{number}", recipe=one) for number in range(4)]
+        tasks += [task(f"b{number}", recipe=other) for number in range(7)]
+
+        def names(*arguments):
+            return [{each.name for each in bundle} for bundle in backends.bundles(tasks, *arguments)]
+
+        assert names(1) == [{each.name} for each in tasks]
+        assert names(20) == [{"a0", "a1", "a2", "a3"}, {f"b{number}" for number in range(7)}]
+        assert sorted(map(len, names(5))) == [3, 4, 4]
+        assert sorted(map(len, names(20, 4))) == [2, 2, 2, 2, 3]
+        for arguments in ((5,), (20, 4)):
+            assert all(len({name[0] for name in bundle}) == 1 for bundle in names(*arguments))
+            assert sorted(name for bundle in names(*arguments) for name in bundle) == [each.name for each in tasks]
+
+    def test_an_experiment_with_runs_at_once(self, small, tmp_path):
+        """Both arms are complete, in local processes too, and one that fails is the only one that does."""
+        experiment = small()
+        directory = ExperimentDirectory(tmp_path / "experiment")
+        directory.freeze(experiment, arms_of(experiment), Path("small.yaml"))
+        letter = directory.runs / "resolution-seed1" / "letter.txt"
+        letter.parent.mkdir(parents=True)
+        letter.write_text("keep")
+        execution = run_experiment(experiment, directory, backend=InProcess(together=2), device="cpu")
+        assert execution.complete == {"resolution-seed2", "plain-seed1", "plain-seed2"}
+        assert "is not empty" in execution.failed["resolution-seed1"]
+        letter.unlink()
+        again = run_experiment(experiment, directory, backend=LocalProcesses(1, together=4), device="cpu")
+        assert len(again.complete) == 4
+        assert not again.failed
+
+    def test_stopped_they_are_all_interrupted(self, task, monkeypatch):
+        tasks = [task(name) for name in ("one", "two")]
+        monkeypatch.setattr(_Stopping, "asked", lambda self: any(rows(each.directory) for each in tasks))
+        assert {ending.status for ending in perform_together(tasks)} == {"interrupted"}
+        monkeypatch.undo()
+        assert {ending.status for ending in perform_together(tasks)} == {"completed"}
+        assert [len(rows(each.directory)) for each in tasks] == [2, 2]

@@ -4,13 +4,20 @@ of our own."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ternary_vae.errors import UserError, nearest
-from ternary_vae.experiments.task import Ending, Task, perform, perform_in_worker
+from ternary_vae.experiments.task import (
+    Ending,
+    Task,
+    perform,
+    perform_in_worker,
+    perform_together,
+    perform_together_in_worker,
+)
 
 BACKENDS = ("joblib", "inprocess", "ray")
 _LOST_IN_A_ROW = 3
@@ -36,25 +43,31 @@ class Backend(Protocol):
         """
 
 
-@dataclass
 class InProcess:
-    """One run after another, here, with all of torch's threads."""
+    """One run after another, here, with all of torch's threads; or up to `together` runs of one shape at once."""
 
-    told: str = "this process"
+    def __init__(self, together: int = 1) -> None:
+        self.together = together
+        self.told = "this process" + (f", up to {together} runs at once" if together > 1 else "")
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
-        for task in tasks:
-            ending = perform(task)
-            yield ending
-            if ending.status == "interrupted":
+        for bundle in bundles(tasks, self.together):
+            endings = [perform(bundle[0])] if len(bundle) == 1 else perform_together(bundle)
+            yield from endings
+            if any(ending.status == "interrupted" for ending in endings):
                 return
 
 
 class LocalProcesses:
     """Processes of this machine (joblib, loky), one thread each: a second OpenMP thread gains next to nothing for
-    layers as small as these, and threads of several processes that wait for each other lose a great deal."""
+    layers as small as these, and threads of several processes that wait for each other lose a great deal.
 
-    def __init__(self, workers: int | None = None) -> None:
+    Args:
+        workers: processes; one a core unless given.
+        together: how many runs of one shape a process does at once.
+    """
+
+    def __init__(self, workers: int | None = None, together: int = 1) -> None:
         try:
             import joblib
         except ImportError:
@@ -62,7 +75,10 @@ class LocalProcesses:
                 "--backend joblib: joblib is not installed; pip install joblib, or --backend inprocess"
             ) from None
         self.workers = workers or joblib.cpu_count()
+        self.together = together
         self.told = f"{self.workers} local process{'es' if self.workers > 1 else ''} of one thread"
+        if together > 1:
+            self.told += f", up to {together} runs at once in each"
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         import joblib
@@ -71,16 +87,18 @@ class LocalProcesses:
         left = {task.name: replace(task, threads=1, follow=os.getpid()) for task in tasks}
         lost = 0
         while left:
-            workers = min(self.workers, len(left))
+            jobs = [_job(bundle) for bundle in bundles(list(left.values()), self.together, self.workers)]
+            workers = min(self.workers, len(jobs))
             # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch. With one job joblib
             # would use this process; pre_dispatch keeps the second worker idle.
             with joblib.parallel_config("loky", n_jobs=max(2, workers), inner_max_num_threads=1):
                 pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
                 try:
-                    for ending in pool(joblib.delayed(perform_in_worker)(task) for task in list(left.values())):
-                        del left[ending.name]
+                    for found in pool(jobs):
                         lost = 0
-                        yield ending
+                        for ending in [found] if isinstance(found, Ending) else found:
+                            del left[ending.name]
+                            yield ending
                 except TerminatedWorkerError:
                     # A worker was killed, and the pool with it. Runs go on from their last epoch.
                     lost += 1
@@ -90,7 +108,32 @@ class LocalProcesses:
                         return
 
 
-def backend_named(name: str, *, workers: int | None = None, address: str | None = None) -> Backend:
+def bundles(tasks: Sequence[Task], together: int, workers: int = 1) -> list[tuple[Task, ...]]:
+    """Tasks that are done at once: of one shape, at most `together`, and no more than leaves every worker its part."""
+    if together == 1:
+        return [(task,) for task in tasks]
+    from ternary_vae.training.fleet import recipe_shape
+
+    alike: dict[Hashable, list[Task]] = {}
+    for task in tasks:
+        alike.setdefault((task.device, task.benchmarks, *recipe_shape(task.recipe)), []).append(task)
+    most = min(together, -(-len(tasks) // workers))
+    found = []
+    for group in alike.values():
+        pieces = -(-len(group) // most)
+        found += [tuple(group[number::pieces]) for number in range(pieces)]
+    return found
+
+
+def _job(bundle: tuple[Task, ...]) -> Any:
+    import joblib
+
+    if len(bundle) == 1:
+        return joblib.delayed(perform_in_worker)(bundle[0])
+    return joblib.delayed(perform_together_in_worker)(bundle)
+
+
+def backend_named(name: str, *, workers: int | None = None, address: str | None = None, together: int = 1) -> Backend:
     """The backend of a name.
 
     Raises:
@@ -104,10 +147,14 @@ def backend_named(name: str, *, workers: int | None = None, address: str | None 
         raise UserError(f"--address: is the address of a cluster, for --backend ray, not {name}")
     if workers is not None and name != "joblib":
         raise UserError(f"--workers: counts local processes, for --backend joblib, not {name}")
+    if together < 1:
+        raise UserError(f"--together {together}: expected a whole number of at least 1")
+    if together > 1 and name == "ray":
+        raise UserError("--together: does runs at once in this process or in local ones, not on a cluster")
     if name == "inprocess":
-        return InProcess()
+        return InProcess(together)
     if name == "joblib":
-        return LocalProcesses(workers)
+        return LocalProcesses(workers, together)
     from ternary_vae.experiments.cluster import RayCluster
 
     return RayCluster(address)

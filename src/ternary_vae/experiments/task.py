@@ -1,4 +1,4 @@
-"""One run as a worker does it: begun, or gone on with, and never an exception."""
+"""Runs as a worker does them, alone or several at once: begun, or gone on with, and never an exception."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from ternary_vae.storage.files import locked, write_text
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.progress import Silent
 
+Result = Literal["completed", "interrupted", "failed"] | Exception
 _PATIENCE, _PAUSE = 120.0, 0.2
 
 
@@ -70,58 +73,92 @@ def is_complete(run: RunDirectory, recipe: Recipe, benchmarks: bool, pages: bool
 
 def perform(task: Task) -> Ending:
     """Does a run, or what is missing of it, and says how it ended. What goes wrong is the run's own affair."""
+    return perform_together([task])[0]
+
+
+def perform_together(tasks: Sequence[Task]) -> list[Ending]:
+    """Does several runs at once (`training.loop.train_together`) and says how each ended. They have one device, and one
+    wish for benchmarks. What goes wrong with one of them is its own affair."""
     started = time.monotonic()
-    failure_file = Path(task.failure_file)
     try:
-        status = _performed(task)
-        failure_file.unlink(missing_ok=True)
-        return Ending(task.name, status, seconds=time.monotonic() - started)
+        results = _trained(tasks)
     except KeyboardInterrupt:
-        return Ending(task.name, "interrupted", seconds=time.monotonic() - started)
+        results = ["interrupted"] * len(tasks)
     except Exception as failure:
-        told = str(failure) if isinstance(failure, UserError | OSError) else f"{type(failure).__name__}: {failure}"
-        message = " ".join(told.split())
-        try:
-            write_text(failure_file, f"{message}\n\n{traceback.format_exc()}")
-        except UserError as unwritable:
-            message = f"{message} ({unwritable})"
-        return Ending(task.name, "failed", message, time.monotonic() - started)
+        results = [failure] * len(tasks)
+    results = [_with_page(task, result) for task, result in zip(tasks, results)]
+    seconds = time.monotonic() - started
+    return [_ending(task, result, seconds) for task, result in zip(tasks, results)]
 
 
 def perform_in_worker(task: Task) -> Ending:
-    """`perform` in a process of its own. Ctrl-C in a terminal reaches every process; here it counts only while the
-    training loop listens, which then stops after the epoch under way."""
+    """`perform` in a process of its own."""
+    return perform_together_in_worker([task])[0]
+
+
+def perform_together_in_worker(tasks: Sequence[Task]) -> list[Ending]:
+    """`perform_together` in a process of its own. Ctrl-C in a terminal reaches every process; here it counts only while
+    the training loop listens, which then stops after the epoch under way."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ending = perform(task)
-    if task.follow is not None and os.getppid() != task.follow:
+    endings = perform_together(tasks)
+    if tasks[0].follow is not None and os.getppid() != tasks[0].follow:
         os._exit(1)  # nobody is left to be told
-    return ending
+    return endings
 
 
-def _performed(task: Task) -> Literal["completed", "interrupted"]:
+def _trained(tasks: Sequence[Task]) -> list[Result]:
     import torch
 
-    from ternary_vae.reports import write_reports
     from ternary_vae.training import loop
 
-    if task.threads is not None:
-        torch.set_num_threads(task.threads)
-    stopping = _Stopping(task)
-    if stopping.asked():
+    first = tasks[0]
+    if first.threads is not None:
+        torch.set_num_threads(first.threads)
+    watchers = [_Stopping(task) for task in tasks]
+    if watchers[0].asked():
+        return ["interrupted"] * len(tasks)
+    runs = [RunDirectory(task.directory) for task in tasks]
+    for run in runs:
+        _wait_for_others(run)
+        with suppress(UserError):  # which the run's own beginning says again
+            _clear_unborn(run)
+    outcomes = loop.train_together(
+        [task.recipe for task in tasks], runs,
+        device=first.device, progress=watchers, benchmark_milestones=first.benchmarks,
+    )  # fmt: skip
+    return [outcome.failure or outcome.status for outcome in outcomes]
+
+
+def _with_page(task: Task, result: Result) -> Result:
+    """The result after the run's page is written where it is wanted."""
+    if result != "completed" or not task.pages or not task.benchmarks:
+        return result
+    from ternary_vae.reports import write_reports
+
+    try:
+        write_reports(RunDirectory(task.directory))
+    except KeyboardInterrupt:
         return "interrupted"
-    run, recipe = RunDirectory(task.directory), task.recipe
-    how: dict[str, Any] = {"device": task.device, "progress": stopping, "benchmark_milestones": task.benchmarks}
-    _wait_for_others(run)
-    if not run.exists:
-        _clear_unborn(run)
-        outcome = loop.train(recipe, run, **how)
-    else:
-        _require_same(run, recipe)
-        outcome = loop.resume(run, **how)
-    if outcome.status == "completed" and task.pages and task.benchmarks:
-        write_reports(run)
-    return outcome.status
+    except Exception as failure:
+        return failure
+    return result
+
+
+def _ending(task: Task, result: Result, seconds: float) -> Ending:
+    """How a run ended; why it failed is written down."""
+    failure_file = Path(task.failure_file)
+    if not isinstance(result, Exception):
+        if result == "completed":
+            failure_file.unlink(missing_ok=True)
+        return Ending(task.name, result, seconds=seconds)
+    told = str(result) if isinstance(result, UserError | OSError) else f"{type(result).__name__}: {result}"
+    message = " ".join(told.split())
+    try:
+        write_text(failure_file, f"{message}\n\n{''.join(traceback.format_exception(result))}")
+    except UserError as unwritable:
+        message = f"{message} ({unwritable})"
+    return Ending(task.name, "failed", message, seconds)
 
 
 def _wait_for_others(run: RunDirectory) -> None:
@@ -134,15 +171,11 @@ def _wait_for_others(run: RunDirectory) -> None:
         time.sleep(_PAUSE)
 
 
-def _require_same(run: RunDirectory, recipe: Recipe) -> None:
-    found = run.recipe()
-    if (found.fingerprint(), found.seed, found.epochs) != (recipe.fingerprint(), recipe.seed, recipe.epochs):
-        raise UserError(f"{run.path}: holds a run of another recipe, seed or length; move it away")
-
-
 def _clear_unborn(run: RunDirectory) -> None:
     """Takes away what a process left that was killed before its run was described."""
-    if all(path.is_file() and (path == run.recipe_file or path.suffix == ".tmp") for path in run.entries()):
+    if not run.exists and all(
+        path.is_file() and (path == run.recipe_file or path.suffix == ".tmp") for path in run.entries()
+    ):
         run.clear()
 
 

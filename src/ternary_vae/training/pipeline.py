@@ -116,6 +116,7 @@ class Pipeline:
             self._own = ThreadPoolExecutor(1, "epoch", initializer=torch.set_num_threads, initargs=(1,))
         self._worker: Executor = worker or self._own  # type: ignore[assignment]
         self._running: Future[Findings] | None = None
+        self._last: Future[Findings] | None = None
 
     def __enter__(self) -> Pipeline:
         return self
@@ -150,7 +151,7 @@ class Pipeline:
             self._restore(row)
             return
         self._take_pending()
-        self._running = self._worker.submit(self._finish, row, _copied(self.trainer.checkpoint()))
+        self._running = self._last = self._worker.submit(self._finish, row, _copied(self.trainer.checkpoint()))
 
     def drain(self) -> None:
         """Waits until every epoch trained is measured, logged and saved, and helps with the measuring meanwhile.
@@ -168,8 +169,8 @@ class Pipeline:
 
     def wait(self) -> None:
         """Waits for an epoch that is being finished, whatever becomes of it."""
-        if self._running is not None:
-            wait([self._running])
+        if self._last is not None:
+            wait([self._last])
 
     def _take_pending(self) -> None:
         if self.pending is None:

@@ -249,6 +249,14 @@ class Uniformity(Section):
     bounds: Interval = (0.5, 2.0)
 
 
+class Dimensions(Section):
+    """Each VAE's posterior means may have so many effective dimensions (participation ratio of their covariance); the
+    square of what is above `most` is a cost of this weight."""
+
+    weight: NonNegative = 0.0
+    most: Annotated[float, Field(ge=1, le=16)] = 9.5
+
+
 class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation. `mean_share` of each batch is decoded from
     posterior means, without noise.
@@ -274,6 +282,7 @@ class Objective(Section):
     prior_information: PriorInformation = PriorInformation()
     specialisation: Specialisation = Specialisation()
     uniformity: Uniformity = Uniformity()
+    dimensions: Dimensions = Dimensions()
 
 
 class StateNet(Section):

@@ -94,6 +94,8 @@ class TestWhatARunWrites:
             "prior_information_b",
             "decorrelation",
             "alignment",
+            "excess_dimensions_a",
+            "excess_dimensions_b",
         }
         objective = small_recipe().objective
         weights = {

@@ -13,6 +13,7 @@ from ternary_vae.limits import OPERATION_BITS
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import all_operations
 from ternary_vae.recipe import Objective, PriorInformation, load_recipe
+from ternary_vae.resolution.isolated import dimensionality
 from ternary_vae.training import objective as terms_of
 from ternary_vae.training.objective import Controls, Noise, Weights, objective
 
@@ -228,6 +229,35 @@ class TestDecorrelation:
             optimizer.step()
         assert first > 0.8
         assert terms_of.squared_correlation(z, mu_b).item() < 0.01
+
+
+class TestDimensions:
+    def test_against_the_eigenvalues(self, z):
+        mu = z * torch.linspace(0.1, 2, 16, dtype=torch.float64)
+        expected = dimensionality(mu).participation_ratio
+        assert terms_of.effective_dimensions(mu).item() == pytest.approx(expected)
+        stacked = terms_of.effective_dimensions(torch.stack([mu, z]))
+        assert stacked.tolist() == pytest.approx([expected, dimensionality(z).participation_ratio])
+
+    def test_extremes(self, z):
+        assert terms_of.effective_dimensions(torch.zeros_like(z)) == 0
+        line = z[:, :1] * torch.arange(1.0, 17)
+        assert terms_of.effective_dimensions(line).item() == pytest.approx(1)
+
+    @pytest.mark.parametrize("most", [2.0, 16.0])
+    def test_only_what_is_above_the_most_costs(self, generator, most):
+        x, classes = batch(generator)
+        model, noise = double_model(), noise_for(generator)
+        limited = Objective.model_validate({"entropy_alignment": 0.0, "dimensions": {"weight": 0.5, "most": most}})
+        losses = [
+            objective(model, x, classes, noise, controls_with(), Weights(), each)
+            for each in (Objective(entropy_alignment=0.0), limited)
+        ]
+        (mu_a, _), (mu_b, _) = model.encoder_A(x), model.encoder_B(x)
+        excess = [max(0.0, dimensionality(mu.detach()).participation_ratio - most) for mu in (mu_a, mu_b)]
+        assert [losses[1][1][f"excess_dimensions_{side}"].item() for side in "ab"] == pytest.approx(excess)
+        assert (losses[1][0] - losses[0][0]).item() == pytest.approx(0.5 * sum(each**2 for each in excess))
+        assert (sum(excess) > 0) == (most == 2)
 
 
 class TestAlignment:

@@ -87,7 +87,7 @@ def perform_together(tasks: Sequence[Task]) -> list[Ending]:
     except Exception as failure:
         results = [failure] * len(tasks)
     results = [_with_page(task, result) for task, result in zip(tasks, results)]
-    seconds = time.monotonic() - started
+    seconds = (time.monotonic() - started) / len(tasks)
     return [_ending(task, result, seconds) for task, result in zip(tasks, results)]
 
 

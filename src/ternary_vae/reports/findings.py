@@ -156,6 +156,20 @@ def remedies(own: Side) -> str:
         )
     if recipe.objective.decorrelation > 0:
         rows.append(["Two codes become one", "their squared correlation is a small cost, which the translation allows"])
+    if recipe.objective.mean_share > 0:
+        rows.append(
+            [
+                "A few operations traded for their neighbours",
+                f"{recipe.objective.mean_share:.0%} of each batch is decoded from posterior means, as in use",
+            ]
+        )
+    if recipe.objective.dimensions.weight > 0:
+        rows.append(
+            [
+                "More dimensions than the space needs",
+                f"more than {recipe.objective.dimensions.most:g} effective dimensions cost",
+            ]
+        )
     if recipe.optimizer.averaging_epochs > 0:
         rows.append(
             [

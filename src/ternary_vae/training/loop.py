@@ -143,7 +143,9 @@ def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_
             ExitStack() as open_runs,
         ):
             runs = [
-                open_runs.enter_context(RunUnderWay(start, watcher, benchmark_milestones, interruption, worker))
+                open_runs.enter_context(
+                    RunUnderWay(start, watcher, benchmark_milestones, interruption, worker, len(starts))
+                )
                 for start, watcher in zip(starts, watchers)
             ]
             for run in runs:

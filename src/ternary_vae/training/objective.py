@@ -144,6 +144,10 @@ def objective(
     if settings.alignment:
         terms["alignment"] = (mu_a - mu_b).square().sum(dim=-1).mean(dim=-1)
         loss = loss + settings.alignment * terms["alignment"]
+    if settings.dimensions.weight:
+        for name, mu in (("excess_dimensions_a", mu_a), ("excess_dimensions_b", mu_b)):
+            terms[name] = (effective_dimensions(mu) - settings.dimensions.most).clamp(min=0)
+            loss = loss + settings.dimensions.weight * terms[name].square()
     if noise.prior_draws is not None and noise.subsets is not None:
         information_a = prior_information(model.decoder_A(noise.prior_draws), noise.subsets)
         information_b = prior_information(model.decoder_B(noise.prior_draws), noise.subsets)
@@ -160,6 +164,15 @@ def squared_correlation(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "
     covariance = (centred_a * centred_b).mean(dim=-2)
     variances = centred_a.square().mean(dim=-2) * centred_b.square().mean(dim=-2)
     return (covariance.square() / (variances + _SMALLEST_VARIANCES)).mean(dim=-1)
+
+
+def effective_dimensions(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
+    """Participation ratio (Σλ)²/Σλ² of the eigenvalues λ of the batch's covariance, between 1 and 16, without finding
+    them: their sum is the trace, the sum of their squares the square of the Frobenius norm."""
+    centred = mu - mu.mean(dim=-2, keepdim=True)
+    covariance = centred.mT @ centred / mu.shape[-2]
+    trace = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    return trace.square() / (covariance.square().sum(dim=(-2, -1)) + _SMALLEST_VARIANCES)
 
 
 def inject(

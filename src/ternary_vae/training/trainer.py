@@ -35,7 +35,8 @@ from ternary_vae.training.uniformity import Uniformity
 
 TERMS = (
     "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
-    "entropy_alignment", "decorrelation", "alignment", "prior_information_a", "prior_information_b",
+    "entropy_alignment", "decorrelation", "alignment", "excess_dimensions_a", "excess_dimensions_b",
+    "prior_information_a", "prior_information_b",
 )  # fmt: skip
 _INFORMATION_TERMS = frozenset({"prior_information_a", "prior_information_b"})
 _AVERAGED_SHARE = 0.2

@@ -61,6 +61,7 @@ class RunUnderWay:
         benchmarks: whether milestones, and the run's end, are benchmarked.
         interruption: asked between two benchmarks.
         worker: where epochs are measured, logged and saved.
+        together: how many runs are trained at once; its time is its share of theirs.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class RunUnderWay:
         benchmarks: bool,
         interruption: Interruption,
         worker: Executor,
+        together: int = 1,
     ) -> None:
         self.start, self.trainer, self.directory = start, start.trainer, start.directory
         self.recipe = start.trainer.recipe
         self.progress, self.interruption = progress, interruption
         self.benchmarks = benchmarks
         self.worker = worker
+        self.together = together
         self.failure: UserError | None = None
         self.status: Literal["completed", "interrupted", "failed"] = "failed"
         self.seconds = 0.0
@@ -185,7 +188,7 @@ class RunUnderWay:
             return
         self._is_open = False
         self.pipeline.wait()
-        self.seconds = time.monotonic() - self.started
+        self.seconds = (time.monotonic() - self.started) / self.together
         self.progress.stop()
         spent = self.directory.facts().get("seconds", 0.0) + self.seconds
         self.directory.update({"status": self.status, "finished_at": now(), "seconds": spent})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from dataclasses import replace
 
 import pytest
 from synthetic_experiments import made_up
 
+from ternary_vae.experiments import report
 from ternary_vae.experiments.measures import MEASURES
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
 from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
@@ -147,6 +149,18 @@ def test_the_report_and_everything_beside_it_is_written(results, tmp_path):
         line for line in text.splitlines() if line.startswith("| Coverage, both VAEs, not mixed | worse | 5")
     )
     assert 'href="runs/' not in (tmp_path / "index.html").read_text()
+
+
+def test_the_command_that_repeats_it(results, monkeypatch):
+    """The name, where it means this experiment; else the file that was kept."""
+    kept = f"ternary-vae experiment {shlex.quote(str(results.execution.directory.experiment_file))}\n"
+    assert kept in report_markdown(results)
+    for found, command in (
+        (results.experiment, f"ternary-vae experiment {results.experiment.name}\n"),
+        (results.experiment.model_copy(update={"epochs": 7}), kept),
+    ):
+        monkeypatch.setattr(report, "load_experiment", lambda name, found=found: (found, None))
+        assert command in report_markdown(results)
 
 
 def test_one_arm_has_no_comparisons_and_a_spread(small, tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ternary_vae.errors import UserError
+from ternary_vae.experiments.description import Experiment, load_experiment
 from ternary_vae.experiments.figures import curves_figure, effects_figure, seeds_figure
 from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import Results, comparisons_csv, figures_csv
@@ -121,9 +123,13 @@ def _left_out(count: int) -> str:
 
 
 def _commands(results: Results) -> str:
-    directory = results.execution.directory.path
-    command = f"ternary-vae experiment {shlex.quote(results.experiment.name)}"
-    usual = Path("experiments") / results.experiment.name
-    if directory != usual:
-        command = f"ternary-vae experiment {shlex.quote(str(directory / 'experiment.yaml'))}"
-    return f"Repeat with:\n\n```\n{command}\n```"
+    target = results.experiment.name if _is_known(results.experiment) else results.execution.directory.experiment_file
+    return f"Repeat with:\n\n```\nternary-vae experiment {shlex.quote(str(target))}\n```"
+
+
+def _is_known(experiment: Experiment) -> bool:
+    """Whether its name alone means this very experiment, wherever it was done."""
+    try:
+        return load_experiment(experiment.name)[0] == experiment
+    except UserError:
+        return False

@@ -93,30 +93,32 @@ class TestOneEpoch:
 
 class TestGradients:
     def gradients(self, trainer, size_a, size_b):
-        """Gives every parameter a gradient, so that the two VAEs' norms are as asked for."""
+        """A gradient for every parameter, so that the two VAEs' norms are as asked for."""
+        found = []
         for group, size in zip(trainer.optimizer.param_groups, (size_a, size_b)):
             count = sum(parameter.numel() for parameter in group["params"])
-            for parameter in group["params"]:
-                parameter.grad = torch.full_like(parameter, size / math.sqrt(count))
+            found += [torch.full_like(parameter, size / math.sqrt(count)) for parameter in group["params"]]
+        return found
 
     @pytest.mark.parametrize(("size_a", "size_b"), [(3.0, 4.0), (0.3, 0.4), (0.0, 0.5)])
     def test_the_whole_norm_is_clipped_and_each_vaes_averaged(self, small_recipe, size_a, size_b):
         """Momentum 0.95 while the ratio of the averages is in (0.8, 1.2), here 1 at the start, and 0.5 elsewhere."""
         trainer = Trainer(small_recipe("ternary_v5_5"))
         clip = min(1.0, 1 / math.hypot(size_a, size_b))
-        self.gradients(trainer, size_a, size_b)
-        trainer._clip_and_average()
+        trainer._move(self.gradients(trainer, size_a, size_b))
+        # AdamW's first moment after one step is 1 − β₁ of the gradient that it was given.
+        moments = trainer.optimizer.state
         norms = [
-            math.sqrt(sum(p.grad.square().sum().item() for p in group["params"]))
+            math.sqrt(sum(moments[p]["exp_avg"].square().sum().item() for p in group["params"]))
             for group in trainer.optimizer.param_groups
         ]
-        assert norms == pytest.approx([size_a * clip, size_b * clip], rel=1e-4)
+        given = 1 - trainer.recipe.optimizer.betas[0]
+        assert norms == pytest.approx([size_a * clip * given, size_b * clip * given], rel=1e-4)
         averages = [0.95 + 0.05 * size * clip for size in (size_a, size_b)]
         assert trainer.gradient_norms.tolist() == pytest.approx(averages, rel=1e-4)
 
         trainer.gradient_norms = torch.tensor([1.0, 0.5])
-        self.gradients(trainer, size_a, size_b)
-        trainer._clip_and_average()
+        trainer._move(self.gradients(trainer, size_a, size_b))
         averages = [0.5 * old + 0.5 * size * clip for old, size in zip((1.0, 0.5), (size_a, size_b))]
         assert trainer.gradient_norms.tolist() == pytest.approx(averages, rel=1e-4)
 

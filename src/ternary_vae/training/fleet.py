@@ -151,8 +151,8 @@ class _Together:
         for number, (batches, due) in enumerate(zip(self.batches, self.plans[0].prior_information)):
             terms = self._step(batches, due, look_ahead=number == last)
             computed |= terms.keys()
-            for trainer in self.trainers:
-                trainer.average(trainer.epochs_completed * len(self.batches) + number, len(self.batches))
+            for trainer, weights in zip(self.trainers, self.stack.rows):
+                trainer.average(weights, trainer.epochs_completed * len(self.batches) + number, len(self.batches))
             nothing = torch.zeros_like(self.balance)
             sums += torch.stack([terms.get(name, nothing) for name in TERMS])
         for run, trainer in enumerate(self.trainers):

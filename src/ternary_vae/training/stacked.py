@@ -1,13 +1,17 @@
-"""Weights and moments of several runs of one shape, stacked: what one batched program computes with.
+"""Weights and moments of one run, or of several of one shape, in one matrix: a row a run, its parameters one after
+another. An optimizer step, a norm or an average is then one operation on a row instead of one a parameter, and what
+several runs compute is one batched program.
 
-A stack holds every parameter of R models as one tensor with the run in front. Each run's own model and optimizer
-state become views of its rows, so that nothing is copied back and every run stays an ordinary one.
+Each run's own model and optimizer state become views of its row, so that nothing is copied back and every run stays an
+ordinary one.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -18,91 +22,117 @@ from ternary_vae.model import DualVAE
 
 
 class Stack:
-    """The stacked parameters of several models with their AdamW optimizers.
+    """The weights of one or several models of one shape, with their AdamW optimizers.
 
     Args:
         models: of one shape.
         optimizers: their optimizers, with parameter groups of one kind.
 
     Attributes:
-        model: a `DualVAE` that takes the rows of all runs, runs in front, and answers each with its run's weights.
+        rows: all weights, in the order of the optimizers' parameter groups.
+        weights: the same parameter by parameter, runs in front.
     """
 
     def __init__(self, models: Sequence[DualVAE], optimizers: Sequence[torch.optim.AdamW]) -> None:
-        self._optimizers = optimizers
-        names = {id(parameter): name for name, parameter in models[0].named_parameters()}
-        of_model = [dict(model.named_parameters()) for model in models]
-        self._groups = [[names[id(p)] for p in group["params"]] for group in optimizers[0].param_groups]
-        order = [name for group in self._groups for name in group]
-        self._parameters = [[parameters[name] for name in order] for parameters in of_model]
+        self._models, self._optimizers = models, optimizers
+        self._parameters = [parameters_in_order(optimizer) for optimizer in optimizers]
         like = self._parameters[0]
-        runs = len(models)
-        self.weights = [torch.empty(runs, *p.shape, device=p.device).requires_grad_() for p in like]
-        self._moments = [torch.zeros(2, runs, *p.shape, device=p.device) for p in like]
-        self._steps = torch.zeros(runs, len(like), device=like[0].device, dtype=torch.float32)
-        # A run's rows, parameter by parameter: weights, first and second moments, steps.
-        rows = [[weight.detach()[run] for weight in self.weights] for run in range(runs)]
-        first, second = ([[moment[which][run] for moment in self._moments] for run in range(runs)] for which in (0, 1))
-        self._rows = list(zip(rows, first, second, [list(steps) for steps in self._steps]))
-        self.model = _stand_in(models[0], dict(zip(order, self.weights)))
+        counts = [len(group["params"]) for group in optimizers[0].param_groups]
+        self._first_of_group = list(accumulate(counts, initial=0))
+        self._bounds = list(accumulate((parameter.numel() for parameter in like), initial=0))
+        self._groups = [slice(self._bounds[a], self._bounds[b]) for a, b in pairwise(self._first_of_group)]
+        runs, device = len(models), like[0].device
+        self.rows: Float[Tensor, "runs p"] = torch.empty(runs, self._bounds[-1], device=device)
+        self._moments = torch.zeros(2, runs, self._bounds[-1], device=device)
+        self._steps = torch.zeros(runs, len(like), device=device)
+        self.weights = [piece.requires_grad_() for piece in self._pieces(self.rows)]
+        self._views = [
+            list(zip(*map(self._pieces, (self.rows[run], *self._moments[:, run])), self._steps[run]))
+            for run in range(runs)
+        ]
         self.adopt()
 
+    def _pieces(self, rows: Float[Tensor, "*runs p"]) -> list[Tensor]:
+        """Views of rows, one a parameter in its shape."""
+        return [
+            rows[..., first:end].unflatten(-1, parameter.shape)
+            for (first, end), parameter in zip(pairwise(self._bounds), self._parameters[0])
+        ]
+
+    @cached_property
+    def model(self) -> DualVAE:
+        """A `DualVAE` that takes the rows of all runs, runs in front, and answers each with its run's weights."""
+        names = {id(parameter): name for name, parameter in self._models[0].named_parameters()}
+        of_name = {names[id(parameter)]: weight for parameter, weight in zip(self._parameters[0], self.weights)}
+        return _stand_in(self._models[0], of_name)
+
     @torch.no_grad()
-    def adopt(self) -> None:
-        """Makes the runs' weights and optimizer states views of the stack, taking over what a run has elsewhere: at
-        the beginning, and after it was restored from a checkpoint."""
-        for parameters, optimizer, rows in zip(self._parameters, self._optimizers, self._rows):
-            for parameter, weight, first, second, step in zip(parameters, *rows):
+    def adopt(self) -> Stack:
+        """Makes the runs' weights and optimizer states views of the rows, taking over what a run has elsewhere: at
+        the beginning, after it was restored from a checkpoint, and when it was trained in another stack meanwhile."""
+        for parameters, optimizer, views in zip(self._parameters, self._optimizers, self._views):
+            for parameter, (weight, *moments_and_step) in zip(parameters, views):
                 if parameter.data_ptr() != weight.data_ptr():
                     weight.copy_(parameter)
                     parameter.data = weight
                 state = optimizer.state[parameter]
-                for key, row in (("exp_avg", first), ("exp_avg_sq", second), ("step", step)):
+                for key, view in zip(("exp_avg", "exp_avg_sq", "step"), moments_and_step):
                     own = state.get(key)
                     if own is None:
-                        row.zero_()
-                    elif own.data_ptr() != row.data_ptr():
-                        row.copy_(own)
-                    state[key] = row
+                        view.zero_()
+                    elif own.data_ptr() != view.data_ptr():
+                        view.copy_(own)
+                    state[key] = view
+        return self
 
-    def step(self, gradients: Sequence[Tensor], clip: float) -> Float[Tensor, "groups runs"]:
+    def step(self, gradients: Sequence[Tensor | None], clip: float) -> Float[Tensor, "groups runs"]:
         """One step of AdamW for every run, each at its own optimizer's learning rates, with the norm of each run's
         whole gradient clipped.
 
         Args:
-            gradients: one a parameter, contiguous, runs in front.
+            gradients: one a parameter, runs in front; None counts as zeros.
             clip: the most that a run's whole gradient norm may be.
 
         Returns:
             each run's clipped gradient norms by parameter group, in the optimizers' order.
         """
-        norms = self._norms(gradients)
+        runs = len(self.rows)
+        pieces = [
+            (torch.zeros_like(weight) if gradient is None else gradient).reshape(runs, -1)
+            for gradient, weight in zip(gradients, self.weights)
+        ]
+        gradient = torch.cat(pieces, dim=1)
+        norms = torch.stack([torch.linalg.vector_norm(gradient[:, group], dim=1) for group in self._groups])
         excess = ((torch.linalg.vector_norm(norms, dim=0) + 1e-6) / clip).clamp(min=1.0)
         self._steps += 1
-        by_run = list(zip(*(gradient.unbind() for gradient in gradients)))
-        for optimizer, rows, gradient, scale in zip(self._optimizers, self._rows, by_run, excess.float().unbind()):
-            start = 0
-            for group, names in zip(optimizer.param_groups, self._groups):
-                part = slice(start, start + len(names))
-                start = part.stop
-                weights, first, second, steps = (row[part] for row in rows)
-                # The kernel of torch.optim.AdamW(fused=True) without the optimizer's own work around it, which for
-                # weights as few as these takes longer than the kernel. It divides the gradient by grad_scale.
-                torch._fused_adamw_(
-                    weights, list(gradient[part]), first, second, [], steps,
-                    lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
-                    weight_decay=group["weight_decay"], eps=group["eps"],
-                    amsgrad=False, maximize=False, grad_scale=scale,
-                )  # fmt: skip
+        first, second = self._moments
+        with torch.no_grad():
+            for run, (optimizer, scale) in enumerate(zip(self._optimizers, excess.float().unbind())):
+                for group, part, place in zip(optimizer.param_groups, self._groups, self._first_of_group):
+                    # The kernel of torch.optim.AdamW(fused=True) without the optimizer's own work around it, which for
+                    # weights as few as these takes longer than the kernel. It divides the gradient by grad_scale.
+                    torch._fused_adamw_(
+                        [self.rows[run, part]], [gradient[run, part]], [first[run, part]], [second[run, part]], [],
+                        [self._steps[run, place]],
+                        lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
+                        weight_decay=group["weight_decay"], eps=group["eps"],
+                        amsgrad=False, maximize=False, grad_scale=scale,
+                    )  # fmt: skip
         return norms / excess
 
-    def _norms(self, gradients: Sequence[Tensor]) -> Float[Tensor, "groups runs"]:
-        norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
-        by_group, start = [], 0
-        for names in self._groups:
-            by_group.append(torch.linalg.vector_norm(torch.stack(norms[start : start + len(names)]), dim=0))
-            start += len(names)
-        return torch.stack(by_group)
+
+def parameters_in_order(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Parameters in the order of the optimizer's groups."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+@torch.no_grad()
+def in_one_row(parameters: Sequence[Tensor]) -> Float[Tensor, " p"]:
+    """Makes parameters views of one new vector, one after another, and returns it."""
+    row = torch.cat([parameter.flatten() for parameter in parameters])
+    for parameter, piece in zip(parameters, row.split([parameter.numel() for parameter in parameters])):
+        parameter.data = piece.view(parameter.shape)
+    return row
 
 
 class _StackedLinear(nn.Module):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from ternary_vae.training.guards import Interventions
 from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
 from ternary_vae.training.specialisation import Specialisation
+from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
 from ternary_vae.training.uniformity import Uniformity
 
 TERMS = (
@@ -91,10 +93,9 @@ class Trainer:
         self.classes = all_operations(self.device).long() + 1
         self.training_index = training_split(recipe).train.to(self.device)
         self.optimizer = self._new_optimizer()
-        self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        averaged = dict(self.averaged.named_parameters())
-        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
-        self._averaged_parameters = [averaged[names[id(parameter)]] for parameter in self._parameters]
+        self._parameters = parameters_in_order(self.optimizer)
+        self._stack: Stack | None = None
+        self._averaged_row = self._average_in_one_row()
         self.controller = Controller(recipe, self.model.state_net, self.device)
         homes = recipe.objective.specialisation
         self.specialisation = Specialisation(homes, recipe.evaluation.noise_draws, self.device)
@@ -128,10 +129,11 @@ class Trainer:
         """Every step of an epoch that has begun, and its end."""
         sums = torch.zeros(len(TERMS), device=self.device)
         computed: set[str] = set()
+        weights = self._stacked().adopt().rows[0]
         for number, (batch, with_prior) in enumerate(zip(plan.batches, plan.prior_information)):
             look = number == len(plan.batches) - 1
             terms = self._step(batch, plan.controls, with_prior, look_ahead=look)
-            self.average(self.epochs_completed * len(plan.batches) + number, len(plan.batches))
+            self.average(weights, self.epochs_completed * len(plan.batches) + number, len(plan.batches))
             computed |= terms.keys()
             sums += torch.stack([terms[name] if name in terms else sums.new_zeros(()) for name in TERMS])
         return self.finish_epoch(plan, dict(zip(TERMS, sums.tolist())), computed)
@@ -222,10 +224,8 @@ class Trainer:
         if look_ahead:
             self.controller.before_last_step(self.model, loss_under, controls)
         loss, terms = loss_under(self.model, controls)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._clip_and_average()
-        self.optimizer.step()
+        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
+        self._move(gradients)
         if look_ahead:
             self.look_back(controls)
         terms = {name: value.detach() for name, value in terms.items()}
@@ -244,14 +244,13 @@ class Trainer:
 
         return loss_under
 
-    def average(self, step: int, steps_an_epoch: int) -> None:
+    def average(self, weights: Float[Tensor, " p"], step: int, steps_an_epoch: int) -> None:
         """Moves the averaged weights towards the present ones. At first the average is over a fifth of the steps so
         far, so that the start is soon forgotten."""
-        if self.averaged is self.model:
+        if self._averaged_row is None:
             return
         horizon = min(self.recipe.optimizer.averaging_epochs * steps_an_epoch, 1 + _AVERAGED_SHARE * step)
-        with torch.no_grad():
-            torch._foreach_lerp_(self._averaged_parameters, self._parameters, 1 / max(1.0, horizon))
+        self._averaged_row.lerp_(weights, 1 / max(1.0, horizon))
 
     def look_back(self, controls: Controls) -> None:
         """After an epoch's last step: the controller's hypergradients."""
@@ -270,16 +269,16 @@ class Trainer:
         weight_a, weight_b = (_product(*pair) for pair in zip(own, self.uniformity.weights(batch)))
         return weight_a, weight_b
 
-    def _clip_and_average(self) -> None:
-        """Clips the whole gradient's norm and updates the exponential average of each VAE's (clipped)
-        norm."""
-        groups = [[p.grad for p in group["params"] if p.grad is not None] for group in self.optimizer.param_groups]
-        norms = torch.stack(
-            [torch.linalg.vector_norm(torch.stack(torch._foreach_norm(g))) if g else self.balance * 0 for g in groups]
-        )
-        clip = (self.recipe.optimizer.gradient_clip / (torch.linalg.vector_norm(norms) + 1e-6)).clamp(max=1.0)
-        torch._foreach_mul_([gradient for group in groups for gradient in group], clip)
-        self.gradient_norms = averaged_norms(norms[:2] * clip, self.gradient_norms, self.recipe.gradient_balance)
+    def _move(self, gradients: Sequence[Tensor | None]) -> None:
+        """Moves the weights by their gradients and updates the exponential average of each VAE's (clipped) norm."""
+        norms = self._stacked().step(gradients, self.recipe.optimizer.gradient_clip)[:2, 0]
+        self.gradient_norms = averaged_norms(norms, self.gradient_norms, self.recipe.gradient_balance)
+
+    def _stacked(self) -> Stack:
+        """The run's own stack, made when its first step is due."""
+        if self._stack is None:
+            self._stack = Stack([self.model], [self.optimizer])
+        return self._stack
 
     def _weights_are_finite(self) -> bool:
         return bool(torch.isfinite(torch.stack(torch._foreach_norm(self._parameters))).all())
@@ -356,6 +355,14 @@ class Trainer:
         averaged = copy.deepcopy(self.model).requires_grad_(False)
         averaged.state_net = self.model.state_net
         return averaged
+
+    def _average_in_one_row(self) -> Float[Tensor, " p"] | None:
+        """The averaged weights as one vector, in the optimizer's order; None without averaging."""
+        if self.averaged is self.model:
+            return None
+        averaged = dict(self.averaged.named_parameters())
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        return in_one_row([averaged[names[id(parameter)]] for parameter in self._parameters])
 
     def _new_optimizer(self) -> torch.optim.AdamW:
         model, settings = self.model, self.recipe.optimizer

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from ternary_vae.descriptions import as_data, read_yaml, validated
 from ternary_vae.errors import UserError, nearest
 
 DEFAULT_RECIPE = "resolution"
-_EXPONENT_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -505,19 +504,7 @@ def validate_recipe(data: Any, source: str) -> Recipe:
     Raises:
         UserError: the first thing wrong, in one line.
     """
-    if not isinstance(data, dict):
-        raise UserError(f"{source}: expected a mapping of recipe sections, found {type(data).__name__}")
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        where = ".".join(str(part) for part in error["loc"]) or "recipe"
-        if error["type"] == "extra_forbidden":
-            hint = nearest(str(error["loc"][-1]), _known_keys(error["loc"][:-1]))
-            raise UserError(f"{source}: unknown key {where!r}; {hint}") from None
-        message = error["msg"].removeprefix("Value error, ")
-        shown = "a section" if isinstance(error["input"], dict) else repr(error["input"])
-        raise UserError(f"{source}: {where}: {message} (given: {shown})") from None
+    return validated(Recipe, data, source, "a recipe", _known_keys)
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -530,34 +517,9 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise UserError(f"--set {text!r}: expected section.key=value, such as optimizer.batch_size=256")
     try:
-        return key.strip(), _as_data(yaml.safe_load(value))
+        return key.strip(), as_data(yaml.safe_load(value))
     except (yaml.YAMLError, ValueError, RecursionError):
         raise UserError(f"--set {text!r}: the value is not valid YAML") from None
-
-
-def read_yaml(path: Path, what: str) -> Any:
-    """Reads a YAML file as plain data; `what` says what was expected, such as "a recipe".
-
-    Raises:
-        UserError: if it cannot be read or is not YAML.
-    """
-    try:
-        return _as_data(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as failure:
-        raise UserError(f"{path}: cannot be read: {failure}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as failure:
-        mark = getattr(failure, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}: not valid YAML{line}; expected {what}") from None
-
-
-def _as_data(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as text; a number is what was meant."""
-    if isinstance(value, str):
-        return float(value) if _EXPONENT_NUMBER.fullmatch(value.strip()) else value
-    if isinstance(value, dict):
-        return {key: _as_data(item) for key, item in value.items()}
-    return [_as_data(item) for item in value] if isinstance(value, list) else value
 
 
 def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[str, Any], str]:

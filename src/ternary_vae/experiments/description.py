@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from ternary_vae.descriptions import Location, read_yaml, validated
 from ternary_vae.errors import UserError, nearest
-from ternary_vae.recipe import DEFAULT_RECIPE, read_yaml, recipe_directory
+from ternary_vae.recipe import DEFAULT_RECIPE, recipe_directory
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Epochs = Annotated[int, Field(ge=1)]
@@ -138,20 +139,12 @@ def validate_experiment(content: Any, source: str) -> Experiment:
     Raises:
         UserError: the first thing wrong, in one line.
     """
-    if not isinstance(content, dict):
-        raise UserError(f"{source}: expected an experiment, found {type(content).__name__}")
-    try:
-        return Experiment.model_validate(content)
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        where = ".".join(str(part) for part in error["loc"]) or "experiment"
-        if error["type"] == "extra_forbidden":
-            section = ArmDescription if error["loc"][0] == "arms" else Experiment
-            known = [field.alias or name for name, field in section.model_fields.items()]
-            raise UserError(f"{source}: unknown key {where!r}; {nearest(str(error['loc'][-1]), known)}") from None
-        message = error["msg"].removeprefix("Value error, ")
-        given = "" if isinstance(error["input"], dict) else f" (given: {error['input']!r})"
-        raise UserError(f"{source}: {where}: {message}{given}") from None
+    return validated(Experiment, content, source, "an experiment", _known_keys)
+
+
+def _known_keys(location: Location) -> list[str]:
+    section = ArmDescription if location[:1] == ("arms",) else Experiment
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def _as_tuple(value: Any) -> Any:

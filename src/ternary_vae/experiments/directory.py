@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import Arm, PlannedRun
 from ternary_vae.experiments.description import Experiment, validate_experiment
-from ternary_vae.recipe import Recipe, read_yaml, validate_recipe
+from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import locked, reported, write_text
 from ternary_vae.storage.runs import RunDirectory
 

@@ -42,7 +42,7 @@ def experiment_page(results: Results, *, linked: bool = True) -> str:
     return rendered(
         "ternary_vae.experiments",
         "experiment.html.j2",
-        (asset("base.js"), asset("layout.js"), asset("experiment.js", "ternary_vae.experiments")),
+        (asset("base.js"), asset("layout.js"), asset("theme.js"), asset("experiment.js", "ternary_vae.experiments")),
         _page_data(results, deciding, links),
         title=experiment.name,
         description=experiment.description,

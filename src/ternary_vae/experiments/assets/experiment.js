@@ -171,29 +171,5 @@ function drawAll() {
     });
 }
 
-const button = document.getElementById("theme");
-function label() {
-  button.textContent = isDark() ? "Light" : "Dark";
-  button.setAttribute("aria-pressed", String(isDark()));
-  button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
-}
-button.addEventListener("click", () => {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  label();
-  drawAll();
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  if (!root.dataset.theme) {
-    label();
-    drawAll();
-  }
-});
-let wasNarrow = isNarrow();
-addEventListener("resize", () => {
-  if (wasNarrow !== isNarrow()) {
-    wasNarrow = isNarrow();
-    drawAll();
-  }
-});
-label();
+redrawnWhenItLooksOtherwise(drawAll);
 drawAll();

@@ -26,31 +26,7 @@ function redrawMap() {
   });
 }
 
-const button = document.getElementById("theme");
-function label() {
-  button.textContent = isDark() ? "Light" : "Dark";
-  button.setAttribute("aria-pressed", String(isDark()));
-  button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
-}
-button.addEventListener("click", () => {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  label();
-  drawAll();
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  if (!root.dataset.theme) {
-    label();
-    drawAll();
-  }
-});
-
-let wasNarrow = isNarrow();
-addEventListener("resize", () => {
-  if (wasNarrow !== isNarrow()) {
-    wasNarrow = isNarrow();
-    drawAll();
-  }
-});
+redrawnWhenItLooksOtherwise(drawAll);
 
 // Paper is white, and narrower than a screen.
 let before;
@@ -88,6 +64,5 @@ if (map) {
     if (index !== null) drawing = drawing.then(() => choose(index));
   });
 }
-label();
 if (map) chosen = find("minimum");
 drawAll();

@@ -134,7 +134,7 @@ def _untrained(path: Path) -> Path:
     from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
 
     recipe = load_recipe()
-    model = DualVAE(recipe.model.injection, recipe.permeability.adaptive)
+    model = DualVAE.of(recipe)
     save_checkpoint(path, Checkpoint(0, 0, recipe, model.state_dict()))
     return path
 

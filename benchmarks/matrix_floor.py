@@ -55,7 +55,7 @@ class MatrixFloor:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        model = DualVAE(recipe.model.injection)
+        model = DualVAE.of(recipe)
         self._layers = {part: list(_layers_of(part, recipe, model)) for part in PARTS}
         self._buffers: dict[tuple[str, int, int], Tensor] = {}
         self._products = {part: self._ready(layers) for part, layers in self._layers.items()}

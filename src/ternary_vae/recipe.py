@@ -58,9 +58,18 @@ class Data(Section):
 
 
 class Model(Section):
-    """The networks. Layer widths are the plan's and fixed; the injection is a choice."""
+    """The networks. Layer widths are the plan's and fixed; the injection is a choice, with hidden units in each
+    translation or none, and so is the value that VAE-B puts in the middle of its axes, where VAE-A has 0."""
 
     injection: Literal["plain", "translated"] = "plain"
+    translation_units: Annotated[int, Field(ge=0, le=1024)] = 0
+    middle_value_b: Literal[-1, 0, 1] = 0
+
+    @model_validator(mode="after")
+    def _only_translations_have_units(self) -> Model:
+        if self.translation_units and self.injection == "plain":
+            raise ValueError("translation_units needs injection: translated")
+        return self
 
 
 class LearningRate(Section):
@@ -241,9 +250,16 @@ class Specialisation(Section):
 
 class Uniformity(Section):
     """Each VAE weighs an operation in its reconstruction by (share of the prior : fair share)^−strength within
-    `bounds`, the share being a running mean over epochs of what the evaluation's prior draws decode to."""
+    `bounds`, the share being a running mean over epochs of what the evaluation's prior draws decode to. Beside it, what
+    shares have in common for all operations with certain values in up to `orders` entries is driven to its fair value
+    by weights whose logarithm moves by `orders_step` times the excess, an epoch. The fair share of operations with one
+    value in one entry is 1, or `middle_share` for the value in the middle of an axis: more than 1 serves wider draws
+    too, in which ends are met more often."""
 
     strength: NonNegative = 0.0
+    orders: Annotated[int, Field(ge=0, le=9)] = 0
+    orders_step: NonNegative = 0.05
+    middle_share: Annotated[float, Field(ge=0.5, le=2)] = 1.0
     momentum: Share = 0.95
     bounds: Interval = (0.5, 2.0)
 
@@ -258,7 +274,8 @@ class Dimensions(Section):
 
 class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation. `mean_share` of each batch is decoded from
-    posterior means, without noise.
+    posterior means, without noise; `widened_share`, of the isolated rows, from latents as far out as the plan's
+    additive injection takes prior draws.
 
     `decorrelation` weighs the squared correlation of the two codes, `alignment` their squared distance (plan, appendix
     B.1). `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of
@@ -274,6 +291,7 @@ class Objective(Section):
     decorrelation: NonNegative = 0.0
     alignment: NonNegative = 0.0
     mean_share: Share = 0.0
+    widened_share: Share = 0.0
     balancing: NonNegative = 0.0
     balancing_bound: Positive = 0.5
     balancing_homes_from: Epoch | None = None

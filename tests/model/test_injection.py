@@ -32,6 +32,17 @@ def test_translated_reads_the_other_code_through_its_own_map(rho):
     torch.testing.assert_close(mixed_b, (1 - rho) * z_b + rho * z_a @ a_to_b.T)
 
 
+def test_hidden_units_bend_the_translation():
+    torch.manual_seed(3)
+    injection = CrossInjection("translated", hidden_units=7).double()
+    z_a, z_b = latents()
+    mixed_a, _ = injection(z_a, z_b, 0.4)
+    state = injection.b_to_a.state_dict()
+    hidden = (z_b @ state["inward.weight"].T + state["inward.bias"]).clamp(min=0)
+    translated = z_b @ state["straight.weight"].T + hidden @ state["outward.weight"].T
+    torch.testing.assert_close(mixed_a, 0.6 * z_a + 0.4 * translated)
+
+
 def test_rho_zero_leaves_latents_untouched():
     z_a, z_b = latents()
     mixed_a, mixed_b = CrossInjection("translated").double()(z_a, z_b, 0.0)

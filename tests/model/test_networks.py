@@ -9,6 +9,8 @@ import torch
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model.networks import DecoderA, DecoderB, Encoder
+from ternary_vae.operations import all_operations
+from ternary_vae.recipe import load_recipe
 
 
 def parameters(module):
@@ -21,16 +23,17 @@ def test_parameter_counts(network, count):
 
 
 @pytest.mark.parametrize(
-    ("injection", "adaptive", "count"),
+    ("injection", "adaptive", "units", "count"),
     [
-        ("plain", False, 168_770),
-        ("plain", True, 168_770 + 33),
-        ("translated", False, 168_770 + 512),
-        ("translated", True, 168_770 + 545),
+        ("plain", False, 0, 168_770),
+        ("plain", True, 0, 168_770 + 33),
+        ("translated", False, 0, 168_770 + 512),
+        ("translated", True, 0, 168_770 + 545),
+        ("translated", False, 32, 168_770 + 512 + 32 * 66),
     ],
 )
-def test_parameter_counts_of_the_whole(injection, adaptive, count):
-    model = DualVAE(injection, adaptive)
+def test_parameter_counts_of_the_whole(injection, adaptive, units, count):
+    model = DualVAE(injection, adaptive, translation_units=units)
     assert parameters(model) == count
     assert parameters(model.encoder_A) + parameters(model.decoder_A) == 50_203
     assert parameters(model.encoder_B) + parameters(model.decoder_B) == 117_499
@@ -64,6 +67,30 @@ def test_state_dict_has_the_names_and_shapes_of_version_5_5():
     linear("state_net.decoder.2", 32, 4)
     found = {name: tuple(tensor.shape) for name, tensor in DualVAE().state_dict().items()}
     assert found == expected
+
+
+@pytest.mark.parametrize("middle", [-1, 0, 1])
+def test_the_middle_value_only_renames_what_an_encoder_reads(middle):
+    torch.manual_seed(1)
+    plain, turned = Encoder(), Encoder(middle)
+    turned.load_state_dict(plain.state_dict())
+    tables = all_operations().float()
+    # Written out: the middle value becomes 0, the one after it in −1 → 0 → 1 → −1 becomes 1, the one before it −1.
+    order = {-1: [1, -1, 0], 0: [-1, 0, 1], 1: [0, 1, -1]}[middle]
+    renamed = torch.empty_like(tables)
+    for value, read_as in zip((-1, 0, 1), (order.index(value) - 1 for value in (-1, 0, 1))):
+        renamed[tables == value] = read_as
+    assert (renamed[tables == middle] == 0).all()
+    for found, expected in zip(turned(tables), plain(renamed)):
+        assert torch.equal(found, expected)
+
+
+def test_a_recipe_describes_its_model():
+    changes = {"model.injection": "translated", "model.translation_units": 5, "model.middle_value_b": -1}
+    model = DualVAE.of(load_recipe("ternary_v5_5_adaptive_rho", overrides=changes))
+    assert (model.encoder_A.middle_value, model.encoder_B.middle_value) == (0, -1)
+    assert model.injection.a_to_b.inward.out_features == 5
+    assert len(model.state_net.outputs) == 5
 
 
 def affine(state, name, value):

@@ -56,7 +56,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunDirec
             write_record(run.coupled_record(epoch), synthetic_coupled(epoch, recipe, fails, fingerprint))
         if checkpoint:
             torch.manual_seed(5)
-            weights = DualVAE(recipe.model.injection).state_dict()
+            weights = DualVAE.of(recipe).state_dict()
             for name in ("latest", "best"):
                 saved = Checkpoint(epochs, epochs, recipe, weights, state={"rho": 0.7}, code_version="test")
                 save_checkpoint(run.checkpoint(name), saved)

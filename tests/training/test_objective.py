@@ -333,7 +333,8 @@ class TestIsolatedShare:
         full = model.injection(z_a, z_b, 0.7)
         for ours, own, injected in zip(mixed, (z_a, z_b), full):
             assert torch.equal(ours[:isolated], own[:isolated])
-            assert torch.equal(ours[isolated:], injected[isolated:])
+            # Products of fewer rows may be rounded otherwise.
+            torch.testing.assert_close(ours[isolated:], injected[isolated:], rtol=1e-12, atol=1e-12)
             assert not torch.isclose(injected, own).all(dim=1).any()
 
 

@@ -67,7 +67,7 @@ class TestResuming:
         trainer.gate_open, trainer.rho, trainer.lambda1, trainer.lambda2 = True, 0.437, 0.91, 0.53
         trainer.interventions.rho_bonus, trainer.interventions.fired = 0.05, {"coverage_plateau": 2}
         trainer.balance = torch.tensor(0.25)
-        trainer.uniformity.table = torch.linspace(0.5, 2.0, 2 * 19_683).view(2, -1)
+        trainer.uniformity.update(torch.linspace(0.5, 2.0, 2 * 19_683).view(2, -1))
         trainer.specialisation.table = torch.arange(2 * 19_683, dtype=torch.int32).view(2, -1) % 64
         save_checkpoint(tmp_path / "x.safetensors", trainer.checkpoint({"best": [0.5, 0.25, 0.125]}))
         other = Trainer(recipe)

@@ -11,7 +11,7 @@ from scipy import stats
 from ternary_vae.recipe import Specialisation as Settings
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.training.evaluation import Evaluation
-from ternary_vae.training.specialisation import Specialisation
+from ternary_vae.training.specialisation import Specialisation, log_ratio_of_homes
 from ternary_vae.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ def outcome(seed=0, count=19_683):
 
 
 def specialised(strength=0.3, start_epoch=0):
-    return Specialisation(Settings(strength=strength, start_epoch=start_epoch), DRAWS, CPU)
+    return Specialisation(Settings(strength=strength, start_epoch=start_epoch), CPU)
 
 
 def test_the_median_splits_the_space_in_halves():
@@ -68,15 +68,15 @@ def test_a_measurement_replaces_the_last_one_of_its_operations_alone():
 
 
 def test_ratio_of_homes_by_counting():
-    table = specialised()
-    assert table.log_ratio_of_homes() == 0
-    table.update(ALL, outcome())
+    nothing = torch.zeros(0, dtype=torch.long)
+    assert log_ratio_of_homes(NoiseOutcome(nothing, nothing, nothing, DRAWS)) == 0
+    found = outcome()
     homes = {1: 0, -1: 0}
-    for only_a, only_b in zip(*table.table.tolist()):
+    for only_a, only_b in zip(found.only_a.tolist(), found.only_b.tolist()):
         if stats.binomtest(only_a, only_a + only_b).pvalue <= 0.01:
             homes[1 if only_a > only_b else -1] += 1
     assert homes[1] > 1000 > homes[-1] > 10
-    assert table.log_ratio_of_homes().item() == pytest.approx(math.log((homes[1] + 5) / (homes[-1] + 5)))
+    assert log_ratio_of_homes(found).item() == pytest.approx(math.log((homes[1] + 5) / (homes[-1] + 5)))
 
 
 def test_balancing_by_homes_moves_weight_to_the_vae_that_is_behind(small_recipe):

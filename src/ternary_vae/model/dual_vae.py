@@ -12,6 +12,7 @@ from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import LATENT_DIMENSIONS, DecoderA, DecoderB, Encoder
 from ternary_vae.model.statenet import StateNet
 from ternary_vae.operations import ENTRIES, VALUES
+from ternary_vae.recipe import Recipe
 
 Strategy = Literal["best_of_two", "voting", "confidence_weighted", "majority"]
 STRATEGIES: tuple[Strategy, ...] = ("best_of_two", "voting", "confidence_weighted", "majority")
@@ -34,20 +35,40 @@ class DualVAE(nn.Module):
     Args:
         injection: "plain" or "translated", see `CrossInjection`.
         adaptive_rho: whether StateNet also corrects ρ.
+        translation_units: hidden units of each translation, see `CrossInjection`.
+        middle_value_b: the value in the middle of VAE-B's axes, see `Encoder`; of VAE-A's it is 0.
 
     Attributes:
         permeability: the ρ that coupled decoding uses unless told otherwise; set by training and by loading.
     """
 
-    def __init__(self, injection: Literal["plain", "translated"] = "plain", adaptive_rho: bool = False) -> None:
+    def __init__(
+        self,
+        injection: Literal["plain", "translated"] = "plain",
+        adaptive_rho: bool = False,
+        *,
+        translation_units: int = 0,
+        middle_value_b: Literal[-1, 0, 1] = 0,
+    ) -> None:
         super().__init__()
         self.encoder_A = Encoder()
         self.decoder_A = DecoderA()
-        self.encoder_B = Encoder()
+        self.encoder_B = Encoder(middle_value_b)
         self.decoder_B = DecoderB()
-        self.injection = CrossInjection(injection)
+        self.injection = CrossInjection(injection, translation_units)
         self.state_net = StateNet(adaptive_rho)
         self.permeability = 0.0
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> DualVAE:
+        """The model that a recipe describes, at random weights."""
+        settings = recipe.model
+        return cls(
+            settings.injection,
+            recipe.permeability.adaptive,
+            translation_units=settings.translation_units,
+            middle_value_b=settings.middle_value_b,
+        )
 
     def encode(self, x: Shaped[Tensor, "n 9"]) -> Posteriors:
         """Posteriors of truth tables given as values −1, 0, 1 (any number type).

@@ -17,22 +17,20 @@ class CrossInjection(nn.Module):
     """z̃_A = (1 − ρ)·z_A + ρ·T_BA(stopgrad(z_B)), and the same with A and B exchanged.
 
     Plain injection (the plan) has T = identity: both codes are averaged in one basis, which pulls them
-    together. Translated injection learns one linear map each way (16 × 16, no bias), so that each decoder
-    reads the other's code in its own basis and the codes stay independent.
+    together. Translated injection learns one map each way, so that each decoder reads the other's code in its own
+    basis and the codes stay independent: linear (16 × 16, no bias), or with hidden units beside the linear map, which
+    codes need whose axes have another order of values.
 
     Args:
-        kind: "plain" (no parameters) or "translated" (512 parameters).
+        kind: "plain" (no parameters) or "translated" (512 parameters, and 66 for every hidden unit of both).
+        hidden_units: of each translation; 0 leaves it linear.
     """
 
-    def __init__(self, kind: Literal["plain", "translated"] = "plain") -> None:
+    def __init__(self, kind: Literal["plain", "translated"] = "plain", hidden_units: int = 0) -> None:
         super().__init__()
         self.kind = kind
-        if kind == "translated":
-            self.b_to_a = nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
-            self.a_to_b = nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
-        else:
-            self.b_to_a = nn.Identity()
-            self.a_to_b = nn.Identity()
+        self.b_to_a = _translation(kind, hidden_units)
+        self.a_to_b = _translation(kind, hidden_units)
 
     def forward(
         self,
@@ -44,6 +42,27 @@ class CrossInjection(nn.Module):
         mixed_a = z_a + rho * (self.b_to_a(z_b.detach()) - z_a)
         mixed_b = z_b + rho * (self.a_to_b(z_a.detach()) - z_b)
         return mixed_a, mixed_b
+
+
+class BentTranslation(nn.Module):
+    """T(z) = W·z + V·ReLU(U·z + b): a linear map with as many bends as it has hidden units."""
+
+    def __init__(self, hidden_units: int) -> None:
+        super().__init__()
+        self.straight = nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
+        self.inward = nn.Linear(LATENT_DIMENSIONS, hidden_units)
+        self.outward = nn.Linear(hidden_units, LATENT_DIMENSIONS, bias=False)
+
+    def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 16"]:
+        return self.straight(z) + self.outward(self.inward(z).relu())
+
+
+def _translation(kind: Literal["plain", "translated"], hidden_units: int) -> nn.Module:
+    if kind == "plain":
+        return nn.Identity()
+    if hidden_units:
+        return BentTranslation(hidden_units)
+    return nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
 
 
 def mix_prior_draws(

@@ -7,6 +7,9 @@ what costs.
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -18,10 +21,16 @@ _LOGITS = ENTRIES * len(VALUES)
 
 class Encoder(nn.Module):
     """Truth table → mean and log-variance of a diagonal Gaussian posterior: 9 → 256 → 128 → 64, ReLU, then
-    two heads 64 → 16. 45,792 parameters."""
+    two heads 64 → 16. 45,792 parameters.
 
-    def __init__(self) -> None:
+    Args:
+        middle_value: the value that the encoder reads as 0, and so puts in the middle of an axis of its code. The
+            others keep their place in the cycle −1 → 0 → 1 → −1: with 1 in the middle, −1 is read as 1 and 0 as −1.
+    """
+
+    def __init__(self, middle_value: Literal[-1, 0, 1] = 0) -> None:
         super().__init__()
+        self.middle_value = middle_value
         self.encoder = nn.Sequential(
             nn.Linear(ENTRIES, 256),
             nn.ReLU(inplace=True),
@@ -34,6 +43,8 @@ class Encoder(nn.Module):
         self.fc_logvar = nn.Linear(64, LATENT_DIMENSIONS)
 
     def forward(self, x: Float[Tensor, "*n 9"]) -> tuple[Float[Tensor, "*n 16"], Float[Tensor, "*n 16"]]:
+        if self.middle_value:
+            x = torch.remainder(x + (1 - self.middle_value), len(VALUES)) - 1
         hidden = self.encoder(x)
         return self.fc_mu(hidden), self.fc_logvar(hidden)
 

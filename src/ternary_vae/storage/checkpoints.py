@@ -145,7 +145,7 @@ def model_of(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Dual
         UserError: if the weights do not fit the recipe's model or are not finite.
     """
     recipe = checkpoint.recipe
-    model = DualVAE(recipe.model.injection, recipe.permeability.adaptive)
+    model = DualVAE.of(recipe)
     where = checkpoint.path or "checkpoint"
     try:
         model.load_state_dict(checkpoint.model)

@@ -116,13 +116,13 @@ def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
 def recipe_shape(recipe: Recipe) -> tuple[Hashable, ...]:
     """The part of `shape` that a recipe alone determines: runs that differ in it are never computed together."""
     parts = (
+        recipe.model.model_dump_json(),
         recipe.optimizer.model_dump_json(exclude={"learning_rate", "averaging_epochs"}),
         recipe.objective.model_dump_json(exclude=set(_OF_THE_RUN)),
         recipe.gradient_balance.model_dump_json(),
     )
     return (
-        recipe.data.train_share, recipe.model.injection, recipe.permeability.isolated_share, recipe.beta.free_bits,
-        *parts,
+        recipe.data.train_share, recipe.permeability.isolated_share, recipe.beta.free_bits, *parts,
     )  # fmt: skip
 
 

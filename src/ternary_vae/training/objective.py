@@ -24,6 +24,8 @@ from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Objective, PriorInformation
 
 HISTOGRAM_RANGE = 3.0
+WIDENING = (1 + 0.7**2) ** 0.5
+"""z_A + ρ·z_B at ρ = 0.7 is distributed as z_A times this."""
 _SMALLEST_PROBABILITY = 1e-12
 _SMALLEST_VARIANCES = 1e-12
 _LARGEST_EXPONENT = 87.0
@@ -106,7 +108,7 @@ def objective(
     mu_b, logvar_b = model.encoder_B(x)
     z_a = mu_a + controls.temperature_a * torch.exp(0.5 * logvar_a) * noise.epsilon_a
     z_b = mu_b + controls.temperature_b * torch.exp(0.5 * logvar_b) * noise.epsilon_b
-    mixed_a, mixed_b = inject(model, z_a, z_b, controls.rho, isolated_share)
+    mixed_a, mixed_b = inject(model, z_a, z_b, controls.rho, isolated_share, settings.widened_share)
     logits_a, logits_b = model.decoder_A(mixed_a), model.decoder_B(mixed_b)
 
     cross_entropy_a = entry_cross_entropy(logits_a, classes)
@@ -166,13 +168,18 @@ def squared_correlation(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "
     return (covariance.square() / (variances + _SMALLEST_VARIANCES)).mean(dim=-1)
 
 
+def covariance(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs 16 16"]:
+    """Of a batch's means, without Bessel's correction."""
+    centred = mu - mu.mean(dim=-2, keepdim=True)
+    return centred.mT @ centred / mu.shape[-2]
+
+
 def effective_dimensions(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
     """Participation ratio (Σλ)²/Σλ² of the eigenvalues λ of the batch's covariance, between 1 and 16, without finding
     them: their sum is the trace, the sum of their squares the square of the Frobenius norm."""
-    centred = mu - mu.mean(dim=-2, keepdim=True)
-    covariance = centred.mT @ centred / mu.shape[-2]
-    trace = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    return trace.square() / (covariance.square().sum(dim=(-2, -1)) + _SMALLEST_VARIANCES)
+    spread = covariance(mu)
+    trace = spread.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    return trace.square() / (spread.square().sum(dim=(-2, -1)) + _SMALLEST_VARIANCES)
 
 
 def inject(
@@ -181,13 +188,20 @@ def inject(
     z_b: Float[Tensor, "*runs n 16"],
     rho: Number,
     isolated_share: float,
+    widened_share: float = 0.0,
 ) -> tuple[Float[Tensor, "*runs n 16"], Float[Tensor, "*runs n 16"]]:
-    """Cross-injection with the first `isolated_share` of the rows left unmixed."""
+    """Cross-injection with the first `isolated_share` of the rows left unmixed; the last of these, `widened_share` of
+    all rows, are as far from the origin as the plan's additive injection takes a prior draw at ρ = 0.7."""
     isolated = round(isolated_share * z_a.shape[-2])
     if not isolated:
         return model.injection(z_a, z_b, rho)
     (own_a, rest_a), (own_b, rest_b) = (z.tensor_split([isolated], dim=-2) for z in (z_a, z_b))
     mixed_a, mixed_b = model.injection(rest_a, rest_b, rho)
+    widened = min(isolated, round(widened_share * z_a.shape[-2]))
+    if widened:
+        factor = z_a.new_ones(isolated, 1)
+        factor[isolated - widened :] = WIDENING
+        own_a, own_b = factor * own_a, factor * own_b
     return torch.cat([own_a, mixed_a], dim=-2), torch.cat([own_b, mixed_b], dim=-2)
 
 

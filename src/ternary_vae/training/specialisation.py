@@ -19,15 +19,10 @@ _HOMES_BEFOREHAND = 5.0
 
 
 class Specialisation:
-    """The table and the weights that follow from it.
+    """The table and the weights that follow from it."""
 
-    Args:
-        draws: decodings an operation in one measurement.
-    """
-
-    def __init__(self, settings: Settings, draws: int, device: torch.device) -> None:
+    def __init__(self, settings: Settings, device: torch.device) -> None:
         self.settings = settings
-        self.draws = draws
         self.table = torch.zeros(2, OPERATION_COUNT, dtype=torch.int32, device=device)
 
     def weights(
@@ -46,13 +41,6 @@ class Specialisation:
         table[:, operations] = torch.stack([outcome.only_a, outcome.only_b]).to(table.dtype)
         self.table = table
 
-    def log_ratio_of_homes(self) -> Float[Tensor, ""]:
-        """ln(n_A : n_B) over the operations measured so far, by significance. Five are added to either, so that few
-        operations say little."""
-        only_a, only_b = self.table.long()
-        home = home_under_noise(NoiseOutcome(only_a, only_b, both=torch.zeros_like(only_a), draws=self.draws))
-        return torch.log(((home > 0).sum() + _HOMES_BEFOREHAND) / ((home < 0).sum() + _HOMES_BEFOREHAND))
-
     @property
     def table(self) -> Int[Tensor, "2 19683"]:
         """For every operation, in how many of its last draws A alone and B alone were exact."""
@@ -63,3 +51,10 @@ class Specialisation:
         self._table = table
         lead = table[0] - table[1]
         self._home = torch.sign(lead - lead.median()).float()
+
+
+def log_ratio_of_homes(outcome: NoiseOutcome) -> Float[Tensor, ""]:
+    """ln(n_A : n_B) over the operations of one measurement, by significance. Five are added to either, so that few
+    operations say little."""
+    home = home_under_noise(outcome)
+    return torch.log(((home > 0).sum() + _HOMES_BEFOREHAND) / ((home < 0).sum() + _HOMES_BEFOREHAND))

@@ -31,7 +31,7 @@ from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.guards import Interventions
 from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
-from ternary_vae.training.specialisation import Specialisation
+from ternary_vae.training.specialisation import Specialisation, log_ratio_of_homes
 from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
 from ternary_vae.training.uniformity import Uniformity
 
@@ -97,9 +97,9 @@ class Trainer:
         self._stack: Stack | None = None
         self._averaged_row = self._average_in_one_row()
         self.controller = Controller(recipe, self.model.state_net, self.device)
-        homes = recipe.objective.specialisation
-        self.specialisation = Specialisation(homes, recipe.evaluation.noise_draws, self.device)
-        self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
+        self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
+        middle_values = self.model.encoder_A.middle_value, self.model.encoder_B.middle_value
+        self.uniformity = Uniformity(recipe.objective.uniformity, self.device, middle_values)
         self.interventions = Interventions()
 
         self.epochs_completed = 0
@@ -300,7 +300,7 @@ class Trainer:
         settings = self.recipe.objective
         if self._balances_homes():
             step = settings.balancing_homes_step * settings.balancing
-            lead = self.specialisation.log_ratio_of_homes().clamp(-1.0, 1.0)
+            lead = log_ratio_of_homes(evaluation.outcome).clamp(-1.0, 1.0)
             self.balance = (self.balance - step * lead).clamp(-settings.balancing_bound, settings.balancing_bound)
 
     def balances_losses(self) -> bool:
@@ -396,7 +396,7 @@ class Trainer:
                 "balance": self.balance,
                 "loss_averages": self.loss_averages,
                 "specialisation": self.specialisation.table,
-                "uniformity": self.uniformity.table,
+                **self.uniformity.tensors(),
                 **self._weights_in_training(),
             },
             state={
@@ -461,7 +461,7 @@ class Trainer:
         self.balance = tensors["balance"].to(self.device)
         self.loss_averages = tensors["loss_averages"].to(self.device)
         self.specialisation.table = tensors["specialisation"].to(self.device)
-        self.uniformity.table = tensors["uniformity"].to(self.device)
+        self.uniformity.restore(tensors)
         self.controller.restore_optimizer(checkpoint.optimizer)
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
@@ -485,4 +485,4 @@ def _initial_model(recipe: Recipe) -> DualVAE:
     the caller's random numbers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return DualVAE(recipe.model.injection, recipe.permeability.adaptive)
+        return DualVAE.of(recipe)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from systems import SYSTEMS, System, Turn
-from whole_run import WholeRun, measure_run
+from whole_run import SHORTEST_RUN, WholeRun, measure_run
 
 TIMES_THE_TEXTBOOK = 8.0
 TIMES_THE_FLOOR = 2.5
@@ -56,7 +56,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--benchmarks", action="store_true", help="benchmark milestones in the real run")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--check", action="store_true", help="exit with 1 if an aim is missed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if 0 < options.run_epochs < SHORTEST_RUN:
+        parser.error(f"--run-epochs {options.run_epochs}: expected 0, or at least {SHORTEST_RUN} to see a pace")
+    return options
 
 
 def _turns(options: argparse.Namespace) -> list[dict[str, Turn]]:

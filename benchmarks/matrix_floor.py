@@ -104,7 +104,8 @@ def _layers_of(part: str, recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
         for rows in batches:
             for network in (model.encoder_A, model.encoder_B):
                 yield from _layers(network, rows, gradient_stops_at={0})
-            yield from _layers(model.injection, rows, gradient_stops_at={0, 1})  # the other's code is detached
+            for network in (model.injection.b_to_a, model.injection.a_to_b):
+                yield from _layers(network, rows, gradient_stops_at={0, 1})  # the other's code is detached
             for network in decoders:
                 yield from _layers(network, rows)
     elif part == "prior draws":

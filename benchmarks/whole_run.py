@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _FIRST_EPOCHS = 5
+SHORTEST_RUN = _FIRST_EPOCHS + 2
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = RunDirectory(tmp_path_factory.mktemp("project") / "runs" / "one")
     with torch.random.fork_rng():
         torch.manual_seed(6)
-        weights = DualVAE("translated").state_dict()
-    state = Checkpoint(3, 3, load_recipe("resolution"), weights, state={"rho": 0.3}, code_version="test")
+        weights = DualVAE.of(load_recipe()).state_dict()
+    state = Checkpoint(3, 3, load_recipe(), weights, state={"rho": 0.3}, code_version="test")
     save_checkpoint(run.checkpoint(3), state)
     save_checkpoint(run.checkpoint("latest"), state)
     return run.checkpoint(3)

@@ -65,12 +65,6 @@ class Model(Section):
     translation_units: Annotated[int, Field(ge=0, le=1024)] = 0
     middle_value_b: Literal[-1, 0, 1] = 0
 
-    @model_validator(mode="after")
-    def _only_translations_have_units(self) -> Model:
-        if self.translation_units and self.injection == "plain":
-            raise ValueError("translation_units needs injection: translated")
-        return self
-
 
 class LearningRate(Section):
     """`steps`: epoch → rate, held until the next. `cosine`: linear warm-up, then half a cosine to the

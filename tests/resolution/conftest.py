@@ -28,10 +28,10 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A native checkpoint, named as a run names it."""
+    recipe = load_recipe("resolution", overrides={"data.train_share": 0.8, "data.validation_share": 0.1})
     with torch.random.fork_rng():
         torch.manual_seed(6)
-        weights = DualVAE("translated").state_dict()
-    recipe = load_recipe("resolution", overrides={"data.train_share": 0.8, "data.validation_share": 0.1})
+        weights = DualVAE.of(recipe).state_dict()
     path = tmp_path_factory.mktemp("checkpoints") / "epoch_3.safetensors"
     save_checkpoint(path, Checkpoint(3, 3, recipe, weights, state={"rho": 0.3}, code_version="test"))
     return path

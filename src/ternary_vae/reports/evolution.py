@@ -222,20 +222,26 @@ def _missing(measured: Measurements) -> str:
 def _epoch_counts(measured: Measurements) -> str:
     exact = list(zip(measured.column("exact_match_a"), measured.column("exact_match_b")))
     perfect = sum(a == 1 and b == 1 for a, b in exact)
-    full = sum(bool(a) and bool(b) for a, b in zip(measured.column("covered_all_a"), measured.column("covered_all_b")))
+    covered = [
+        a and b for a, b in zip(measured.column("covered_all_a"), measured.column("covered_all_b")) if a is not None
+    ]
     below = [
         epoch
         for epoch, value in zip(measured.column("epoch"), measured.column("exact_match_best_of_two"))
         if value is not None and value < THROUGHOUT["ensemble_alert"].low
     ]
     last = f", the last of them epoch {below[-1]}" if below else ""
-    return "\n".join(
-        [
-            f"- Both VAEs exact on every operation at once: {perfect} of {len(exact)} epochs.",
-            f"- Both VAEs covering every operation, each with 195,000 decoded draws: {full} epochs.",
-            f"- Ensemble below the plan's alert level of 99.9%: {len(below)} epochs{last}.",
-        ]
-    )
+    lines = [
+        f"- Both VAEs exact on every operation at once: {perfect} of {len(exact)} epochs.",
+        f"- Ensemble below the plan's alert level of 99.9%: {len(below)} epochs{last}.",
+    ]
+    if covered:
+        lines.insert(
+            1,
+            f"- Both VAEs covering every operation, each with 195,000 decoded draws: {sum(covered)} of {len(covered)} "
+            "epochs.",
+        )
+    return "\n".join(lines)
 
 
 def _events(measured: Measurements) -> str:

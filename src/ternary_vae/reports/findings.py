@@ -125,7 +125,16 @@ def remedies(own: Side) -> str:
             ["ρ leaps", f"ρ moves by at most {recipe.permeability.max_step:g} an epoch; the gate has hysteresis"]
         )
     if recipe.model.injection == "translated":
-        rows.append(["Two codes become one", "a learned linear map translates one VAE's code into the other's basis"])
+        bends = f" with {recipe.model.translation_units} bends" if recipe.model.translation_units else ", linear,"
+        rows.append(["Two codes become one", f"a learned map{bends} translates one VAE's code into the other's basis"])
+    if recipe.model.middle_value_b:
+        rows.append(
+            [
+                "What is hard for one VAE is hard for the other",
+                f"the value in the middle of an axis, the most easily lost, is 0 with VAE-A and "
+                f"{recipe.model.middle_value_b} with VAE-B",
+            ]
+        )
     if prior.weight > 0:
         rows.append(
             [
@@ -153,6 +162,21 @@ def remedies(own: Side) -> str:
     if recipe.objective.uniformity.strength > 0:
         rows.append(
             ["Unequal shares of the prior", "operations that prior draws meet too rarely weigh more, and the reverse"]
+        )
+    if recipe.objective.uniformity.orders:
+        rows.append(
+            [
+                "Unequal shares of values",
+                f"what the shares of up to {recipe.objective.uniformity.orders} entries' values have too much of loses "
+                "weight until it is gone",
+            ]
+        )
+    if recipe.objective.widened_share:
+        rows.append(
+            [
+                "The plan's wider draws",
+                f"{recipe.objective.widened_share:.0%} of each batch is decoded from latents as far out as they reach",
+            ]
         )
     if recipe.objective.decorrelation > 0:
         rows.append(["Two codes become one", "their squared correlation is a small cost, which the translation allows"])

@@ -19,7 +19,7 @@ from torch import Tensor
 from ternary_vae.operations import ENTRIES, OPERATION_COUNT, VALUES, all_operations
 from ternary_vae.recipe import Uniformity as Settings
 
-_LARGEST_LOG_WEIGHT = 1.0
+_LARGEST_LOG_WEIGHT = 0.5
 # Rows: constant, difference of the ends, middle against the ends; each of mean square 1.
 _CONTRASTS = ((1.0, 1.0, 1.0), (-(1.5**0.5), 0.0, 1.5**0.5), (-(0.5**0.5), 2**0.5, -(0.5**0.5)))
 

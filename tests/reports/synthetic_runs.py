@@ -81,6 +81,7 @@ def synthetic_coupled(epoch: int, recipe: Recipe, fails: bool = False, fingerpri
                 "exact_under_noise_ensemble": 0.9 * ensemble,
                 "ensemble_gain": 0.08,
                 "ensemble_gain_by_chance": 0.07,
+                "ensemble_gain_if_shuffled": 0.06,
             },
             "latent_coupling": {
                 "mean_correlation": 0.1,

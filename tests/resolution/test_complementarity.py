@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from known_decoders import ThresholdDecoder
@@ -64,6 +65,35 @@ def test_gain_of_the_ensemble_by_hand() -> None:
     assert section.exact_under_noise_ensemble == 15 / 20
     assert section.ensemble_gain == pytest.approx(2 / 20)
     assert section.ensemble_gain_by_chance == pytest.approx(1 - 0.45 * 0.35 - 0.65)
+
+
+def test_gain_if_operations_were_shuffled() -> None:
+    """Operations of known difficulty, hard for one VAE where easy for the other, with outcomes that also go together
+    draw by draw. The expectation is known exactly; five standard errors of the sample are allowed."""
+    generator = np.random.default_rng(5)
+    count, draws = 4000, 16
+    hard_a = generator.uniform(size=count)
+    rate_a, rate_b = 0.9 - 0.6 * hard_a, 0.3 + 0.6 * hard_a**2
+    common = generator.uniform(size=(draws, count))  # one number decides for both: as dependent as can be
+    exact_a, exact_b = common < rate_a, common < rate_b
+    only_a, only_b, both = exact_a & ~exact_b, exact_b & ~exact_a, exact_a & exact_b
+    noise = NoiseOutcome(*(torch.from_numpy(each.sum(axis=0)) for each in (only_a, only_b, both)), draws)
+    expected = np.cov(rate_a, rate_b, bias=True)[0, 1]
+    found = complementarity.covariance_between_operations(noise)
+    assert found == pytest.approx(expected, abs=0.004)
+    assert expected < -0.02
+    zeros = torch.zeros(count, dtype=torch.long)
+    section = complementarity.complementary_coverage(zeros, zeros, noise)
+    assert section.ensemble_gain_if_shuffled == pytest.approx(section.ensemble_gain + found)
+    # The same outcomes with B's operations exchanged: nothing is left to gain from.
+    order = generator.permutation(count)
+    shuffled = (exact_a & exact_b[:, order]).mean() - exact_a.mean() * exact_b.mean()
+    assert abs(shuffled) < 0.004
+
+
+def test_one_draw_says_nothing_of_how_operations_differ() -> None:
+    one = torch.tensor([1, 0, 1])
+    assert complementarity.covariance_between_operations(NoiseOutcome(one, 1 - one, 0 * one, 1)) is None
 
 
 def test_mcnemar_agrees_with_the_binomial_test_everywhere() -> None:

@@ -337,6 +337,17 @@ class TestIsolatedShare:
             torch.testing.assert_close(ours[isolated:], injected[isolated:], rtol=1e-12, atol=1e-12)
             assert not torch.isclose(injected, own).all(dim=1).any()
 
+    @pytest.mark.parametrize(("widened_share", "widened"), [(0.25, 3), (0.5, 6), (0.9, 6)])
+    def test_the_last_isolated_rows_reach_as_far_as_the_plans_sum_of_draws(self, generator, widened_share, widened):
+        model = double_model("translated")
+        z_a, z_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
+        plain = terms_of.inject(model, z_a, z_b, 0.7, 0.5)
+        found = terms_of.inject(model, z_a, z_b, 0.7, 0.5, widened_share)
+        for ours, before in zip(found, plain):
+            assert torch.equal(ours[: 6 - widened], before[: 6 - widened])
+            torch.testing.assert_close(ours[6 - widened : 6], 1.49**0.5 * before[6 - widened : 6])
+            assert torch.equal(ours[6:], before[6:])
+
 
 class TestWholeObjective:
     def test_the_plans_formula(self, generator):

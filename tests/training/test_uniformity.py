@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ternary_vae.operations import all_operations
 from ternary_vae.recipe import Uniformity as Settings
 from ternary_vae.resolution.coverage import decoded_indices
 from ternary_vae.training.evaluation import evaluate
 from ternary_vae.training.trainer import Trainer
-from ternary_vae.training.uniformity import Uniformity
+from ternary_vae.training.uniformity import Uniformity, coefficients, from_coefficients, orders
 
 CPU = torch.device("cpu")
 ALL = torch.arange(19_683)
@@ -52,35 +56,77 @@ def test_nothing_to_weigh_without_strength():
     assert Uniformity(Settings(), CPU).weights(ALL) == (None, None)
 
 
-def test_shares_of_values_by_loop():
-    table = Uniformity(Settings(), CPU)
-    shares = table.shares_of_values(usage())
-    operations = all_operations()
-    for vae, entry, value in ((0, 0, -1), (0, 8, 0), (1, 3, 1), (1, 5, -1)):
-        own = operations[:, entry] == value
-        assert shares[vae, entry, value + 1].item() == pytest.approx(usage()[vae][own].mean().item(), rel=1e-4)
-    assert torch.allclose(table.shares_of_values(torch.ones(2, 19_683)), torch.ones(2, 9, 3), rtol=1e-5)
+CONTRASTS = {
+    0: {-1: 1.0, 0: 1.0, 1: 1.0},
+    1: {-1: -math.sqrt(1.5), 0: 0.0, 1: math.sqrt(1.5)},
+    2: {-1: -math.sqrt(0.5), 0: math.sqrt(2), 1: -math.sqrt(0.5)},
+}
 
 
-def test_weights_of_values_move_until_the_middle_has_the_share_that_is_wanted():
-    """Shares that answer the weights, as training does: in proportion. VAE-B's middle value is 1."""
-    table = Uniformity(Settings(level_step=0.3, middle_share=1.06), CPU, middle_values=(0, 1))
-    generator = torch.Generator().manual_seed(3)
-    skewed = (torch.randn(2, 9, 3, generator=generator) * 0.1).exp()
+@pytest.mark.parametrize("chosen", [{}, {0: 1}, {8: 2}, {0: 1, 8: 2}, {3: 2, 5: 1, 6: 1}])
+def test_coefficients_by_loop(chosen):
+    """The mean of a function times a product of contrasts, written out; `chosen`: entry → contrast."""
+    product = [
+        math.prod(CONTRASTS[which][table[entry]] for entry, which in chosen.items())
+        for table in all_operations().tolist()
+    ]
+    shares = usage()
+    place = sum(which * 3**entry for entry, which in chosen.items())
+    found = coefficients(shares)[:, place]
+    expected = (shares.double() * torch.tensor(product, dtype=torch.float64)).mean(dim=1)
+    assert torch.allclose(found.double(), expected, atol=1e-5)
+    assert orders(CPU)[place] == len(chosen)
+    alone = torch.zeros(19_683)
+    alone[place] = 1
+    assert torch.allclose(from_coefficients(alone), torch.tensor(product, dtype=torch.float32), atol=1e-5)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_coefficients_have_an_inverse_and_keep_mean_squares(seed):
+    values = usage(seed)
+    found = coefficients(values)
+    assert torch.allclose(from_coefficients(found), values, atol=1e-5)
+    assert torch.allclose(found.square().sum(dim=1), values.square().mean(dim=1), rtol=1e-5)
+
+
+def shares_of_values(shares):
+    """How often each entry has each value, 1 being fair: (2, 9, 3)."""
     of_values = torch.nn.functional.one_hot(all_operations().long() + 1, 3).float()
-    product = torch.einsum("kjc,vjc->vk", of_values, skewed.log()).exp()
+    return 3 * torch.einsum("vk,kjc->vjc", shares, of_values) / 19_683
+
+
+def test_steering_goes_on_until_low_orders_are_as_wanted():
+    """Shares that answer the weights in proportion, as training's do roughly. VAE-B's middle value is 1. What depends
+    on pairs goes; what depends on three entries is left alone."""
+    table = Uniformity(Settings(orders=2, orders_step=0.3, middle_share=1.06), CPU, middle_values=(0, 1))
+    low, third = torch.zeros(2, 19_683), torch.zeros(2, 19_683)
+    generator = torch.Generator().manual_seed(3)
+    low[:, (orders(CPU) > 0) & (orders(CPU) <= 2)] = 0.01 * torch.randn(2, 162, generator=generator)
+    third[:, 1 + 3 + 9] = 0.1
+    product = from_coefficients(low + third).exp()
     for _ in range(60):
         shares = product * torch.stack(table.weights(ALL))
         table.update(shares / shares.mean(dim=1, keepdim=True))
     shares = product * torch.stack(table.weights(ALL))
-    found = table.shares_of_values(shares / shares.mean(dim=1, keepdim=True))
-    assert torch.allclose(found[0], torch.tensor([0.97, 1.06, 0.97]).expand(9, 3), atol=1e-3)
-    assert torch.allclose(found[1], torch.tensor([0.97, 0.97, 1.06]).expand(9, 3), atol=1e-3)
+    shares = shares / shares.mean(dim=1, keepdim=True)
+    values = shares_of_values(shares)
+    assert torch.allclose(values[0], torch.tensor([0.97, 1.06, 0.97]).expand(9, 3), atol=1e-3)
+    assert torch.allclose(values[1], torch.tensor([0.97, 0.97, 1.06]).expand(9, 3), atol=1e-3)
+    found = coefficients(shares)
+    assert found[:, orders(CPU) == 2].abs().max() < 1e-3
+    assert found[:, 1 + 3 + 9].min() > 0.09
+
+
+def test_nothing_is_steered_without_orders():
+    table = Uniformity(Settings(strength=1.0), CPU)
+    table.update(usage())
+    assert not table.tensors()["uniformity_steering"].any()
 
 
 def test_the_tables_go_on_from_what_was_kept():
-    settings = Settings(strength=0.5, level_step=0.1)
-    table, again = Uniformity(settings, CPU), Uniformity(settings, CPU)
+    recipe = Settings(strength=0.5, orders=2)
+    table, again = Uniformity(recipe, CPU), Uniformity(recipe, CPU)
     table.update(usage(1))
     again.restore(table.tensors())
     for each in (table, again):

@@ -83,8 +83,13 @@ def goals() -> list[Goal]:
         Goal("Complementarity at the end", lambda run: _last_coupled(run, _complementarity), low=0.9, unit="score"),
         Goal("Complementarity, lowest of any milestone from 250 on", _lowest_complementarity, low=0.7, unit="score"),
         Goal(
+            "Ensemble's gain under noise, less that of the same VAEs were it chance what is hard for each",
+            lambda run: _last_coupled(run, _gain_above("ensemble_gain_if_shuffled")),
+            low=0.0,
+        ),
+        Goal(
             "Ensemble's gain under noise, less that of two VAEs that fail independently",
-            lambda run: _last_coupled(run, _gain_above_chance),
+            lambda run: _last_coupled(run, _gain_above("ensemble_gain_by_chance")),
             low=0.0,
         ),
         Goal(
@@ -218,9 +223,13 @@ def _complementarity(record) -> float:
     return record.complementary_coverage.complementarity_score
 
 
-def _gain_above_chance(record) -> float:
-    found = record.complementary_coverage
-    return found.ensemble_gain - found.ensemble_gain_by_chance
+def _gain_above(reference: str) -> Callable[..., float | None]:
+    def read(record) -> float | None:
+        found = record.complementary_coverage
+        other = getattr(found, reference)
+        return None if other is None else found.ensemble_gain - other
+
+    return read
 
 
 def _alone(vae: Literal["vae_a", "vae_b"]) -> Read:

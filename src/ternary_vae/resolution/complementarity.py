@@ -93,13 +93,26 @@ def ratio_of_homes(count_a: int, count_b: int) -> float | None:
     return min(count_a, count_b) / max(count_a, count_b) if count_a or count_b else None
 
 
+def covariance_between_operations(noise: NoiseOutcome) -> float | None:
+    """Covariance over operations of how often A and how often B is exact, without bias: negative where what is hard for
+    one is easy for the other. Outcomes of one draw also go together because both VAEs are given the same ε; a part
+    1/draws of that is in the covariance of the counts and is taken out. None for one draw or one operation."""
+    if noise.draws < 2 or len(noise.both) < 2:
+        return None
+    rate_a, rate_b = ((only + noise.both).double() / noise.draws for only in (noise.only_a, noise.only_b))
+    together = (noise.both.double() / noise.draws).mean() - rate_a.mean() * rate_b.mean()
+    of_counts = ((rate_a - rate_a.mean()) * (rate_b - rate_b.mean())).mean()
+    return float((noise.draws * of_counts - together) / (noise.draws - 1))
+
+
 def complementary_coverage(
     errors_a: Int[Tensor, "n"], errors_b: Int[Tensor, "n"], noise: NoiseOutcome, sigma: float = NOISE_SIGMA
 ) -> ComplementaryCoverage:
     """The section of the coupled record, from wrong entries without noise and outcomes under noise.
 
     The gain by chance is that of two VAEs with the same exact rates p and q which fail independently:
-    1 − (1 − p)(1 − q) − max(p, q)."""
+    1 − (1 − p)(1 − q) − max(p, q). The gain if shuffled is that of the two as they are, with the operations of one
+    exchanged at random: it differs by `covariance_between_operations`."""
     homes = home_table(errors_a, errors_b, noise)
     home_a, home_b = int((homes > 0).sum()), int((homes < 0).sum())
     fewer_a, fewer_b = int((errors_a < errors_b).sum()), int((errors_b < errors_a).sum())
@@ -108,6 +121,7 @@ def complementary_coverage(
     exact_a, exact_b = (only_a + both) / decodings, (only_b + both) / decodings
     ensemble = (only_a + only_b + both) / decodings
     better = max(exact_a, exact_b)
+    between = covariance_between_operations(noise)
     return ComplementaryCoverage(
         complementarity_score=ratio_of_homes(home_a, home_b) or 0.0,
         complementarity_score_by_errors=ratio_of_homes(fewer_a, fewer_b),
@@ -124,4 +138,5 @@ def complementary_coverage(
         exact_under_noise_ensemble=ensemble,
         ensemble_gain=ensemble - better,
         ensemble_gain_by_chance=1 - (1 - exact_a) * (1 - exact_b) - better,
+        ensemble_gain_if_shuffled=None if between is None else ensemble - better + between,
     )

@@ -244,6 +244,9 @@ class ComplementaryCoverage(Section):
     """Ensemble's exact match under noise less the better single VAE's."""
     ensemble_gain_by_chance: float
     """The gain that two VAEs of the same rates would have if they failed independently of each other."""
+    ensemble_gain_if_shuffled: float | None = None
+    """The gain of the same two VAEs under the same noise, were it chance which operations are hard for each: more is
+    gained where what is hard for one is easy for the other. Null in records of earlier versions, and for one draw."""
 
 
 class LatentCoupling(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
+from ternary_vae.resolution.parallel import InTurn
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.fleet import Fleet
@@ -138,7 +139,7 @@ def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_
     try:
         with (
             interruptions() as interruption,
-            _finishers(len(starts)) as worker,
+            _finishers(len(starts), starts[0].trainer.device) as worker,
             matrix_products(precision),
             ExitStack() as open_runs,
         ):
@@ -181,8 +182,11 @@ def _do(run: RunUnderWay, what: Callable[..., None], *given: Any) -> None:
         run.fail(failure)
 
 
-def _finishers(runs: int) -> ThreadPoolExecutor:
-    """Threads that finish epochs: one a run, but no more than the cores that training leaves."""
+def _finishers(runs: int, device: torch.device) -> Executor:
+    """Threads that finish epochs: one a run, but no more than the cores that training leaves; on a single core the
+    thread that trains."""
+    if device.type == "cpu" and torch.get_num_threads() == 1:
+        return InTurn()
     count = max(1, min(runs, torch.get_num_threads() - 1))
     # PyTorch keeps the number of threads for each thread; another core trains.
     return ThreadPoolExecutor(count, "epoch", initializer=torch.set_num_threads, initargs=(1,))

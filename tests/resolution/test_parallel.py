@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from ternary_vae.resolution.parallel import SharedTasks
+from ternary_vae.resolution.parallel import InTurn, SharedTasks
 
 CPU = torch.device("cpu")
 
@@ -52,3 +52,23 @@ def test_what_fails_in_either_thread_is_told_who_asked(failure):
 
     with pytest.raises(failure, match="no"):
         SharedTasks().run({"good": lambda: 1, "bad": fail}, CPU)
+
+
+def test_in_turn_does_things_at_once_and_here():
+    order = []
+    with InTurn() as worker:
+        first = worker.submit(lambda: order.append(threading.current_thread()))
+        assert first.done()
+        assert order == [threading.current_thread()]
+        assert worker.submit(divmod, 7, 3).result() == (2, 1)
+        failed = worker.submit(divmod, 7, 0)
+        with pytest.raises(ZeroDivisionError):
+            failed.result()
+
+
+def test_in_turn_is_interrupted_like_any_call():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), InTurn() as worker:
+        worker.submit(interrupt)

@@ -20,6 +20,14 @@ from ternary_vae.training.pipeline import Findings
 from ternary_vae.training.trainer import Trainer
 
 
+@pytest.fixture(autouse=True)
+def _second_thread(finished_run):
+    """Two threads, so that the second finishes epochs; `finished_run` was trained by one alone."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
 def test_by_one_thing_after_another(finished_run, small_recipe):
     """The same run in a plain loop: epoch N + 1 is trained before epoch N's measurement is taken in."""
     recipe = small_recipe(epochs=3)

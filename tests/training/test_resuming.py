@@ -227,8 +227,9 @@ class TestKilledAtEachWrite:
 
 
 def _train_or_resume(recipe, place):
-    """What a process does that is about to be killed; run in a process of its own."""
-    torch.set_num_threads(1)
+    """What a process does that is about to be killed; run in a process of its own, with a second thread that finishes
+    epochs."""
+    torch.set_num_threads(2)
     directory = RunDirectory(place)
     if directory.exists:
         loop.resume(directory, device="cpu", benchmark_milestones=False)
@@ -414,7 +415,7 @@ class TestFromV5_5:
         own = trainer.model.state_dict()
         differing = {n for n in own if n not in saved or not torch.equal(own[n], saved[n])}
         expected = {
-            "resolution": {"injection.b_to_a.weight", "injection.a_to_b.weight"},
+            "resolution": {n for n in own if n.startswith(("injection.a_to_b.", "injection.b_to_a."))},
             "ternary_v5_5_adaptive_rho": {"state_net.decoder.2.weight", "state_net.decoder.2.bias"},
         }
         assert differing == expected.get(name, set())

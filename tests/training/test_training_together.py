@@ -73,7 +73,7 @@ def test_each_run_is_as_if_alone(recipes, stacks, quick_train, quick_resume, tmp
 
 
 class Stopper(Silent):
-    """Asks for a stop when the first epoch is saved, that is while the second is trained."""
+    """Asks for a stop when the first epoch is saved; on one core the second has not begun by then."""
 
     def epoch(self, row):
         if row["epoch"] == 1:
@@ -88,7 +88,7 @@ def test_stopped_they_go_on_to_the_same_bits(recipes, tmp_path, rows_of, state_o
     assert [outcome.status for outcome in together(recipes, stopped, progress=watchers)] == ["interrupted"] * 2
     for number in range(2):
         assert RunDirectory(stopped / str(number)).facts()["status"] == "interrupted"
-        assert len(rows_of(stopped / str(number))) == 2
+        assert len(rows_of(stopped / str(number))) == 1
     assert [outcome.status for outcome in together(recipes, stopped)] == ["completed"] * 2
     for number in range(2):
         places = [RunDirectory(where / str(number)) for where in (straight, stopped)]

@@ -195,14 +195,14 @@ def inject(
     isolated = round(isolated_share * z_a.shape[-2])
     if not isolated:
         return model.injection(z_a, z_b, rho)
-    (own_a, rest_a), (own_b, rest_b) = (z.tensor_split([isolated], dim=-2) for z in (z_a, z_b))
+    inner = max(0, isolated - round(widened_share * z_a.shape[-2]))
+    (own_a, far_a, rest_a), (own_b, far_b, rest_b) = (z.tensor_split([inner, isolated], dim=-2) for z in (z_a, z_b))
     mixed_a, mixed_b = model.injection(rest_a, rest_b, rho)
-    widened = min(isolated, round(widened_share * z_a.shape[-2]))
-    if widened:
-        factor = z_a.new_ones(isolated, 1)
-        factor[isolated - widened :] = WIDENING
-        own_a, own_b = factor * own_a, factor * own_b
-    return torch.cat([own_a, mixed_a], dim=-2), torch.cat([own_b, mixed_b], dim=-2)
+    latents_a, latents_b = [own_a, mixed_a], [own_b, mixed_b]
+    if inner < isolated:
+        latents_a.insert(1, WIDENING * far_a)
+        latents_b.insert(1, WIDENING * far_b)
+    return torch.cat(latents_a, dim=-2), torch.cat(latents_b, dim=-2)
 
 
 def entry_cross_entropy(

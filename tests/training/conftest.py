@@ -24,6 +24,7 @@ SMALL = {
     "optimizer.matrix_products": "highest",
     "objective.prior_information.draws": 128,
     "objective.prior_information.subset_entries": 5,
+    "objective.specialisation.strength": 0.15,
     "objective.specialisation.start_epoch": 1,
     "evaluation.coverage_draws": 2000,
     "evaluation.full_coverage_draws": None,

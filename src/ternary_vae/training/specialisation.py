@@ -36,7 +36,9 @@ class Specialisation:
         return 1 + self.settings.strength * at_home_in_a, 1 - self.settings.strength * at_home_in_a
 
     def update(self, operations: Int[Tensor, " n"], outcome: NoiseOutcome) -> None:
-        """Takes the measurement of some operations in place of their last one."""
+        """Takes the measurement of some operations in place of their last one; without strength nothing is kept."""
+        if not self.settings.strength:
+            return
         table = self.table.clone()
         table[:, operations] = torch.stack([outcome.only_a, outcome.only_b]).to(table.dtype)
         self.table = table

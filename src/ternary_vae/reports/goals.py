@@ -162,8 +162,8 @@ def write_goals(runs: Sequence[Measurements], output: Path, command: str) -> Pat
         "",
         "The ensemble's gain under noise is held against two references. Were it chance which operations are hard for",
         "either VAE, the same two under the same noise would gain what the first takes off; more is gained where what",
-        "is hard for one is easy for the other. The second is stricter: two VAEs that fail independently of each other.",
-        "Here both are given the same noise, and two codes of nine axes out of sixteen share two axes at least.",
+        "is hard for one is easy for the other. The second is stricter: two VAEs that fail independently of each",
+        "other. Here both are given the same noise, and two codes of nine axes out of sixteen share two axes at least.",
         "",
         f"Made by `{command}`, recipe `{first.recipe.fingerprint()}`, on "
         f"{where.get('platform', 'an unknown machine')}, torch {where.get('torch', 'unknown')}.",

@@ -415,8 +415,9 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint: exactly from a native one of the same kind of device; from a v5.5 one as far
-        as it tells (weights, moments, λ, ρ, gradient norms). Random numbers are newly seeded where the
-        checkpoint has none for this device.
+        as it tells (weights, moments, λ, ρ, gradient norms); where the recipe gives VAE-B another middle value, its
+        encoder has to learn to read again. Random numbers are newly seeded where the checkpoint has none for this
+        device.
 
         Raises:
             UserError: if the checkpoint does not fit this recipe's model or lacks something.

@@ -12,14 +12,17 @@ Every function takes one run's tensors or, stacked in front, those of several ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ternary_vae.model import LATENT_DIMENSIONS, DualVAE
+from ternary_vae.model import LATENT_DIMENSIONS, DualVAE, Posteriors
+from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Objective, PriorInformation
 
@@ -91,6 +94,19 @@ def draw_noise(
     return Noise(epsilon[0], epsilon[1], draws, order[:, : information.subset_entries])
 
 
+class Latents(NamedTuple):
+    """What is drawn from the posteriors, and what the decoders read of it."""
+
+    z_a: Float[Tensor, "*runs n 16"]
+    z_b: Float[Tensor, "*runs n 16"]
+    mixed_a: Float[Tensor, "*runs n 16"]
+    mixed_b: Float[Tensor, "*runs n 16"]
+
+
+Part = tuple[Tensor, dict[str, Tensor]]
+"""A part of the loss, and its terms by name."""
+
+
 def objective(
     model: DualVAE,
     x: Float[Tensor, "*runs n 9"],
@@ -103,41 +119,93 @@ def objective(
     free_bits: float = 0.5,
 ) -> tuple[Float[Tensor, "*runs"], dict[str, Float[Tensor, "*runs"]]]:
     """Loss of one batch and its terms by name (unweighted). The first `isolated_share` of the rows are
-    decoded from unmixed latents, the rest from cross-injected ones."""
-    mu_a, logvar_a = model.encoder_A(x)
-    mu_b, logvar_b = model.encoder_B(x)
-    z_a = mu_a + controls.temperature_a * torch.exp(0.5 * logvar_a) * noise.epsilon_a
-    z_b = mu_b + controls.temperature_b * torch.exp(0.5 * logvar_b) * noise.epsilon_b
-    mixed_a, mixed_b = inject(model, z_a, z_b, controls.rho, isolated_share, settings.widened_share)
-    logits_a, logits_b = model.decoder_A(mixed_a), model.decoder_B(mixed_b)
+    decoded from unmixed latents, the rest from cross-injected ones. The parts it is the sum of are functions of their
+    own, which `training.pieces` differentiates one by one."""
+    posteriors = Posteriors(*model.encoder_A(x), *model.encoder_B(x))
+    latents = latents_of(model, posteriors, noise, controls, settings, isolated_share)
+    parts = [
+        loss_of_decoding("A", model.decoder_A(latents.mixed_a), classes, controls, weights, settings),
+        loss_of_decoding("B", model.decoder_B(latents.mixed_b), classes, controls, weights, settings),
+        loss_of_codes(posteriors, latents, controls, weights, settings, free_bits),
+    ]
+    if noise.prior_draws is not None and noise.subsets is not None:
+        parts += [
+            loss_of_prior(side, model.decode(noise.prior_draws, side), noise.subsets, settings) for side in ("A", "B")
+        ]
+    return sum_of_parts(parts)
 
-    cross_entropy_a = entry_cross_entropy(logits_a, classes)
-    cross_entropy_b = entry_cross_entropy(logits_b, classes)
-    terms: dict[str, Tensor] = {
-        "reconstruction_a": cross_entropy_a.mean(dim=-1),
-        "reconstruction_b": cross_entropy_b.mean(dim=-1),
-        "kl_a": kl_divergence(mu_a, logvar_a, free_bits),
-        "kl_b": kl_divergence(mu_b, logvar_b, free_bits),
-    }
-    weighted_a = _weighted_mean(cross_entropy_a, weights.operation_a, terms["reconstruction_a"])
-    weighted_b = _weighted_mean(cross_entropy_b, weights.operation_b, terms["reconstruction_b"])
+
+def sum_of_parts(parts: Sequence[Part]) -> Part:
+    """The loss, also among its terms. A term of several parts is their sum."""
+    loss = parts[0][0]
+    terms = dict(parts[0][1])
+    for part, named in parts[1:]:
+        loss = loss + part
+        for name, value in named.items():
+            terms[name] = terms[name] + value if name in terms else value
+    return loss, terms | {"loss": loss}
+
+
+def latents_of(
+    model: DualVAE,
+    posteriors: Posteriors,
+    noise: Noise,
+    controls: Controls,
+    settings: Objective,
+    isolated_share: float = 0.0,
+) -> Latents:
+    """z = μ + T·σ·ε of both VAEs, and cross-injected as `inject` does."""
+    z_a = posteriors.mu_a + controls.temperature_a * torch.exp(0.5 * posteriors.logvar_a) * noise.epsilon_a
+    z_b = posteriors.mu_b + controls.temperature_b * torch.exp(0.5 * posteriors.logvar_b) * noise.epsilon_b
+    return Latents(z_a, z_b, *inject(model, z_a, z_b, controls.rho, isolated_share, settings.widened_share))
+
+
+def loss_of_decoding(
+    side: Side,
+    logits: Float[Tensor, "*runs n 9 3"],
+    classes: Int[Tensor, "*runs n 9"],
+    controls: Controls,
+    weights: Weights,
+    settings: Objective,
+) -> Part:
+    """Reconstruction by one VAE, and the entropy of its output where the recipe rewards it."""
+    cross_entropy = entry_cross_entropy(logits, classes)
+    mean = cross_entropy.mean(dim=-1)
+    terms = {f"reconstruction_{side.lower()}": mean}
+    loss = _weighted_mean(cross_entropy, weights.operation_a if side == "A" else weights.operation_b, mean)
     if settings.balancing:
-        weighted_a = weighted_a * torch.exp(torch.as_tensor(weights.balance))
-        weighted_b = weighted_b * torch.exp(-torch.as_tensor(weights.balance))
+        balance = torch.as_tensor(weights.balance)
+        loss = loss * torch.exp(balance if side == "A" else -balance)
+    if side == "B" and settings.output_entropy_b:
+        terms["output_entropy_b"] = output_entropy(logits)
+        loss = loss - settings.output_entropy_b * terms["output_entropy_b"]
+    return _weight(side, controls, weights) * loss, terms
+
+
+def loss_of_codes(
+    posteriors: Posteriors,
+    latents: Latents,
+    controls: Controls,
+    weights: Weights,
+    settings: Objective,
+    free_bits: float = 0.5,
+) -> Part:
+    """Everything that depends on the codes alone, before any decoder reads them."""
+    mu_a, logvar_a, mu_b, logvar_b = posteriors
+    terms = {"kl_a": kl_divergence(mu_a, logvar_a, free_bits), "kl_b": kl_divergence(mu_b, logvar_b, free_bits)}
+    loss = torch.zeros_like(terms["kl_a"])
     # A weight of 0 leaves the term out: 0·∞ is not 0, and an unpenalised variance may grow without bound.
-    loss_a = weighted_a + controls.beta_a * terms["kl_a"] if _counts(controls.beta_a) else weighted_a
-    loss_b = weighted_b + controls.beta_b * terms["kl_b"] if _counts(controls.beta_b) else weighted_b
-    if settings.output_entropy_b:
-        terms["output_entropy_b"] = output_entropy(logits_b)
-        loss_b = loss_b - settings.output_entropy_b * terms["output_entropy_b"]
+    if _counts(controls.beta_a):
+        loss = loss + _weight("A", controls, weights) * (controls.beta_a * terms["kl_a"])
+    if _counts(controls.beta_b):
+        loss = loss + _weight("B", controls, weights) * (controls.beta_b * terms["kl_b"])
     if _counts(controls.repulsion_b):
-        terms["repulsion_b"] = repulsion(z_b, settings.repulsion_width)
-        loss_b = loss_b + controls.repulsion_b * terms["repulsion_b"]
-    loss = controls.lambda1 * weights.scale_a * loss_a + controls.lambda2 * weights.scale_b * loss_b
+        terms["repulsion_b"] = repulsion(latents.z_b, settings.repulsion_width)
+        loss = loss + _weight("B", controls, weights) * (controls.repulsion_b * terms["repulsion_b"])
     if settings.entropy_alignment:
         # The plain histogram has no gradient: the plan's alignment is seen in the loss and changes no weight.
         entropy = latent_entropy if settings.entropy_alignment_differentiable else histogram_entropy
-        difference = entropy(z_a, settings.entropy_bins) - entropy(z_b, settings.entropy_bins)
+        difference = entropy(latents.z_a, settings.entropy_bins) - entropy(latents.z_b, settings.entropy_bins)
         terms["entropy_alignment"] = difference.abs()
         loss = loss + controls.lambda3 * settings.entropy_alignment * terms["entropy_alignment"]
     if settings.decorrelation:
@@ -150,13 +218,18 @@ def objective(
         for name, mu in (("excess_dimensions_a", mu_a), ("excess_dimensions_b", mu_b)):
             terms[name] = (effective_dimensions(mu) - settings.dimensions.most).clamp(min=0)
             loss = loss + settings.dimensions.weight * terms[name].square()
-    if noise.prior_draws is not None and noise.subsets is not None:
-        information_a = prior_information(model.decoder_A(noise.prior_draws), noise.subsets)
-        information_b = prior_information(model.decoder_B(noise.prior_draws), noise.subsets)
-        terms["prior_information_a"], terms["prior_information_b"] = information_a, information_b
-        loss = loss - settings.prior_information.weight * (information_a + information_b)
-    terms["loss"] = loss
     return loss, terms
+
+
+def loss_of_prior(
+    side: Side,
+    logits: Float[Tensor, "*runs m 9 3"],
+    subsets: Int[Tensor, "*runs subsets entries"],
+    settings: Objective,
+) -> Part:
+    """The information between prior draws and what one VAE decodes from them, which is rewarded."""
+    information = prior_information(logits, subsets)
+    return -settings.prior_information.weight * information, {f"prior_information_{side.lower()}": information}
 
 
 def squared_correlation(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
@@ -324,6 +397,11 @@ def _outer(distributions: tuple[Float[Tensor, "3 *runs m"], ...], like: Tensor) 
     for distribution in distributions:
         joint = (joint[:, None] * distribution[None]).flatten(0, 1)
     return joint
+
+
+def _weight(side: Side, controls: Controls, weights: Weights) -> Number:
+    """What the loss of one VAE counts."""
+    return controls.lambda1 * weights.scale_a if side == "A" else controls.lambda2 * weights.scale_b
 
 
 def _counts(weight: Number) -> bool:

@@ -8,10 +8,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _VARIABLE = "TERNARY_VAE_CACHE_DIR"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts, and for every process that a test starts
+
+# How fast a machine is, and what else it does, is no property of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -190,7 +190,8 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 
 SHORT_RUN = """
 from ternary_vae.cli import app
-settings = {"data.train_share": 0.1, "optimizer.batch_size": 512, "evaluation.coverage_draws": 2000,
+settings = {"data.train_share": 0.1, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
+            "evaluation.coverage_draws": 2000,
             "evaluation.full_coverage_draws": "null", "evaluation.milestones": "[2]",
             "statenet.validation_batch": 256, "objective.prior_information.draws": 128,
             "cache.limit_megabytes": 1.5}
@@ -225,7 +226,8 @@ def test_a_whole_run_leaves_nothing_outside_the_declared_places(tmp_path: Path) 
 
 
 SMALL = {
-    "data.train_share": 0.05, "optimizer.batch_size": 512, "evaluation.coverage_draws": 200,
+    "data.train_share": 0.05, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
+    "evaluation.coverage_draws": 200,
     "evaluation.full_coverage_draws": None, "evaluation.milestones": [1], "statenet.validation_batch": 64,
     "objective.prior_information.draws": 64,
 }  # fmt: skip

@@ -26,6 +26,7 @@ from ternary_vae.training.progress import Silent
 SMALL = {
     "data.train_share": 0.1,
     "optimizer.batch_size": 512,
+    "optimizer.first_batches.epochs": 0,
     "objective.prior_information.draws": 128,
     "evaluation.coverage_draws": 2000,
     "evaluation.full_coverage_draws": None,

@@ -78,6 +78,7 @@ class TestPlanRecipes:
         assert recipe.model.injection == "plain"
         optimizer = recipe.optimizer
         assert (optimizer.batch_size, optimizer.weight_decay, optimizer.gradient_clip) == (64, 1e-4, 1)
+        assert optimizer.first_batches.epochs == 0
         assert optimizer.learning_rate.kind == "steps"
         assert optimizer.learning_rate.bounds == (1e-6, 0.01)
         assert optimizer.learning_rate.steps == {
@@ -250,6 +251,9 @@ class TestBadInput:
             ("data.validation_share", 0.3),
             ("optimizer.batch_size", 0),
             ("optimizer.batch_size", 19_684),
+            ("optimizer.first_batches.epochs", -1),
+            ("optimizer.first_batches.size", 0),
+            ("optimizer.first_batches.size", 19_684),
             ("optimizer.weight_decay", -1e-4),
             ("optimizer.betas", [0.9, 1.0]),
             ("optimizer.gradient_clip", 0),

@@ -84,6 +84,14 @@ class LearningRate(Section):
         return self
 
 
+class FirstBatches(Section):
+    """Smaller batches in the first epochs: more steps while there is most to learn. Not scaled with the phases, since
+    what a beginning needs does not depend on how long the run is."""
+
+    epochs: Epoch = 0
+    size: Annotated[int, Field(ge=1, le=19_683)] = 64
+
+
 class Optimizer(Section):
     """AdamW. With `averaging_epochs` the run's model is an exponential moving average of the weights over that many
     epochs; it is what is measured, kept and deployed, while training goes on from the weights themselves.
@@ -91,6 +99,7 @@ class Optimizer(Section):
     processor multiplies them faster, see torch.set_float32_matmul_precision."""
 
     batch_size: Annotated[int, Field(ge=1, le=19_683)] = 64
+    first_batches: FirstBatches = FirstBatches()
     averaging_epochs: NonNegative = 0.0
     matrix_products: Literal["highest", "high", "medium"] = "highest"
     weight_decay: NonNegative = 1e-4

@@ -56,7 +56,7 @@ def test_entropy_of_a_known_uneven_distribution() -> None:
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60).filter(any))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_entropy_agrees_with_the_papers_sums(counts: list[int]) -> None:
     """The two sums as they are printed, term by term; the integral that replaces the second differs by 1/N."""
     total = sum(counts)

@@ -21,6 +21,7 @@ SMALL = {
     "data.train_share": 0.1,
     "data.validation_share": 0.1,
     "optimizer.batch_size": 512,
+    "optimizer.first_batches": {"epochs": 1, "size": 256},
     "optimizer.matrix_products": "highest",
     "objective.prior_information.draws": 128,
     "objective.prior_information.subset_entries": 5,

@@ -11,6 +11,7 @@ import torch
 from ternary_vae.errors import UserError
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training import schedules
 from ternary_vae.training.trainer import Trainer
 
 
@@ -28,7 +29,8 @@ def poison(monkeypatch):
                 trainer.model.decoder_B.fc_out.bias[4] = value
 
         def poisoned_epoch(trainer):
-            trainer.steps_left = -(-len(trainer.training_index) // trainer.recipe.optimizer.batch_size)
+            size = schedules.batch_size(trainer.recipe, trainer.epochs_completed)
+            trainer.steps_left = -(-len(trainer.training_index) // size)
             if trainer.epochs_completed + 1 == epoch and left["times"] > 0 and not after_last_step:
                 spoil(trainer)
             return train_epoch(trainer)

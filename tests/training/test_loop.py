@@ -187,6 +187,18 @@ class TestSameSeedSameBits:
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_small_batches_come_first(small_recipe):
+    trainer = Trainer(small_recipe(optimizer__first_batches__epochs=2))
+    plans = []
+    for _ in range(3):
+        plans.append(trainer.begin_epoch())
+        trainer.train_steps(plans[-1])
+    assert [(len(plan.batches), len(plan.batches[0]), plan.first_step) for plan in plans] == [
+        (8, 256, 0), (8, 256, 8), (4, 512, 16),
+    ]  # fmt: skip
+    assert {int(state["step"]) for state in trainer.optimizer.state.values()} == {20}
+
+
 class TestAllRecipes:
     @pytest.mark.parametrize("name", recipe_names())
     def test_two_epochs(self, name, small_recipe, quick_train, tmp_path):

@@ -144,7 +144,7 @@ def test_the_second_thread_takes_a_share_of_each_step(
 
     monkeypatch.setattr(Pieces, "gradients", met)
     quick_train(small_recipe(epochs=3), tmp_path / "run")
-    steps = 3 * 4 * 2  # epochs, batches, encoders forwards and backwards
+    steps = (8 + 4 + 4) * 2  # batches of three epochs, encoders forwards and backwards
     assert len(seen) == 2 * steps
     assert seen.count((threading.main_thread(), 1)) == steps
     assert all(cores == 1 for _, cores in seen)

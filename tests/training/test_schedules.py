@@ -136,6 +136,26 @@ class TestTheOptions:
         assert schedules.permeability(recipe, -0.2, None) == 0.0
 
 
+class TestBatches:
+    @given(
+        first=st.integers(0, 6), size=st.integers(1, 40), then=st.integers(1, 40), operations=st.integers(1, 60)
+    )
+    def test_steps_by_counting_batches(self, first, size, then, operations):
+        changes = {"optimizer.batch_size": then, "optimizer.first_batches": {"epochs": first, "size": size}}
+        recipe = load_recipe("ternary_v5_5", overrides=changes)
+        done = 0
+        for epoch in range(9):
+            assert schedules.steps_before(recipe, epoch, operations) == done
+            expected = size if epoch < first else then
+            assert schedules.batch_size(recipe, epoch) == expected
+            done += len(range(0, operations, expected))
+
+    def test_a_shorter_run_begins_as_a_long_one(self):
+        recipe = load_recipe("resolution")
+        assert recipe.scaled_to(40).optimizer.first_batches == recipe.optimizer.first_batches
+        assert recipe.optimizer.first_batches.epochs > 0
+
+
 class TestCosine:
     recipe = load_recipe(
         "ternary_v5_5",
@@ -209,7 +229,7 @@ class TestRhoOfAWholeRun:
             path.append(rho)
         return path
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(bits=st.integers(0, 2**400 - 1), seed=st.integers(0, 2**32), scale=st.sampled_from([0.0, 0.05, 0.3]))
     def test_never_moves_faster_than_its_step(self, bits, seed, scale):
         """Whatever the gate does, and whatever guards (+) and StateNet (±) add."""

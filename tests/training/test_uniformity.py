@@ -82,7 +82,7 @@ def test_coefficients_by_loop(chosen):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_coefficients_have_an_inverse_and_keep_mean_squares(seed):
     values = usage(seed)
     found = coefficients(values)

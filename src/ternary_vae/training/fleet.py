@@ -106,6 +106,7 @@ def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
     rates), averaging, guards, controllers, specialisation, uniformity and evaluation may differ."""
     return (
         *recipe_shape(trainer.recipe),
+        tuple(map(len, plan.batches)),
         tuple(bool(getattr(plan.controls, name)) for name in _SWITCHES),
         plan.prior_information,
         trainer.operation_weights(plan.batches[0][:1])[0] is None,
@@ -151,8 +152,8 @@ class _Together:
         for number, (batches, due) in enumerate(zip(self.batches, self.plans[0].prior_information)):
             terms = self._step(batches, due, look_ahead=number == last)
             computed |= terms.keys()
-            for trainer, weights in zip(self.trainers, self.stack.rows):
-                trainer.average(weights, trainer.epochs_completed * len(self.batches) + number, len(self.batches))
+            for trainer, plan, weights in zip(self.trainers, self.plans, self.stack.rows):
+                trainer.average(weights, plan.first_step + number, len(self.batches))
             nothing = torch.zeros_like(self.balance)
             sums += torch.stack([terms.get(name, nothing) for name in TERMS])
         for run, trainer in enumerate(self.trainers):

@@ -23,6 +23,17 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
     return settings.floor + (settings.peak - settings.floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def batch_size(recipe: Recipe, epoch: int) -> int:
+    """Operations a step."""
+    first = recipe.optimizer.first_batches
+    return first.size if epoch < first.epochs else recipe.optimizer.batch_size
+
+
+def steps_before(recipe: Recipe, epoch: int, operations: int) -> int:
+    """Optimizer steps of all epochs before this one, of as many `operations` each."""
+    return sum(-(-operations // batch_size(recipe, before)) for before in range(epoch))
+
+
 def permeability_target(recipe: Recipe, epoch: int, gate_open: bool) -> float:
     """ρ that the phase asks for. A gated phase asks for its ramp while the gate is open, else for its
     start."""

@@ -54,12 +54,14 @@ class EpochPlan:
         controls: what schedules, controller and guards say.
         row: what the log has of it already.
         batches: rows of the table of operations, a tensor a step.
+        first_step: how many steps were taken before.
         prior_information: for every step, whether the prior-information term is due.
     """
 
     controls: Controls
     row: dict[str, Any]
     batches: tuple[Int[Tensor, " n"], ...]
+    first_step: int
     prior_information: tuple[bool, ...]
 
     def mean_terms(self, sums: dict[str, float], computed: set[str]) -> dict[str, float | None]:
@@ -138,7 +140,7 @@ class Trainer:
         for number, (batch, with_prior) in enumerate(zip(plan.batches, plan.prior_information)):
             look = number == len(plan.batches) - 1
             terms = self._step(batch, plan.controls, with_prior, look_ahead=look)
-            self.average(weights, self.epochs_completed * len(plan.batches) + number, len(plan.batches))
+            self.average(weights, plan.first_step + number, len(plan.batches))
             computed |= terms.keys()
             sums += torch.stack([terms[name] if name in terms else sums.new_zeros(()) for name in TERMS])
         return self.finish_epoch(plan, dict(zip(TERMS, sums.tolist())), computed)
@@ -152,10 +154,10 @@ class Trainer:
             factor = controls.learning_rate_factor_a if group["name"] == "A" else 1.0
             group["lr"] = controls.learning_rate * factor
         order = torch.randperm(len(self.training_index), generator=self.generator, device=self.device)
-        batches = self.training_index[order].split(recipe.optimizer.batch_size)
-        steps_done = epoch * len(batches)
-        due = tuple(self._prior_information_is_due(steps_done + number) for number in range(len(batches)))
-        return EpochPlan(controls, row, batches, due)
+        batches = self.training_index[order].split(schedules.batch_size(recipe, epoch))
+        first_step = schedules.steps_before(recipe, epoch, len(order))
+        due = tuple(self._prior_information_is_due(first_step + number) for number in range(len(batches)))
+        return EpochPlan(controls, row, batches, first_step, due)
 
     def finish_epoch(self, plan: EpochPlan, sums: dict[str, float], computed: set[str]) -> dict[str, Any]:
         """Takes an epoch whose steps are done into the state of the run.

@@ -110,6 +110,18 @@ def test_the_bits_do_not_depend_on_who_computes_what(with_prior):
         assert all(torch.equal(terms[name], value) for name, value in runs[0][1].items())
 
 
+def test_a_single_row():
+    """The last batch of an epoch may be one."""
+    step = Step("resolution", with_prior=False)
+    step.noise = Noise(step.noise.epsilon_a[:1], step.noise.epsilon_b[:1])
+    step.weights = Weights()
+    step.x, step.classes = step.x[:1], step.classes[:1]
+    (expected, expected_terms), (found, terms) = step.at_once(), step.in_pieces()
+    assert terms["loss"].item() == pytest.approx(expected_terms["loss"].item())
+    for gradient, truth in zip(found, expected):
+        assert truth is None or torch.allclose(gradient, truth, rtol=1e-10, atol=1e-13)
+
+
 def test_only_where_it_pays(small_recipe):
     large, little = small_recipe(optimizer__batch_size=256), small_recipe(optimizer__batch_size=64)
     assert pays_in_pieces(large, CPU)

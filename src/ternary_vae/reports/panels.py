@@ -73,7 +73,7 @@ def coverage(axis: Axes, measured: Measurements) -> None:
         axis.plot(epochs, rates, label=f"mixed, ρ = 0.7, {name} (band: 95%)", **look, **_HOLLOW)
     if sampled:
         limit, draws = sampled[0].coverage_limit, sampled[0].draws
-        level_line(axis, limit, f"limit of {draws:,} draws: {percent(limit)}", bold=True)
+        level_line(axis, limit, f"limit of {draws:,} draws: {percent(limit)}", bold=True, side="left")
     level_line(axis, AT_MILESTONE[PLAN_EPOCHS]["coverage"].low, "plan: 90% by the end")
     lowest = min([one.coverage_rate for one in sampled] + [0.8])
     coverage_axis(axis, lowest)

@@ -89,57 +89,47 @@ class Pieces:
             loss, terms = loss_of_decoding(side, logits, classes[some], controls, _of_rows(weights, some), settings)
             share = len(latent) / len(x)
             part = loss * share, {name: value * share for name, value in terms.items()}
-            return _differentiated(part, [latent, *self._of["decoder", side]])
+            return _differentiated(part, [*self._of["decoder", side], latent])
 
         def codes() -> Found:
             part = loss_of_codes(posteriors, latents, controls, weights, settings, self.recipe.beta.free_bits)
             return _differentiated(part, posteriors, keep=True)
 
         # The long ones first, so that no core is left waiting for the last.
-        tasks: Tasks = {}
-        if with_prior:
-            tasks["prior", "B"] = lambda: prior("B")
-        halves = self._halves(len(x), with_prior)
-        tasks |= {("rows", "B", number): lambda some=some: rows("B", some) for number, some in enumerate(halves)}
+        tasks: Tasks = {("prior", "B"): lambda: prior("B")} if with_prior else {}
+        for number, some in enumerate(self._shared_rows(len(x), with_prior)):
+            tasks["rows", "B", number] = lambda some=some: rows("B", some)
         if with_prior:
             tasks["prior", "A"] = lambda: prior("A")
         tasks["rows", "A"] = lambda: rows("A", slice(None))
-        tasks["codes"] = codes
+        tasks["codes", "both"] = codes
         found = run(tasks)
 
-        of_latents_b = torch.cat([found["rows", "B", number][0][0] for number in range(len(halves))])
-        of_latents_a = found["rows", "A"][0][0]
+        by_side = {side: [(key[0], of) for key, (of, _) in found.items() if key[1] == side] for side in ("A", "B")}
+        of_read = [torch.cat([of[-1] for kind, of in by_side[side] if kind == "rows"]) for side in ("A", "B")]
         back = torch.autograd.grad(
-            [latents.mixed_a, latents.mixed_b], [*posteriors, *self._of_injection], [of_latents_a, of_latents_b],
-            allow_unused=True,
-        )  # fmt: skip
-        of_posteriors = [_sum(pair) for pair in zip(back, found["codes"][0])]
+            [latents.mixed_a, latents.mixed_b], [*posteriors, *self._of_injection], of_read, allow_unused=True
+        )
+        of_posteriors = [_sum(pair) for pair in zip(back, found["codes", "both"][0])]
         backwards = run(
             {
                 "A": lambda: torch.autograd.grad(encoded["A"], self._of["encoder", "A"], of_posteriors[:2]),
                 "B": lambda: torch.autograd.grad(encoded["B"], self._of["encoder", "B"], of_posteriors[2:]),
             }
         )
-        of_decoder_a = [found["rows", "A"][0][1:]]
-        of_decoder_b = [found["rows", "B", number][0][1:] for number in range(len(halves))]
-        if with_prior:
-            of_decoder_a.append(found["prior", "A"][0])
-            of_decoder_b.append(found["prior", "B"][0])
-        pieces = [
-            (self._of_injection, back[len(posteriors) :]),
-            (self._of["encoder", "A"], backwards["A"]),
-            (self._of["encoder", "B"], backwards["B"]),
-            (self._of["decoder", "A"], [_sum(each) for each in zip(*of_decoder_a)]),
-            (self._of["decoder", "B"], [_sum(each) for each in zip(*of_decoder_b)]),
-        ]
+        pieces = [(self._of_injection, back[len(posteriors) :])]
+        for side in ("A", "B"):
+            pieces.append((self._of["encoder", side], backwards[side]))
+            of_decoder = zip(*(of for _, of in by_side[side]))  # and of the latents read, which `zip` leaves out below
+            pieces.append((self._of["decoder", side], [_sum(each) for each in of_decoder]))
         by_parameter = {id(one): gradient for parameters, of in pieces for one, gradient in zip(parameters, of)}
         _, terms = sum_of_parts([part for _, part in found.values()])
         return [by_parameter.get(id(parameter)) for parameter in self.parameters], terms
 
-    def _halves(self, count: int, with_prior: bool) -> list[slice]:
+    def _shared_rows(self, count: int, with_prior: bool) -> list[slice]:
         """How the rows are shared that VAE-B decodes, whose decoder is sixteen times VAE-A's. Beside prior draws there
         is work enough for two cores; and some terms are of all rows at once."""
-        if with_prior or self.recipe.objective.output_entropy_b:
+        if with_prior or self.recipe.objective.output_entropy_b or count < 2:
             return [slice(None)]
         return [slice(0, count // 2), slice(count // 2, count)]
 

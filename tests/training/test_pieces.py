@@ -17,7 +17,7 @@ from ternary_vae.training.pieces import Pieces, pays_in_pieces
 from ternary_vae.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-ROWS = 40
+ROWS = 41
 
 
 def alone(tasks):

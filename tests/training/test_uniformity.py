@@ -118,6 +118,18 @@ def test_steering_goes_on_until_low_orders_are_as_wanted():
     assert found[:, 1 + 3 + 9].min() > 0.09
 
 
+def test_shares_that_are_as_wanted_weigh_the_same():
+    """VAE-A's middle value is 0, VAE-B's 1; an operation's fair share grows with every entry that has it."""
+    table = Uniformity(Settings(strength=1.0, momentum=0.0, orders=3, middle_share=1.04), CPU, middle_values=(0, 1))
+    excess = {True: 0.04, False: -0.02}
+    wanted = torch.tensor(
+        [[1 + sum(excess[v == middle] for v in row) for row in all_operations().tolist()] for middle in (0, 1)]
+    )
+    table.update(wanted)
+    for weights in table.weights(ALL):
+        assert torch.allclose(weights, torch.ones(19_683), atol=1e-4)
+
+
 def test_nothing_is_steered_without_orders():
     table = Uniformity(Settings(strength=1.0), CPU)
     table.update(usage())

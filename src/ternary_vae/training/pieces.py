@@ -120,8 +120,9 @@ class Pieces:
         pieces = [(self._of_injection, back[len(posteriors) :])]
         for side in ("A", "B"):
             pieces.append((self._of["encoder", side], backwards[side]))
-            of_decoder = zip(*(of for _, of in by_side[side]))  # and of the latents read, which `zip` leaves out below
-            pieces.append((self._of["decoder", side], [_sum(each) for each in of_decoder]))
+            decoder = self._of["decoder", side]
+            of_parts = zip(*(of[: len(decoder)] for _, of in by_side[side]))
+            pieces.append((decoder, [_sum(each) for each in of_parts]))
         by_parameter = {id(one): gradient for parameters, of in pieces for one, gradient in zip(parameters, of)}
         _, terms = sum_of_parts([part for _, part in found.values()])
         return [by_parameter.get(id(parameter)) for parameter in self.parameters], terms

@@ -75,7 +75,7 @@ class Uniformity:
 
     def _weigh(self) -> None:
         low, high = self.settings.bounds
-        weights = self._table.clamp(min=high**-2).pow(-self.settings.strength).clamp(low, high)
+        weights = (self._table / self._wanted).clamp(min=high**-2).pow(-self.settings.strength).clamp(low, high)
         weights = weights * self._steering.exp()
         self._weights = weights / weights.mean(dim=1, keepdim=True)
 

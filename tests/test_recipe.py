@@ -274,6 +274,7 @@ class TestBadInput:
             ("temperature.a_start", 0),
             ("beta.free_bits", -1),
             ("objective.prior_information.subset_entries", 9),
+            ("objective.prior_information.widened_share", 1.1),
             ("objective.specialisation.strength", 1),
             ("statenet.learning", "backprop"),
             ("evaluation.milestones", [3, -1]),

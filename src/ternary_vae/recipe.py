@@ -233,9 +233,11 @@ class Beta(Section):
 
 class PriorInformation(Section):
     """Mutual information between fresh prior draws and the decoded operation, estimated from the joint
-    distribution of random subsets of entries."""
+    distribution of random subsets of entries. `widened_share` of the draws are as wide as the plan's sum of two at
+    ρ = 0.7."""
 
     weight: NonNegative = 0.0
+    widened_share: Share = 0.0
     draws: Annotated[int, Field(ge=2)] = 1024
     subset_entries: Annotated[int, Field(ge=1, le=8)] = 5
     subsets: Annotated[int, Field(ge=1)] = 1

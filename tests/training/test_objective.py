@@ -480,6 +480,22 @@ class TestWeightZeroCostsNothing:
             assert torch.equal(some[10:], plain[10:])
             assert (plain[:10] != 0).any()
 
+    @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+    def test_some_prior_draws_are_as_wide_as_the_plans_sum(self, share):
+        fair, widened = (
+            Objective.model_validate({"prior_information": {"weight": 1.0, "draws": 40, "widened_share": each}})
+            for each in (0.0, share)
+        )
+        before, after = (
+            terms_of.draw_noise(5, each, torch.Generator().manual_seed(8), torch.device("cpu"), with_prior=True)
+            for each in (fair, widened)
+        )
+        wide = round(40 * share)
+        torch.testing.assert_close(after.prior_draws[:wide], 1.49**0.5 * before.prior_draws[:wide])
+        assert torch.equal(after.prior_draws[wide:], before.prior_draws[wide:])
+        assert torch.equal(after.epsilon_a, before.epsilon_a)
+        assert torch.equal(after.subsets, before.subsets)
+
     def test_drawn_subsets_hold_different_entries(self):
         settings = Objective(prior_information=PriorInformation(weight=1.0, draws=5, subset_entries=6, subsets=40))
         generator = torch.Generator().manual_seed(4)

@@ -136,11 +136,13 @@ def remedies(own: Side) -> str:
             ]
         )
     if prior.weight > 0:
+        wide = f"; {percent(prior.widened_share, 0)} of the draws are as wide as the plan's sum at ρ = 0.7"
         rows.append(
             [
                 "An easy way out",
                 f"information between prior draw and decoded operation is rewarded, weight "
-                f"{prior.weight:g}, from joint distributions of {prior.subset_entries} entries",
+                f"{prior.weight:g}, from joint distributions of {prior.subset_entries} entries"
+                + (wide if prior.widened_share else ""),
             ]
         )
     if special.strength > 0:

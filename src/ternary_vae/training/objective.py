@@ -90,6 +90,7 @@ def draw_noise(
         return Noise(epsilon[0], epsilon[1])
     information = settings.prior_information
     draws = torch.randn(information.draws, LATENT_DIMENSIONS, generator=generator, device=device)
+    draws[: round(information.widened_share * information.draws)] *= WIDENING
     order = torch.rand(information.subsets, ENTRIES, generator=generator, device=device).argsort(dim=1)
     return Noise(epsilon[0], epsilon[1], draws, order[:, : information.subset_entries])
 

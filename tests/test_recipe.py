@@ -395,6 +395,11 @@ class TestOverrides:
 
 
 class TestLength:
+    def test_overrides_are_left_as_they_were_given(self):
+        given = {"optimizer.first_batches": {"epochs": 1, "size": 256}, "optimizer.first_batches.epochs": 2}
+        assert load_recipe(overrides=given).optimizer.first_batches.epochs == 2
+        assert given["optimizer.first_batches"] == {"epochs": 1, "size": 256}
+
     def test_shorter_run_keeps_schedules_unless_scaled(self):
         recipe = load_recipe("ternary_v5_5", epochs=40)
         assert (recipe.epochs, recipe.schedule_epochs) == (40, 400)

@@ -7,6 +7,7 @@ is the 121st); a milestone or checkpoint N is the state after N epochs.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -510,7 +511,7 @@ def load_recipe(
     """
     data, source = _read_with_parents(name_or_path, seen=())
     for key, value in (overrides or {}).items():
-        _set_dotted(data, key, value)
+        _set_dotted(data, key, copy.deepcopy(value))  # a later key may change what is inside
     if seed is not None:
         data["seed"] = seed
     recipe = validate_recipe(data, source)

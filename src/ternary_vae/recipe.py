@@ -257,15 +257,14 @@ class Specialisation(Section):
 class Uniformity(Section):
     """Each VAE weighs an operation in its reconstruction by (share of the prior : fair share)^−strength within
     `bounds`, the share being a running mean over epochs of what the evaluation's prior draws decode to. Beside it, what
-    shares have in common for all operations with certain values in up to `orders` entries is driven to its fair value
-    by weights whose logarithm moves by `orders_step` times the excess, an epoch. The fair share of operations with one
-    value in one entry is 1, or `middle_share` for the value in the middle of an axis: more than 1 serves wider draws
-    too, in which ends are met more often."""
+    shares have in common for all operations with certain values in up to `orders` entries is driven to nothing by
+    weights whose logarithm moves by `orders_step` times the excess, an epoch. `widened_share` of what a share is
+    comes from draws as wide as those of the plan's benchmark, in which the ends of an axis are met more often."""
 
     strength: NonNegative = 0.0
     orders: Annotated[int, Field(ge=0, le=9)] = 0
     orders_step: NonNegative = 0.05
-    middle_share: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    widened_share: Share = 0.0
     momentum: Share = 0.95
     bounds: Interval = (0.5, 2.0)
 

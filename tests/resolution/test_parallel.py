@@ -45,45 +45,6 @@ def test_another_joins_in():
     shared.join_in()  # nothing is left to do
 
 
-def test_a_helper_does_what_is_left_until_it_is_released():
-    """Both tasks are begun only when each has a thread of its own."""
-    shared, meeting = SharedTasks(), threading.Barrier(2)
-    threads = []
-
-    def task():
-        threads.append(threading.current_thread())
-        meeting.wait(60)
-
-    helper = threading.Thread(target=shared.help)
-    helper.start()
-    for _ in range(3):
-        shared.run({"one": task, "other": task}, CPU)
-    shared.release()
-    helper.join(60)
-    assert not helper.is_alive()
-    assert threads.count(helper) == threads.count(threading.current_thread()) == 3
-    shared.run({"one": lambda: threads.append("here")}, CPU)  # without a helper again
-    assert threads[-1] == "here"
-
-
-def test_what_fails_in_a_helper_is_told_who_asked_and_the_helper_goes_on():
-    shared, begun = SharedTasks(), threading.Event()
-
-    def fail():
-        begun.set()
-        raise ValueError(threading.current_thread().name)
-
-    helper = threading.Thread(target=shared.help, name="helper")
-    helper.start()
-    for _ in range(2):
-        begun.clear()
-        with pytest.raises(ValueError, match="helper"):
-            shared.run({"wait": lambda: begun.wait(60), "fail": fail}, CPU)
-    shared.release()
-    helper.join(60)
-    assert not helper.is_alive()
-
-
 @pytest.mark.parametrize("failure", [ValueError, MemoryError])
 def test_what_fails_in_either_thread_is_told_who_asked(failure):
     def fail():

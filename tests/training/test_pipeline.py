@@ -16,7 +16,6 @@ from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import pipeline
 from ternary_vae.training.evaluation import evaluate
 from ternary_vae.training.guards import Interventions
-from ternary_vae.training.pieces import Pieces
 from ternary_vae.training.pipeline import Findings
 from ternary_vae.training.trainer import Trainer
 
@@ -119,35 +118,6 @@ def test_whoever_waits_for_a_measurement_helps_with_it(
     monkeypatch.setattr(pipeline, "evaluate", measured)
     quick_train(small_recipe(epochs=3), tmp_path / "run")
     assert helpers == [(threading.main_thread(), 1)] * 9
-    assert rows_of(tmp_path / "run") == rows_of(finished_run)
-
-
-def test_the_second_thread_takes_a_share_of_each_step(
-    finished_run, small_recipe, quick_train, tmp_path, monkeypatch, rows_of
-):
-    """The encoders wait for each other, so that each is computed by a thread of its own."""
-    meeting, seen = threading.Barrier(2), []
-    gradients = Pieces.gradients
-
-    def met(pieces, *arguments):
-        *others, run = arguments
-
-        def run_met(tasks):
-            def first_meet(task):
-                seen.append((threading.current_thread(), torch.get_num_threads()))
-                meeting.wait(60)
-                return task()
-
-            return run({name: partial(first_meet, task) for name, task in tasks.items()} if len(tasks) == 2 else tasks)
-
-        return gradients(pieces, *others, run_met)
-
-    monkeypatch.setattr(Pieces, "gradients", met)
-    quick_train(small_recipe(epochs=3), tmp_path / "run")
-    steps = (8 + 4 + 4) * 2  # batches of three epochs, encoders forwards and backwards
-    assert len(seen) == 2 * steps
-    assert seen.count((threading.main_thread(), 1)) == steps
-    assert all(cores == 1 for _, cores in seen)
     assert rows_of(tmp_path / "run") == rows_of(finished_run)
 
 

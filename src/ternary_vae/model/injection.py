@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ternary_vae.model.linear import Linear
 from ternary_vae.model.networks import LATENT_DIMENSIONS
 
 Mix = Literal["additive", "preserving"]
@@ -49,9 +50,9 @@ class BentTranslation(nn.Module):
 
     def __init__(self, hidden_units: int) -> None:
         super().__init__()
-        self.straight = nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
-        self.inward = nn.Linear(LATENT_DIMENSIONS, hidden_units)
-        self.outward = nn.Linear(hidden_units, LATENT_DIMENSIONS, bias=False)
+        self.straight = Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
+        self.inward = Linear(LATENT_DIMENSIONS, hidden_units)
+        self.outward = Linear(hidden_units, LATENT_DIMENSIONS, bias=False)
 
     def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 16"]:
         return self.straight(z) + self.outward(self.inward(z).relu())
@@ -62,7 +63,7 @@ def _translation(kind: Literal["plain", "translated"], hidden_units: int) -> nn.
         return nn.Identity()
     if hidden_units:
         return BentTranslation(hidden_units)
-    return nn.Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
+    return Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
 
 
 def mix_prior_draws(

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ternary_vae.model.linear import Linear, as_factor
 from ternary_vae.operations import ENTRIES, VALUES
 
 LATENT_DIMENSIONS = 16
@@ -32,20 +33,20 @@ class Encoder(nn.Module):
         super().__init__()
         self.middle_value = middle_value
         self.encoder = nn.Sequential(
-            nn.Linear(ENTRIES, 256),
+            Linear(ENTRIES, 256),
             nn.ReLU(inplace=True),
-            nn.Linear(256, 128),
+            Linear(256, 128),
             nn.ReLU(inplace=True),
-            nn.Linear(128, 64),
+            Linear(128, 64),
             nn.ReLU(inplace=True),
         )
-        self.fc_mu = nn.Linear(64, LATENT_DIMENSIONS)
-        self.fc_logvar = nn.Linear(64, LATENT_DIMENSIONS)
+        self.fc_mu = Linear(64, LATENT_DIMENSIONS)
+        self.fc_logvar = Linear(64, LATENT_DIMENSIONS)
 
     def forward(self, x: Float[Tensor, "*n 9"]) -> tuple[Float[Tensor, "*n 16"], Float[Tensor, "*n 16"]]:
         if self.middle_value:
             x = torch.remainder(x + (1 - self.middle_value), len(VALUES)) - 1
-        hidden = self.encoder(x)
+        hidden = self.encoder(as_factor(x)).to(x.dtype)
         return self.fc_mu(hidden), self.fc_logvar(hidden)
 
 
@@ -55,15 +56,16 @@ class DecoderA(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.decoder = nn.Sequential(
-            nn.Linear(LATENT_DIMENSIONS, 32),
+            Linear(LATENT_DIMENSIONS, 32),
             nn.ReLU(inplace=True),
-            nn.Linear(32, 64),
+            Linear(32, 64),
             nn.ReLU(inplace=True),
-            nn.Linear(64, _LOGITS),
+            Linear(64, _LOGITS),
         )
 
     def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
-        return self.decoder(z).unflatten(-1, (ENTRIES, len(VALUES)))
+        hidden = self.decoder[:-1](as_factor(z)).to(z.dtype)
+        return self.decoder[-1](hidden).unflatten(-1, (ENTRIES, len(VALUES)))
 
 
 class ResidualBlock(nn.Module):
@@ -71,7 +73,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
-        self.block = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, width))
+        self.block = nn.Sequential(Linear(width, width), nn.ReLU(inplace=True), Linear(width, width))
 
     def forward(self, hidden: Float[Tensor, "*n width"]) -> Float[Tensor, "*n width"]:
         return hidden + self.block(hidden)
@@ -83,11 +85,11 @@ class DecoderB(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc_in = nn.Linear(LATENT_DIMENSIONS, 128)
+        self.fc_in = Linear(LATENT_DIMENSIONS, 128)
         self.residual1 = ResidualBlock()
         self.residual2 = ResidualBlock()
-        self.fc_out = nn.Linear(128, _LOGITS)
+        self.fc_out = Linear(128, _LOGITS)
 
     def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
-        hidden = self.residual1(self.fc_in(z).relu_()).relu_()
-        return self.fc_out(self.residual2(hidden)).unflatten(-1, (ENTRIES, len(VALUES)))
+        hidden = self.residual1(self.fc_in(as_factor(z)).relu_()).relu_()
+        return self.fc_out(self.residual2(hidden).to(z.dtype)).unflatten(-1, (ENTRIES, len(VALUES)))

@@ -20,7 +20,7 @@ from ternary_vae.operations import ENTRIES, OPERATION_COUNT, class_index
 from ternary_vae.resolution.records import Coverage, CoveragePoint
 from ternary_vae.resolution.statistics import repeat_interval
 
-_CHUNK_CPU = 2048  # a layer's activations, 1 MB, stay in a core's cache
+_CHUNK_CPU = 4096  # a layer's activations, 1 or 2 MB, stay in a core's cache
 _CHUNK_DEVICE = 131_072
 
 

@@ -3,10 +3,10 @@ that wait for each other lose a great deal when anything else runs on the machin
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from queue import Empty, SimpleQueue
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,43 +38,28 @@ class SharedTasks:
     depend on it. Each task runs on one core, if its threads see to that."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
 
     def run(self, tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
         """Works through tasks, in their order, until all are done, here or by whoever joins in. As `side_by_side`."""
         results: dict[Hashable, Future[Any]] = {name: Future() for name in tasks}
-        for waiting in zip(tasks.values(), results.values()):
-            self._waiting.put(waiting)
+        self._waiting.extend(zip(tasks.values(), results.values()))
         self.join_in()
         return {name: result.result() for name, result in results.items()}
 
     def join_in(self) -> None:
         """Does what nobody has begun."""
-        with suppress(Empty):  # also where the other thread was faster
-            while (waiting := self._waiting.get_nowait()) is not None:
-                _do(*waiting)
-
-    def help(self) -> None:
-        """Does what nobody has begun, and waits for more, until `release`."""
-        while (waiting := self._waiting.get()) is not None:
-            _do(*waiting)
-
-    def release(self) -> None:
-        """Lets a thread that helps, or is about to, go. To be asked once for each, when nothing is being run; what is
-        run next begins when the thread has gone."""
-        self._waiting.put(None)
-
-
-_Waiting = tuple[Callable[[], Any], Future[Any]]
-
-
-def _do(task: Callable[[], Any], result: Future[Any]) -> None:
-    try:
-        result.set_result(task())
-    except BaseException as failure:
-        result.set_exception(failure)
-        if not isinstance(failure, Exception):
-            raise
+        while self._waiting:
+            try:
+                task, result = self._waiting.popleft()
+            except IndexError:  # the other thread was faster
+                return
+            try:
+                result.set_result(task())
+            except BaseException as failure:
+                result.set_exception(failure)
+                if not isinstance(failure, Exception):
+                    raise
 
 
 class InTurn(Executor):

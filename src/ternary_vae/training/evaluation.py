@@ -16,8 +16,9 @@ from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import OPERATION_COUNT, all_operations
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
-from ternary_vae.resolution.coverage import decoded_indices, in_chunks
+from ternary_vae.resolution.coverage import decoded_indices, in_chunks, indices_of_latents, prior_draws
 from ternary_vae.resolution.parallel import Tasks, side_by_side
+from ternary_vae.training.objective import WIDENING
 
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
@@ -40,7 +41,8 @@ class Evaluation:
         row: figures for the log, by name.
         operations: indices of the operations that were decoded under noise.
         outcome: how often each of them was exact.
-        usage: how often A and B answered each operation when fed prior draws, 1 being its fair share.
+        usage: how often A and B answered each operation when fed prior draws, 1 being its fair share; of draws of both
+            widths where the recipe's uniformity says so.
     """
 
     row: dict[str, Any]
@@ -160,7 +162,8 @@ def _covered(
 ) -> tuple[Bool[Tensor, "19683"], Bool[Tensor, "19683"], Float[Tensor, "19683"]]:
     """Operations that one VAE meets in its half of `coverage_draws` decoded draws, and in `full_coverage_draws`; and
     how often it met each in all draws made, 1 being a fair share. The second count ends early once the odds of meeting
-    everything have fallen below one in 10,000."""
+    everything have fallen below one in 10,000. The third is taken in part from draws as wide as those of the plan's
+    benchmark, half as many as `coverage_draws` asks of one VAE, where the recipe wants them."""
     half = recipe.evaluation.coverage_draws // 2
     full = max(half, recipe.evaluation.full_coverage_draws or 0)
     met = torch.bincount(decoded_indices(model, vae, half, generator), minlength=OPERATION_COUNT)
@@ -170,7 +173,13 @@ def _covered(
         more = min(half, full - drawn)
         met = met + torch.bincount(decoded_indices(model, vae, more, generator), minlength=OPERATION_COUNT)
         drawn += more
-    return in_half, met > 0, met * (OPERATION_COUNT / drawn)
+    usage = met * (OPERATION_COUNT / drawn)
+    if wide := recipe.objective.uniformity.widened_share:
+        count = half // 2
+        latents = WIDENING * prior_draws(count, generator)
+        met_wide = torch.bincount(indices_of_latents(model, vae, latents), minlength=OPERATION_COUNT)
+        usage = torch.lerp(usage, met_wide * (OPERATION_COUNT / count), wide)
+    return in_half, met > 0, usage
 
 
 def _could_meet_all(met: Int[Tensor, "19683"], drawn: int, full: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +154,7 @@ def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_
             fleet = Fleet([run.trainer for run in runs])
             while not interruption.asked and (places := [place for place, run in enumerate(runs) if run.goes_on]):
                 clock = time.monotonic()
-                with runs[places[0]].helping() if len(places) == 1 else nullcontext():
-                    rows = fleet.train_epoch(places)
+                rows = fleet.train_epoch(places)
                 seconds = (time.monotonic() - clock) / len(places)
                 for place, row in zip(places, rows):
                     _do(runs[place], runs[place].take, row | {"seconds_training": seconds})
@@ -184,11 +183,11 @@ def _do(run: RunUnderWay, what: Callable[..., None], *given: Any) -> None:
 
 
 def _finishers(runs: int, device: torch.device) -> Executor:
-    """Threads that finish epochs: one a run, and for a single run one more that helps to train it, but no more than the
-    cores that training leaves; on a single core the thread that trains."""
+    """Threads that finish epochs: one a run, but no more than the cores that training leaves; on a single core the
+    thread that trains."""
     if device.type == "cpu" and torch.get_num_threads() == 1:
         return InTurn()
-    count = max(1, min(max(runs, 2), torch.get_num_threads() - 1))
+    count = max(1, min(runs, torch.get_num_threads() - 1))
     # PyTorch keeps the number of threads for each thread; another core trains.
     return ThreadPoolExecutor(count, "epoch", initializer=torch.set_num_threads, initargs=(1,))
 

@@ -120,8 +120,7 @@ def objective(
     free_bits: float = 0.5,
 ) -> tuple[Float[Tensor, "*runs"], dict[str, Float[Tensor, "*runs"]]]:
     """Loss of one batch and its terms by name (unweighted). The first `isolated_share` of the rows are
-    decoded from unmixed latents, the rest from cross-injected ones. The parts it is the sum of are functions of their
-    own, which `training.pieces` differentiates one by one."""
+    decoded from unmixed latents, the rest from cross-injected ones."""""
     posteriors = Posteriors(*model.encoder_A(x), *model.encoder_B(x))
     latents = latents_of(model, posteriors, noise, controls, settings, isolated_share)
     parts = [

@@ -1,5 +1,4 @@
-"""Two epochs at a time: while one is trained, the one before is measured, watched, logged and saved in a second thread,
-which then helps to train.
+"""Two epochs at a time: while one is trained, the one before is measured, watched, logged and saved in a second thread.
 
 What the measurement of epoch N changes (the homes of operations, what guards do) is taken in after epoch N + 1 is
 trained and is in force from epoch N + 2 on: always, on any number of cores and on any device, so that no bit depends on
@@ -11,9 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,11 +18,10 @@ import torch
 from torch import Tensor
 
 from ternary_vae.errors import UserError
-from ternary_vae.resolution.parallel import InTurn, SharedTasks, on_one_core
+from ternary_vae.resolution.parallel import SharedTasks, on_one_core
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
-from ternary_vae.training.denormals import flushed_denormals
 from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
 from ternary_vae.training.guards import Interventions, watch
 from ternary_vae.training.log import RunLog, finite
@@ -121,7 +117,6 @@ class Pipeline:
         self._worker: Executor = worker or self._own  # type: ignore[assignment]
         self._running: Future[Findings] | None = None
         self._last: Future[Findings] | None = None
-        self._helping: Future[None] | None = None
 
     def __enter__(self) -> Pipeline:
         return self
@@ -138,22 +133,8 @@ class Pipeline:
             UserError: as `take`.
         """
         started = time.monotonic()
-        with self.helping():
-            row = self.trainer.train_epoch()
+        row = self.trainer.train_epoch()
         self.take(row | {"seconds_training": time.monotonic() - started})
-
-    @contextmanager
-    def helping(self) -> Iterator[None]:
-        """While the block trains an epoch, the second thread, once it has finished the one before, takes a share of its
-        steps."""
-        if isinstance(self._worker, InTurn):
-            yield
-            return
-        self._helping = self._worker.submit(self._help)
-        try:
-            yield
-        finally:
-            self.trainer.tasks.release()
 
     def take(self, row: dict[str, Any]) -> None:
         """Hands over an epoch that the trainer has just done. One whose loss or weights are not finite is undone at
@@ -185,9 +166,6 @@ class Pipeline:
                     self._measuring.join_in()
                     wait([running], timeout=_SECONDS_BETWEEN_OFFERS)
             self.pending = running.result()
-        if self._helping is not None:
-            helping, self._helping = self._helping, None
-            helping.result()
 
     def wait(self) -> None:
         """Waits for an epoch that is being finished, whatever becomes of it."""
@@ -219,10 +197,6 @@ class Pipeline:
             self.pending = replace(self.pending, interventions=interventions)
 
     # ---------------------------------------------------------------- in the second thread
-
-    def _help(self) -> None:
-        with flushed_denormals(self.trainer.device):
-            self.trainer.tasks.help()
 
     def _finish(self, row: dict[str, Any], checkpoint: Checkpoint) -> Findings:
         """Measures, watches, logs and saves the epoch that left this checkpoint."""

@@ -12,13 +12,13 @@ import copy
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ternary_vae.model import DualVAE
+from ternary_vae.model.linear import linear
 
 
 class Stack:
@@ -143,24 +143,7 @@ class _StackedLinear(nn.Module):
         self.weight, self.bias = weight, bias
 
     def forward(self, x: Float[Tensor, "runs n in"]) -> Float[Tensor, "runs n out"]:
-        return _LinearOfRuns.apply(x, self.weight, self.bias)
-
-
-class _LinearOfRuns(torch.autograd.Function):
-    """x·Wᵀ + b for every run. Differentiated by hand, so that the gradient of W comes as the optimizer's kernel reads
-    it: contiguous, without a copy."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.biased = bias is not None
-        return torch.bmm(x, weight.mT) if bias is None else torch.baddbmm(bias[:, None], x, weight.mT)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        of_x = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
-        return of_x, torch.bmm(gradient.mT, x), gradient.sum(dim=1) if ctx.biased else None
+        return linear(x, self.weight, self.bias)
 
 
 def _stand_in(model: DualVAE, weights: dict[str, Tensor]) -> DualVAE:

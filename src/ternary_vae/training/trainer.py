@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import all_operations, as_input
 from ternary_vae.recipe import Recipe
-from ternary_vae.resolution.parallel import SharedTasks, Tasks, on_one_core
+from ternary_vae.resolution.parallel import on_one_core
 from ternary_vae.splits import training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
@@ -31,7 +31,6 @@ from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.guards import Interventions
 from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
-from ternary_vae.training.pieces import Pieces, pays_in_pieces
 from ternary_vae.training.specialisation import Specialisation, log_ratio_of_homes
 from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
 from ternary_vae.training.uniformity import Uniformity
@@ -84,7 +83,6 @@ class Trainer:
         averaged: what the run is for: their moving average, or the model itself where the recipe does not average.
         epochs_completed: epochs trained so far.
         interventions: what guards have changed.
-        tasks: pieces of the step that is being computed; another thread may help with them.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
@@ -99,14 +97,10 @@ class Trainer:
         self.optimizer = self._new_optimizer()
         self._parameters = parameters_in_order(self.optimizer)
         self._stack: Stack | None = None
-        self.tasks = SharedTasks()
-        in_pieces = pays_in_pieces(recipe, self.device)
-        self._pieces = Pieces(self.model, recipe, self._parameters) if in_pieces else None
         self._averaged_row = self._average_in_one_row()
         self.controller = Controller(recipe, self.model.state_net, self.device)
         self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
-        middle_values = self.model.encoder_A.middle_value, self.model.encoder_B.middle_value
-        self.uniformity = Uniformity(recipe.objective.uniformity, self.device, middle_values)
+        self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
         self.interventions = Interventions()
 
         self.epochs_completed = 0
@@ -227,26 +221,17 @@ class Trainer:
         """One optimizer step. With `look_ahead` the controller keeps what its hypergradient needs."""
         recipe = self.recipe
         noise = draw_noise(len(batch), recipe.objective, self.generator, self.device, with_prior)
-        weights = self._weights(batch)
-        loss_under = self.loss_of(batch, noise, weights)
+        loss_under = self.loss_of(batch, noise, self._weights(batch))
         if look_ahead:
             self.controller.before_last_step(self.model, loss_under, controls)
-        if self._pieces is not None:
-            gradients, terms = self._pieces.gradients(
-                self.inputs[batch], self.classes[batch], noise, controls, weights, self._run_pieces
-            )
-        else:
-            loss, terms = loss_under(self.model, controls)
-            gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-            terms = {name: value.detach() for name, value in terms.items()}
+        loss, terms = loss_under(self.model, controls)
+        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         self._move(gradients)
         if look_ahead:
             self.look_back(controls)
+        terms = {name: value.detach() for name, value in terms.items()}
         self._update_balance(terms["reconstruction_a"], terms["reconstruction_b"])
         return terms
-
-    def _run_pieces(self, tasks: Tasks) -> dict[Hashable, Any]:
-        return self.tasks.run(tasks, self.device)
 
     def loss_of(self, batch: Int[Tensor, " n"], noise: Noise, weights: Weights) -> LossUnder:
         """The loss of one step as a function of the model and the controls."""

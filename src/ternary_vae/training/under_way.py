@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -121,10 +121,6 @@ class RunUnderWay:
         if self.start.resumed and self.goes_on:
             self.progress.event(self.log.event(self.trainer.epochs_completed, "resumed", "resumed", self.start.resumed))
         self.benchmark_milestones()
-
-    def helping(self) -> AbstractContextManager[None]:
-        """While an epoch is trained, see `Pipeline.helping`."""
-        return self.pipeline.helping()
 
     def take(self, row: dict[str, Any]) -> None:
         """An epoch has been trained.

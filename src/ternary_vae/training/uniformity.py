@@ -6,8 +6,8 @@ An operation with less than its fair share weighs more in that VAE's reconstruct
 That alone leaves standing whatever pays for itself, and one operation's share is known from a few draws only. What many
 operations have in common is known far better: the shares of the values of one entry, of two, of three together. These
 are coefficients of the shares in the orthonormal basis of products of contrasts (as in an analysis of variance of a 3⁹
-factorial design), ordered by how many entries take part. Those of low order are driven to where they should be by a
-controller that integrates: the logarithm of an operation's weight moves, epoch by epoch, against them.
+factorial design), ordered by how many entries take part. Those of low order are driven to nothing by a controller that
+integrates: the logarithm of an operation's weight moves, epoch by epoch, against them.
 """
 
 from __future__ import annotations
@@ -25,20 +25,11 @@ _CONTRASTS = ((1.0, 1.0, 1.0), (-(1.5**0.5), 0.0, 1.5**0.5), (-(0.5**0.5), 2**0.
 
 
 class Uniformity:
-    """The tables and the weights that follow from them.
+    """The tables and the weights that follow from them."""
 
-    Args:
-        middle_values: the value in the middle of VAE-A's axes and of VAE-B's.
-    """
-
-    def __init__(self, settings: Settings, device: torch.device, middle_values: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, settings: Settings, device: torch.device) -> None:
         self.settings = settings
         self._low_orders = orders(device) <= settings.orders
-        tables = all_operations(device)
-        excess = settings.middle_share - 1
-        self._wanted = torch.stack(
-            [1 + excess * (1.5 * (tables == middle).float() - 0.5).sum(dim=1) for middle in middle_values]
-        )
         self._table = torch.ones(2, OPERATION_COUNT, device=device)
         self._steering = torch.zeros(2, OPERATION_COUNT, device=device)
         self._weigh()
@@ -54,7 +45,7 @@ class Uniformity:
         """Takes one epoch's shares, 1 being a fair one, into the tables."""
         self._table = torch.lerp(usage, self._table, self.settings.momentum)
         if self.settings.orders:
-            excess = coefficients(usage - self._wanted) * self._low_orders
+            excess = coefficients(usage - 1) * self._low_orders
             moved = self._steering - self.settings.orders_step * from_coefficients(excess)
             self._steering = moved.clamp(-_LARGEST_LOG_WEIGHT, _LARGEST_LOG_WEIGHT)
         self._weigh()
@@ -75,7 +66,7 @@ class Uniformity:
 
     def _weigh(self) -> None:
         low, high = self.settings.bounds
-        weights = (self._table / self._wanted).clamp(min=high**-2).pow(-self.settings.strength).clamp(low, high)
+        weights = self._table.clamp(min=high**-2).pow(-self.settings.strength).clamp(low, high)
         weights = weights * self._steering.exp()
         self._weights = weights / weights.mean(dim=1, keepdim=True)
 

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from ternary_vae.model import LATENT_DIMENSIONS, DualVAE
+from ternary_vae.model.injection import BentTranslation, CrossInjection
+from ternary_vae.model.linear import as_factor
+from ternary_vae.model.networks import Encoder
 from ternary_vae.operations import OPERATION_COUNT
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.coverage import in_chunks
@@ -32,6 +36,7 @@ class Layer:
         rows: batch size.
         backward: whether gradients are computed at all.
         to_input: whether the gradient goes on to what feeds this layer; data needs none.
+        hidden: whether its rows are multiplied in the format that hidden layers use; the last layers use float32.
     """
 
     inputs: int
@@ -39,6 +44,7 @@ class Layer:
     rows: int
     backward: bool
     to_input: bool
+    hidden: bool
 
     @property
     def operations(self) -> int:
@@ -57,7 +63,7 @@ class MatrixFloor:
     def __init__(self, recipe: Recipe) -> None:
         model = DualVAE.of(recipe)
         self._layers = {part: list(_layers_of(part, recipe, model)) for part in PARTS}
-        self._buffers: dict[tuple[str, int, int], Tensor] = {}
+        self._buffers: dict[tuple[bool, str, int, int], Tensor] = {}
         self._products = {part: self._ready(layers) for part, layers in self._layers.items()}
 
     def run(self, part: str) -> None:
@@ -77,23 +83,25 @@ class MatrixFloor:
         """Products as (bias or none, first factor, second factor, result)."""
         products: list[tuple[Tensor | None, Tensor, Tensor, Tensor]] = []
         for layer in layers:
-            x = self._buffer("input", layer.rows, layer.inputs)
-            weight = self._buffer("weight", layer.outputs, layer.inputs)
-            bias = self._buffer("bias", 1, layer.outputs)[0]
-            products.append((bias, x, weight.T, self._buffer("result", layer.rows, layer.outputs)))
+            buffer = partial(self._buffer, layer.hidden)
+            x = buffer("input", layer.rows, layer.inputs)
+            weight = buffer("weight", layer.outputs, layer.inputs)
+            bias = buffer("bias", 1, layer.outputs)[0]
+            products.append((bias, x, weight.T, buffer("result", layer.rows, layer.outputs)))
             if not layer.backward:
                 continue
-            gradient = self._buffer("gradient", layer.rows, layer.outputs)
-            products.append((None, gradient.T, x, self._buffer("result", layer.outputs, layer.inputs)))
+            gradient = buffer("gradient", layer.rows, layer.outputs)
+            products.append((None, gradient.T, x, buffer("result", layer.outputs, layer.inputs)))
             if layer.to_input:
-                products.append((None, gradient, weight, self._buffer("result", layer.rows, layer.inputs)))
+                products.append((None, gradient, weight, buffer("result", layer.rows, layer.inputs)))
         return products
 
-    def _buffer(self, role: str, rows: int, columns: int) -> Tensor:
-        """One buffer a role and shape, shared by all layers: kind to the cache, as a floor should be."""
-        key = (role, rows, columns)
+    def _buffer(self, hidden: bool, role: str, rows: int, columns: int) -> Tensor:
+        """One buffer a role, shape and format, shared by all layers: kind to the cache, as a floor should be."""
+        key = (hidden, role, rows, columns)
         if key not in self._buffers:
-            self._buffers[key] = torch.randn(rows, columns) * 0.1
+            values = torch.randn(rows, columns) * 0.1
+            self._buffers[key] = as_factor(values) if hidden else values
         return self._buffers[key]
 
 
@@ -127,12 +135,15 @@ def _evaluation(recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
         for network in (model.encoder_A, model.encoder_B, model.injection, *decoders, *decoders):
             yield from _layers(network, rows, backward=False)
     under_noise = -(-OPERATION_COUNT // settings.noise_cycle)
-    for network in (model.encoder_A, model.encoder_B, *decoders * settings.noise_draws):
-        for rows in _chunks(under_noise):
-            yield from _layers(network, rows, backward=False)
+    for network in (model.encoder_A, model.encoder_B):
+        yield from _layers(network, under_noise, backward=False)
+    draws = [under_noise * settings.noise_draws, settings.coverage_draws // 2]
+    if recipe.objective.uniformity.widened_share:
+        draws.append(settings.coverage_draws // 4)
     for network in decoders:
-        for rows in _chunks(settings.coverage_draws // 2):
-            yield from _layers(network, rows, backward=False)
+        for count in draws:
+            for rows in _chunks(count):
+                yield from _layers(network, rows, backward=False)
 
 
 def _layers(
@@ -141,9 +152,12 @@ def _layers(
     """Linear layers of a network. The layers numbered in `gradient_stops_at` are fed by data, which needs no
     gradient."""
     linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    last = 2 if isinstance(network, Encoder) else 1
+    translates = isinstance(network, (CrossInjection, BentTranslation))
     for number, module in enumerate(linear):
         to_input = number not in gradient_stops_at
-        yield Layer(module.in_features, module.out_features, rows, backward, to_input)
+        hidden = not translates and number < len(linear) - last
+        yield Layer(module.in_features, module.out_features, rows, backward, to_input, hidden)
 
 
 def _chunks(count: int) -> list[int]:

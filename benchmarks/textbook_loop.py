@@ -3,7 +3,7 @@
 Nothing here is slow on purpose. Each habit is in many published training loops: a DataLoader over a data set
 that fits in 200 kB, batches of 64, `.item()` on every quantity of every step, gradient norms summed in a
 Python loop, and coverage counted by putting tuples into a Python set. Loss and schedule are the plan's
-recipe in its first phase; networks are the package's own.
+recipe in its first phase; networks are the package's own, their linear layers PyTorch's.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ class TextbookTrainer:
     def __init__(self, operations: int = OPERATION_COUNT, seed: int = 42) -> None:
         torch.manual_seed(seed)
         self.model = DualVAE("plain")
+        for module in self.model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.__class__ = torch.nn.Linear  # PyTorch's own, not the package's
         chosen = torch.randperm(OPERATION_COUNT)[:operations]
         self.loader = DataLoader(TensorDataset(all_operations().float()[chosen]), batch_size=BATCH_SIZE, shuffle=True)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=1e-4)

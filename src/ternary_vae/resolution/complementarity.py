@@ -11,7 +11,7 @@ from scipy import special
 from torch import Tensor
 
 from ternary_vae.model import Posteriors
-from ternary_vae.resolution.coverage import Decoder, indices_of_latents
+from ternary_vae.resolution.coverage import Decoder, indices_of_latents, rows_at_once
 from ternary_vae.resolution.records import ComplementaryCoverage
 
 NOISE_SIGMA = 0.3
@@ -48,11 +48,15 @@ def decode_under_noise(
         posteriors: of all operations in order, or of `operations` (their indices)."""
     own = torch.arange(len(posteriors.mu_a), device=posteriors.mu_a.device) if operations is None else operations
     outcomes = torch.zeros(3, len(own), dtype=torch.long, device=own.device)
-    for _ in range(draws):
-        noise = sigma * torch.randn(posteriors.mu_a.shape, generator=generator, device=own.device)
-        exact_a = indices_of_latents(model, "A", posteriors.mu_a + noise) == own
-        exact_b = indices_of_latents(model, "B", posteriors.mu_b + noise) == own
-        outcomes += torch.stack([exact_a & ~exact_b, exact_b & ~exact_a, exact_a & exact_b])
+    at_once = max(1, rows_at_once(own.device) // max(1, len(own)))
+    for first in range(0, draws, at_once):
+        shape = (min(at_once, draws - first), *posteriors.mu_a.shape)
+        noise = sigma * torch.randn(shape, generator=generator, device=own.device)
+        exact_a, exact_b = (
+            indices_of_latents(model, vae, (mu + noise).flatten(0, 1)).view(shape[:2]) == own
+            for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b))
+        )
+        outcomes += torch.stack([exact_a & ~exact_b, exact_b & ~exact_a, exact_a & exact_b]).sum(dim=1)
     return NoiseOutcome(*outcomes, draws=draws)
 
 

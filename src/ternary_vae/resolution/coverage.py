@@ -63,7 +63,12 @@ def prior_draws(count: int, generator: torch.Generator) -> Float[Tensor, "count 
 
 def in_chunks(z: Float[Tensor, "n 16"]) -> Sequence[Float[Tensor, "m 16"]]:
     """Latents cut into pieces of a size that decodes fast on their device."""
-    return z.split(_CHUNK_CPU if z.device.type == "cpu" else _CHUNK_DEVICE)
+    return z.split(rows_at_once(z.device))
+
+
+def rows_at_once(device: torch.device) -> int:
+    """How many rows decode fast together."""
+    return _CHUNK_CPU if device.type == "cpu" else _CHUNK_DEVICE
 
 
 def covered_table(indices: Int[Tensor, " n"]) -> Bool[Tensor, "19683"]:

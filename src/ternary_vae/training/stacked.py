@@ -50,6 +50,14 @@ class Stack:
             list(zip(*map(self._pieces, (self.rows[run], *self._moments[:, run])), self._steps[run]))
             for run in range(runs)
         ]
+        self._of_groups = [
+            [
+                (self.rows[run, part], *self._moments[:, run, part].unbind(), self._steps[run, place])
+                for part, place in zip(self._groups, self._first_of_group)
+            ]
+            for run in range(runs)
+        ]
+        """Views of weights, both moments and the number of steps, by run and parameter group."""
         self.adopt()
 
     def _pieces(self, rows: Float[Tensor, "*runs p"]) -> list[Tensor]:
@@ -105,15 +113,14 @@ class Stack:
         norms = torch.stack([torch.linalg.vector_norm(gradient[:, group], dim=1) for group in self._groups])
         excess = ((torch.linalg.vector_norm(norms, dim=0) + 1e-6) / clip).clamp(min=1.0)
         self._steps += 1
-        first, second = self._moments
         with torch.no_grad():
             for run, (optimizer, scale) in enumerate(zip(self._optimizers, excess.float().unbind())):
-                for group, part, place in zip(optimizer.param_groups, self._groups, self._first_of_group):
+                for group, part, state in zip(optimizer.param_groups, self._groups, self._of_groups[run]):
                     # The kernel of torch.optim.AdamW(fused=True) without the optimizer's own work around it, which for
                     # weights as few as these takes longer than the kernel. It divides the gradient by grad_scale.
+                    weights, first, second, steps = state
                     torch._fused_adamw_(
-                        [self.rows[run, part]], [gradient[run, part]], [first[run, part]], [second[run, part]], [],
-                        [self._steps[run, place]],
+                        [weights], [gradient[run, part]], [first], [second], [], [steps],
                         lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
                         weight_decay=group["weight_decay"], eps=group["eps"],
                         amsgrad=False, maximize=False, grad_scale=scale,

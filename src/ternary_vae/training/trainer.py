@@ -128,7 +128,7 @@ class Trainer:
 
     def train_steps(self, plan: EpochPlan) -> dict[str, Any]:
         """Every step of an epoch that has begun, and its end."""
-        sums = torch.zeros(len(TERMS), device=self.device)
+        sums, nothing = torch.zeros(len(TERMS), device=self.device), torch.zeros((), device=self.device)
         computed: set[str] = set()
         weights = self._stacked().adopt().rows[0]
         for number, (batch, with_prior) in enumerate(zip(plan.batches, plan.prior_information)):
@@ -136,7 +136,7 @@ class Trainer:
             terms = self._step(batch, plan.controls, with_prior, look_ahead=look)
             self.average(weights, plan.first_step + number, len(plan.batches))
             computed |= terms.keys()
-            sums += torch.stack([terms[name] if name in terms else sums.new_zeros(()) for name in TERMS])
+            sums += torch.stack([terms.get(name, nothing) for name in TERMS])
         return self.finish_epoch(plan, dict(zip(TERMS, sums.tolist())), computed)
 
     def begin_epoch(self) -> EpochPlan:

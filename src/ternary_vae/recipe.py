@@ -97,7 +97,8 @@ class Optimizer(Section):
     """AdamW. With `averaging_epochs` the run's model is an exponential moving average of the weights over that many
     epochs; it is what is measured, kept and deployed, while training goes on from the weights themselves.
     `matrix_products`: precision of float32 matrix products inside; "medium" allows bfloat16 factors where the
-    processor multiplies them faster, see torch.set_float32_matmul_precision."""
+    processor multiplies them faster, see torch.set_float32_matmul_precision, and there keeps hidden activations as
+    bfloat16."""
 
     batch_size: Annotated[int, Field(ge=1, le=19_683)] = 64
     first_batches: FirstBatches = FirstBatches()
@@ -279,7 +280,7 @@ class Dimensions(Section):
 
 class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation. `mean_share` of each batch is decoded from
-    posterior means, without noise; `widened_share`, of the isolated rows, from latents as far out as the plan's
+    posterior means, without noise, a third of it cross-injected; `widened_share`, of the isolated rows, from latents as far out as the plan's
     additive injection takes prior draws.
 
     `decorrelation` weighs the squared correlation of the two codes, `alignment` their squared distance (plan, appendix

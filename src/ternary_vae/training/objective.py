@@ -83,9 +83,12 @@ def draw_noise(
 ) -> Noise:
     """Posterior noise for a batch of `count`, and prior draws when the prior information is due."""
     epsilon = torch.randn(2, count, LATENT_DIMENSIONS, generator=generator, device=device)
-    # Some of the isolated rows are decoded from their means, as in use: else a decoder may trade the mean of a few
-    # operations for the surroundings of others.
-    epsilon[:, : round(settings.mean_share * count)].zero_()
+    # Some rows are decoded from their means, as in use: else a decoder may trade the mean of a few operations for the
+    # surroundings of others. Two thirds of them are the first, which are isolated, the others the last, which are mixed.
+    means = round(settings.mean_share * count)
+    last = means // 3
+    epsilon[:, : means - last].zero_()
+    epsilon[:, count - last :].zero_()
     if not with_prior:
         return Noise(epsilon[0], epsilon[1])
     information = settings.prior_information

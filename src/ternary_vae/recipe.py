@@ -280,8 +280,8 @@ class Dimensions(Section):
 
 class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation. `mean_share` of each batch is decoded from
-    posterior means, without noise, a third of it cross-injected; `widened_share`, of the isolated rows, from latents as far out as the plan's
-    additive injection takes prior draws.
+    posterior means, without noise, a third of it cross-injected; `widened_share`, of the isolated rows, from latents as
+    far out as the plan's additive injection takes prior draws.
 
     `decorrelation` weighs the squared correlation of the two codes, `alignment` their squared distance (plan, appendix
     B.1). `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of

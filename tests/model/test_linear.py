@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model import linear as own
-from ternary_vae.model.linear import Linear, as_factor, linear
+from ternary_vae.model.linear import Linear, as_factor, linear, rounded_once
 from ternary_vae.operations import all_operations
 from ternary_vae.training.precision import matrix_products
 
@@ -117,3 +117,25 @@ def test_networks_answer_in_float32_close_to_exact(bfloat16):
         assert value.dtype == torch.float32
         if name.startswith(("mu", "logvar")):
             assert (value.double() - exact[name]).abs().max() < 0.02
+
+
+def test_rounded_once_gives_the_same_bits(bfloat16):
+    torch.manual_seed(1)
+    model, z = DualVAE().requires_grad_(False), torch.randn(40, 16)
+    expected = model.decode(z, "A"), model.decode(z, "B")
+    with rounded_once(model), torch.no_grad():
+        for _ in range(2):
+            assert torch.equal(model.decode(z, "A"), expected[0])
+            assert torch.equal(model.decode(z, "B"), expected[1])
+        formats = set(model.decoder_B.fc_in._rounded)
+    assert formats == {torch.bfloat16}
+    model.decoder_B.fc_out.bias += 1
+    with torch.no_grad():
+        assert torch.allclose(model.decode(z, "B"), expected[1] + 1)
+
+
+def test_rounded_once_leaves_gradients(bfloat16):
+    layer, x = Linear(9, 4), torch.randn(3, 9)
+    with rounded_once(layer):
+        (found,) = torch.autograd.grad(layer(x).sum(), layer.bias)
+    assert torch.equal(found, torch.full((4,), 3.0))

@@ -11,6 +11,8 @@ Its answers are those of `torch.nn.Linear`. Two things are its own, both for spe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -25,8 +27,28 @@ _BFLOAT16_PRODUCTS = ("avx512_bf16", "amx_bf16")
 class Linear(nn.Linear):
     """x·Wᵀ + b in the number format of x, whatever that of the weights."""
 
+    _rounded: dict[torch.dtype, tuple[Tensor, Tensor | None]] | None = None  # see `rounded_once`
+
     def forward(self, x: Float[Tensor, "*n in"]) -> Float[Tensor, "*n out"]:
-        return linear(x, self.weight, self.bias)
+        if self._rounded is None or torch.is_grad_enabled():
+            return linear(x, self.weight, self.bias)
+        if x.dtype not in self._rounded:
+            self._rounded[x.dtype] = _like(x, self.weight, self.bias)
+        return F.linear(x, *self._rounded[x.dtype])
+
+
+@contextmanager
+def rounded_once(model: nn.Module) -> Iterator[None]:
+    """Inside the block, in which no weight may change, layers that answer without gradients convert their weights to a
+    format once, not at every call."""
+    layers = [module for module in model.modules() if isinstance(module, Linear)]
+    for layer in layers:
+        layer._rounded = {}
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._rounded = None
 
 
 def linear(

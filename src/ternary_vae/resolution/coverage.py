@@ -20,7 +20,7 @@ from ternary_vae.operations import ENTRIES, OPERATION_COUNT, class_index
 from ternary_vae.resolution.records import Coverage, CoveragePoint
 from ternary_vae.resolution.statistics import repeat_interval
 
-_CHUNK_CPU = 4096  # a layer's activations, 1 or 2 MB, stay in a core's cache
+_CHUNK_CPU = 8192  # enough that calling operations takes little, beside a thread that trains
 _CHUNK_DEVICE = 131_072
 
 

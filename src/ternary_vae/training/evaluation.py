@@ -13,6 +13,7 @@ from torch import Tensor
 from ternary_vae.limits import completion_odds, coverage_limit
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables
 from ternary_vae.model.dual_vae import Side
+from ternary_vae.model.linear import rounded_once
 from ternary_vae.operations import OPERATION_COUNT, all_operations
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
@@ -86,15 +87,16 @@ def evaluate(
     def generator_for(task: int) -> torch.Generator:
         return torch.Generator(device).manual_seed(((recipe.seed * _LARGE_PRIME + epoch) * 8 + task) % 2**63)
 
-    results = run_all(
-        {
-            "B": lambda: _covered(model, "B", recipe, generator_for(0)),
-            "exact": lambda: _reconstructed(model),
-            "noise": lambda: _under_noise(model, recipe, epoch, generator_for(1)),
-            "A": lambda: _covered(model, "A", recipe, generator_for(2)),
-        },
-        device,
-    )
+    with rounded_once(model):
+        results = run_all(
+            {
+                "B": lambda: _covered(model, "B", recipe, generator_for(0)),
+                "exact": lambda: _reconstructed(model),
+                "noise": lambda: _under_noise(model, recipe, epoch, generator_for(1)),
+                "A": lambda: _covered(model, "A", recipe, generator_for(2)),
+            },
+            device,
+        )
     operations, outcome = results["noise"]
     home = home_under_noise(outcome)
     (half_a, full_a, usage_a), (half_b, full_b, usage_b) = results["A"], results["B"]

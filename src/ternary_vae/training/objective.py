@@ -84,7 +84,7 @@ def draw_noise(
     """Posterior noise for a batch of `count`, and prior draws when the prior information is due."""
     epsilon = torch.randn(2, count, LATENT_DIMENSIONS, generator=generator, device=device)
     # Some rows are decoded from their means, as in use: else a decoder may trade the mean of a few operations for the
-    # surroundings of others. Two thirds of them are the first, which are isolated, the others the last, which are mixed.
+    # surroundings of others. Two thirds of these rows are the first, isolated, the others the last, mixed.
     means = round(settings.mean_share * count)
     last = means // 3
     epsilon[:, : means - last].zero_()

@@ -18,7 +18,7 @@ differentiable in StateNet's weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +60,7 @@ class Controller:
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=self.settings.learning_rate)
         self.mean_squares = torch.zeros(len(CORRECTIONS), device=device)
         self.hypergradients: Float[Tensor, "5"] | None = None
+        self._shadow: DualVAE | None = None
         self._probe: tuple[tuple[Tensor | None, ...], list[Tensor], list[Tensor]] | None = None
 
     def corrections(self, state: dict[str, float] | None) -> dict[str, float]:
@@ -74,7 +75,7 @@ class Controller:
         """Records g(θ, h) as a function of the settings."""
         if not self.learns:
             return
-        shadow = copy.deepcopy(model)
+        shadow = self._shadow_of(model)
         settings = [
             torch.tensor(float(getattr(controls, name)), device=self.device, requires_grad=True) for name in _SETTINGS
         ]
@@ -82,6 +83,15 @@ class Controller:
         parameters = trainable(shadow)
         gradients = torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True)
         self._probe = (gradients, parameters, settings)
+
+    @torch.no_grad()
+    def _shadow_of(self, model: DualVAE) -> DualVAE:
+        """A model of the same weights, which the coming step leaves as they are."""
+        if self._shadow is None:
+            self._shadow = copy.deepcopy(model)
+        for own, weight in zip(trainable(self._shadow), trainable(model)):
+            own.copy_(weight)
+        return self._shadow
 
     def after_last_step(
         self,
@@ -185,12 +195,12 @@ def validation_objective(
     # As `model.injection`, but nothing is detached: how V would change counts through both encoders.
     mixed_a = z_a + rho * (model.injection.b_to_a(z_b) - z_a)
     mixed_b = z_b + rho * (model.injection.a_to_b(z_a) - z_b)
-    value = x.new_zeros(())
+    value, twice = x.new_zeros(()), classes.repeat(2, 1)
     for decoder, own, mixed in ((model.decoder_A, z_a, mixed_a), (model.decoder_B, z_b, mixed_b)):
-        value = value + entry_cross_entropy(decoder(own), classes).mean()
-        value = value + entry_cross_entropy(decoder(mixed), classes).mean()
+        from_codes, from_prior = decoder(torch.cat([own, mixed, epsilon[2]])).split([2 * len(x), len(x)])
+        value = value + 2 * entry_cross_entropy(from_codes, twice).mean()
         subset = torch.rand(1, ENTRIES, generator=generator, device=x.device).argsort(dim=1)[:, :5]
-        value = value - prior_information(decoder(epsilon[2]), subset)
+        value = value - prior_information(from_prior, subset)
     return value
 
 
@@ -213,14 +223,16 @@ def hypergradients(
         settings: λ1, λ2, λ3, ρ as tensors.
         learning_rate: η.
     """
+    known = [row for row in zip(slopes, after, before, sizes, gradients) if row[0] is not None]
+    reached = [
+        (slope, size, gradient) for slope, _, _, size, gradient in known if size is not None and gradient is not None
+    ]
+    slope, new, old = (_in_a_row(column) for column in list(zip(*known))[:3])
+    moved = torch.dot(slope, (new - old).detach())
     reach = settings[0].new_zeros(())
-    moved = settings[0].new_zeros(())
-    for gradient, slope, old, new, size in zip(gradients, slopes, before, after, sizes):
-        if slope is None:
-            continue
-        moved = moved + (slope * (new.detach() - old.detach())).sum()
-        if gradient is not None and size is not None:
-            reach = reach + (size * slope * gradient).sum()
+    if reached:
+        slope, size, gradient = (_in_a_row(column) for column in zip(*reached))
+        reach = torch.dot(size * slope, gradient)
     found = torch.autograd.grad(reach, settings, allow_unused=True) if reach.requires_grad else [None] * len(settings)
     rows = [moved / learning_rate]
     rows += [settings[0].new_zeros(()) if slope is None else -slope for slope in found]
@@ -240,3 +252,7 @@ def step_sizes(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> li
         correction = 1 - group["betas"][1] ** state["step"]
         result.append(group["lr"] / ((state["exp_avg_sq"] / correction).sqrt() + group["eps"]))
     return result
+
+
+def _in_a_row(tensors: Sequence[Tensor]) -> Float[Tensor, " n"]:
+    return torch.cat([tensor.flatten() for tensor in tensors])

@@ -126,15 +126,17 @@ def objective(
     decoded from unmixed latents, the rest from cross-injected ones."""""
     posteriors = Posteriors(*model.encoder_A(x), *model.encoder_B(x))
     latents = latents_of(model, posteriors, noise, controls, settings, isolated_share)
-    parts = [
-        loss_of_decoding("A", model.decoder_A(latents.mixed_a), classes, controls, weights, settings),
-        loss_of_decoding("B", model.decoder_B(latents.mixed_b), classes, controls, weights, settings),
-        loss_of_codes(posteriors, latents, controls, weights, settings, free_bits),
-    ]
-    if noise.prior_draws is not None and noise.subsets is not None:
-        parts += [
-            loss_of_prior(side, model.decode(noise.prior_draws, side), noise.subsets, settings) for side in ("A", "B")
-        ]
+    parts = [loss_of_codes(posteriors, latents, controls, weights, settings, free_bits)]
+    for side, mixed in (("A", latents.mixed_a), ("B", latents.mixed_b)):
+        prior_logits = None
+        if noise.prior_draws is None:
+            logits = model.decode(mixed, side)
+        else:
+            together = torch.cat([mixed, noise.prior_draws], dim=-2)
+            logits, prior_logits = model.decode(together, side).tensor_split([mixed.shape[-2]], dim=-3)
+        parts.append(loss_of_decoding(side, logits, classes, controls, weights, settings))
+        if prior_logits is not None and noise.subsets is not None:
+            parts.append(loss_of_prior(side, prior_logits, noise.subsets, settings))
     return sum_of_parts(parts)
 
 

@@ -3,7 +3,8 @@
 Its answers are those of `torch.nn.Linear`. Two things are its own, both for speed on a CPU:
 
 - The gradient of its input comes with rows one after another in memory. Autograd's own comes transposed, over which the
-  derivative of a ReLU in front takes eight times as long.
+  derivative of a ReLU in front takes eight times as long. For several runs at once so does the gradient of the weights,
+  as the optimizer's kernel reads it.
 - Where float32 products may round their factors to bfloat16 (`torch.set_float32_matmul_precision("medium")`) and the
   processor multiplies bfloat16, hidden activations and their gradients stay bfloat16 from one product to the next,
   rather than rounded and widened again at each. That takes half the time of rounding every time.
@@ -56,7 +57,8 @@ def linear(
 ) -> Float[Tensor, "*runs n out"]:
     """x·Wᵀ + b in the number format of x; for weights of several runs, stacked in front, every run's rows by its own.
     Gradients have the formats of what they are of."""
-    if torch.is_grad_enabled() and x.ndim == weight.ndim:
+    stacked = weight.ndim > 2
+    if torch.is_grad_enabled() and (stacked or (x.ndim == 2 and x.device.type == "cpu")):
         return _Product.apply(x, weight, bias)
     return _forward(x, *_like(x, weight, bias))
 

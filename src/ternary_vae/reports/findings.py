@@ -161,9 +161,15 @@ def remedies(own: Side) -> str:
                 "operations are at home in each",
             ]
         )
-    if recipe.objective.uniformity.strength > 0:
+    uniformity = recipe.objective.uniformity
+    if uniformity.strength > 0:
+        wide = f"; {percent(uniformity.widened_share, 0)} of a share is counted in draws as wide as the plan's sum"
         rows.append(
-            ["Unequal shares of the prior", "operations that prior draws meet too rarely weigh more, and the reverse"]
+            [
+                "Unequal shares of the prior",
+                "operations that prior draws meet too rarely weigh more, and the reverse"
+                + (wide if uniformity.widened_share else ""),
+            ]
         )
     if recipe.objective.uniformity.orders:
         rows.append(

@@ -1,9 +1,11 @@
 """Judges every goal on the runs of one recipe and writes the table to `reports/`.
 
     ternary-vae experiment ten_seeds
-    python scripts/publish/publish_goals.py experiments/ten_seeds
+    ternary-vae experiment plan_ten_seeds --together 5
+    python scripts/publish/publish_goals.py experiments/ten_seeds --plan experiments/plan_ten_seeds
 
-Each run must be complete, its milestones benchmarked.
+Each run must be complete, its milestones benchmarked. With the plan's runs both recipes are set side by side,
+milestone by milestone.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from ternary_vae.errors import UserError
 from ternary_vae.reports.goals import write_goals
-from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.storage.runs import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,13 +26,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("experiment", type=Path, help="an experiment's directory")
     parser.add_argument("--output", type=Path, help="where to write; reports/EXPERIMENT/GOALS.md unless given")
+    parser.add_argument("--plan", type=Path, help="the directory of an experiment with runs of the plan's recipe")
     arguments = parser.parse_args()
-    found = sorted((arguments.experiment / "runs").glob("*/run.json"))
-    if not found:
-        raise UserError(f"{arguments.experiment}: holds no runs; make them with `ternary-vae experiment NAME`")
-    runs = [measurements_of_run(RunDirectory(path.parent)) for path in found]
+    runs = runs_of(arguments.experiment)
+    plan = [] if arguments.plan is None else runs_of(arguments.plan)
+    commands = [
+        f"ternary-vae experiment {name.name}{how}"
+        for name, how in ((arguments.experiment, ""), (arguments.plan or Path(), " --together 5"))
+    ]
     output = arguments.output or ROOT / "reports" / arguments.experiment.name / "GOALS.md"
-    print(write_goals(runs, output, f"ternary-vae experiment {arguments.experiment.name}"))
+    print(write_goals(runs, output, commands[0], plan, commands[1]))
+
+
+def runs_of(experiment: Path) -> list[Measurements]:
+    """What an experiment's runs measured."""
+    found = sorted((experiment / "runs").glob("*/run.json"))
+    if not found:
+        raise UserError(f"{experiment}: holds no runs; make them with `ternary-vae experiment NAME`")
+    return [measurements_of_run(RunDirectory(path.parent)) for path in found]
 
 
 if __name__ == "__main__":

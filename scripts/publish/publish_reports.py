@@ -1,6 +1,6 @@
 """Makes everything published in `reports/` and the figures in README.md from two real 400-epoch runs.
 
-    python scripts/publish/publish_reports.py
+    python scripts/publish/publish_reports.py --seeds experiments/ten_seeds
 
 Runs that are complete are not run again; a run that broke off goes on. Both together take about a quarter of an
 hour on two cores.
@@ -12,6 +12,8 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
+
+from publish_goals import runs_of
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import duration
@@ -31,12 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are or will be")
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--seeds", type=Path, help="an experiment's directory, whose worst seeds the report names")
     arguments = parser.parse_args()
+    seeds = [] if arguments.seeds is None else runs_of(arguments.seeds)
     own = completed_run("resolution", arguments.seed, arguments.runs)
     plan = completed_run("ternary_v5_5", arguments.seed, arguments.runs)
     publish(own, ROOT / "reports" / "benchmarks")
     publish(plan, ROOT / "reports" / "ternary_v5_5")
-    write_final_report(plan, own, ROOT / "reports" / "FINAL_RESOLUTION_REPORT.md")
+    write_final_report(plan, own, ROOT / "reports" / "FINAL_RESOLUTION_REPORT.md", seeds)
     readme = ROOT / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(START)
     after = rest.split(END)[1]

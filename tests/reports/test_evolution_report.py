@@ -17,6 +17,7 @@ from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_comparison, write_reports
 from ternary_vae.reports.evolution import write_evolution
 from ternary_vae.reports.final import write_final_report
+from ternary_vae.reports.goals import goals_table
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
 from ternary_vae.resolution.criteria import Verdict
 from ternary_vae.storage.runs import RunDirectory
@@ -130,6 +131,18 @@ def test_the_final_report_sets_promises_beside_both_runs(
     assert "their correlation is 0.98" in text
     assert f"ternary-vae report {good_run.path} --plan-run {failing_run.path}" in text
     assert len(text.split("\n")) < 90, "one page that a reader can act on"
+
+
+def test_the_final_report_names_the_worst_of_many_seeds_first(
+    good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path
+) -> None:
+    seeds = [measurements_of_run(good_run), measurements_of_run(failing_run)]
+    text = write_final_report(failing_run, good_run, tmp_path / "final.md", seeds).read_text(encoding="utf-8")
+    assert text.index("## The worst of 2 seeds") < text.index("## What was promised")
+    assert "VAE-A alone, exact match at the end" in text.split("Missed by at least one seed: ")[1].split("\n")[0]
+    assert "\n".join(goals_table(seeds, every_seed=False)) in text
+    alone = write_final_report(failing_run, good_run, tmp_path / "alone.md").read_text(encoding="utf-8")
+    assert "The worst of" not in alone
 
 
 def test_the_final_report_tells_a_leap_of_rho_only_when_there_was_one(

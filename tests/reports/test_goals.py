@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ternary_vae.errors import UserError
-from ternary_vae.reports.goals import Goal, goals, goals_table, write_goals
+from ternary_vae.reports.goals import Goal, goals, goals_table, missed_goals, write_goals
 from ternary_vae.reports.measurements import measurements_of_run
 
 
@@ -105,3 +105,25 @@ def test_an_unfinished_run_is_not_judged(run):
         goals_table([replace(run, metrics=run.metrics[:-1])])
     with pytest.raises(UserError, match="no runs"):
         goals_table([])
+
+
+def test_a_page_beside_the_plans_recipe(run, failing_run, tmp_path):
+    plan = measurements_of_run(failing_run)
+    text = write_goals([run], tmp_path / "GOALS.md", "make ours", [plan], "make theirs").read_text(encoding="utf-8")
+    assert "## Beside the plan's recipe, milestone by milestone" in text
+    assert f"by `make theirs`, recipe `{plan.recipe.fingerprint()}`" in text
+    assert "Beside the plan" not in write_goals([run], tmp_path / "ALONE.md", "make ours").read_text(encoding="utf-8")
+
+
+def test_a_short_table_leaves_the_seeds_out(run):
+    full, short = goals_table([run]), goals_table([run], every_seed=False)
+    assert [line.split(" |")[:5] for line in full] == [line.split(" |")[:5] for line in short]
+    assert all(len(line.split("|")) == 7 for line in short)
+
+
+def test_missed_goals_are_those_with_a_cross(run):
+    worse = changed(run, 200, coverage=0.75)
+    missed = missed_goals([run, worse])
+    assert "Coverage of both, lowest of any epoch after 60" in missed
+    with_cross = [line.split("|")[1].strip() for line in goals_table([run, worse]) if "✗" in line]
+    assert missed == with_cross

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from ternary_vae.reports.findings import (
     vae_b,
     weaker,
 )
-from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.reports.goals import goals_table, missed_goals
+from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
@@ -33,8 +34,11 @@ SUSTAINED_EPOCHS = 20
 _BENCHMARK_SECONDS = 900  # the plan's section 9: 15 minutes a checkpoint
 
 
-def write_final_report(plan_run: RunDirectory, own_run: RunDirectory, output: str | Path) -> Path:
-    """Writes the report from a run of the plan's recipe and one of ours.
+def write_final_report(
+    plan_run: RunDirectory, own_run: RunDirectory, output: str | Path, seeds: Sequence[Measurements] = ()
+) -> Path:
+    """Writes the report from a run of the plan's recipe and one of ours; with runs of ours of many seeds, whose worst
+    are named first, where there are any.
 
     Raises:
         UserError: both are the same run, a run without a milestone that has both records, a damaged record, or an
@@ -42,15 +46,16 @@ def write_final_report(plan_run: RunDirectory, own_run: RunDirectory, output: st
     """
     if plan_run.path.resolve() == own_run.path.resolve():
         raise UserError(f"{plan_run.path}: given twice; name a run of the plan's recipe and another of yours")
-    write_text(Path(output), final_markdown(_side(plan_run), _side(own_run)))
+    write_text(Path(output), final_markdown(_side(plan_run), _side(own_run), seeds))
     return Path(output)
 
 
-def final_markdown(plan: Side, own: Side) -> str:
+def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = ()) -> str:
     """The report's text."""
     sections = [
         "# Final resolution report",
         _summary(plan, own),
+        *(_worst_first(seeds) if seeds else []),
         "## What was promised, what was measured",
         f"After {plan.epoch} epochs of `{plan.measured.recipe.name}` (seed {plan.measured.seed}) and {own.epoch} "
         f"epochs of `{own.measured.recipe.name}` (seed {own.measured.seed}). ✓ kept, ✗ not kept. Numbers in brackets "
@@ -90,6 +95,17 @@ def _summary(plan: Side, own: Side) -> str:
         )
 
     return f"{sentence(plan)}\n\n{sentence(own)}"
+
+
+def _worst_first(seeds: Sequence[Measurements]) -> list[str]:
+    missed = missed_goals(seeds)
+    verdict = f"Missed by at least one seed: {'; '.join(missed)}." if missed else "Every goal is met in every seed."
+    return [
+        f"## The worst of {len(seeds)} seeds",
+        f"One seed is one seed. `{seeds[0].recipe.name}` after {seeds[0].epochs} epochs with seeds "
+        f"{', '.join(str(run.seed) for run in sorted(seeds, key=lambda run: run.seed))}: {verdict}",
+        "\n".join(goals_table(seeds, every_seed=False)),
+    ]
 
 
 def _promises(plan: Side, own: Side) -> str:

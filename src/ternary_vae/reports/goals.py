@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import number, percent
+from ternary_vae.formats import number, percent, table
+from ternary_vae.reports.many_seeds import milestone_tables
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.storage.files import write_text
 
@@ -103,8 +104,8 @@ def goals() -> list[Goal]:
     ]
 
 
-def goals_table(runs: Sequence[Measurements]) -> list[str]:
-    """A Markdown table: each goal, the worst seed first, the mean, and every seed.
+def goals_table(runs: Sequence[Measurements], every_seed: bool = True) -> list[str]:
+    """A Markdown table: each goal, the worst seed first, the mean, and every seed if it is wanted.
 
     Raises:
         UserError: no run, or one that is not complete.
@@ -115,33 +116,43 @@ def goals_table(runs: Sequence[Measurements]) -> list[str]:
         if run.epochs < run.recipe.epochs or len(run.metrics) < run.recipe.epochs:
             raise UserError(f"{run.directory}: {run.epochs} of {run.recipe.epochs} epochs; finish it with resume")
     runs = sorted(runs, key=lambda run: run.seed)
-    seeds = " | ".join(f"seed {run.seed}" for run in runs)
-    lines = [
-        f"| goal | required | worst seed | met by | mean | {seeds} |",
-        f"| --- | --- | ---: | ---: | ---: |{' ---: |' * len(runs)}",
-    ]
+    rows = []
     for goal in goals():
         values = [goal.read(run) for run in runs]
         worst = min(range(len(runs)), key=lambda index: goal.margin(values[index]))
         known = [value for value in values if value is not None]
         mean = goal.shown(sum(known) / len(known)) if len(known) == len(runs) else "–"
         met = [goal.met(value) for value in values]
-        cells = " | ".join(f"{goal.shown(value)} {'✓' if fine else '✗'}" for value, fine in zip(values, met))
-        lines.append(
-            f"| {goal.name} | {goal.required} | **{goal.shown(values[worst])}** {'✓' if met[worst] else '✗'} "
-            f"(seed {runs[worst].seed}) | {sum(met)} of {len(runs)} | {mean} | {cells} |"
-        )
-    return lines
+        worst_shown = f"**{goal.shown(values[worst])}** {'✓' if met[worst] else '✗'} (seed {runs[worst].seed})"
+        rows.append([goal.name, goal.required, worst_shown, f"{sum(met)} of {len(runs)}", mean])
+        if every_seed:
+            rows[-1] += [f"{goal.shown(value)} {'✓' if fine else '✗'}" for value, fine in zip(values, met)]
+    header = ["goal", "required", "worst seed", "met by", "mean"]
+    if every_seed:
+        header += [f"seed {run.seed}" for run in runs]
+    return table(header, rows, right_from=2).split("\n")
 
 
-def write_goals(runs: Sequence[Measurements], output: Path, command: str) -> Path:
-    """Writes the table as a page of its own, with the command that made its runs.
+def missed_goals(runs: Sequence[Measurements]) -> list[str]:
+    """Names of the goals that at least one run misses."""
+    return [goal.name for goal in goals() if not all(goal.met(goal.read(run)) for run in runs)]
+
+
+def write_goals(
+    runs: Sequence[Measurements],
+    output: Path,
+    command: str,
+    plan_runs: Sequence[Measurements] = (),
+    plan_command: str = "",
+) -> Path:
+    """Writes the table as a page of its own, with the command that made its runs; and where there are runs of the
+    plan's recipe, both recipes milestone by milestone, with the command that made those.
 
     Raises:
-        UserError: as `goals_table`, or the file cannot be written.
+        UserError: as `goals_table` and `milestone_tables`, or the file cannot be written.
     """
-    table = goals_table(runs)
-    missed = [line.split("|")[1].strip() for line in table[2:] if "✗" in line]
+    lines = goals_table(runs)
+    missed = missed_goals(runs)
     first = runs[0]
     where = first.facts.get("environment", {})
     verdict = (
@@ -154,7 +165,7 @@ def write_goals(runs: Sequence[Measurements], output: Path, command: str) -> Pat
         "",
         f"**{verdict}** Worst seed first; a goal counts as met only where every seed meets it.",
         "",
-        *table,
+        *lines,
         "",
         "Exact matches are shares of all 19,683 operations; coverage is of decoded operations, its limit 99.38% for",
         "100,000 draws and 92.12% for 50,000. The first, the fifth and the eighth line look at every epoch, the others",
@@ -169,6 +180,9 @@ def write_goals(runs: Sequence[Measurements], output: Path, command: str) -> Pat
         f"{where.get('platform', 'an unknown machine')}, torch {where.get('torch', 'unknown')}.",
         "",
     ]
+    if plan_runs:
+        text += ["## Beside the plan's recipe, milestone by milestone", "", *milestone_tables(plan_runs, runs)]
+        text += [f"The plan's by `{plan_command}`, recipe `{plan_runs[0].recipe.fingerprint()}`.", ""]
     write_text(output, "\n".join(text))
     return output
 

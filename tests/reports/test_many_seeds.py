@@ -1,0 +1,69 @@
+"""Two recipes side by side: figures read again from the records' files, worst and mean of two seeds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ternary_vae.errors import UserError
+from ternary_vae.formats import NOTHING, number, percent
+from ternary_vae.reports.many_seeds import milestone_tables
+from ternary_vae.reports.measurements import measurements_of_run
+
+READ = {
+    "VAE-A alone, exact match": ("manifold", ("vae_a", "reconstruction", "exact_match_rate")),
+    "VAE-B alone, exact match": ("manifold", ("vae_b", "reconstruction", "exact_match_rate")),
+    "Ensemble (best of two), exact match": (
+        "coupled",
+        ("ensemble_reconstruction", "best_of_two", "exact_match_rate"),
+    ),
+    "Coverage at ρ = 0.7, decoded, 100,000 draws": ("coupled", ("cross_injected_sampling_rho_07", "coverage_rate")),
+    "Complementarity": ("coupled", ("complementary_coverage", "complementarity_score")),
+}
+
+
+def of_file(run, kind, epoch, path):
+    found = json.loads((run.benchmarks / f"{kind}_resolution_{epoch}.json").read_text(encoding="utf-8"))
+    for key in path:
+        found = found[key]
+    return found
+
+
+def tables(lines):
+    """Title → epoch → cells."""
+    found, title = {}, ""
+    for line in lines:
+        for row in line.split("\n"):
+            if row.startswith("**"):
+                title = row.strip("*")
+            cells = [cell.strip() for cell in row.strip("|").split("|")]
+            if cells[0].isdigit():
+                found.setdefault(title, {})[int(cells[0])] = cells[1:]
+    return found
+
+
+def test_every_milestone_of_both(good_run, failing_run):
+    plan, own = [failing_run, good_run], [good_run]
+    found = tables(milestone_tables(*(list(map(measurements_of_run, runs)) for runs in (plan, own))))
+    assert found.keys() == READ.keys()
+    for title, (kind, path) in READ.items():
+        shown = percent if title != "Complementarity" else lambda value: number(value, 3)
+        assert set(found[title]) >= {100, 400}
+        for epoch, cells in found[title].items():
+            worse, better = (of_file(run, kind, epoch, path) for run in plan)
+            low, mean = min(worse, better), (worse + better) / 2
+            assert cells[1:] == [shown(low), shown(mean), shown(better), shown(better)]
+    assert found["VAE-A alone, exact match"][400][0] == "≥ 95%"
+    assert found["Complementarity"][120][0] == NOTHING
+
+
+def test_only_milestones_that_all_have(good_run):
+    run = measurements_of_run(good_run)
+    partly = replace(run, coupled={400: run.coupled[400]})
+    assert {epoch for rows in tables(milestone_tables([run], [partly])).values() for epoch in rows} == {400}
+    with pytest.raises(UserError, match="no milestone in common"):
+        milestone_tables([run], [replace(run, coupled={})])
+    with pytest.raises(UserError, match="a run of each"):
+        milestone_tables([], [run])

@@ -270,6 +270,17 @@ class Uniformity(Section):
     bounds: Interval = (0.5, 2.0)
 
 
+class HardExamples(Section):
+    """From `start_epoch` on, the logarithm of an operation's weight in a VAE's reconstruction grows by `step` after
+    every epoch in which that VAE does not decode its posterior mean exactly, alone or coupled; it is multiplied by
+    `momentum` each epoch, and the weight is at most `bound`."""
+
+    step: NonNegative = 0.0
+    momentum: Momentum = 0.98
+    bound: Annotated[float, Field(ge=1)] = 8.0
+    start_epoch: Epoch = 0
+
+
 class Dimensions(Section):
     """Each VAE's posterior means may have so many effective dimensions (participation ratio of their covariance); the
     square of what is above `most` is a cost of this weight."""
@@ -305,6 +316,7 @@ class Objective(Section):
     prior_information: PriorInformation = PriorInformation()
     specialisation: Specialisation = Specialisation()
     uniformity: Uniformity = Uniformity()
+    hard_examples: HardExamples = HardExamples()
     dimensions: Dimensions = Dimensions()
 
 

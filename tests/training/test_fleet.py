@@ -41,7 +41,8 @@ def measurement():
     generator = torch.Generator().manual_seed(1)
     only_a, only_b = torch.randint(0, 8, (2, 19683), generator=generator)
     usage = 2 * torch.rand(2, 19683, generator=generator)
-    return Evaluation({}, torch.arange(19683), NoiseOutcome(only_a, only_b, torch.zeros_like(only_a), 16), usage)
+    outcome = NoiseOutcome(only_a, only_b, torch.zeros_like(only_a), 16)
+    return Evaluation({}, torch.arange(19683), outcome, usage, wrong=usage > 1)
 
 
 @pytest.fixture

@@ -282,7 +282,8 @@ class TestBest:
                 "coverage_limit": 1.0,
             }  # fmt: skip
             nothing = torch.zeros(0, dtype=torch.long)
-            return Evaluation(row, nothing, NoiseOutcome(nothing, nothing, nothing, draws=1), torch.ones(2, 19_683))
+            outcome, usage = NoiseOutcome(nothing, nothing, nothing, draws=1), torch.ones(2, 19_683)
+            return Evaluation(row, nothing, outcome, usage, wrong=usage < 1)
 
         monkeypatch.setattr(pipeline, "evaluate", scripted)
         directory = RunDirectory(place)

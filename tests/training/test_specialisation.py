@@ -20,6 +20,7 @@ ALL = torch.arange(19_683)
 
 DRAWS = 64
 FAIR = torch.ones(2, 19_683)
+NONE_WRONG = torch.zeros(2, 19_683, dtype=torch.bool)
 
 
 def outcome(seed=0, count=19_683):
@@ -84,7 +85,7 @@ def test_balancing_by_homes_moves_weight_to_the_vae_that_is_behind(small_recipe)
     changes = {f"objective__{name}": value for name, value in settings.items()}
     trainer = Trainer(small_recipe(evaluation__noise_draws=DRAWS, **changes))
     ahead = outcome()
-    evaluation = Evaluation({}, ALL, ahead, FAIR)
+    evaluation = Evaluation({}, ALL, ahead, FAIR, NONE_WRONG)
     trainer.take_measurement(evaluation)
     assert trainer.balance == 0  # too early
     trainer.epochs_completed = 1
@@ -92,7 +93,8 @@ def test_balancing_by_homes_moves_weight_to_the_vae_that_is_behind(small_recipe)
     for _ in range(2):
         trainer.take_measurement(evaluation)
         found.append(trainer.balance.item())
-    trainer.take_measurement(Evaluation({}, ALL, ahead._replace(only_a=ahead.only_b, only_b=ahead.only_a), FAIR))
+    behind = ahead._replace(only_a=ahead.only_b, only_b=ahead.only_a)
+    trainer.take_measurement(Evaluation({}, ALL, behind, FAIR, NONE_WRONG))
     # A is ahead by far more than e : 1, so each step is a whole one, down to the bound; then up again.
     assert [*found, trainer.balance.item()] == pytest.approx([-0.25, -0.4, -0.15])
 

@@ -195,6 +195,14 @@ def remedies(own: Side) -> str:
                 f"{recipe.objective.mean_share:.0%} of each batch is decoded from posterior means, as in use",
             ]
         )
+    if recipe.objective.hard_examples.step > 0:
+        rows.append(
+            [
+                "A few operations traded for their neighbours",
+                "operations that are not exact after an epoch weigh more until they are, up to "
+                f"{recipe.objective.hard_examples.bound:g} times",
+            ]
+        )
     if recipe.objective.dimensions.weight > 0:
         rows.append(
             [

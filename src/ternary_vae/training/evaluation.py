@@ -44,17 +44,19 @@ class Evaluation:
         outcome: how often each of them was exact.
         usage: how often A and B answered each operation when fed prior draws, 1 being its fair share; of draws of both
             widths where the recipe's uniformity says so.
+        wrong: which operations A and B did not decode exactly from posterior means, alone or coupled.
     """
 
     row: dict[str, Any]
     operations: Int[Tensor, " n"]
     outcome: NoiseOutcome
     usage: Float[Tensor, "2 19683"]
+    wrong: Bool[Tensor, "2 19683"]
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything but the row, by name, for a checkpoint."""
         counts = {name: count for name, count in self.outcome._asdict().items() if isinstance(count, Tensor)}
-        return {"operations": self.operations, "usage": self.usage, **counts}
+        return {"operations": self.operations, "usage": self.usage, "wrong": self.wrong, **counts}
 
     @classmethod
     def of(cls, row: dict[str, Any], tensors: dict[str, Tensor], draws: int) -> Evaluation:
@@ -64,7 +66,7 @@ class Evaluation:
             KeyError: if a tensor is missing.
         """
         outcome = NoiseOutcome(tensors["only_a"], tensors["only_b"], tensors["both"], draws)
-        return cls(row, tensors["operations"], outcome, tensors["usage"])
+        return cls(row, tensors["operations"], outcome, tensors["usage"], tensors["wrong"])
 
 
 @torch.no_grad()
@@ -98,11 +100,12 @@ def evaluate(
             device,
         )
     operations, outcome = results["noise"]
+    exact, wrong = results["exact"]
     home = home_under_noise(outcome)
     (half_a, full_a, usage_a), (half_b, full_b, usage_b) = results["A"], results["B"]
     covered = torch.stack([table.sum() for table in (half_a | half_b, half_a, half_b, full_a, full_b)])
     homes = torch.stack([(home > 0).sum(), (home < 0).sum()])
-    counts = torch.cat([results["exact"], homes, covered]).tolist()
+    counts = torch.cat([exact, homes, covered]).tolist()
 
     row: dict[str, Any] = {name: count / OPERATION_COUNT for name, count in zip(_ANSWERS, counts)}
     n_a, n_b, union, single_a, single_b, all_a, all_b = counts[len(_ANSWERS) :]
@@ -119,14 +122,15 @@ def evaluate(
         "covered_all_a": all_a == OPERATION_COUNT if complete else None,
         "covered_all_b": all_b == OPERATION_COUNT if complete else None,
     }
-    return Evaluation(row, operations, outcome, torch.stack([usage_a, usage_b]))
+    return Evaluation(row, operations, outcome, torch.stack([usage_a, usage_b]), wrong)
 
 
 @torch.no_grad()
-def _reconstructed(model: DualVAE) -> Int[Tensor, "8"]:
-    """How many operations are reconstructed exactly, in the order of `_ANSWERS`."""
+def _reconstructed(model: DualVAE) -> tuple[Int[Tensor, "8"], Bool[Tensor, "2 19683"]]:
+    """How many operations are reconstructed exactly, in the order of `_ANSWERS`; and which A and B get wrong."""
     tables = all_operations(model.encoder_A.fc_mu.weight.device)
-    return torch.stack([_exact(model, chunk, model.encode(chunk)) for chunk in in_chunks(tables)]).sum(dim=0)
+    counts, wrong = zip(*(_exact(model, chunk, model.encode(chunk)) for chunk in in_chunks(tables)))
+    return torch.stack(counts).sum(dim=0), torch.cat(wrong, dim=1)
 
 
 @torch.no_grad()
@@ -143,8 +147,11 @@ def _under_noise(
     )
 
 
-def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) -> Int[Tensor, "8"]:
-    """How many operations are reconstructed exactly, in the order of `_ANSWERS`."""
+def _exact(
+    model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors
+) -> tuple[Int[Tensor, "8"], Bool[Tensor, "2 n"]]:
+    """How many operations are reconstructed exactly, in the order of `_ANSWERS`; and which A and B get wrong, alone or
+    coupled."""
     logits = model.decode(posteriors.mu_a, "A"), model.decode(posteriors.mu_b, "B")
     coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
     voters = (*logits, *coupled)
@@ -156,7 +163,8 @@ def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) 
     rows = disputed.nonzero()[:, 0]
     tables, (logits_a, logits_b, *coupled) = tables[rows], (each[rows] for each in voters)
     combined = [combine(tables, logits_a, logits_b, strategy, tuple(coupled)) for strategy in STRATEGIES]
-    return torch.cat([exact.sum(dim=-1), agreed + (torch.stack(combined) == tables).all(dim=-1).sum(dim=-1)])
+    by_ensembles = agreed + (torch.stack(combined) == tables).all(dim=-1).sum(dim=-1)
+    return torch.cat([exact.sum(dim=-1), by_ensembles]), ~(exact[:2] & exact[2:])
 
 
 def _covered(

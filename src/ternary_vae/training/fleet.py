@@ -25,7 +25,8 @@ from ternary_vae.training.trainer import TERMS, EpochPlan, Trainer
 
 LARGEST_BATCH_ON_A_CPU = 1024
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
-_OF_THE_RUN = ("specialisation", "uniformity", "balancing_homes_from", "balancing_homes_step")  # see Trainer
+# Of the objective, but read by Trainer alone:
+_OF_THE_RUN = ("specialisation", "uniformity", "hard_examples", "balancing_homes_from", "balancing_homes_step")
 _OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use
 _OF_LATENTS = ("rho", "temperature_a", "temperature_b")  # controls that multiply whole latents
 
@@ -103,7 +104,7 @@ def pays_together(recipe: Recipe, device: torch.device) -> bool:
 def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
     """What runs must have in common to be computed together in an epoch: sizes, which terms there are, and the
     settings that the objective and the optimizer read as numbers. Seeds, schedules (ρ, β, λ, temperatures, learning
-    rates), averaging, guards, controllers, specialisation, uniformity and evaluation may differ."""
+    rates), averaging, guards, controllers, specialisation, uniformity, hard examples and evaluation may differ."""
     return (
         *recipe_shape(trainer.recipe),
         tuple(map(len, plan.batches)),

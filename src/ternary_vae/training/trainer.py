@@ -29,6 +29,7 @@ from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_ba
 from ternary_vae.training.denormals import flushed_denormals
 from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.guards import Interventions
+from ternary_vae.training.hard_examples import HardExamples
 from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
 from ternary_vae.training.specialisation import Specialisation, log_ratio_of_homes
@@ -101,6 +102,7 @@ class Trainer:
         self.controller = Controller(recipe, self.model.state_net, self.device)
         self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
         self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
+        self.hard_examples = HardExamples(recipe.objective.hard_examples, self.device)
         self.interventions = Interventions()
 
         self.epochs_completed = 0
@@ -267,7 +269,10 @@ class Trainer:
         """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction; None where there is nothing to
         weigh."""
         own = self.specialisation.weights(batch, self.epochs_completed)
-        weight_a, weight_b = (_product(*pair) for pair in zip(own, self.uniformity.weights(batch)))
+        weight_a, weight_b = (
+            _product(_product(*pair), hard)
+            for *pair, hard in zip(own, self.uniformity.weights(batch), self.hard_examples.weights(batch))
+        )
         return weight_a, weight_b
 
     def _move(self, gradients: Sequence[Tensor | None]) -> None:
@@ -295,9 +300,10 @@ class Trainer:
 
     def take_measurement(self, evaluation: Evaluation) -> None:
         """Takes an epoch's evaluation into what the next epochs are trained by: the homes of the operations, the
-        balance that follows from them, and the operations' shares of the prior."""
+        balance that follows from them, the operations' shares of the prior, and which are not exact."""
         self.specialisation.update(evaluation.operations, evaluation.outcome)
         self.uniformity.update(evaluation.usage)
+        self.hard_examples.update(evaluation.wrong, self.epochs_completed)
         settings = self.recipe.objective
         if self._balances_homes():
             step = settings.balancing_homes_step * settings.balancing
@@ -397,6 +403,7 @@ class Trainer:
                 "balance": self.balance,
                 "loss_averages": self.loss_averages,
                 "specialisation": self.specialisation.table,
+                "hard_examples": self.hard_examples.table,
                 **self.uniformity.tensors(),
                 **self._weights_in_training(),
             },
@@ -463,6 +470,7 @@ class Trainer:
         self.balance = tensors["balance"].to(self.device)
         self.loss_averages = tensors["loss_averages"].to(self.device)
         self.specialisation.table = tensors["specialisation"].to(self.device)
+        self.hard_examples.table = tensors["hard_examples"].to(self.device)
         self.uniformity.restore(tensors)
         self.controller.restore_optimizer(checkpoint.optimizer)
 

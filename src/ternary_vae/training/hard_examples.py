@@ -1,0 +1,51 @@
+"""Hard examples: operations that a VAE does not reconstruct exactly, found by the evaluation of the whole space.
+
+Where nearly everything is exact, a few operations are given up for the surroundings of their neighbours: they lie
+between many, their own share of a batch is small, and what their neighbours gain is more. Since the space is evaluated
+as a whole after every epoch, it is known which they are; they weigh more until they are exact again, and for a while
+after. As in boosting (Freund and Schapire 1997, "A decision-theoretic generalization of on-line learning and an
+application to boosting"), errors multiply an example's weight.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ternary_vae.operations import OPERATION_COUNT
+from ternary_vae.recipe import HardExamples as Settings
+
+
+class HardExamples:
+    """The logarithms of the weights, for VAE-A and VAE-B."""
+
+    def __init__(self, settings: Settings, device: torch.device) -> None:
+        self.settings = settings
+        self.table = torch.zeros(2, OPERATION_COUNT, device=device)
+
+    def weights(self, batch: Int[Tensor, " n"]) -> tuple[Float[Tensor, " n"] | None, Float[Tensor, " n"] | None]:
+        """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction; None where there is nothing to
+        weigh."""
+        if not self.settings.step:
+            return None, None
+        return tuple(self._weights[:, batch].unbind())
+
+    def update(self, wrong: Bool[Tensor, "2 19683"], epoch: int) -> None:
+        """Takes in what A and B got wrong, alone or coupled, after so many epochs."""
+        if not self.settings.step or epoch < self.settings.start_epoch:
+            return
+        table = self.settings.momentum * self.table + self.settings.step * wrong
+        self.table = table.clamp(max=math.log(self.settings.bound))
+
+    @property
+    def table(self) -> Float[Tensor, "2 19683"]:
+        """Logarithm of every operation's weight."""
+        return self._table
+
+    @table.setter
+    def table(self, table: Float[Tensor, "2 19683"]) -> None:
+        self._table = table
+        self._weights = table.exp()

@@ -462,7 +462,8 @@ class Recipe(Section):
         data["beta"]["warmup_epochs"] = length(self.beta.warmup_epochs)
         data["beta"]["b_delay_epochs"] = at(self.beta.b_delay_epochs)
         objective = data["objective"]
-        objective["specialisation"]["start_epoch"] = at(self.objective.specialisation.start_epoch)
+        for name in ("specialisation", "hard_examples"):
+            objective[name]["start_epoch"] = at(getattr(self.objective, name).start_epoch)
         if self.objective.balancing_homes_from is not None:
             objective["balancing_homes_from"] = at(self.objective.balancing_homes_from)
         data["optimizer"]["averaging_epochs"] = self.optimizer.averaging_epochs * ratio

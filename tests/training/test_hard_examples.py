@@ -1,0 +1,106 @@
+"""Weights of operations that are not exact: against a slow table in Python, and against what the model answers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ternary_vae.operations import all_operations
+from ternary_vae.recipe import HardExamples as Settings
+from ternary_vae.recipe import load_recipe
+from ternary_vae.training.evaluation import evaluate
+from ternary_vae.training.hard_examples import HardExamples
+from ternary_vae.training.trainer import Trainer
+
+ALL = torch.arange(19_683)
+CPU = torch.device("cpu")
+
+
+def wrong(*pairs):
+    """A table with the given (VAE, operation) pairs wrong."""
+    table = torch.zeros(2, 19_683, dtype=torch.bool)
+    for vae, operation in pairs:
+        table[vae, operation] = True
+    return table
+
+
+def test_weights_against_a_slow_table():
+    settings = Settings(step=0.5, momentum=0.9, bound=4.0, start_epoch=3)
+    examples, expected = HardExamples(settings, CPU), {}
+    one = [(0, 7)]
+    for epoch, pairs in ((1, one), (3, [(0, 7), (1, 9)]), (4, one), (5, []), (6, one), (7, one), (8, one)):
+        examples.update(wrong(*pairs), epoch)
+        if epoch >= 3:
+            for pair in {*expected, *pairs}:
+                grown = 0.9 * expected.get(pair, 0.0) + 0.5 * (pair in pairs)
+                expected[pair] = min(grown, math.log(4.0))
+        found = torch.stack(examples.weights(ALL))
+        for vae, operation in (found != 1).nonzero().tolist():
+            assert (vae, operation) in expected
+        for (vae, operation), logarithm in expected.items():
+            assert found[vae, operation].item() == pytest.approx(math.exp(logarithm), rel=1e-5)
+    assert expected[0, 7] == pytest.approx(math.log(4.0))
+
+
+def test_a_batch_gets_its_own():
+    examples = HardExamples(Settings(step=1.0), CPU)
+    examples.update(wrong((1, 5)), 0)
+    weight_a, weight_b = examples.weights(torch.tensor([3, 5, 5]))
+    assert weight_a.tolist() == [1, 1, 1]
+    assert weight_b.tolist() == pytest.approx([1, math.e, math.e])
+
+
+def test_nothing_is_weighed_without_a_step():
+    examples = HardExamples(Settings(), CPU)
+    examples.update(wrong((0, 1)), 100)
+    assert examples.weights(ALL) == (None, None)
+    assert not examples.table.any()
+
+
+def test_what_is_wrong_is_what_the_model_answers(small_recipe):
+    """Every operation decoded by itself from its posterior means, alone and coupled, in double precision."""
+    recipe = small_recipe()
+    trainer = Trainer(recipe)
+    for _ in range(2):
+        trainer.train_epoch()
+    model = trainer.averaged
+    found = evaluate(model, recipe, epoch=1).wrong
+    some = torch.arange(0, 19_683, 400)
+    model.double().eval()
+    for index in some.tolist():
+        table = all_operations()[index : index + 1]
+        with torch.no_grad():
+            codes = model.encode(table)
+            answers = [model.decode(codes.mu_a, "A"), model.decode(codes.mu_b, "B")]
+            answers += model.decode_coupled(codes.mu_a, codes.mu_b)
+        right = [bool((logits.argmax(dim=-1) - 1 == table).all()) for logits in answers]
+        assert found[:, index].tolist() == [not (right[0] and right[2]), not (right[1] and right[3])]
+    assert found.any()
+
+
+def test_errors_reach_the_weights_and_the_checkpoint(small_recipe):
+    recipe = small_recipe(objective__hard_examples__step=0.5)
+    trainer = Trainer(recipe)
+    trainer.train_epoch()
+    evaluation = evaluate(trainer.averaged, recipe, epoch=1)
+    trainer.take_measurement(evaluation)
+    operations = trainer.training_index[:64]
+    plain = Trainer(small_recipe(objective__hard_examples__step=0.0))
+    plain.epochs_completed = trainer.epochs_completed
+    plain.specialisation.table = trainer.specialisation.table
+    plain.uniformity.restore(trainer.uniformity.tensors())
+    expected = plain.operation_weights(operations)
+    for found, own, missed in zip(trainer.operation_weights(operations), expected, evaluation.wrong[:, operations]):
+        factor = torch.where(missed, math.exp(0.5), 1.0)
+        assert torch.allclose(found, factor if own is None else own * factor)
+    again = Trainer(recipe)
+    again.restore(trainer.checkpoint())
+    assert torch.equal(again.hard_examples.table, trainer.hard_examples.table)
+    assert trainer.hard_examples.table.any()
+
+
+def test_a_scaled_run_starts_as_early():
+    recipe, whole = load_recipe("resolution", epochs=100, scale_phases=True), load_recipe("resolution")
+    assert recipe.objective.hard_examples.start_epoch == round(whole.objective.hard_examples.start_epoch / 4)

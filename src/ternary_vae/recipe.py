@@ -273,7 +273,7 @@ class Uniformity(Section):
 class HardExamples(Section):
     """From `start_epoch` on, the logarithm of an operation's weight in a VAE's reconstruction grows by `step` after
     every epoch in which that VAE does not decode its posterior mean exactly, alone or coupled; it is multiplied by
-    `momentum` each epoch, and the weight is at most `bound`."""
+    `momentum` each epoch, and the weight is at most `bound`. Weights are divided by their mean."""
 
     step: NonNegative = 0.0
     momentum: Momentum = 0.98

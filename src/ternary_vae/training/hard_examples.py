@@ -27,8 +27,8 @@ class HardExamples:
         self.table = torch.zeros(2, OPERATION_COUNT, device=device)
 
     def weights(self, batch: Int[Tensor, " n"]) -> tuple[Float[Tensor, " n"] | None, Float[Tensor, " n"] | None]:
-        """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction; None where there is nothing to
-        weigh."""
+        """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction, 1 on average over all operations; None
+        where there is nothing to weigh."""
         if not self.settings.step:
             return None, None
         return tuple(self._weights[:, batch].unbind())
@@ -42,10 +42,11 @@ class HardExamples:
 
     @property
     def table(self) -> Float[Tensor, "2 19683"]:
-        """Logarithm of every operation's weight."""
+        """Logarithm of every operation's weight, before they are divided by their mean."""
         return self._table
 
     @table.setter
     def table(self, table: Float[Tensor, "2 19683"]) -> None:
         self._table = table
-        self._weights = table.exp()
+        weights = table.exp()
+        self._weights = weights / weights.mean(dim=1, keepdim=True)

@@ -30,12 +30,9 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = runs_of(arguments.experiment)
     plan = [] if arguments.plan is None else runs_of(arguments.plan)
-    commands = [
-        f"ternary-vae experiment {name.name}{how}"
-        for name, how in ((arguments.experiment, ""), (arguments.plan or Path(), " --together 5"))
-    ]
+    plan_command = "" if arguments.plan is None else f"ternary-vae experiment {arguments.plan.name} --together 5"
     output = arguments.output or ROOT / "reports" / arguments.experiment.name / "GOALS.md"
-    print(write_goals(runs, output, commands[0], plan, commands[1]))
+    print(write_goals(runs, output, f"ternary-vae experiment {arguments.experiment.name}", plan, plan_command))
 
 
 def runs_of(experiment: Path) -> list[Measurements]:

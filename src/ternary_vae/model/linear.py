@@ -79,7 +79,7 @@ def _keeps_bfloat16(x: Tensor) -> bool:
 
 @cache
 def _multiplies_bfloat16() -> bool:
-    # PyTorch before 2.10 does not tell what the processor can.
+    # Older versions of PyTorch do not tell what the processor can.
     able = getattr(torch.cpu, "get_capabilities", dict)()
     return any(able.get(name) for name in _BFLOAT16_PRODUCTS)
 

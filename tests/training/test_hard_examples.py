@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,6 @@ from ternary_vae.training.hard_examples import HardExamples
 from ternary_vae.training.trainer import Trainer
 
 ALL = torch.arange(19_683)
-CPU = torch.device("cpu")
 
 
 def wrong(*pairs):
@@ -28,7 +28,7 @@ def wrong(*pairs):
 
 def test_weights_against_a_slow_table():
     settings = Settings(step=0.5, momentum=0.9, bound=4.0, start_epoch=3)
-    examples, expected = HardExamples(settings, CPU), {}
+    examples, expected = HardExamples(settings, ALL), {}
     one = [(0, 7)]
     for epoch, pairs in ((1, one), (3, [(0, 7), (1, 9)]), (4, one), (5, []), (6, one), (7, one), (8, one)):
         examples.update(wrong(*pairs), epoch)
@@ -44,7 +44,7 @@ def test_weights_against_a_slow_table():
 
 
 def test_a_batch_gets_its_own():
-    examples = HardExamples(Settings(step=1.0), CPU)
+    examples = HardExamples(Settings(step=1.0), ALL)
     examples.update(wrong((1, 5)), 0)
     weight_a, weight_b = examples.weights(torch.tensor([3, 5, 5]))
     assert weight_a.tolist() == [1, 1, 1]
@@ -53,7 +53,7 @@ def test_a_batch_gets_its_own():
 
 
 def test_nothing_is_weighed_without_a_step():
-    examples = HardExamples(Settings(), CPU)
+    examples = HardExamples(Settings(), ALL)
     examples.update(wrong((0, 1)), 100)
     assert examples.weights(ALL) == (None, None)
     assert not examples.table.any()
@@ -94,12 +94,28 @@ def test_errors_reach_the_weights_and_the_checkpoint(small_recipe):
     expected = plain.operation_weights(operations)
     for found, own, wrong_ones in zip(trainer.operation_weights(operations), expected, evaluation.wrong):
         factor = torch.where(wrong_ones, math.exp(0.5), 1.0)
-        factor = factor[operations] / factor.mean()
+        factor = factor[operations] / factor[trainer.training_index].mean()
         assert torch.allclose(found, factor if own is None else own * factor)
     again = Trainer(recipe)
     again.restore(trainer.checkpoint())
     assert torch.equal(again.hard_examples.table, trainer.hard_examples.table)
     assert trainer.hard_examples.table.any()
+
+
+def test_errors_on_operations_held_out_change_nothing(small_recipe):
+    """With or without them, the same weights for what is trained on."""
+    recipe = small_recipe(objective__hard_examples__step=0.5, data__train_share=0.1)
+    weights = []
+    for held_out_is_wrong in (False, True):
+        trainer = Trainer(recipe)
+        trainer.train_epoch()
+        evaluation = evaluate(trainer.averaged, recipe, epoch=1)
+        table = torch.full_like(evaluation.wrong, held_out_is_wrong)
+        table[:, trainer.training_index] = evaluation.wrong[:, trainer.training_index]
+        trainer.take_measurement(replace(evaluation, wrong=table))
+        weights.append(torch.stack(trainer.operation_weights(trainer.training_index)))
+        assert trainer.hard_examples.table[:, trainer.training_index].any()
+    assert torch.equal(*weights)
 
 
 def test_a_scaled_run_starts_as_early():

@@ -20,15 +20,22 @@ from ternary_vae.recipe import HardExamples as Settings
 
 
 class HardExamples:
-    """The logarithms of the weights, for VAE-A and VAE-B."""
+    """The logarithms of the weights, for VAE-A and VAE-B.
 
-    def __init__(self, settings: Settings, device: torch.device) -> None:
+    Args:
+        training: indices of the operations that are trained on. The others are judged, never learned from: their errors
+            change no weight.
+    """
+
+    def __init__(self, settings: Settings, training: Int[Tensor, " m"]) -> None:
         self.settings = settings
-        self.table = torch.zeros(2, OPERATION_COUNT, device=device)
+        self._trained = torch.zeros(OPERATION_COUNT, dtype=torch.bool, device=training.device)
+        self._trained[training] = True
+        self.table = torch.zeros(2, OPERATION_COUNT, device=training.device)
 
     def weights(self, batch: Int[Tensor, " n"]) -> tuple[Float[Tensor, " n"] | None, Float[Tensor, " n"] | None]:
-        """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction, 1 on average over all operations; None
-        where there is nothing to weigh."""
+        """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction, 1 on average over those trained on;
+        None where there is nothing to weigh."""
         if not self.settings.step:
             return None, None
         return tuple(self._weights[:, batch].unbind())
@@ -37,7 +44,7 @@ class HardExamples:
         """Takes in what A and B got wrong, alone or coupled, after so many epochs."""
         if not self.settings.step or epoch < self.settings.start_epoch:
             return
-        table = self.settings.momentum * self.table + self.settings.step * wrong
+        table = self.settings.momentum * self.table + self.settings.step * (wrong & self._trained)
         self.table = table.clamp(max=math.log(self.settings.bound))
 
     @property
@@ -49,4 +56,5 @@ class HardExamples:
     def table(self, table: Float[Tensor, "2 19683"]) -> None:
         self._table = table
         weights = table.exp()
-        self._weights = weights / weights.mean(dim=1, keepdim=True)
+        mean = (weights * self._trained).sum(dim=1, keepdim=True) / self._trained.sum()
+        self._weights = weights / mean

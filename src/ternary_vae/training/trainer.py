@@ -102,7 +102,7 @@ class Trainer:
         self.controller = Controller(recipe, self.model.state_net, self.device)
         self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
         self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
-        self.hard_examples = HardExamples(recipe.objective.hard_examples, self.device)
+        self.hard_examples = HardExamples(recipe.objective.hard_examples, self.training_index)
         self.interventions = Interventions()
 
         self.epochs_completed = 0

@@ -260,7 +260,8 @@ class Uniformity(Section):
     `bounds`, the share being a running mean over epochs of what the evaluation's prior draws decode to. Beside it, what
     shares have in common for all operations with certain values in up to `orders` entries is driven to nothing by
     weights whose logarithm moves by `orders_step` times the excess, an epoch. `widened_share` of what a share is
-    comes from draws as wide as those of the plan's benchmark, in which the ends of an axis are met more often."""
+    comes from draws as wide as those of the plan's benchmark, in which the ends of an axis are met more often; since
+    that benchmark asks what both VAEs meet together, it is the mean of both."""
 
     strength: NonNegative = 0.0
     orders: Annotated[int, Field(ge=0, le=9)] = 0
@@ -272,10 +273,12 @@ class Uniformity(Section):
 
 class HardExamples(Section):
     """From `start_epoch` on, the logarithm of an operation's weight in a VAE's reconstruction grows by `step` after
-    every epoch in which that VAE does not decode its posterior mean exactly, alone or coupled; it is multiplied by
-    `momentum` each epoch, and the weight is at most `bound`. Weights are divided by their mean."""
+    every epoch in which that VAE does not decode its posterior mean exactly, alone or coupled, or with logits by less
+    than `lead` above the next best in some entry; it is multiplied by `momentum` each epoch, and the weight is at most
+    `bound`. Weights are divided by their mean."""
 
     step: NonNegative = 0.0
+    lead: NonNegative = 0.0
     momentum: Momentum = 0.98
     bound: Annotated[float, Field(ge=1)] = 8.0
     start_epoch: Epoch = 0

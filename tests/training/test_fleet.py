@@ -42,7 +42,7 @@ def measurement():
     only_a, only_b = torch.randint(0, 8, (2, 19683), generator=generator)
     usage = 2 * torch.rand(2, 19683, generator=generator)
     outcome = NoiseOutcome(only_a, only_b, torch.zeros_like(only_a), 16)
-    return Evaluation({}, torch.arange(19683), outcome, usage, wrong=usage > 1)
+    return Evaluation({}, torch.arange(19683), outcome, usage, hard=usage > 1)
 
 
 @pytest.fixture

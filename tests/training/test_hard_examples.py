@@ -1,4 +1,4 @@
-"""Weights of operations that are not exact: against a slow table in Python, and against what the model answers."""
+"""Weights of operations that are hard: against a slow table in Python, and against what the model answers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ternary_vae.training.trainer import Trainer
 ALL = torch.arange(19_683)
 
 
-def wrong(*pairs):
-    """A table with the given (VAE, operation) pairs wrong."""
+def hard(*pairs):
+    """A table with the given (VAE, operation) pairs hard."""
     table = torch.zeros(2, 19_683, dtype=torch.bool)
     for vae, operation in pairs:
         table[vae, operation] = True
@@ -31,7 +31,7 @@ def test_weights_against_a_slow_table():
     examples, expected = HardExamples(settings, ALL), {}
     one = [(0, 7)]
     for epoch, pairs in ((1, one), (3, [(0, 7), (1, 9)]), (4, one), (5, []), (6, one), (7, one), (8, one)):
-        examples.update(wrong(*pairs), epoch)
+        examples.update(hard(*pairs), epoch)
         if epoch >= 3:
             for pair in {*expected, *pairs}:
                 grown = 0.9 * expected.get(pair, 0.0) + 0.5 * (pair in pairs)
@@ -45,7 +45,7 @@ def test_weights_against_a_slow_table():
 
 def test_a_batch_gets_its_own():
     examples = HardExamples(Settings(step=1.0), ALL)
-    examples.update(wrong((1, 5)), 0)
+    examples.update(hard((1, 5)), 0)
     weight_a, weight_b = examples.weights(torch.tensor([3, 5, 5]))
     assert weight_a.tolist() == [1, 1, 1]
     mean = (19_682 + math.e) / 19_683
@@ -54,29 +54,36 @@ def test_a_batch_gets_its_own():
 
 def test_nothing_is_weighed_without_a_step():
     examples = HardExamples(Settings(), ALL)
-    examples.update(wrong((0, 1)), 100)
+    examples.update(hard((0, 1)), 100)
     assert examples.weights(ALL) == (None, None)
     assert not examples.table.any()
 
 
-def test_what_is_wrong_is_what_the_model_answers(small_recipe):
+@pytest.mark.parametrize("lead", [0.0, 0.5])
+def test_what_is_hard_is_what_the_model_answers(small_recipe, lead):
     """Every operation decoded by itself from its posterior means, alone and coupled, in double precision."""
-    recipe = small_recipe()
+    recipe = small_recipe(objective__hard_examples__lead=lead, data__train_share=0.8)
     trainer = Trainer(recipe)
-    for _ in range(2):
-        trainer.train_epoch()
+    trainer.train_epoch()
     model = trainer.averaged
-    found = evaluate(model, recipe, epoch=1).wrong
-    some = torch.arange(0, 19_683, 400)
+    found = evaluate(model, recipe, epoch=1).hard
+    outright = evaluate(model, small_recipe(objective__hard_examples__lead=0.0), epoch=1).hard
+    barely = (found & ~outright).any(dim=0).nonzero()[:, 0]
+    assert (len(barely) > 0) == (lead > 0)
+    some = torch.cat([torch.arange(0, 19_683, 400), barely[:20]])
     model.double().eval()
     for index in some.tolist():
-        table = all_operations()[index : index + 1]
+        table = all_operations()[index]
         with torch.no_grad():
-            codes = model.encode(table)
+            codes = model.encode(table[None])
             answers = [model.decode(codes.mu_a, "A"), model.decode(codes.mu_b, "B")]
             answers += model.decode_coupled(codes.mu_a, codes.mu_b)
-        right = [bool((logits.argmax(dim=-1) - 1 == table).all()) for logits in answers]
-        assert found[:, index].tolist() == [not (right[0] and right[2]), not (right[1] and right[3])]
+        leads = []
+        for logits in answers:
+            entries = zip(logits[0].tolist(), table.tolist())
+            leads.append(min(of[value + 1] - max(of[: value + 1] + of[value + 2 :]) for of, value in entries))
+        smallest = [min(leads[0], leads[2]), min(leads[1], leads[3])]
+        assert found[:, index].tolist() == [each < lead for each in smallest]
     assert found.any()
 
 
@@ -92,8 +99,8 @@ def test_errors_reach_the_weights_and_the_checkpoint(small_recipe):
     plain.specialisation.table = trainer.specialisation.table
     plain.uniformity.restore(trainer.uniformity.tensors())
     expected = plain.operation_weights(operations)
-    for found, own, wrong_ones in zip(trainer.operation_weights(operations), expected, evaluation.wrong):
-        factor = torch.where(wrong_ones, math.exp(0.5), 1.0)
+    for found, own, hard_ones in zip(trainer.operation_weights(operations), expected, evaluation.hard):
+        factor = torch.where(hard_ones, math.exp(0.5), 1.0)
         factor = factor[operations] / factor[trainer.training_index].mean()
         assert torch.allclose(found, factor if own is None else own * factor)
     again = Trainer(recipe)
@@ -106,13 +113,13 @@ def test_errors_on_operations_held_out_change_nothing(small_recipe):
     """With or without them, the same weights for what is trained on."""
     recipe = small_recipe(objective__hard_examples__step=0.5, data__train_share=0.1)
     weights = []
-    for held_out_is_wrong in (False, True):
+    for held_out_is_hard in (False, True):
         trainer = Trainer(recipe)
         trainer.train_epoch()
         evaluation = evaluate(trainer.averaged, recipe, epoch=1)
-        table = torch.full_like(evaluation.wrong, held_out_is_wrong)
-        table[:, trainer.training_index] = evaluation.wrong[:, trainer.training_index]
-        trainer.take_measurement(replace(evaluation, wrong=table))
+        table = torch.full_like(evaluation.hard, held_out_is_hard)
+        table[:, trainer.training_index] = evaluation.hard[:, trainer.training_index]
+        trainer.take_measurement(replace(evaluation, hard=table))
         weights.append(torch.stack(trainer.operation_weights(trainer.training_index)))
         assert trainer.hard_examples.table[:, trainer.training_index].any()
     assert torch.equal(*weights)

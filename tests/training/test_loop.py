@@ -283,7 +283,7 @@ class TestBest:
             }  # fmt: skip
             nothing = torch.zeros(0, dtype=torch.long)
             outcome, usage = NoiseOutcome(nothing, nothing, nothing, draws=1), torch.ones(2, 19_683)
-            return Evaluation(row, nothing, outcome, usage, wrong=usage < 1)
+            return Evaluation(row, nothing, outcome, usage, hard=usage < 1)
 
         monkeypatch.setattr(pipeline, "evaluate", scripted)
         directory = RunDirectory(place)

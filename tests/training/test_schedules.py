@@ -137,9 +137,7 @@ class TestTheOptions:
 
 
 class TestBatches:
-    @given(
-        first=st.integers(0, 6), size=st.integers(1, 40), then=st.integers(1, 40), operations=st.integers(1, 60)
-    )
+    @given(first=st.integers(0, 6), size=st.integers(1, 40), then=st.integers(1, 40), operations=st.integers(1, 60))
     def test_steps_by_counting_batches(self, first, size, then, operations):
         changes = {"optimizer.batch_size": then, "optimizer.first_batches": {"epochs": first, "size": size}}
         recipe = load_recipe("ternary_v5_5", overrides=changes)

@@ -137,20 +137,20 @@ def test_the_tables_go_on_from_what_was_kept():
 @pytest.mark.parametrize("widened_share", [0.0, 0.25, 1.0])
 def test_usage_is_what_prior_draws_decode_to(small_recipe, widened_share):
     """Counted again, one draw at a time, from the same random numbers: 1,000 draws a VAE, then 500 as wide as the
-    sum of a draw and 0.7 of another."""
+    sum of a draw and 0.7 of another, of which both VAEs' count for either."""
     recipe = small_recipe(objective__uniformity__widened_share=widened_share)
     trainer = Trainer(recipe)
     found = evaluate(trainer.averaged, recipe, epoch=1).usage
-    for row, (vae, task) in zip(found, (("A", 2), ("B", 0))):
+    own, of_both = [], [0.0] * 19_683
+    for vae, task in (("A", 2), ("B", 0)):
         generator = torch.Generator().manual_seed((recipe.seed * 1_000_003 + 1) * 8 + task)
-        expected = [0.0] * 19_683
+        own.append([0.0] * 19_683)
         for index in decoded_indices(trainer.averaged, vae, 1000, generator).tolist():
-            expected[index] += (1 - widened_share) * 19_683 / 1000
-        if widened_share:
-            wide = math.sqrt(1 + 0.7**2) * torch.randn(500, 16, generator=generator)
-            for table in logits_to_tables(trainer.averaged.decode(wide, vae)).tolist():
-                expected[index_of(table)] += widened_share * 19_683 / 500
-        assert torch.allclose(row, torch.tensor(expected))
+            own[-1][index] += (1 - widened_share) * 19_683 / 1000
+        wide = math.sqrt(1 + 0.7**2) * torch.randn(500, 16, generator=generator)
+        for table in logits_to_tables(trainer.averaged.decode(wide, vae)).tolist():
+            of_both[index_of(table)] += widened_share * 19_683 / 1000
+    assert torch.allclose(found, torch.tensor(own) + torch.tensor(of_both))
 
 
 def index_of(table):

@@ -163,7 +163,9 @@ def remedies(own: Side) -> str:
         )
     uniformity = recipe.objective.uniformity
     if uniformity.strength > 0:
-        wide = f"; {percent(uniformity.widened_share, 0)} of a share is counted in draws as wide as the plan's sum"
+        wide = (
+            f"; {percent(uniformity.widened_share, 0)} of a share is what both meet in draws as wide as the plan's sum"
+        )
         rows.append(
             [
                 "Unequal shares of the prior",
@@ -199,7 +201,7 @@ def remedies(own: Side) -> str:
         rows.append(
             [
                 "A few operations traded for their neighbours",
-                "operations that are not exact after an epoch weigh more until they are, up to "
+                "operations that are not exact after an epoch, by a clear lead, weigh more until they are, up to "
                 f"{recipe.objective.hard_examples.bound:g} times",
             ]
         )

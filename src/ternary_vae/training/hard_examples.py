@@ -1,10 +1,10 @@
-"""Hard examples: operations that a VAE does not reconstruct exactly, found by the evaluation of the whole space.
+"""Hard examples: operations that a VAE does not reconstruct exactly, or barely, found by the evaluation of all.
 
 Where nearly everything is exact, a few operations are given up for the surroundings of their neighbours: they lie
 between many, their own share of a batch is small, and what their neighbours gain is more. Since the space is evaluated
-as a whole after every epoch, it is known which they are; they weigh more until they are exact again, and for a while
-after. As in boosting (Freund and Schapire 1997, "A decision-theoretic generalization of on-line learning and an
-application to boosting"), errors multiply an example's weight.
+as a whole after every epoch, it is known which they are; they weigh more until they are exact again, by a lead that
+one epoch does not undo, and for a while after. As in boosting (Freund and Schapire 1997, "A decision-theoretic
+generalization of on-line learning and an application to boosting"), errors multiply an example's weight.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class HardExamples:
             return None, None
         return tuple(self._weights[:, batch].unbind())
 
-    def update(self, wrong: Bool[Tensor, "2 19683"], epoch: int) -> None:
-        """Takes in what A and B got wrong, alone or coupled, after so many epochs."""
+    def update(self, hard: Bool[Tensor, "2 19683"], epoch: int) -> None:
+        """Takes in what was hard for A and B, alone or coupled, after so many epochs."""
         if not self.settings.step or epoch < self.settings.start_epoch:
             return
-        table = self.settings.momentum * self.table + self.settings.step * (wrong & self._trained)
+        table = self.settings.momentum * self.table + self.settings.step * (hard & self._trained)
         self.table = table.clamp(max=math.log(self.settings.bound))
 
     @property

@@ -300,10 +300,10 @@ class Trainer:
 
     def take_measurement(self, evaluation: Evaluation) -> None:
         """Takes an epoch's evaluation into what the next epochs are trained by: the homes of the operations, the
-        balance that follows from them, the operations' shares of the prior, and which are not exact."""
+        balance that follows from them, the operations' shares of the prior, and which are hard."""
         self.specialisation.update(evaluation.operations, evaluation.outcome)
         self.uniformity.update(evaluation.usage)
-        self.hard_examples.update(evaluation.wrong, self.epochs_completed)
+        self.hard_examples.update(evaluation.hard, self.epochs_completed)
         settings = self.recipe.objective
         if self._balances_homes():
             step = settings.balancing_homes_step * settings.balancing

@@ -26,6 +26,11 @@ from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.loop import resume, train
 
 ROOT = Path(__file__).resolve().parents[2]
+FURTHER = (
+    "The plan's recipe with the same seeds, milestone by milestone beside this one, is in the "
+    "[goals](ten_seeds/GOALS.md). What each part of the recipe is worth, how little data is enough, and what was tried "
+    "and gained nothing, is in the [experiments](experiments/README.md)."
+)
 START, END = "<!-- figures: made by scripts/publish/publish_reports.py -->", "<!-- end of figures -->"
 
 
@@ -40,7 +45,7 @@ def main() -> None:
     plan = completed_run("ternary_v5_5", arguments.seed, arguments.runs)
     publish(own, ROOT / "reports" / "benchmarks")
     publish(plan, ROOT / "reports" / "ternary_v5_5")
-    write_final_report(plan, own, ROOT / "reports" / "FINAL_RESOLUTION_REPORT.md", seeds)
+    write_final_report(plan, own, ROOT / "reports" / "FINAL_RESOLUTION_REPORT.md", seeds, FURTHER if seeds else "")
     readme = ROOT / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(START)
     after = rest.split(END)[1]

@@ -137,8 +137,9 @@ def test_the_final_report_names_the_worst_of_many_seeds_first(
     good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path
 ) -> None:
     seeds = [measurements_of_run(good_run), measurements_of_run(failing_run)]
-    text = write_final_report(failing_run, good_run, tmp_path / "final.md", seeds).read_text(encoding="utf-8")
-    assert text.index("## The worst of 2 seeds") < text.index("## What was promised")
+    path = write_final_report(failing_run, good_run, tmp_path / "final.md", seeds, "Read on.")
+    text = path.read_text(encoding="utf-8")
+    assert text.index("## The worst of 2 seeds") < text.index("Read on.") < text.index("## What was promised")
     assert "VAE-A alone, exact match at the end" in text.split("Missed by at least one seed: ")[1].split("\n")[0]
     assert "\n".join(goals_table(seeds, every_seed=False)) in text
     alone = write_final_report(failing_run, good_run, tmp_path / "alone.md").read_text(encoding="utf-8")

@@ -35,10 +35,14 @@ _BENCHMARK_SECONDS = 900  # the plan's section 9: 15 minutes a checkpoint
 
 
 def write_final_report(
-    plan_run: RunDirectory, own_run: RunDirectory, output: str | Path, seeds: Sequence[Measurements] = ()
+    plan_run: RunDirectory,
+    own_run: RunDirectory,
+    output: str | Path,
+    seeds: Sequence[Measurements] = (),
+    further: str = "",
 ) -> Path:
     """Writes the report from a run of the plan's recipe and one of ours; with runs of ours of many seeds, whose worst
-    are named first, where there are any.
+    are named first, where there are any, and a paragraph of `further` reading after them.
 
     Raises:
         UserError: both are the same run, a run without a milestone that has both records, a damaged record, or an
@@ -46,16 +50,17 @@ def write_final_report(
     """
     if plan_run.path.resolve() == own_run.path.resolve():
         raise UserError(f"{plan_run.path}: given twice; name a run of the plan's recipe and another of yours")
-    write_text(Path(output), final_markdown(_side(plan_run), _side(own_run), seeds))
+    write_text(Path(output), final_markdown(_side(plan_run), _side(own_run), seeds, further))
     return Path(output)
 
 
-def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = ()) -> str:
+def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = (), further: str = "") -> str:
     """The report's text."""
     sections = [
         "# Final resolution report",
         _summary(plan, own),
         *(_worst_first(seeds) if seeds else []),
+        further,
         "## What was promised, what was measured",
         f"After {plan.epoch} epochs of `{plan.measured.recipe.name}` (seed {plan.measured.seed}) and {own.epoch} "
         f"epochs of `{own.measured.recipe.name}` (seed {own.measured.seed}). ✓ kept, ✗ not kept. Numbers in brackets "

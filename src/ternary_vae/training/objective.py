@@ -122,11 +122,8 @@ def objective(
     isolated_share: float = 0.0,
     free_bits: float = 0.5,
 ) -> tuple[Float[Tensor, "*runs"], dict[str, Float[Tensor, "*runs"]]]:
-    (
-        """Loss of one batch and its terms by name (unweighted). The first `isolated_share` of the rows are
-    decoded from unmixed latents, the rest from cross-injected ones."""
-        ""
-    )
+    """Loss of one batch and its terms by name (unweighted). The first `isolated_share` of the rows are decoded from
+    unmixed latents, the rest from cross-injected ones."""
     posteriors = Posteriors(*model.encoder_A(x), *model.encoder_B(x))
     latents = latents_of(model, posteriors, noise, controls, settings, isolated_share)
     parts = [loss_of_codes(posteriors, latents, controls, weights, settings, free_bits)]

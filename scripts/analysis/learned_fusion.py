@@ -91,7 +91,7 @@ def judged(model: DualVAE, fusion: Fusion, tables: Int8[Tensor, "n 9"]) -> dict[
             "VAE-B alone": logits_to_tables(logits_b),
             "confidence_weighted": combine(tables, logits_a, logits_b, "confidence_weighted"),
             "mean of probabilities": logits_to_tables(log_a.exp() + log_b.exp()),
-            "product": logits_to_tables(log_a + log_b),
+            "product_of_experts": combine(tables, logits_a, logits_b, "product_of_experts"),
             "learned fusion": logits_to_tables(fusion(log_a, log_b)),
             "best_of_two (told)": combine(tables, logits_a, logits_b, "best_of_two"),
         }

@@ -57,6 +57,10 @@ def slow_confidence_weighted(x, a, b):
     return answer
 
 
+def slow_product_of_experts(x, a, b):
+    return [first_largest([p * q for p, q in zip(softmax(one), softmax(two))]) - 1 for one, two in zip(a, b)]
+
+
 def slow_majority(x, *voters):
     answer = []
     for entries in zip(*voters):
@@ -118,6 +122,7 @@ def test_strategies_on_random_logits(seed, n):
         "best_of_two": slow_best_of_two,
         "voting": slow_voting,
         "confidence_weighted": slow_confidence_weighted,
+        "product_of_experts": slow_product_of_experts,
     }
     for name, rule in slow.items():
         expected = [rule(x[i].tolist(), a[i].tolist(), b[i].tolist()) for i in range(n)]

@@ -41,19 +41,24 @@ from ternary_vae.training.objective import WIDENING
 from ternary_vae.training.trainer import Trainer
 
 EPOCHS = 100
-REACH = {"statenet.learning_rate_scale": 0.5, "statenet.lambda_scale": 0.1}
+REACH = {"statenet.learning_rate_scale": 0.5, "statenet.lambda_scale": 0.1}  # ten times the default's
 
+# Epochs from which a learning rate is held, and how many later it is judged.
 HELD_FROM = (5, 20, 50)
 AHEAD = (1, 3, 10, 30)
 
-LOOK_EVERY = LOOK_AHEAD = 10
+# Every so many epochs, every correction is tried both ways for so many epochs.
+LOOK_EVERY = 20
+LOOK_AHEAD = 10
 
+# A generation tries so many directions both ways, each in a whole run of so many epochs.
 SHORT_EPOCHS = 40
-GENERATIONS = 10
+GENERATIONS = 6
 PAIRS = 4
 SPREAD = 0.1
-STEP = 1.0
+STEP = 2.0
 
+# Draws a VAE: what coverage is of, and from how many it is estimated.
 DRAWS = 50_000
 DRAWS_COUNTED = 500_000
 NOISE_DRAWS = 32

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ternary_vae.options import Device, DeviceOption
+
 cache_app = typer.Typer(
     no_args_is_help=True,
     help="The tensor cache, and every other cache on this machine: what is there, why, and how to be rid of it.",
@@ -48,13 +50,13 @@ def build(
         list[Path] | None, typer.Argument(help="Checkpoints to compute for: .safetensors or v5.5 .pt.")
     ] = None,
     operations: Annotated[bool, typer.Option("--operations", help="Keep the table of all operations too.")] = False,
-    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = Device.auto,
     cache_dir: CacheDirectory = None,
 ) -> None:
     """Compute what the benchmarks read of checkpoints, or the table of all operations, and keep it."""
     from ternary_vae import cache_commands
 
-    cache_commands.build(checkpoints or [], cache_dir, operations=operations, device=device)
+    cache_commands.build(checkpoints or [], cache_dir, operations=operations, device=device.value)
 
 
 @cache_app.command()

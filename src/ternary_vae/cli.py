@@ -8,15 +8,18 @@ import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ternary_vae.cache_cli import CacheDirectory, cache_app
 from ternary_vae.errors import UserError
 from ternary_vae.experiment_cli import experiment
+from ternary_vae.options import Device, DeviceOption
 
 BAD_INPUT = 2
+CLOSED_PIPE = 1
+_UsageError: Any = typer.BadParameter.__bases__[0]  # of whichever click comes with typer
 
 app = typer.Typer(
     name="ternary-vae",
@@ -26,12 +29,6 @@ app = typer.Typer(
     help="Two variational autoencoders that learn all 19,683 ternary operations as one continuous manifold.",
 )
 app.add_typer(cache_app, name="cache")
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
 
 
 class Level(StrEnum):
@@ -50,7 +47,6 @@ Epochs = Annotated[int | None, typer.Option(help="Length of the run; the recipe'
 ScalePhases = Annotated[
     bool, typer.Option("--scale-phases", help="Scale phases, schedules and milestones to --epochs.")
 ]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 RunDirectoryOption = Annotated[
     Path | None,
     typer.Option("--run-dir", help="Directory of the run.", show_default="runs/RECIPE-seedSEED, numbered if taken"),
@@ -166,10 +162,22 @@ def main() -> None:
     # Threads that spin while they wait make a busy machine many times slower; read when PyTorch starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        # Without a command the help is out already, and there is nothing else to say.
+        if told := " ".join(error.format_message().split()):
+            where = error.ctx.command_path if error.ctx else "ternary-vae"
+            told = told.replace("Value error, ", "").rstrip(".")
+            print(f"ternary-vae: {told}; see {where} --help", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python would complain of it once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED_PIPE)
     except (UserError, OSError) as error:
         print(f"ternary-vae: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,12 @@ from ternary_vae.errors import UserError, nearest
 
 Described = TypeVar("Described", bound=BaseModel)
 Location = tuple[int | str, ...]
+_EXPECTED = {
+    "tuple_type": "expected a list",
+    "dict_type": "expected a section, key: value",
+    "too_short": "expected at least one",
+}
+"""Of pydantic's kinds of error, those whose own words speak of Python."""
 _EXPONENT_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -40,7 +46,7 @@ def validated(
         if error["type"] == "extra_forbidden":
             hint = nearest(str(error["loc"][-1]), known_keys(error["loc"][:-1]))
             raise UserError(f"{source}: unknown key {where!r}; {hint}") from None
-        message = error["msg"].removeprefix("Value error, ")
+        message = _EXPECTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
         shown = "a section" if isinstance(error["input"], dict) else repr(error["input"])
         raise UserError(f"{source}: {where}: {message} (given: {shown})") from None
 
@@ -49,16 +55,34 @@ def read_yaml(path: Path, what: str) -> Any:
     """Reads a YAML file as plain data; `what` says what was expected, such as "a recipe".
 
     Raises:
-        UserError: if it cannot be read or is not YAML.
+        UserError: if it cannot be read, is not YAML, or has a key twice.
     """
     try:
-        return as_data(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return as_data(yaml.load(path.read_text(encoding="utf-8"), _Loader))  # a SafeLoader
     except (OSError, UnicodeDecodeError) as failure:
         raise UserError(f"{path}: cannot be read: {failure}") from None
+    except _KeyTwice as failure:
+        line = f" at line {failure.problem_mark.line + 1}" if failure.problem_mark else ""
+        raise UserError(f"{path}: {failure.problem}{line}; keep one of the two") from None
     except (yaml.YAMLError, ValueError, RecursionError) as failure:
         mark = getattr(failure, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}: not valid YAML{line}; expected {what}") from None
+
+
+class _KeyTwice(yaml.MarkedYAMLError):
+    """A mapping that says two things of one key, of which YAML's readers drop the first without a word."""
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (key.tag, key.value) in seen:
+                    raise _KeyTwice(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
 
 
 def as_data(value: Any) -> Any:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ternary_vae.options import Device, DeviceOption
+
 
 def experiment(
     target: Annotated[
@@ -28,7 +30,7 @@ def experiment(
     together: Annotated[
         int, typer.Option(help="Runs of one shape that a process trains at once, as one batched program.")
     ] = 1,
-    device: Annotated[str, typer.Option(help="Where each run computes: auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = Device.auto,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Run nothing; report on what there is.")] = False,
     output: Annotated[
@@ -46,6 +48,7 @@ def experiment(
         experiment_commands.overview()
         return
     experiment_commands.experiment(
-        target, directory, backend=backend, workers=workers, address=address, together=together, device=device,
+        target, directory, backend=backend, workers=workers, address=address, together=together,
+        device=device.value,
         plan=plan, report=report, output=output,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -40,25 +41,46 @@ def experiment(
 
     described, source = load_experiment(target)
     place = ExperimentDirectory(directory or Path("experiments") / described.name)
-    primary_measures(described)
+    arms = arms_of(described, source)
+    primary_measures(described, arms, source)
     if plan:
-        _plan(described, arms_of(described, source), place)
+        _plan(described, arms, place, source)
         return
+    if output is not None:
+        from ternary_vae.experiments.report import require_place_for_report
+
+        require_place_for_report(output, described)
     if report:
         execution = state_of(described, place, source=source)
     else:
         where = backend_named(backend, workers=workers, address=address, together=together)
+        if device == "cuda" and backend != "ray":  # a cluster's nodes may have what this machine lacks
+            from ternary_vae.resolution.measure import available_device
+
+            available_device(device)
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
     _report(described, execution, output)
-    _finish(target, execution)
+    options = {
+        "--directory": directory, "--backend": backend if backend != "joblib" else None, "--workers": workers,
+        "--address": address, "--together": together if together != 1 else None,
+        "--device": device if device != "auto" else None, "--output": output,
+    }  # fmt: skip
+    given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    _finish(shlex.join(["ternary-vae", "experiment", target, *given]), execution)
 
 
-def _plan(described: Experiment, arms: list[Arm], place: ExperimentDirectory) -> None:
+def _plan(described: Experiment, arms: list[Arm], place: ExperimentDirectory, source: Path) -> None:
     runs = planned_runs(described, arms)
+    missing = runs
+    if place.experiment_file.exists() and place.has_begun():
+        complete = state_of(described, place, source=source).complete
+        missing = [run for run in runs if run.name not in complete]
     print(f"{described.name}: {len(arms)} arms × {len(described.seeds)} seeds = {len(runs)} runs, in {place.path}")
     for arm in arms:
         print(f"  {arm.name}: {arm.recipe.epochs} epochs, compared after {listed(arm.milestones)}")
     print(f"{sum(run.recipe.epochs for run in runs):,} epochs in all")
+    if len(missing) < len(runs):
+        print(f"{len(runs) - len(missing)} runs are complete, {len(missing)} to do or to go on with")
 
 
 def _report(described: Experiment, execution: Execution, output: Path | None) -> None:
@@ -73,13 +95,13 @@ def _report(described: Experiment, execution: Execution, output: Path | None) ->
     print("\n".join(["files:", *(f"  {path}" for path in written)]))
 
 
-def _finish(target: str, execution: Execution) -> None:
+def _finish(command: str, execution: Execution) -> None:
     done, all_runs = len(execution.complete), len(execution.runs)
     kept = f"{done} of {all_runs} runs are complete and kept"
     if execution.broken:
         raise UserError(f"{execution.broken}; {kept}, the same command goes on")
     if execution.interrupted:
-        print(f"stopped; {kept}; go on with: ternary-vae experiment {target}")
+        print(f"stopped; {kept}; go on with: {command}")
         raise SystemExit(INTERRUPTED)
     if execution.failed:
         print(f"{len(execution.failed)} of {all_runs} runs failed; why is in {execution.directory.failures}")

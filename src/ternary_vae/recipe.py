@@ -486,6 +486,11 @@ class Recipe(Section):
                 return number
         return 4
 
+    def is_evaluated(self, epoch: int) -> bool:
+        """Whether the model is evaluated after so many epochs: every so often, at milestones, and at the end."""
+        settings = self.evaluation
+        return epoch % settings.every == 0 or epoch in settings.milestones or epoch == self.epochs
+
     def fingerprint(self) -> str:
         """Content hash of the recipe, 16 hexadecimal digits. Seed, description, length and the cache do not count:
         a run may be continued past its end, and elsewhere."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import pytest
 
 from ternary_vae.errors import UserError
+from ternary_vae.experiments.arms import arms_of
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment, state_of
 from ternary_vae.experiments.results import gather
@@ -83,3 +87,57 @@ def test_a_second_process_is_kept_out(done, small):
         ExperimentDirectory(execution.directory.path).locked(),
     ):
         pass
+
+
+def copied(execution, place):
+    shutil.copytree(execution.directory.path, place)
+    return ExperimentDirectory(place)
+
+
+def test_a_run_of_another_arm_is_not_taken_for_this_ones(done, tmp_path):
+    experiment, execution = done
+    directory = copied(execution, tmp_path / "mixed")
+    shutil.rmtree(directory.runs / "resolution-seed1")
+    shutil.copytree(directory.runs / "plain-seed1", directory.runs / "resolution-seed1")
+    with pytest.raises(UserError, match="resolution-seed1: holds a run of another recipe, seed or length"):
+        state_of(experiment, directory)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: "", "epoch 2 is missing"),
+        (lambda text: text.splitlines()[0] + "\n", "epoch 2 is missing"),
+        (lambda text: text.replace('"epoch"', '"epoche"'), "row 1 has no epoch"),
+        (lambda text: re.sub('"coverage": [0-9.e-]+', '"coverage": "all"', text), "coverage is 'all', not a number"),
+    ],
+)
+def test_damaged_figures_of_a_complete_run_are_told_in_one_line(done, tmp_path, damage, message):
+    experiment, execution = done
+    directory = copied(execution, tmp_path / "damaged")
+    file = directory.runs / "plain-seed2" / "metrics.jsonl"
+    file.write_text(damage(file.read_text()))
+    with pytest.raises(UserError, match=message) as told:
+        gather(experiment, state_of(experiment, directory))
+    assert str(file) in str(told.value)
+
+
+def test_a_description_may_change_until_a_run_has_begun(small, tmp_path):
+    directory = ExperimentDirectory(tmp_path / "experiment")
+    with directory.locked():
+        for experiment in (small(), small(arms={}, epochs=3)):
+            arms = arms_of(experiment)
+            directory.freeze(experiment, arms, tmp_path / "small.yaml")
+            assert directory.experiment() == experiment
+            assert {path.stem for path in directory.arms.iterdir()} == {arm.name for arm in arms}
+
+
+def test_why_a_run_failed_need_not_be_readable_text(done, small):
+    _, execution = done
+    directory = execution.directory
+    failure = directory.failures / "resolution-seed3.txt"
+    failure.parent.mkdir(exist_ok=True)
+    failure.write_bytes(b"out of \xff\nTraceback")
+    state = state_of(small(seeds=[1, 2, 3]), directory)
+    failure.unlink()
+    assert state.failed == {"resolution-seed3": "out of \ufffd"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from ternary_vae.cli import app
@@ -82,3 +83,44 @@ def test_one_line_for_bad_input(call, description, tmp_path):
     with pytest.raises(UserError, match="did you mean 'inprocess'"):
         call(description, "--backend", "in-process")
     assert not ExperimentDirectory(tmp_path / "experiments" / "mine").path.exists()
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match="device 'cuda' is not available"):
+            call(description, "--device", "cuda")
+    assert not ExperimentDirectory(tmp_path / "experiments" / "mine").path.exists()
+
+
+def test_a_report_replaces_nothing_but_an_earlier_one(call, description, small, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "experiment.yaml").write_text(small(name="other").to_yaml())
+    with pytest.raises(UserError, match="other: holds a report of experiment 'other'; name another --output"):
+        call(description, "--output", other)
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    (letters / "report.md").write_text("keep")
+    with pytest.raises(UserError, match=r"report\.md: is not a report of this experiment"):
+        call(description, "--output", letters)
+    with pytest.raises(UserError, match="a part of the path is a file"):
+        call(description, "--output", letters / "report.md")
+    assert (letters / "report.md").read_text() == "keep"
+    assert not (tmp_path / "experiments").exists()  # all of that is said before anything is run
+
+
+def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(call, small, tmp_path):
+    source = tmp_path / "experiment.yaml"
+    source.write_text(
+        "# mine\n" + small(name="mine", arms={}, reference=None, seeds=[3], epochs=1, milestones=[1]).to_yaml()
+    )
+    call(source, "--backend", "inprocess", "--device", "cpu", "--output", tmp_path)
+    assert source.read_text().startswith("# mine\n")
+    assert (tmp_path / "report.md").exists()
+    assert "1 runs are complete, 0 to do" in call(source, "--plan")
+
+
+def test_the_line_that_says_how_to_go_on_is_the_whole_command(call, description, monkeypatch):
+    monkeypatch.setattr(backends, "perform", lambda task: Ending(task.name, "interrupted"))
+    told = call(description, "-d", "my place", "-b", "inprocess", "--together", 1, "--device", "cpu", code=130)
+    assert (
+        f"go on with: ternary-vae experiment {description} --directory 'my place' --backend inprocess --device cpu"
+        in told
+    )

@@ -46,6 +46,20 @@ def test_no_spread_is_judged_by_sign_flips_and_has_no_interval(shift: float, p: 
     assert (found.summary.low, found.summary.high, found.detectable) == (None, None, None)
 
 
+def test_rounding_is_no_spread() -> None:
+    """Counts that differ by as much in every pair: as shares of 19,683, each difference is rounded its own way."""
+    random = np.random.default_rng(5)
+    for count in (2, 3, 5):
+        for _ in range(200):
+            second = random.integers(0, 19_000, count)
+            shift = int(random.integers(1, 600))
+            found = compare_pairs([int(one + shift) / 19_683 for one in second], [int(one) / 19_683 for one in second])
+            assert (found.summary.low, found.p) == (None, 2 * 0.5**count)
+            assert found.summary.mean == pytest.approx(shift / 19_683, rel=1e-10)
+    # Among equal values a difference of a single operation is one.
+    assert compare_pairs([0.5, 0.5 + 1 / 19_683], [0.5, 0.5]).summary.low is not None
+
+
 def test_values_without_partner_and_nothing_at_all() -> None:
     with pytest.raises(ValueError, match="cannot be paired"):
         compare_pairs([1.0], [])

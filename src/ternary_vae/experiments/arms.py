@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ternary_vae.errors import UserError, nearest
-from ternary_vae.experiments.description import ArmDescription, Experiment
+from ternary_vae.experiments.description import NAME, ArmDescription, Experiment, Settings
+from ternary_vae.formats import listed
 from ternary_vae.recipe import Recipe, load_recipe
 
 # Thousands of runs would each leave a copy of their encodings; no figure depends on it, and `set` can turn it on.
@@ -55,7 +58,8 @@ def arms_of(experiment: Experiment, source: Path | str = "experiment") -> list[A
         source: the experiment's file; a recipe file may lie beside it.
 
     Raises:
-        UserError: an unknown recipe or setting, two arms of one name, a reference or a milestone that no arm has.
+        UserError: an unknown recipe or setting, one that the experiment itself decides, two arms of one name, a
+            reference or a milestone that no arm has, or no milestone at which arms can be compared.
     """
     arms = [
         _arm(experiment, name, description, point, Path(source))
@@ -76,7 +80,33 @@ def arms_of(experiment: Experiment, source: Path | str = "experiment") -> list[A
             raise UserError(
                 f"{source}: milestone {epoch} comes after the end of every run; the longest has {longest} epochs"
             )
+    compared = {epoch for arm in arms for epoch in (*arm.milestones, arm.recipe.epochs)}
+    for epoch in () if isinstance(experiment.benchmarks, str) else experiment.benchmarks:
+        if epoch not in compared:
+            raise UserError(
+                f"{source}: benchmarks: {epoch} is no milestone, so nothing would be compared there; "
+                f"milestones are {listed(sorted(compared))}"
+            )
+    deciding_milestone(experiment, arms, source)
     return arms
+
+
+def deciding_milestone(experiment: Experiment, arms: Sequence[Arm], source: Path | str = "experiment") -> int:
+    """Where the experiment decides: the last milestone that the reference shares with another arm, or without a
+    reference any two arms; of a single arm, its last.
+
+    Raises:
+        UserError: if there is none.
+    """
+    counts = Counter(epoch for arm in arms for epoch in arm.milestones)
+    reached = [arm.milestones for arm in arms if experiment.reference in (None, arm.name)]
+    shared = {epoch for epochs in reached for epoch in epochs if counts[epoch] >= min(2, len(arms))}
+    if not shared:
+        who = (
+            "arms share no milestone" if experiment.reference is None else "the reference shares none with another arm"
+        )
+        raise UserError(f"{source}: nothing can be compared: {who}; give milestones that every arm reaches")
+    return max(shared)
 
 
 def planned_runs(experiment: Experiment, arms: Sequence[Arm]) -> list[PlannedRun]:
@@ -94,11 +124,9 @@ def _described(experiment: Experiment) -> Iterator[tuple[str, ArmDescription]]:
 
 def _with_grid(experiment: Experiment, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """An arm's name and settings at every point of the grid."""
-    alone = len(experiment.recipes) + len(experiment.arms) == 1
     for values in itertools.product(*experiment.grid.values()):
         point = dict(zip(experiment.grid, values))
-        told = [f"{_short(key, experiment)}-{_word(key, value, experiment)}" for key, value in point.items()]
-        yield "-".join(told if alone and told else [name, *told]), point
+        yield "-".join([name, *(f"{_short(key, experiment)}-{_word(value)}" for key, value in point.items())]), point
 
 
 def _short(key: str, experiment: Experiment) -> str:
@@ -107,20 +135,46 @@ def _short(key: str, experiment: Experiment) -> str:
     return short if last.count(short) == 1 else key
 
 
-def _word(key: str, value: Any, experiment: Experiment) -> str:
-    """A value as part of a name; by its place in the list where it has no short one."""
+def _word(value: Any) -> str:
+    """A value as part of a name, whatever other values there are; a long or unwritable one by its first letters and its
+    content's hash."""
     text = str(value)
-    return text if re.fullmatch(r"[A-Za-z0-9_.-]{1,24}", text) else f"n{experiment.grid[key].index(value) + 1}"
+    if re.fullmatch(r"[A-Za-z0-9_.-]{1,24}", text):
+        return text
+    letters = re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-")[:16]
+    return f"{letters}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def _require_free(settings: Settings, epochs: int | None) -> None:
+    """Refuses settings that the experiment itself decides: they would be overwritten, and their arms be one.
+
+    Raises:
+        UserError: naming what says it instead.
+    """
+    decided = {"seed": "seeds", "name": "an arm's name", "evaluation.milestones": "milestones and benchmarks"}
+    if epochs is not None:
+        decided["epochs"] = "epochs, of the experiment or of an arm"
+    for key, value in settings.items():
+        inside = {f"{key}.{name}" for name in value} if isinstance(value, dict) else set()
+        for taken in sorted(decided.keys() & {key, *inside}):
+            raise UserError(f"{taken!r} cannot be set or be in a grid: it is given by {decided[taken]}")
 
 
 def _arm(experiment: Experiment, name: str, description: ArmDescription, point: dict[str, Any], source: Path) -> Arm:
     beside = source.parent / description.extends
     recipe_name = str(beside) if beside.is_file() else description.extends
-    settings = _SETTINGS_OF_EXPERIMENTS | experiment.settings | description.settings | point | {"name": name}
+    chosen_settings = experiment.settings | description.settings | point
+    settings = _SETTINGS_OF_EXPERIMENTS | chosen_settings | {"name": name}
     if description.description:
         settings["description"] = description.description
     epochs = description.epochs or experiment.epochs
     try:
+        if not re.fullmatch(NAME, name):
+            raise UserError(
+                "its name becomes part of file names and may hold letters, digits, '_', '.' and '-' alone; give it "
+                "another under arms: {NAME: {extends: FILE}}"
+            )
+        _require_free(chosen_settings, epochs)
         recipe = load_recipe(
             recipe_name, overrides=settings, epochs=epochs, scale_phases=experiment.scale_phases and epochs is not None
         )
@@ -132,4 +186,11 @@ def _arm(experiment: Experiment, name: str, description: ArmDescription, point: 
     chosen = experiment.benchmarks
     benchmarked = milestones if isinstance(chosen, str) else tuple(epoch for epoch in chosen if epoch <= recipe.epochs)
     evaluation = recipe.evaluation.model_copy(update={"milestones": benchmarked})
-    return Arm(name, recipe.model_copy(update={"evaluation": evaluation}), milestones)
+    recipe = recipe.model_copy(update={"evaluation": evaluation})
+    for epoch in milestones:
+        if not recipe.is_evaluated(epoch):
+            raise UserError(
+                f"{source}: arm {name!r} is not measured at milestone {epoch}: evaluation.every is "
+                f"{evaluation.every}, and it is not benchmarked there; change one of the three"
+            )
+    return Arm(name, recipe, milestones)

@@ -8,31 +8,57 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ternary_vae.descriptions import Location, read_yaml, validated
 from ternary_vae.errors import UserError, nearest
 from ternary_vae.recipe import DEFAULT_RECIPE, recipe_directory
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=NAME)]
 Epochs = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Settings = dict[str, Any]
-_SEED_RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
+MOST_SEEDS = 1_000_000
+_SEED_RANGE = re.compile(r"\s*(\d{1,18})\s*-\s*(\d{1,18})\s*")
 
 
 def _spelled_out(seeds: Any) -> Any:
     """`0-9` means 0, 1, …, 9."""
+    if isinstance(seeds, list | tuple):
+        return seeds
     found = _SEED_RANGE.fullmatch(seeds) if isinstance(seeds, str) else None
-    return list(range(int(found[1]), int(found[2]) + 1)) if found else seeds
+    if found is None:
+        raise ValueError("expected a list of seeds, such as [0, 1, 2], or a range, such as 0-9")
+    first, last = int(found[1]), int(found[2])
+    if last < first:
+        raise ValueError("expected a range from low to high, such as 0-9")
+    if last - first >= MOST_SEEDS:
+        raise ValueError(f"expected at most {MOST_SEEDS:,} seeds")
+    return list(range(first, last + 1))
 
 
-def _increasing(epochs: tuple[int, ...]) -> tuple[int, ...]:
-    if list(epochs) != sorted(set(epochs)):
+def _increasing(epochs: tuple[int, ...] | str) -> tuple[int, ...] | str:
+    if not isinstance(epochs, str) and list(epochs) != sorted(set(epochs)):
         raise ValueError("give each epoch once, from low to high")
     return epochs
 
 
+def _epochs(value: Any) -> Any:
+    """A single epoch is a list of one."""
+    value = (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(value, list | tuple):
+        raise ValueError("expected a list of epochs, such as [50, 100]")
+    return value
+
+
+def _benchmarked(value: Any) -> Any:
+    if isinstance(value, str) and value not in ("all", "none"):
+        raise ValueError("expected all, none or a list of epochs")
+    return value if isinstance(value, str) else _epochs(value)
+
+
+Milestones = Annotated[tuple[Epochs, ...], BeforeValidator(_epochs), AfterValidator(_increasing)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_spelled_out), Field(min_length=1)]
 
 
@@ -62,10 +88,10 @@ class Experiment(Section):
         seeds: a list, or a range such as `0-9`.
         epochs: length of every run; the recipes' own unless given here or in an arm.
         scale_phases: scale phases and schedules to that length, as `train --scale-phases`.
-        milestones: epochs at which arms are compared; the recipes' own unless given. The last one that arms share
-            is where the experiment decides.
+        milestones: epochs at which arms are compared; the recipes' own unless given. The last one that the reference
+            shares with another arm, or without a reference any two arms, is where the experiment decides.
         reference: the arm that the others are compared with; without one, each with each.
-        benchmarks: which milestones are benchmarked: all, none, or a list. A run's end is, unless none are.
+        benchmarks: which milestones are benchmarked: all, none, or a list of some. A run's end is, unless none are.
         primary: the measures that the experiment decides by, see `measures.MEASURES`.
         pages: whether every run gets its own page; those that are benchmarked do unless told otherwise.
     """
@@ -79,9 +105,11 @@ class Experiment(Section):
     seeds: Seeds
     epochs: Epochs | None = None
     scale_phases: bool = False
-    milestones: Annotated[tuple[Epochs, ...], BeforeValidator(lambda value: _as_tuple(value))] = ()
+    milestones: Milestones = ()
     reference: str | None = None
-    benchmarks: Literal["all", "none"] | tuple[Epochs, ...] = "all"
+    benchmarks: Annotated[
+        Literal["all", "none"] | tuple[Epochs, ...], BeforeValidator(_benchmarked), AfterValidator(_increasing)
+    ] = "all"
     primary: tuple[str, ...] = ()
     pages: bool = True
 
@@ -96,9 +124,6 @@ class Experiment(Section):
         for key, values in self.grid.items():
             if any(value in values[:at] for at, value in enumerate(values)):
                 raise ValueError(f"grid: {key} has a value twice")
-        _increasing(self.milestones)
-        if not isinstance(self.benchmarks, str):
-            _increasing(self.benchmarks)
         lengths = [None for _ in self.recipes] + [arm.epochs for arm in self.arms.values()]
         if self.scale_phases and self.epochs is None and None in lengths:
             raise ValueError("scale_phases needs epochs, the length to scale the phases to")
@@ -145,10 +170,6 @@ def validate_experiment(content: Any, source: str) -> Experiment:
 def _known_keys(location: Location) -> list[str]:
     section = ArmDescription if location[:1] == ("arms",) else Experiment
     return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, int) else value
 
 
 def _find(name_or_path: str) -> Path:

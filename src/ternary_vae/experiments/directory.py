@@ -52,17 +52,26 @@ class ExperimentDirectory:
     def freeze(self, experiment: Experiment, arms: Sequence[Arm], source: Path) -> None:
         """Writes down what the experiment is, or checks that it is what its runs began with. Seeds and arms may be
         added, and the description reworded. Anything else would mix two experiments, leave out runs after their
-        results were seen, or choose afterwards what decides.
+        results were seen, or choose afterwards what decides. As long as no run has begun, everything may change.
 
         Raises:
             UserError: the description or an arm's recipe has changed otherwise.
         """
         if self.experiment_file.exists():
-            self.require_same(experiment, arms, source)
+            if self.has_begun():
+                self.require_same(experiment, arms, source)
+            else:
+                self.experiment()  # whatever else is in that file is not ours to replace
+                for path in self.arms.glob("*.yaml"):
+                    path.unlink()
         # The description first: whatever else lies in a directory without one is not an experiment's.
         write_text(self.experiment_file, experiment.to_yaml())
         for arm in arms:
             write_text(self._arm_file(arm.name), arm.recipe.to_yaml())
+
+    def has_begun(self) -> bool:
+        """Whether there is any run, or anything else where runs are."""
+        return self.runs.is_dir() and any(self.runs.iterdir())
 
     def experiment(self) -> Experiment:
         """The experiment as its runs began.

@@ -24,6 +24,7 @@ class Execution:
 
     Attributes:
         runs: every run of it, done or not.
+        source: the file that the experiment was read from.
         failed: why, by name of the run.
         broken: why the place where runs are done is gone; empty otherwise.
     """
@@ -31,6 +32,7 @@ class Execution:
     directory: ExperimentDirectory
     arms: list[Arm]
     runs: list[PlannedRun]
+    source: Path
     complete: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -65,7 +67,7 @@ def run_experiment(
     with directory.locked():
         directory.freeze(experiment, arms, Path(source))
         directory.stop_file.unlink(missing_ok=True)
-        execution = _state(experiment, directory, arms, runs)
+        execution = _state(experiment, directory, arms, runs, Path(source))
         watched = [Watched(run.name, directory.run(run), run.recipe.epochs) for run in runs]
         for one in watched:
             one.status = "complete" if one.name in execution.complete else "waiting"
@@ -100,18 +102,19 @@ def state_of(
     directory.experiment()
     arms = arms_of(experiment, source)
     directory.require_same(experiment, arms, Path(source))
-    return _state(experiment, directory, arms, planned_runs(experiment, arms))
+    return _state(experiment, directory, arms, planned_runs(experiment, arms), Path(source))
 
 
 def _state(
-    experiment: Experiment, directory: ExperimentDirectory, arms: list[Arm], runs: list[PlannedRun]
+    experiment: Experiment, directory: ExperimentDirectory, arms: list[Arm], runs: list[PlannedRun], source: Path
 ) -> Execution:
-    execution = Execution(directory, arms, runs)
+    execution = Execution(directory, arms, runs, source)
     for run in runs:
         if is_complete(directory.run(run), run.recipe, experiment.benchmarks != "none", experiment.pages):
             execution.complete.add(run.name)
         elif directory.failure_file(run).exists():
-            execution.failed[run.name] = directory.failure_file(run).read_text(encoding="utf-8").partition("\n")[0]
+            told = directory.failure_file(run).read_text(encoding="utf-8", errors="replace")
+            execution.failed[run.name] = told.partition("\n")[0]
     return execution
 
 

@@ -99,7 +99,11 @@ def _row(key: str) -> Callable[[dict[str, Any]], float | None]:
         value: Any = row
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        return None if value is None else float(value)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{key} is {value!r}, not a number")
+        return float(value)
 
     return read
 
@@ -215,6 +219,7 @@ def measured_values(
 
     Raises:
         UserError: a damaged record.
+        ValueError: a row in which something measured is no number.
     """
     by_epoch = {row["epoch"]: row for row in rows}
     found: dict[int, dict[str, float]] = {}

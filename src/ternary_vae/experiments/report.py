@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from pathlib import Path
 
+from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
-from ternary_vae.experiments.description import Experiment, load_experiment
+from ternary_vae.experiments.description import Experiment, load_experiment, validate_experiment
 from ternary_vae.experiments.figures import curves_figure, effects_figure, seeds_figure
 from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import Results, comparisons_csv, figures_csv
@@ -22,9 +24,10 @@ from ternary_vae.experiments.tables import (
 from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
 from ternary_vae.formats import cell, counted
 from ternary_vae.reports.figures import write_figure
-from ternary_vae.storage.files import write_text
+from ternary_vae.storage.files import reported, write_text
 
 _SENTENCES_SHOWN = 40
+_WRITTEN = ("report.md", "index.html", "results.csv", "comparisons.csv", "curves.png", "seeds.png", "effects.png")
 
 
 def write_experiment_report(results: Results, output: Path | None = None) -> list[Path]:
@@ -37,8 +40,10 @@ def write_experiment_report(results: Results, output: Path | None = None) -> lis
         the files written.
 
     Raises:
-        UserError: an unwritable directory.
+        UserError: an unwritable directory, or as `require_place_for_report`.
     """
+    if output is not None:
+        require_place_for_report(output, results.experiment)
     place = output or results.execution.directory.path
     figures = {"curves.png": curves_figure(results), "seeds.png": seeds_figure(results)}
     if any(one.decides for one in results.comparisons):
@@ -50,11 +55,33 @@ def write_experiment_report(results: Results, output: Path | None = None) -> lis
         place / "report.md": report_markdown(results),
         place / "index.html": experiment_page(results, linked=output is None),
     }
-    if output is not None:
-        texts[place / "experiment.yaml"] = results.experiment.to_yaml()
+    described = place / "experiment.yaml"
+    if output is not None and described.resolve() != results.execution.source.resolve():
+        texts[described] = results.experiment.to_yaml()
     for path, text in texts.items():
         write_text(path, text)
     return [*texts, *pictures]
+
+
+def require_place_for_report(output: Path, experiment: Experiment) -> None:
+    """Checks that a report of the experiment may be written in a directory, and makes it.
+
+    Raises:
+        UserError: not a directory, not writable, or what lies there is not an earlier report of this experiment.
+    """
+    described = output / "experiment.yaml"
+    if described.exists():
+        found = validate_experiment(read_yaml(described, "an experiment"), str(described)).name
+        if found != experiment.name:
+            raise UserError(f"{output}: holds a report of experiment {found!r}; name another --output")
+    else:
+        taken = [name for name in _WRITTEN if (output / name).exists()]
+        if taken:
+            raise UserError(f"{output / taken[0]}: is not a report of this experiment's; name another --output")
+    with reported("write", output):
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
 
 
 def report_markdown(results: Results) -> str:
@@ -123,7 +150,10 @@ def _left_out(count: int) -> str:
 
 
 def _commands(results: Results) -> str:
-    target = results.experiment.name if _is_known(results.experiment) else results.execution.directory.experiment_file
+    execution = results.execution
+    # Rather the source than the directory's copy of it: a recipe's file may lie beside the source.
+    written = execution.source if execution.source.is_file() else execution.directory.experiment_file
+    target = results.experiment.name if _is_known(results.experiment) else written
     return f"Repeat with:\n\n```\nternary-vae experiment {shlex.quote(str(target))}\n```"
 
 

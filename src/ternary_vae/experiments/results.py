@@ -7,9 +7,11 @@ import io
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from ternary_vae.experiments.arms import Arm
+from ternary_vae.errors import UserError
+from ternary_vae.experiments.arms import Arm, deciding_milestone
 from ternary_vae.experiments.description import Experiment
 from ternary_vae.experiments.execution import Execution
 from ternary_vae.experiments.measures import (
@@ -29,6 +31,8 @@ from ternary_vae.experiments.statistics import (
     holm,
     summarise,
 )
+
+_REPAIR = "restore the file, or move the run away and give the same command again"
 
 
 class Figure(NamedTuple):
@@ -98,7 +102,7 @@ class Results:
 
     Attributes:
         figures: of every run, complete or not.
-        last: the milestone that decides: the last one that at least two arms, or the only arm, have.
+        last: the milestone that decides, see `arms.deciding_milestone`.
         facts: `run.json` by name of the run; empty for runs not begun.
         curves: values of all seeds in every epoch, by arm and primary measure; measures of the epoch log only.
     """
@@ -136,14 +140,28 @@ class Results:
         return [measure for key, measure in MEASURES.items() if key in found]
 
 
-def primary_measures(experiment: Experiment) -> list[Measure]:
+def primary_measures(experiment: Experiment, arms: Sequence[Arm], source: Path | str = "experiment") -> list[Measure]:
     """What the experiment decides by.
 
     Raises:
-        UserError: an unknown measure.
+        UserError: an unknown measure, or one that is not measured where the experiment decides.
     """
-    usual = PRIMARY_UNBENCHMARKED if experiment.benchmarks == "none" else PRIMARY_BENCHMARKED
-    return measures_named(experiment.primary or usual)
+    last = deciding_milestone(experiment, arms, source)
+    there = [arm for arm in arms if last in arm.milestones]
+    benchmarked = experiment.benchmarks != "none" and all(
+        last in (*arm.recipe.evaluation.milestones, arm.recipe.epochs) for arm in there
+    )
+    try:
+        chosen = measures_named(experiment.primary or (PRIMARY_BENCHMARKED if benchmarked else PRIMARY_UNBENCHMARKED))
+    except UserError as failure:
+        raise UserError(f"{source}: {failure}") from None
+    for measure in chosen:
+        if measure.source != "metrics" and not benchmarked:
+            raise UserError(
+                f"{source}: primary: {measure.key} is measured by benchmarks alone, and epoch {last}, where the "
+                "experiment decides, is not benchmarked; add it to benchmarks, or choose another measure"
+            )
+    return chosen
 
 
 def gather(experiment: Experiment, execution: Execution) -> Results:
@@ -153,7 +171,8 @@ def gather(experiment: Experiment, execution: Execution) -> Results:
         UserError: an unknown primary measure, or a damaged file of a run.
     """
     milestones = {arm.name: arm.milestones for arm in execution.arms}
-    primary = primary_measures(experiment)
+    primary = primary_measures(experiment, execution.arms, execution.source)
+    last = deciding_milestone(experiment, execution.arms, execution.source)
     figures: list[Figure] = []
     curves: dict[tuple[str, str], dict[int, list[float]]] = {}
     facts: dict[str, dict[str, Any]] = {}
@@ -161,21 +180,23 @@ def gather(experiment: Experiment, execution: Execution) -> Results:
         directory = execution.directory.run(run)
         facts[run.name] = directory.facts() if directory.exists else {}
         rows = directory.metrics()
-        for epoch, found in measured_values(directory, rows, milestones[run.arm]).items():
-            figures += [Figure(run.arm, run.seed, epoch, key, value) for key, value in found.items()]
-        for measure in primary:
-            if measure.source == "metrics":
-                curve = curves.setdefault((run.arm, measure.key), {})
-                for row in rows:
-                    if (value := measure.read(row)) is not None:
-                        curve.setdefault(row["epoch"], []).append(value)
+        if run.name in execution.complete and (not rows or rows[-1]["epoch"] != run.recipe.epochs):
+            raise UserError(f"{directory.metrics_file}: epoch {run.recipe.epochs} is missing; {_REPAIR}")
+        try:
+            for epoch, found in measured_values(directory, rows, milestones[run.arm]).items():
+                figures += [Figure(run.arm, run.seed, epoch, key, value) for key, value in found.items()]
+            for measure in primary:
+                if measure.source == "metrics":
+                    curve = curves.setdefault((run.arm, measure.key), {})
+                    for row in rows:
+                        if (value := measure.read(row)) is not None:
+                            curve.setdefault(row["epoch"], []).append(value)
+        except ValueError as damage:
+            raise UserError(f"{directory.metrics_file}: damaged: {damage}; {_REPAIR}") from None
     values: dict[tuple[str, int, str], dict[int, float]] = {}
     for figure in figures:
         values.setdefault((figure.arm, figure.epoch, figure.measure), {})[figure.seed] = figure.value
     counted = [epoch for epochs in milestones.values() for epoch in epochs]
-    enough = 2 if len(execution.arms) > 1 else 1
-    shared = [epoch for epoch in counted if counted.count(epoch) >= enough]
-    last = max(shared or counted)
     comparisons = _corrected(list(_comparisons(experiment, execution.arms, values, primary, last)))
     return Results(
         experiment,

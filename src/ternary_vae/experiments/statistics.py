@@ -21,6 +21,7 @@ from scipy import optimize, special, stats
 CONFIDENCE = 0.95
 LEVEL = 1 - CONFIDENCE
 POWER = 0.8
+_ROUNDINGS = 4  # each of two values, and their difference, may be rounded
 _NODES, _WEIGHTS = (part / 2 + shift for part, shift in zip(np.polynomial.legendre.leggauss(400), (0.5, 0.0)))
 
 
@@ -72,14 +73,15 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 def compare_pairs(first: Sequence[float], second: Sequence[float]) -> Paired:
-    """Compares two arms, pair by pair; differences are `first` less `second`.
+    """Compares two arms, pair by pair; differences are `first` less `second`. Those that are apart by no more than
+    floating point has rounded are the same, else their spread would be nothing but that.
 
     Raises:
         ValueError: no pairs, or values without a partner.
     """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} values cannot be paired with {len(second)}")
-    summary = summarise([one - other for one, other in zip(first, second)])
+    summary = summarise(_differences(first, second))
     if summary.deviation is None:
         return Paired(summary, None, None)
     if summary.low is None:
@@ -87,6 +89,16 @@ def compare_pairs(first: Sequence[float], second: Sequence[float]) -> Paired:
     statistic = summary.mean / (summary.deviation / math.sqrt(summary.count))
     p = float(2 * stats.t.sf(abs(statistic), summary.count - 1))
     return Paired(summary, p, detectable_difference(summary.deviation, summary.count))
+
+
+def _differences(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    """`first` less `second`, without what is rounding alone."""
+    found = [one - other for one, other in zip(first, second)]
+    rounding = _ROUNDINGS * math.ulp(max((abs(value) for value in (*first, *second)), default=0.0))
+    if found and max(found) - min(found) <= rounding:
+        middle = math.fsum(found) / len(found)
+        return [0.0 if abs(middle) <= rounding else middle] * len(found)
+    return found
 
 
 def detectable_difference(deviation: float, count: int, level: float = LEVEL, power: float = POWER) -> float:

@@ -61,9 +61,18 @@ def is_complete(run: RunDirectory, recipe: Recipe, benchmarks: bool, pages: bool
     """Whether nothing of a run is missing: its epochs, its benchmark records and its page where they are wanted.
 
     Raises:
-        UserError: a damaged run directory.
+        UserError: a damaged run directory, or one that holds a run of another recipe, seed or length.
     """
-    if not run.exists or run.facts().get("status") != "completed":
+    if not run.exists:
+        return False
+    facts = run.facts()
+    if (facts.get("fingerprint"), facts.get("seed"), facts.get("epochs")) != (
+        recipe.fingerprint(),
+        recipe.seed,
+        recipe.epochs,
+    ):
+        raise UserError(f"{run.path}: holds a run of another recipe, seed or length; move it away")
+    if facts.get("status") != "completed":
         return False
     wanted = {*recipe.evaluation.milestones, recipe.epochs} if benchmarks else set()
     records = [path(epoch) for epoch in wanted for path in (run.isolated_record, run.coupled_record)]

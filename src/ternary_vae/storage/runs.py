@@ -163,8 +163,16 @@ class RunDirectory:
         return validate_recipe(content, str(self.recipe_file))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One row an epoch, in order."""
-        return read_json_lines(self.metrics_file)
+        """One row an epoch, in order.
+
+        Raises:
+            UserError: a damaged file.
+        """
+        rows = read_json_lines(self.metrics_file)
+        for number, row in enumerate(rows, start=1):
+            if type(row.get("epoch")) is not int:
+                raise UserError(f"{self.metrics_file}: row {number} has no epoch; restore the file")
+        return rows
 
     def events(self) -> list[dict[str, Any]]:
         """One row an event, in order."""

@@ -202,7 +202,7 @@ class Pipeline:
         """Measures, watches, logs and saves the epoch that left this checkpoint."""
         recipe, started = checkpoint.recipe, time.monotonic()
         evaluation = None
-        if row["epoch"] % recipe.evaluation.every == 0 or row["epoch"] == recipe.epochs:
+        if recipe.is_evaluated(row["epoch"]):
             self._model.load_state_dict(checkpoint.model)
             self._model.permeability = checkpoint.rho
             evaluation = evaluate(self._model, recipe, row["epoch"], self._measuring.run)

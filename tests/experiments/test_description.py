@@ -106,8 +106,8 @@ def test_one_line_for_a_description_that_cannot_be(small, changes, message):
         ({"grid": {"epochs": [1, 2]}}, "'epochs' cannot be set"),
         ({"arms": {"plain": {"set": {"name": "other"}}}}, "arm 'plain': 'name' cannot be set"),
         ({"set": {"evaluation": {"milestones": [1]}}}, "'evaluation.milestones' cannot be set"),
-        ({"arms": {"plain": {"epochs": 1}}, "milestones": [2]}, "the reference shares none with another arm"),
-        ({"arms": {"plain": {"epochs": 1}}, "milestones": [2], "reference": None}, "arms share no milestone"),
+        ({"arms": {"plain": {"epochs": 1}}, "milestones": [2]}, "the reference and no other arm share a milestone"),
+        ({"arms": {"plain": {"epochs": 1}}, "milestones": [2], "reference": None}, "no two arms share a milestone"),
         (
             {"set": {"evaluation.every": 2}, "epochs": 4, "milestones": [1, 4], "benchmarks": [4]},
             "arm 'resolution' is not measured at milestone 1: evaluation.every is 2",

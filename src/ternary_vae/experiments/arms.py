@@ -102,10 +102,8 @@ def deciding_milestone(experiment: Experiment, arms: Sequence[Arm], source: Path
     reached = [arm.milestones for arm in arms if experiment.reference in (None, arm.name)]
     shared = {epoch for epochs in reached for epoch in epochs if counts[epoch] >= min(2, len(arms))}
     if not shared:
-        who = (
-            "arms share no milestone" if experiment.reference is None else "the reference shares none with another arm"
-        )
-        raise UserError(f"{source}: nothing can be compared: {who}; give milestones that every arm reaches")
+        who = "no two arms share" if experiment.reference is None else "the reference and no other arm share"
+        raise UserError(f"{source}: nothing can be compared: {who} a milestone; give some that every arm reaches")
     return max(shared)
 
 

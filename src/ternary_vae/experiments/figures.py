@@ -122,7 +122,7 @@ def _pair_label(pair: tuple[str, str], results: Results) -> str:
 
 
 def _looks(results: Results) -> Iterator[tuple[str, str, str, str]]:
-    looks = zip(cycle(_COLOURS), cycle(("-", "--", "-.", ":")), cycle("os^Dvp"))
+    looks = zip(cycle(_COLOURS), cycle(("-", "--", "-.", ":")), cycle("os^DvpX"))
     return ((arm.name, *look) for arm, look in zip(results.arms, looks))
 
 

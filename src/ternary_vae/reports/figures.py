@@ -74,7 +74,7 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
         for axis, (title, value) in zip(axes.flat, _COMPARED.items(), strict=True):
             axis.set_title(title)
             looks = zip(
-                cycle((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)), cycle(("-", "--", "-.", ":")), cycle("os^Dvp")
+                cycle((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)), cycle(("-", "--", "-.", ":")), cycle("os^DvpX")
             )
             for (label, measured), (colour, dash, marker) in zip(runs, looks):
                 values = [value(measured, epoch) for epoch in milestones]

@@ -15,9 +15,8 @@ import typer
 from ternary_vae.cache_cli import CacheDirectory, cache_app
 from ternary_vae.errors import UserError
 from ternary_vae.experiment_cli import experiment
-from ternary_vae.options import Device, DeviceOption
+from ternary_vae.options import BAD_INPUT, INTERRUPTED, Device, DeviceOption
 
-BAD_INPUT = 2
 CLOSED_PIPE = 1
 _UsageError: Any = typer.BadParameter.__bases__[0]  # of whichever click comes with typer
 
@@ -170,6 +169,8 @@ def main() -> None:
             told = told.replace("Value error, ", "").rstrip(".")
             print(f"ternary-vae: {told}; see {where} --help", file=sys.stderr)
         sys.exit(BAD_INPUT)
+    except typer.Abort:  # what earlier versions of typer make of Ctrl-C
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain of it once more on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

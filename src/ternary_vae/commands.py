@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import duration, percent
+from ternary_vae.options import INTERRUPTED
 from ternary_vae.recipe import (
     DEFAULT_RECIPE,
     Recipe,
@@ -25,7 +26,6 @@ from ternary_vae.recipe import (
 )
 from ternary_vae.storage.runs import RunDirectory
 
-INTERRUPTED = 130
 console = Console()
 
 

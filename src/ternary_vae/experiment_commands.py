@@ -14,8 +14,8 @@ from ternary_vae.experiments.description import Experiment, experiment_directory
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import Execution, run_experiment, state_of
 from ternary_vae.formats import listed
+from ternary_vae.options import INTERRUPTED
 
-INTERRUPTED = 130
 FAILED = 1
 
 

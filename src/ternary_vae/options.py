@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and exit codes that several commands share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+BAD_INPUT = 2
+INTERRUPTED = 130
 
 
 class Device(StrEnum):

@@ -1,12 +1,14 @@
 """How many runs a minute: runs of one shape trained together as one batched program, against one at a time.
 
     python benchmarks/batched_seeds.py
-    python benchmarks/batched_seeds.py --recipes ternary_v5_5 --together 1 5 10 --cores 1
+    python benchmarks/batched_seeds.py --recipes ternary_v5_5 --together 1 5 10 --processes 1
+    python benchmarks/batched_seeds.py --device cuda --together 1 10 50 --processes 1 4
 
 Every case goes through whole epochs as runs do: trained in one thread, measured, logged and saved in a second, in
-temporary directories. One process a core, each kept on its core; with two, both work side by side on runs of their own.
-The cases take turns, so that a machine that slows down slows all; ratios are taken within a turn. Seconds are of the
-processor, which other work on the machine disturbs least; wall seconds are reported beside them.
+temporary directories. Several processes work side by side on runs of their own, on a CPU each kept on a core of its
+own. The cases take turns, so that a machine that slows down slows all; ratios are taken within a turn. Seconds on a CPU
+are of the processor, which other work on the machine disturbs least, with wall seconds beside them; on an accelerator
+only wall seconds tell.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-EPOCHS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """What an epoch of one run took: processor time of its training, processor time of all, wall time of all."""
+    """What an epoch of one run took: its training, all of it, and all of it by the wall. The first two are of the
+    processor on a CPU and by the wall elsewhere."""
 
     training: float
     whole: float
@@ -39,16 +41,16 @@ class Seconds:
 def main() -> int:
     """Measures, prints a table, writes JSON."""
     options = _options()
-    cases = [(recipe, cores) for recipe in options.recipes for cores in options.cores]
-    results = [_measured(recipe, cores, options) for recipe, cores in cases]
-    for result in results:
-        for line in _table(result):
-            print(line)
+    results = []
+    for recipe in options.recipes:
+        for processes in options.processes:
+            results.append(_measured(recipe, processes, options))
+            print("\n".join(_table(results[-1])), flush=True)
     if options.output:
         from ternary_vae.storage.files import write_json
         from ternary_vae.storage.runs import code_version, environment
 
-        about = {"code_version": code_version(), "environment": environment("cpu")}
+        about = {"code_version": code_version(), "environment": environment(options.device)}
         write_json(options.output, about | {"results": results})
         print(f"written: {options.output}")
     return 0
@@ -58,38 +60,46 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", nargs="+", default=["ternary_v5_5", "resolution"], help="recipes by name or path")
     parser.add_argument("--together", nargs="+", type=int, default=[1, 2, 5, 10], help="numbers of runs at once")
-    parser.add_argument("--cores", nargs="+", type=int, default=[1, 2], help="processes side by side, one a core")
+    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2], help="numbers of processes side by side")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where to train")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs a turn")
     parser.add_argument("--turns", type=int, default=3, help="turns measured, after one to warm up")
     parser.add_argument("--always", action="store_true", help="train as one program also where that does not pay")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     return parser.parse_args()
 
 
-def _measured(recipe: str, cores: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Turns of every number of runs at once, on so many cores."""
-    processes = [Process(core) for core in range(cores)]
+def _measured(recipe: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Turns of every number of runs at once, in so many processes."""
+    processes = [Process(number if options.device == "cpu" else None) for number in range(count)]
     together = sorted({1, *options.together})
     try:
         for runs in together:
-            _on_all(processes, lambda process, runs=runs: process.prepare(recipe, runs, options.always))
-        turns = [{runs: _turn(processes, runs) for runs in together} for _ in range(options.turns + 1)][1:]
+            prepare = partial(_prepare, recipe, runs, options.device, options.always)
+            _on_all(processes, prepare)
+        turns = [{runs: _turn(processes, runs, options.epochs) for runs in together} for _ in range(options.turns + 1)][
+            1:
+        ]
     finally:
         for process in processes:
             process.close()
-    return {"recipe": recipe, "cores": cores, "turns": len(turns), "runs_at_once": _summary(recipe, cores, turns)}
+    return {
+        "recipe": recipe, "device": options.device, "processes": count, "turns": len(turns),
+        "runs_at_once": _summary(recipe, count, turns),
+    }  # fmt: skip
 
 
-def _on_all(processes: list[Process], start: Callable[[Process], Any]) -> list[Any]:
-    return [future.result() for future in [start(process) for process in processes]]
+def _on_all(processes: list[Process], what: Callable[[], Any]) -> list[Any]:
+    return [future.result() for future in [process.do(what) for process in processes]]
 
 
-def _turn(processes: list[Process], runs: int) -> Seconds:
+def _turn(processes: list[Process], runs: int, epochs: int) -> Seconds:
     """An epoch of a run, on average over the processes."""
-    found = _on_all(processes, lambda process: process.epochs(runs))
+    found = _on_all(processes, partial(_epochs, runs, epochs))
     return Seconds(*(statistics.mean(values) for values in zip(*found)))
 
 
-def _summary(recipe_name: str, cores: int, turns: list[dict[int, Seconds]]) -> list[dict[str, Any]]:
+def _summary(recipe_name: str, processes: int, turns: list[dict[int, Seconds]]) -> list[dict[str, Any]]:
     from ternary_vae.recipe import load_recipe
 
     epochs = load_recipe(recipe_name).epochs
@@ -104,7 +114,7 @@ def _summary(recipe_name: str, cores: int, turns: list[dict[int, Seconds]]) -> l
                 "seconds_of_training": median.training,
                 "seconds_of_an_epoch": median.whole,
                 "wall_seconds_of_an_epoch": median.wall,
-                "runs_a_minute": 60 * cores / (epochs * median.whole),
+                "runs_a_minute": 60 * processes / (epochs * median.whole),
                 "times_faster_training": statistics.median(turn[1].training / turn[runs].training for turn in turns),
                 "times_faster": statistics.median(turn[1].whole / turn[runs].whole for turn in turns),
                 "times_faster_by_the_wall": statistics.median(turn[1].wall / turn[runs].wall for turn in turns),
@@ -114,9 +124,10 @@ def _summary(recipe_name: str, cores: int, turns: list[dict[int, Seconds]]) -> l
 
 
 def _table(result: dict[str, Any]) -> list[str]:
-    cores = f"{result['cores']} core" + ("s, a process each" if result["cores"] > 1 else "")
+    count = result["processes"]
     lines = [
-        f"{result['recipe']} on {cores}, median of {result['turns']} turns",
+        f"{result['recipe']} on {result['device']}, {count} process{'es' if count > 1 else ''}, "
+        f"median of {result['turns']} turns",
         "  runs at once   an epoch's training      whole epoch        by the wall   runs a minute",
     ]
     lines += [
@@ -130,17 +141,14 @@ def _table(result: dict[str, Any]) -> list[str]:
 
 
 class Process:
-    """A process on one core."""
+    """A process of one thread, on one core if it is given."""
 
-    def __init__(self, core: int) -> None:
+    def __init__(self, core: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_stay_on, initargs=(core,))
 
-    def prepare(self, recipe: str, runs: int, always: bool) -> Any:
-        return self._pool.submit(_prepare, recipe, runs, always)
-
-    def epochs(self, runs: int) -> Any:
-        return self._pool.submit(_epochs, runs)
+    def do(self, what: Callable[[], Any]) -> Any:
+        return self._pool.submit(what)
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -151,13 +159,13 @@ class Process:
 _fleets: dict[int, tuple[Any, list[Any], Any]] = {}  # by number of runs: the fleet, its pipelines, what else must live
 
 
-def _stay_on(core: int) -> None:
+def _stay_on(core: int | None) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch starts
-    if hasattr(os, "sched_setaffinity"):
+    if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
 
 
-def _prepare(recipe_name: str, runs: int, always: bool) -> None:
+def _prepare(recipe_name: str, runs: int, device: str, always: bool) -> None:
     import torch
 
     from ternary_vae.recipe import load_recipe
@@ -175,7 +183,7 @@ def _prepare(recipe_name: str, runs: int, always: bool) -> None:
         fleet.LARGEST_BATCH_ON_A_CPU = 19_683
     recipes = [load_recipe(recipe_name, seed=seed) for seed in range(runs)]
     torch.set_float32_matmul_precision(recipes[0].optimizer.matrix_products)
-    trainers = [Trainer(recipe) for recipe in recipes]
+    trainers = [Trainer(recipe, device) for recipe in recipes]
     kept = tempfile.TemporaryDirectory()
     worker = ThreadPoolExecutor(1)  # shared by the runs of a process, as `train_together` shares it
     pipelines = []
@@ -187,19 +195,21 @@ def _prepare(recipe_name: str, runs: int, always: bool) -> None:
     _fleets[runs] = fleet.Fleet(trainers), pipelines, kept
 
 
-def _epochs(runs: int) -> tuple[float, float, float]:
+def _epochs(runs: int, epochs: int) -> tuple[float, float, float]:
     fleet, pipelines, _ = _fleets[runs]
-    whole, wall, training = time.process_time(), time.perf_counter(), 0.0
-    for _ in range(EPOCHS_AT_ONCE):
-        started = time.thread_time()
+    on_cpu = fleet.trainers[0].device.type == "cpu"
+    of_thread, of_all = (time.thread_time, time.process_time) if on_cpu else (time.perf_counter, time.perf_counter)
+    whole, wall, training = of_all(), time.perf_counter(), 0.0
+    for _ in range(epochs):
+        started = of_thread()
         rows = fleet.train_epoch()
-        training += time.thread_time() - started
+        training += of_thread() - started
         for pipeline, row in zip(pipelines, rows):
             pipeline.take(row | {"seconds_training": 0.0})
     for pipeline in pipelines:
         pipeline.drain()
-    spent = training, time.process_time() - whole, time.perf_counter() - wall
-    return tuple(each / EPOCHS_AT_ONCE / runs for each in spent)  # type: ignore[return-value]
+    spent = training, of_all() - whole, time.perf_counter() - wall
+    return tuple(each / epochs / runs for each in spent)  # type: ignore[return-value]
 
 
 if __name__ == "__main__":

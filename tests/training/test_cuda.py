@@ -1,4 +1,5 @@
-"""On a CUDA device: nothing in a training step waits for the host, and outcomes agree with the CPU."""
+"""On a CUDA device: nothing in a training step waits for the host, outcomes agree with the CPU, runs together with runs
+alone, and the same seed gives the same bits, resumed or not."""
 
 from __future__ import annotations
 
@@ -6,25 +7,64 @@ import pytest
 import torch
 
 from ternary_vae.recipe import load_recipe
+from ternary_vae.resolution.measure import measure_isolated
+from ternary_vae.storage.checkpoints import load_checkpoint
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training import loop
+from ternary_vae.training.fleet import Fleet, _Together
+from ternary_vae.training.objective import latent_entropy
 from ternary_vae.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 SHORT = {"optimizer.batch_size": 4096, "evaluation.full_coverage_draws": None}
+FEW = {
+    "data__train_share": 0.02, "data__validation_share": 0.1, "optimizer__batch_size": 64,
+    "objective__prior_information__draws": 64, "objective__prior_information__every_steps": 2,
+    "statenet__validation_batch": 64,
+}  # fmt: skip
+
+
+@pytest.fixture
+def waiting_forbidden():
+    """A function: what is done under it may not wait for the device."""
+
+    def forbidden(what, *given, **named):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return what(*given, **named)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return forbidden
 
 
 @pytest.mark.parametrize("recipe_name", ["resolution", "ternary_v5_5"])
-def test_no_training_step_waits_for_the_host(recipe_name):
+def test_no_training_step_waits_for_the_host(recipe_name, waiting_forbidden):
     trainer = Trainer(load_recipe(recipe_name, overrides=SHORT), "cuda")
     trainer.train_epoch()  # the first steps allocate and choose kernels
     controls, _ = trainer._controls(trainer.epochs_completed)
     batch = trainer.training_index[:4096]
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for with_prior in (True, False):
-            trainer._step(batch, controls, with_prior and recipe_name == "resolution", look_ahead=False)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    for with_prior in {False, recipe_name == "resolution"}:
+        waiting_forbidden(trainer._step, batch, controls, with_prior, look_ahead=False)
+
+
+@pytest.mark.parametrize("recipe_name", ["resolution", "ternary_v5_5"])
+def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidden, monkeypatch):
+    fleet = Fleet([Trainer(load_recipe(recipe_name, overrides=SHORT, seed=seed), "cuda") for seed in range(3)])
+    fleet.train_epoch()
+    step, watched = _Together._step, []
+
+    def in_watch(self, batches, due, look_ahead):
+        if look_ahead or not watched:  # the first step of an epoch copies learning rates to the device
+            watched.append(False)
+            return step(self, batches, due, look_ahead)
+        watched.append(True)
+        return waiting_forbidden(step, self, batches, due, look_ahead)
+
+    monkeypatch.setattr(_Together, "_step", in_watch)
+    fleet.train_epoch()
+    assert any(watched)
 
 
 def test_losses_fall_as_on_the_cpu():
@@ -33,3 +73,83 @@ def test_losses_fall_as_on_the_cpu():
     rows = [[trainer.train_epoch()["terms"]["loss"] for _ in range(5)] for trainer in trainers]
     assert rows[1][-1] < rows[1][0]
     assert rows[1][-1] == pytest.approx(rows[0][-1], rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["resolution", "ternary_v5_5"])
+def test_together_as_alone_to_the_rounding_of_sums(name, small_recipe):
+    """Two epochs in double precision, where rounding tips no ReLU over."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        recipes = [small_recipe(name, seed=seed, optimizer__gradient_clip=1e6, **FEW) for seed in range(3)]
+        alone, together = ([_in_double(Trainer(recipe, "cuda")) for recipe in recipes] for _ in range(2))
+        fleet = Fleet(together)
+        for _ in range(2):
+            rows = fleet.train_epoch()
+            assert len(fleet._stacks) == 1
+            for row, trainer in zip(rows, alone):
+                assert row["terms"]["loss"] == pytest.approx(trainer.train_epoch()["terms"]["loss"], rel=1e-7)
+        for one, other in zip(alone, together):
+            for mine, theirs in zip(one.averaged.parameters(), other.averaged.parameters()):
+                torch.testing.assert_close(theirs, mine, rtol=1e-6, atol=1e-8)
+            assert torch.equal(one.generator.get_state(), other.generator.get_state())
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def _in_double(trainer):
+    trainer.inputs = trainer.inputs.double()
+    return trainer
+
+
+def test_entropies_are_the_same_bits_every_time():
+    """Sums of shares into bins, which CUDA's atomic additions do in any order."""
+    z = torch.randn(20_000, 16, generator=torch.Generator().manual_seed(1)).cuda()
+    found = torch.stack([latent_entropy(z) for _ in range(20)])
+    assert (found == found[0]).all()
+
+
+@pytest.mark.parametrize("name", ["resolution", "ternary_v5_5"])
+def test_the_same_seed_gives_the_same_bits_resumed_or_not(name, small_recipe, rows_of, state_of, tmp_path):
+    recipe = small_recipe(name, epochs=4, **FEW)
+    for place in ("first", "again"):
+        loop.train(recipe, tmp_path / place, device="cuda", benchmark_milestones=False)
+    loop.train(recipe.model_copy(update={"epochs": 2}), tmp_path / "resumed", device="cuda", benchmark_milestones=False)
+    loop.resume(tmp_path / "resumed", epochs=4, benchmark_milestones=False)
+    assert rows_of(tmp_path / "first") == rows_of(tmp_path / "again") == rows_of(tmp_path / "resumed")
+    first, again = (RunDirectory(tmp_path / place).checkpoint("latest") for place in ("first", "again"))
+    assert state_of(first) == state_of(again)
+    assert {RunDirectory(tmp_path / place).facts()["device"] for place in ("first", "resumed")} == {"cuda"}
+
+
+def test_several_runs_give_the_same_bits_resumed_or_not(small_recipe, rows_of, tmp_path):
+    recipes = [small_recipe("ternary_v5_5", epochs=3, seed=seed, **FEW) for seed in range(3)]
+    for place in ("first", "again"):
+        places = [tmp_path / place / str(recipe.seed) for recipe in recipes]
+        outcomes = loop.train_together(recipes, places, device="cuda", benchmark_milestones=False)
+        assert [outcome.status for outcome in outcomes] == ["completed"] * 3
+    for recipe in recipes:
+        first, again = (rows_of(tmp_path / place / str(recipe.seed)) for place in ("first", "again"))
+        assert first == again
+    loop.train(recipes[1], tmp_path / "alone", device="cuda", benchmark_milestones=False)
+    for row, expected in zip(rows_of(tmp_path / "first/1"), rows_of(tmp_path / "alone"), strict=True):
+        assert row["terms"]["loss"] == pytest.approx(expected["terms"]["loss"], rel=1e-3)
+
+
+def test_a_run_is_measured_alike_here_and_on_the_cpu(small_recipe, tmp_path):
+    """Milestone benchmarks included. On operations, of which rounding may tip one or two."""
+    outcome = loop.train(small_recipe(epochs=3, **FEW), tmp_path / "run", device="cuda")
+    assert outcome.status == "completed"
+    latest = outcome.directory.checkpoint("latest")
+    here, there = (measure_isolated(load_checkpoint(latest), device=device) for device in ("cuda", "cpu"))
+    for side in ("vae_a", "vae_b"):
+        mine, theirs = (getattr(record, side).reconstruction.exact_match_rate for record in (here, there))
+        assert mine == pytest.approx(theirs, abs=3 / 19683)
+
+
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_goes_on_on_the_other_device(first, second, small_recipe, tmp_path):
+    recipe = small_recipe(epochs=2, **FEW)
+    loop.train(recipe, tmp_path / "run", device=first, benchmark_milestones=False)
+    outcome = loop.resume(tmp_path / "run", device=second, epochs=3, benchmark_milestones=False)
+    assert outcome.epochs_completed == 3
+    assert outcome.directory.facts()["device"] == second

@@ -13,7 +13,8 @@ from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.fleet import Fleet, pays_together, stacked_controls
-from ternary_vae.training.objective import Controls
+from ternary_vae.training.objective import Controls, Noise, draw_noise
+from ternary_vae.training.stacked import Stack
 from ternary_vae.training.trainer import Trainer
 
 FEW = {
@@ -113,6 +114,51 @@ class TestAgreesWithSingleRuns:
         (first, weights_first), (second, weights_second) = train(), train()
         assert first == second
         assert all(map(torch.equal, weights_first, weights_second))
+
+
+class TestStack:
+    """How an accelerator moves the weights of all runs at once, on a CPU against the kernel of `torch.optim.AdamW`."""
+
+    def test_all_runs_at_once_move_as_one_by_one(self, in_double):
+        stacks = []
+        for _ in range(2):
+            trainers = in_double(recipes("resolution"))
+            for number, trainer in enumerate(trainers):
+                for group in trainer.optimizer.param_groups:
+                    group["lr"] = (1 + number) * {"A": 1e-3, "B": 2e-3, "injection": 3e-3}[group["name"]]
+            stacks.append(Stack([t.model for t in trainers], [t.optimizer for t in trainers]))
+        one_by_one, at_once = stacks
+        at_once._steps[1] += 7  # a run that is ahead of the others
+        one_by_one._steps[1] += 7
+        generator, excess = torch.Generator().manual_seed(4), torch.tensor([1.0, 1.0, 2.5])
+        before = one_by_one.rows.detach().clone()
+        for number in range(4):
+            if number == 2:
+                for stack in stacks:
+                    stack._optimizers[0].param_groups[1]["lr"] = 5e-3
+            gradient = torch.randn(before.shape, generator=generator) * 10.0 ** (-number)
+            for stack, move in ((one_by_one, Stack._move_one_by_one), (at_once, Stack._move_at_once)):
+                stack._steps += 1
+                move(stack, gradient.clone(), excess)
+        assert (one_by_one.rows != before).all()
+        for name in ("rows", "_moments", "_steps"):
+            torch.testing.assert_close(getattr(at_once, name), getattr(one_by_one, name), rtol=1e-9, atol=1e-12)
+
+    @pytest.mark.parametrize("with_prior", [False, True])
+    def test_noise_of_several_is_each_ones_own(self, with_prior):
+        (recipe,) = recipes("resolution", 1)
+        seeds = (3, 1, 2)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        several = draw_noise(40, recipe.objective, generators, torch.device("cpu"), with_prior)
+        for place, seed in enumerate(seeds):
+            generator = torch.Generator().manual_seed(seed)
+            own = draw_noise(40, recipe.objective, generator, torch.device("cpu"), with_prior)
+            for field in fields(Noise):
+                value = getattr(several, field.name)
+                expected = getattr(own, field.name)
+                assert (value is None) == (expected is None) == (not with_prior and "epsilon" not in field.name)
+                assert value is None or torch.equal(value[place], expected)
+            assert torch.equal(generators[place].get_state(), generator.get_state())
 
 
 class TestGroups:

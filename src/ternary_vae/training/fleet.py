@@ -153,8 +153,7 @@ class _Together:
         for number, (batches, due) in enumerate(zip(self.batches, self.plans[0].prior_information)):
             terms = self._step(batches, due, look_ahead=number == last)
             computed |= terms.keys()
-            for trainer, plan, weights in zip(self.trainers, self.plans, self.stack.rows):
-                trainer.average(weights, plan.first_step + number, len(self.batches))
+            self._average(number)
             nothing = torch.zeros_like(self.balance)
             sums += torch.stack([terms.get(name, nothing) for name in TERMS])
         for run, trainer in enumerate(self.trainers):
@@ -167,14 +166,12 @@ class _Together:
         ]
 
     def _step(self, batches: Int[Tensor, "runs n"], due: bool, look_ahead: bool) -> dict[str, Float[Tensor, " runs"]]:
-        noises = [
-            draw_noise(batches.shape[1], trainer.recipe.objective, trainer.generator, trainer.device, due)
-            for trainer in self.trainers
-        ]
+        generators = [trainer.generator for trainer in self.trainers]
+        noise = draw_noise(batches.shape[1], self.recipe.objective, generators, self.leader.device, due)
         weights = self._weights(batches)
         if look_ahead:
-            self._look_ahead(batches, noises, weights)
-        terms = self._terms(batches, noises, weights)
+            self._look_ahead(batches, noise, weights)
+        terms = self._terms(batches, noise, weights)
         gradients = torch.autograd.grad(terms["loss"].sum(), self.stack.weights)
         norms = self.stack.step(gradients, self.recipe.optimizer.gradient_clip)
         self.gradient_norms = averaged_norms(norms[:2], self.gradient_norms, self.recipe.gradient_balance)
@@ -188,6 +185,18 @@ class _Together:
                 self.balance, losses, self.loss_averages, self.recipe.objective
             )
         return terms
+
+    def _average(self, number: int) -> None:
+        """As `Trainer.average`, after the step of this number; runs whose averages move alike move at once."""
+        alike: dict[float, list[tuple[Tensor, Tensor]]] = {}
+        for trainer, plan, weights in zip(self.trainers, self.plans, self.stack.rows):
+            averaged = trainer.averaged_row
+            if averaged is not None:
+                share = trainer.averaging_share(plan.first_step + number, len(self.batches))
+                alike.setdefault(share, []).append((averaged, weights))
+        for share, rows in alike.items():
+            averages, weights = zip(*rows)
+            torch._foreach_lerp_(averages, weights, share)
 
     def _weights(self, batches: Int[Tensor, "runs n"]) -> dict[str, Tensor]:
         """Fields of `Weights` that are tensors, runs in front."""
@@ -204,11 +213,9 @@ class _Together:
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
     def _terms(
-        self, batches: Int[Tensor, "runs n"], noises: list[Noise], weights: dict[str, Tensor]
+        self, batches: Int[Tensor, "runs n"], noise: Noise, weights: dict[str, Tensor]
     ) -> dict[str, Float[Tensor, " runs"]]:
         """Every term of every run, with the graph back to the stacked weights."""
-        names = [field.name for field in fields(Noise) if getattr(noises[0], field.name) is not None]
-        noise = Noise(**{name: torch.stack([getattr(noise, name) for noise in noises]) for name in names})
         recipe = self.recipe
         _, terms = objective(
             self.stack.model, self.leader.inputs[batches], self.leader.classes[batches], noise, self.stacked_controls,
@@ -216,10 +223,12 @@ class _Together:
         )  # fmt: skip
         return terms
 
-    def _look_ahead(self, batches: Int[Tensor, "runs n"], noises: list[Noise], weights: dict[str, Tensor]) -> None:
+    def _look_ahead(self, batches: Int[Tensor, "runs n"], noise: Noise, weights: dict[str, Tensor]) -> None:
+        noises = {field.name: getattr(noise, field.name) for field in fields(Noise)}
         for run, trainer in enumerate(self.trainers):
             own = Weights(**{name: value[run] for name, value in weights.items()})
-            loss_under = trainer.loss_of(batches[run], noises[run], own)
+            own_noise = Noise(**{name: value[run] for name, value in noises.items() if value is not None})
+            loss_under = trainer.loss_of(batches[run], own_noise, own)
             trainer.controller.before_last_step(trainer.model, loss_under, self.controls[run])
 
 

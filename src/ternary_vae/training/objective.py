@@ -12,7 +12,7 @@ Every function takes one run's tensors or, stacked in front, those of several ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,23 +79,34 @@ class Weights:
 
 
 def draw_noise(
-    count: int, settings: Objective, generator: torch.Generator, device: torch.device, with_prior: bool
+    count: int,
+    settings: Objective,
+    generator: torch.Generator | Sequence[torch.Generator],
+    device: torch.device,
+    with_prior: bool,
 ) -> Noise:
-    """Posterior noise for a batch of `count`, and prior draws when the prior information is due."""
-    epsilon = torch.randn(2, count, LATENT_DIMENSIONS, generator=generator, device=device)
+    """Posterior noise for a batch of `count`, and prior draws when the prior information is due. From the generators of
+    several runs, each run's own, runs in front."""
+
+    def drawn(draw: Callable[..., Tensor], *shape: int) -> Float[Tensor, "*runs ..."]:
+        if isinstance(generator, torch.Generator):
+            return draw(*shape, generator=generator, device=device)
+        return torch.stack([draw(*shape, generator=own, device=device) for own in generator])
+
+    epsilon_a, epsilon_b = epsilon = drawn(torch.randn, 2, count, LATENT_DIMENSIONS).movedim(-3, 0)
     # Some rows are decoded from their means, as in use: else a decoder may trade the mean of a few operations for the
     # surroundings of others. Two thirds of these rows are the first, isolated, the others the last, mixed.
     means = round(settings.mean_share * count)
     last = means // 3
-    epsilon[:, : means - last].zero_()
-    epsilon[:, count - last :].zero_()
+    epsilon[..., : means - last, :].zero_()
+    epsilon[..., count - last :, :].zero_()
     if not with_prior:
-        return Noise(epsilon[0], epsilon[1])
+        return Noise(epsilon_a, epsilon_b)
     information = settings.prior_information
-    draws = torch.randn(information.draws, LATENT_DIMENSIONS, generator=generator, device=device)
-    draws[: round(information.widened_share * information.draws)] *= WIDENING
-    order = torch.rand(information.subsets, ENTRIES, generator=generator, device=device).argsort(dim=1)
-    return Noise(epsilon[0], epsilon[1], draws, order[:, : information.subset_entries])
+    draws = drawn(torch.randn, information.draws, LATENT_DIMENSIONS)
+    draws[..., : round(information.widened_share * information.draws), :] *= WIDENING
+    order = drawn(torch.rand, information.subsets, ENTRIES).argsort(dim=-1)
+    return Noise(epsilon_a, epsilon_b, draws, order[..., : information.subset_entries])
 
 
 class Latents(NamedTuple):
@@ -342,8 +353,9 @@ def latent_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tens
     share = position - lower
     cell = lower.long() + torch.arange(columns.shape[1], device=z.device) * bins
     counts = z.new_zeros(columns.shape[1] * bins)
-    counts = counts.index_add(0, cell.flatten(), (1 - share).flatten())
-    counts = counts.index_add(0, cell.flatten() + 1, share.flatten())
+    # Not index_add, whose sums CUDA does in an order that changes from call to call.
+    counts = counts.index_put((cell.flatten(),), (1 - share).flatten(), accumulate=True)
+    counts = counts.index_put((cell.flatten() + 1,), share.flatten(), accumulate=True)
     return _entropy(counts.view(-1, bins) / len(columns)).view(*z.shape[:-2], -1).mean(dim=-1)
 
 

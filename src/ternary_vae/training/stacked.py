@@ -44,7 +44,8 @@ class Stack:
         runs, device = len(models), like[0].device
         self.rows: Float[Tensor, "runs p"] = torch.empty(runs, self._bounds[-1], device=device)
         self._moments = torch.zeros(2, runs, self._bounds[-1], device=device)
-        self._steps = torch.zeros(runs, len(like), device=device)
+        self._steps = torch.zeros(runs, len(like), dtype=torch.float32, device=device)  # whatever weights are in
+        self._rates_copied: list[list[float]] = []
         self.weights = [piece.requires_grad_() for piece in self._pieces(self.rows)]
         self._views = [
             list(zip(*map(self._pieces, (self.rows[run], *self._moments[:, run])), self._steps[run]))
@@ -113,19 +114,51 @@ class Stack:
         norms = torch.stack([torch.linalg.vector_norm(gradient[:, group], dim=1) for group in self._groups])
         excess = ((torch.linalg.vector_norm(norms, dim=0) + 1e-6) / clip).clamp(min=1.0)
         self._steps += 1
-        with torch.no_grad():
-            for run, (optimizer, scale) in enumerate(zip(self._optimizers, excess.float().unbind())):
-                for group, part, state in zip(optimizer.param_groups, self._groups, self._of_groups[run]):
-                    # The kernel of torch.optim.AdamW(fused=True) without the optimizer's own work around it, which for
-                    # weights as few as these takes longer than the kernel. It divides the gradient by grad_scale.
-                    weights, first, second, steps = state
-                    torch._fused_adamw_(
-                        [weights], [gradient[run, part]], [first], [second], [], [steps],
-                        lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
-                        weight_decay=group["weight_decay"], eps=group["eps"],
-                        amsgrad=False, maximize=False, grad_scale=scale,
-                    )  # fmt: skip
+        # A call for every run keeps a CPU's cache warm, but an accelerator waiting.
+        move = self._move_at_once if runs > 1 and gradient.device.type != "cpu" else self._move_one_by_one
+        move(gradient, excess)
         return norms / excess
+
+    @torch.no_grad()
+    def _move_one_by_one(self, gradient: Float[Tensor, "runs p"], excess: Float[Tensor, " runs"]) -> None:
+        """AdamW's step by the kernel of torch.optim.AdamW(fused=True), run by run and group by group, without the
+        optimizer's own work around it, which for weights as few as these takes longer than the kernel."""
+        for run, (optimizer, scale) in enumerate(zip(self._optimizers, excess.float().unbind())):
+            for group, part, state in zip(optimizer.param_groups, self._groups, self._of_groups[run]):
+                weights, first, second, steps = state
+                torch._fused_adamw_(
+                    [weights], [gradient[run, part]], [first], [second], [], [steps],
+                    lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
+                    weight_decay=group["weight_decay"], eps=group["eps"],
+                    amsgrad=False, maximize=False, grad_scale=scale,  # the kernel divides the gradient by it
+                )  # fmt: skip
+
+    @torch.no_grad()
+    def _move_at_once(self, gradient: Float[Tensor, "runs p"], excess: Float[Tensor, " runs"]) -> None:
+        """The same step for all runs together (Loshchilov and Hutter 2019, "Decoupled weight decay regularization",
+        algorithm 2): as many operations as for one."""
+        gradient = gradient / excess[:, None]
+        for number, (part, place) in enumerate(zip(self._groups, self._first_of_group)):
+            group = self._optimizers[0].param_groups[number]
+            (beta1, beta2), own = group["betas"], gradient[:, part]
+            weights, first, second = self.rows[:, part], self._moments[0, :, part], self._moments[1, :, part]
+            steps = self._steps[:, place, None].double()  # in single precision 1 − β₂ᵗ loses four digits at first
+            rates = self._learning_rates()[number]
+            weights.mul_((1 - group["weight_decay"] * rates).to(weights.dtype))
+            first.lerp_(own, 1 - beta1)
+            second.mul_(beta2).addcmul_(own, own, value=1 - beta2)
+            rates = (rates / (1 - beta1**steps)).to(weights.dtype)
+            root = second.sqrt().div_((1 - beta2**steps).sqrt().to(weights.dtype)).add_(group["eps"])
+            weights.sub_(rates * first / root)
+
+    def _learning_rates(self) -> Float[Tensor, "groups runs 1"]:
+        """Every run's learning rates by parameter group. They are copied to the device when they change, once an
+        epoch."""
+        rates = [[optimizer.param_groups[n]["lr"] for optimizer in self._optimizers] for n in range(len(self._groups))]
+        if rates != self._rates_copied:
+            self._rates_copied = rates
+            self._rates = torch.tensor(rates, device=self.rows.device, dtype=torch.float64)[..., None]
+        return self._rates
 
 
 def parameters_in_order(optimizer: torch.optim.Optimizer) -> list[Tensor]:

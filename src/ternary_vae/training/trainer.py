@@ -82,6 +82,7 @@ class Trainer:
     Attributes:
         model: the weights that are trained.
         averaged: what the run is for: their moving average, or the model itself where the recipe does not average.
+        averaged_row: the averaged weights as one vector, in the optimizer's order; None without averaging.
         epochs_completed: epochs trained so far.
         interventions: what guards have changed.
     """
@@ -98,7 +99,7 @@ class Trainer:
         self.optimizer = self._new_optimizer()
         self._parameters = parameters_in_order(self.optimizer)
         self._stack: Stack | None = None
-        self._averaged_row = self._average_in_one_row()
+        self.averaged_row = self._average_in_one_row()
         self.controller = Controller(recipe, self.model.state_net, self.device)
         self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
         self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
@@ -248,12 +249,15 @@ class Trainer:
         return loss_under
 
     def average(self, weights: Float[Tensor, " p"], step: int, steps_an_epoch: int) -> None:
-        """Moves the averaged weights towards the present ones. At first the average is over a fifth of the steps so
-        far, so that the start is soon forgotten."""
-        if self._averaged_row is None:
-            return
+        """Moves the averaged weights towards the present ones."""
+        if self.averaged_row is not None:
+            self.averaged_row.lerp_(weights, self.averaging_share(step, steps_an_epoch))
+
+    def averaging_share(self, step: int, steps_an_epoch: int) -> float:
+        """How far a step moves the averaged weights towards the present ones. At first the average is over a fifth of
+        the steps so far, so that the start is soon forgotten."""
         horizon = min(self.recipe.optimizer.averaging_epochs * steps_an_epoch, 1 + _AVERAGED_SHARE * step)
-        self._averaged_row.lerp_(weights, 1 / max(1.0, horizon))
+        return 1 / max(1.0, horizon)
 
     def look_back(self, controls: Controls) -> None:
         """After an epoch's last step: the controller's hypergradients."""

@@ -10,7 +10,7 @@ from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution.measure import measure_isolated
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import loop
+from ternary_vae.training import loop, steps
 from ternary_vae.training.fleet import Fleet, _Together
 from ternary_vae.training.objective import latent_entropy
 from ternary_vae.training.trainer import Trainer
@@ -43,26 +43,27 @@ def waiting_forbidden():
 def test_no_training_step_waits_for_the_host(recipe_name, waiting_forbidden):
     trainer = Trainer(load_recipe(recipe_name, overrides=SHORT), "cuda")
     trainer.train_epoch()  # the first steps allocate and choose kernels
-    controls, _ = trainer._controls(trainer.epochs_completed)
-    batch = trainer.training_index[:4096]
+    batch = trainer.begin_epoch().batches[0]
     for with_prior in {False, recipe_name == "resolution"}:
-        waiting_forbidden(trainer._step, batch, controls, with_prior, look_ahead=False)
+        noise = waiting_forbidden(trainer.draw, batch, with_prior)
+        waiting_forbidden(trainer.step, batch, noise, look_ahead=False)
 
 
 @pytest.mark.parametrize("recipe_name", ["resolution", "ternary_v5_5"])
 def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidden, monkeypatch):
     fleet = Fleet([Trainer(load_recipe(recipe_name, overrides=SHORT, seed=seed), "cuda") for seed in range(3)])
     fleet.train_epoch()
-    step, watched = _Together._step, []
+    monkeypatch.setattr(steps, "Replay", lambda take, _: take)  # nothing recorded: a record cannot wait
+    step, watched = _Together.step, []
 
-    def in_watch(self, batches, due, look_ahead):
+    def in_watch(self, batches, noise, look_ahead):
         if look_ahead or not watched:  # the first step of an epoch copies learning rates to the device
             watched.append(False)
-            return step(self, batches, due, look_ahead)
+            return step(self, batches, noise, look_ahead)
         watched.append(True)
-        return waiting_forbidden(step, self, batches, due, look_ahead)
+        return waiting_forbidden(step, self, batches, noise, look_ahead)
 
-    monkeypatch.setattr(_Together, "_step", in_watch)
+    monkeypatch.setattr(_Together, "step", in_watch)
     fleet.train_epoch()
     assert any(watched)
 

@@ -187,10 +187,9 @@ class TestActionsAreTaken:
             trainer = Trainer(small_recipe("ternary_v5_5"))
             trainer.interventions.learning_rate_factor_a = factor
             start = [parameter.detach().clone() for parameter in trainer.model.parameters()]
-            controls, _ = trainer._controls(0)
-            for group in trainer.optimizer.param_groups:
-                group["lr"] = controls.learning_rate * (factor if group["name"] == "A" else 1.0)
-            trainer._step(trainer.training_index[:64], controls, with_prior=False, look_ahead=False)
+            trainer.begin_epoch()
+            batch = trainer.training_index[:64]
+            trainer.step(batch, trainer.draw(batch, with_prior=False), look_ahead=False)
             names = [name for name, _ in trainer.model.named_parameters()]
             change = {n: (p - s).abs().mean().item() for n, p, s in zip(names, trainer.model.parameters(), start)}
             moved.append(change)

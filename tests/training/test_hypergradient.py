@@ -268,8 +268,8 @@ class TestInTraining:
         trainers = [Trainer(small_recipe(statenet__learning=learning)) for learning in ("none", "hypergradient")]
         for trainer in trainers:
             batch = trainer.training_index[:64]
-            controls, _ = trainer._controls(0)
-            trainer._step(batch, controls, with_prior=False, look_ahead=True)
+            trainer.begin_epoch()
+            trainer.step(batch, trainer.draw(batch, with_prior=False), look_ahead=True)
         first, second = (dict(trainer.model.named_parameters()) for trainer in trainers)
         assert all(torch.equal(first[name], second[name]) for name in first)
 

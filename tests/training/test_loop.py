@@ -19,7 +19,8 @@ from ternary_vae.training import loop, pipeline, under_way
 from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
 from ternary_vae.training.pipeline import Pipeline, checkpoint_score
 from ternary_vae.training.progress import Silent
-from ternary_vae.training.trainer import TERMS, Trainer
+from ternary_vae.training.steps import TERMS
+from ternary_vae.training.trainer import Trainer
 
 ROW = {
     "epoch", "phase", "rho", "rho_target", "learning_rate", "temperature_a", "temperature_b", "beta_a", "beta_b",

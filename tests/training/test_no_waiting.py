@@ -58,7 +58,7 @@ def step(trainer, with_prior):
     """One watched training step; the names of the operations it ran."""
     plan = trainer.begin_epoch()
     with _Operations() as operations, _Calls():
-        trainer._step(plan.batches[0], plan.controls, with_prior, look_ahead=False)
+        trainer.step(plan.batches[0], trainer.draw(plan.batches[0], with_prior), look_ahead=False)
     return operations.seen
 
 

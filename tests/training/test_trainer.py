@@ -16,14 +16,14 @@ from ternary_vae.training.trainer import Trainer
 @pytest.fixture
 def steps(monkeypatch):
     """Every step of the trainers of a test: (batch, whether prior information was due, terms)."""
-    seen, step = [], Trainer._step
+    seen, step = [], Trainer.step
 
-    def watched(trainer, batch, controls, with_prior, look_ahead):
-        terms = step(trainer, batch, controls, with_prior, look_ahead)
-        seen.append((batch, with_prior, terms))
+    def watched(trainer, batch, noise, look_ahead):
+        terms = step(trainer, batch, noise, look_ahead)
+        seen.append((batch, noise.prior_draws is not None, terms))
         return terms
 
-    monkeypatch.setattr(Trainer, "_step", watched)
+    monkeypatch.setattr(Trainer, "step", watched)
     return seen
 
 
@@ -169,7 +169,7 @@ class TestAveraging:
         trainer = Trainer(small_recipe(optimizer__averaging_epochs=2.0))
         steps = math.ceil(len(trainer.training_index) / 512)
         expected = {name: weight.clone() for name, weight in trainer.model.named_parameters()}
-        step_by_itself, done = trainer._step, 0
+        step_by_itself, done = trainer.step, 0
 
         def step(*given, **named):
             terms = step_by_itself(*given, **named)
@@ -180,7 +180,7 @@ class TestAveraging:
             done += 1
             return terms
 
-        trainer._step = step
+        trainer.step = step
         for _ in range(3):
             trainer.train_epoch()
         averaged = dict(trainer.averaged.named_parameters())

@@ -21,7 +21,8 @@ from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_ba
 from ternary_vae.training.denormals import flushed_denormals
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, objective
 from ternary_vae.training.stacked import Stack
-from ternary_vae.training.trainer import TERMS, EpochPlan, Trainer
+from ternary_vae.training.steps import TERMS, take_steps
+from ternary_vae.training.trainer import EpochPlan, Trainer
 
 LARGEST_BATCH_ON_A_CPU = 1024
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
@@ -86,12 +87,12 @@ class Fleet:
             for group in map(tuple, groups.values()):
                 trainers = [self.trainers[place] for place in group]
                 if len(group) == 1:
-                    rows[group[0]] = trainers[0].train_steps(plans[group[0]])
+                    rows[group[0]] = trainers[0].train_steps()
                     continue
                 stacks[group] = stack = self._stacks.get(group) or _stack(trainers)
                 stack.adopt()
                 with flushed_denormals(device):
-                    rows |= zip(group, _Together(trainers, [plans[place] for place in group], stack).train())
+                    rows |= zip(group, _Together(trainers, stack).train())
         return rows
 
 
@@ -133,41 +134,37 @@ def _stack(trainers: Sequence[Trainer]) -> Stack:
 
 
 class _Together:
-    """One epoch of runs of one shape."""
+    """An epoch of runs of one shape that has begun."""
 
-    def __init__(self, trainers: Sequence[Trainer], plans: Sequence[EpochPlan], stack: Stack) -> None:
-        self.trainers, self.plans, self.stack = trainers, plans, stack
+    def __init__(self, trainers: Sequence[Trainer], stack: Stack) -> None:
+        self.trainers, self.stack = trainers, stack
         self.leader, self.recipe = trainers[0], trainers[0].recipe
-        self.controls = [plan.controls for plan in plans]
+        self.controls = [trainer.plan.controls for trainer in trainers]
         self.stacked_controls = stacked_controls(self.controls, self.leader.device)
-        self.batches = [torch.stack(batches) for batches in zip(*(plan.batches for plan in plans))]
+        self.batches = [torch.stack(batches) for batches in zip(*(trainer.plan.batches for trainer in trainers))]
         self.gradient_norms = torch.stack([trainer.gradient_norms for trainer in trainers], dim=1)
         self.loss_averages = torch.stack([trainer.loss_averages for trainer in trainers], dim=1)
         self.balance = torch.stack([trainer.balance for trainer in trainers])
 
     def train(self) -> list[dict[str, Any]]:
         self.stack.model.train()
-        sums = torch.zeros(len(TERMS), len(self.trainers), device=self.leader.device)
-        computed: set[str] = set()
-        last = len(self.batches) - 1
-        for number, (batches, due) in enumerate(zip(self.batches, self.plans[0].prior_information)):
-            terms = self._step(batches, due, look_ahead=number == last)
-            computed |= terms.keys()
-            self._average(number)
-            nothing = torch.zeros_like(self.balance)
-            sums += torch.stack([terms.get(name, nothing) for name in TERMS])
+        sums, computed = take_steps(self, self.batches, self.leader.plan.prior_information)
         for run, trainer in enumerate(self.trainers):
             trainer.gradient_norms = self.gradient_norms[:, run].clone()
             trainer.loss_averages = self.loss_averages[:, run].clone()
             trainer.balance = self.balance[run].clone()
         return [
-            trainer.finish_epoch(plan, dict(zip(TERMS, of_run)), computed)
-            for trainer, plan, of_run in zip(self.trainers, self.plans, sums.T.tolist())
+            trainer.finish_epoch(dict(zip(TERMS, of_run)), computed)
+            for trainer, of_run in zip(self.trainers, sums.T.tolist())
         ]
 
-    def _step(self, batches: Int[Tensor, "runs n"], due: bool, look_ahead: bool) -> dict[str, Float[Tensor, " runs"]]:
+    def draw(self, batches: Int[Tensor, "runs n"], with_prior: bool) -> Noise:
+        """As `Trainer.draw`, each run from its own generator."""
         generators = [trainer.generator for trainer in self.trainers]
-        noise = draw_noise(batches.shape[1], self.recipe.objective, generators, self.leader.device, due)
+        return draw_noise(batches.shape[1], self.recipe.objective, generators, self.leader.device, with_prior)
+
+    def step(self, batches: Int[Tensor, "runs n"], noise: Noise, look_ahead: bool) -> dict[str, Float[Tensor, " runs"]]:
+        """As `Trainer.step`."""
         weights = self._weights(batches)
         if look_ahead:
             self._look_ahead(batches, noise, weights)
@@ -186,14 +183,12 @@ class _Together:
             )
         return terms
 
-    def _average(self, number: int) -> None:
-        """As `Trainer.average`, after the step of this number; runs whose averages move alike move at once."""
+    def average(self, number: int) -> None:
+        """As `Trainer.average`; runs whose averages move alike move at once."""
         alike: dict[float, list[tuple[Tensor, Tensor]]] = {}
-        for trainer, plan, weights in zip(self.trainers, self.plans, self.stack.rows):
-            averaged = trainer.averaged_row
-            if averaged is not None:
-                share = trainer.averaging_share(plan.first_step + number, len(self.batches))
-                alike.setdefault(share, []).append((averaged, weights))
+        for trainer, weights in zip(self.trainers, self.stack.rows):
+            if trainer.averaged_row is not None:
+                alike.setdefault(trainer.averaging_share(number), []).append((trainer.averaged_row, weights))
         for share, rows in alike.items():
             averages, weights = zip(*rows)
             torch._foreach_lerp_(averages, weights, share)

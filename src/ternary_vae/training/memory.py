@@ -10,6 +10,7 @@ from functools import cache
 import torch
 
 from ternary_vae.operations import release_operations
+from ternary_vae.training.steps import release_records
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES = 1 << 30
@@ -32,9 +33,10 @@ def keep_freed_memory() -> bool:
 
 
 def release_memory() -> None:
-    """Drops the tables of operations that the process shares, on every device, and gives freed memory of the CPU and of
-    CUDA devices back to the system. What is needed again is made again."""
+    """Drops the tables of operations and the recorded steps that the process shares, on every device, and gives freed
+    memory of the CPU and of CUDA devices back to the system. What is needed again is made again."""
     release_operations()
+    release_records()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     library = _gnu_c_library()

@@ -34,13 +34,9 @@ from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
 from ternary_vae.training.specialisation import Specialisation, log_ratio_of_homes
 from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
+from ternary_vae.training.steps import TERMS, take_steps
 from ternary_vae.training.uniformity import Uniformity
 
-TERMS = (
-    "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
-    "entropy_alignment", "decorrelation", "alignment", "excess_dimensions_a", "excess_dimensions_b",
-    "prior_information_a", "prior_information_b",
-)  # fmt: skip
 _INFORMATION_TERMS = frozenset({"prior_information_a", "prior_information_b"})
 _AVERAGED_SHARE = 0.2
 _WEIGHT = "weight."
@@ -85,6 +81,7 @@ class Trainer:
         averaged_row: the averaged weights as one vector, in the optimizer's order; None without averaging.
         epochs_completed: epochs trained so far.
         interventions: what guards have changed.
+        plan: the epoch under way, once one has begun.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
@@ -105,6 +102,7 @@ class Trainer:
         self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
         self.hard_examples = HardExamples(recipe.objective.hard_examples, self.training_index)
         self.interventions = Interventions()
+        self.plan: EpochPlan
 
         self.epochs_completed = 0
         self.lambda1 = self.lambda2 = recipe.lambdas.initial
@@ -127,20 +125,14 @@ class Trainer:
             return self._train_epoch()
 
     def _train_epoch(self) -> dict[str, Any]:
-        return self.train_steps(self.begin_epoch())
+        self.begin_epoch()
+        return self.train_steps()
 
-    def train_steps(self, plan: EpochPlan) -> dict[str, Any]:
-        """Every step of an epoch that has begun, and its end."""
-        sums, nothing = torch.zeros(len(TERMS), device=self.device), torch.zeros((), device=self.device)
-        computed: set[str] = set()
-        weights = self._stacked().adopt().rows[0]
-        for number, (batch, with_prior) in enumerate(zip(plan.batches, plan.prior_information)):
-            look = number == len(plan.batches) - 1
-            terms = self._step(batch, plan.controls, with_prior, look_ahead=look)
-            self.average(weights, plan.first_step + number, len(plan.batches))
-            computed |= terms.keys()
-            sums += torch.stack([terms.get(name, nothing) for name in TERMS])
-        return self.finish_epoch(plan, dict(zip(TERMS, sums.tolist())), computed)
+    def train_steps(self) -> dict[str, Any]:
+        """Every step of the epoch that has begun, and its end."""
+        self._stacked().adopt()
+        sums, computed = take_steps(self, self.plan.batches, self.plan.prior_information)
+        return self.finish_epoch(dict(zip(TERMS, sums.tolist())), computed)
 
     def begin_epoch(self) -> EpochPlan:
         """Decides everything that is fixed for an epoch, and draws its order."""
@@ -154,10 +146,11 @@ class Trainer:
         batches = self.training_index[order].split(schedules.batch_size(recipe, epoch))
         first_step = schedules.steps_before(recipe, epoch, len(order))
         due = tuple(self._prior_information_is_due(first_step + number) for number in range(len(batches)))
-        return EpochPlan(controls, row, batches, first_step, due)
+        self.plan = EpochPlan(controls, row, batches, first_step, due)
+        return self.plan
 
-    def finish_epoch(self, plan: EpochPlan, sums: dict[str, float], computed: set[str]) -> dict[str, Any]:
-        """Takes an epoch whose steps are done into the state of the run.
+    def finish_epoch(self, sums: dict[str, float], computed: set[str]) -> dict[str, Any]:
+        """Takes the epoch, whose steps are done, into the state of the run.
 
         Args:
             sums: every term's sum over the steps.
@@ -166,7 +159,7 @@ class Trainer:
         Returns:
             the epoch's row for the log, without the evaluation.
         """
-        row = plan.row
+        plan, row = self.plan, self.plan.row
         self.epochs_completed += 1
         self.model.permeability = self.averaged.permeability = plan.controls.rho
         row["terms"] = plan.mean_terms(sums, computed)
@@ -218,13 +211,13 @@ class Trainer:
         settings = self.recipe.objective.prior_information
         return settings.weight > 0 and step % settings.every_steps == 0
 
-    def _step(
-        self, batch: Int[Tensor, " n"], controls: Controls, with_prior: bool, look_ahead: bool
-    ) -> dict[str, Tensor]:
+    def draw(self, batch: Int[Tensor, " n"], with_prior: bool) -> Noise:
+        """The random numbers of a step."""
+        return draw_noise(len(batch), self.recipe.objective, self.generator, self.device, with_prior)
+
+    def step(self, batch: Int[Tensor, " n"], noise: Noise, look_ahead: bool) -> dict[str, Tensor]:
         """One optimizer step. With `look_ahead` the controller keeps what its hypergradient needs."""
-        recipe = self.recipe
-        noise = draw_noise(len(batch), recipe.objective, self.generator, self.device, with_prior)
-        loss_under = self.loss_of(batch, noise, self._weights(batch))
+        controls, loss_under = self.plan.controls, self.loss_of(batch, noise, self._weights(batch))
         if look_ahead:
             self.controller.before_last_step(self.model, loss_under, controls)
         loss, terms = loss_under(self.model, controls)
@@ -248,16 +241,16 @@ class Trainer:
 
         return loss_under
 
-    def average(self, weights: Float[Tensor, " p"], step: int, steps_an_epoch: int) -> None:
-        """Moves the averaged weights towards the present ones."""
+    def average(self, number: int) -> None:
+        """Moves the averaged weights towards the present ones, after the epoch's step of this number."""
         if self.averaged_row is not None:
-            self.averaged_row.lerp_(weights, self.averaging_share(step, steps_an_epoch))
+            self.averaged_row.lerp_(self._stacked().rows[0], self.averaging_share(number))
 
-    def averaging_share(self, step: int, steps_an_epoch: int) -> float:
-        """How far a step moves the averaged weights towards the present ones. At first the average is over a fifth of
-        the steps so far, so that the start is soon forgotten."""
-        horizon = min(self.recipe.optimizer.averaging_epochs * steps_an_epoch, 1 + _AVERAGED_SHARE * step)
-        return 1 / max(1.0, horizon)
+    def averaging_share(self, number: int) -> float:
+        """How far the epoch's step of this number moves the averaged weights towards the present ones. At first the
+        average is over a fifth of the steps so far, so that the start is soon forgotten."""
+        epochs, step = self.recipe.optimizer.averaging_epochs, self.plan.first_step + number
+        return 1 / max(1.0, min(epochs * len(self.plan.batches), 1 + _AVERAGED_SHARE * step))
 
     def look_back(self, controls: Controls) -> None:
         """After an epoch's last step: the controller's hypergradients."""

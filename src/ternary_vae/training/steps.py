@@ -1,0 +1,174 @@
+"""The steps of an epoch, of one run or of several together. On an accelerator they are recorded and replayed.
+
+Networks as small as these keep a GPU busy for a fifth of the time that it takes to call their operations one by one. So
+an epoch's first step of a kind is taken as it is, the second is recorded as a graph of kernels (PyTorch calls it a CUDA
+graph), and from then on all are replayed at a call each, on what has been copied into the recorded step's own tensors.
+Numbers that schedules set for the epoch are part of the record, which lasts as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ternary_vae.training.objective import Noise
+
+TERMS = (
+    "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
+    "entropy_alignment", "decorrelation", "alignment", "excess_dimensions_a", "excess_dimensions_b",
+    "prior_information_a", "prior_information_b",
+)  # fmt: skip
+RUNNING = ("gradient_norms", "balance", "loss_averages")
+"""What a step moves besides weights, moments and its count: attributes that it sets to new tensors."""
+
+Terms = dict[str, Float[Tensor, "*runs"]]
+
+
+class Steps(Protocol):
+    """What an epoch needs of a run, or of several together ("*runs" is then their number)."""
+
+    gradient_norms: Float[Tensor, "2 *runs"]
+    balance: Float[Tensor, "*runs"]
+    loss_averages: Float[Tensor, "2 *runs"]
+
+    def draw(self, batch: Int[Tensor, "*runs n"], with_prior: bool) -> Noise:
+        """The random numbers of a step."""
+
+    def step(self, batch: Int[Tensor, "*runs n"], noise: Noise, look_ahead: bool) -> Terms:
+        """One optimizer step. With `look_ahead` the controller looks ahead and back."""
+
+    def average(self, number: int) -> None:
+        """Moves the averaged weights after the step of this number."""
+
+
+def take_steps(
+    of: Steps, batches: Sequence[Int[Tensor, "*runs n"]], with_prior: Sequence[bool]
+) -> tuple[Float[Tensor, "terms *runs"], set[str]]:
+    """Takes every step of an epoch; in the last, controllers look ahead.
+
+    Args:
+        batches: rows of the table of operations, a tensor a step.
+        with_prior: for every step, whether the prior-information term is due.
+
+    Returns:
+        every term's sum over the steps, in the order of `TERMS`, and the names of the terms that were computed at all.
+    """
+    sums, nothing = of.balance.new_zeros(len(TERMS), *of.balance.shape), torch.zeros_like(of.balance)
+    computed: set[str] = set()
+
+    def take(batch: Tensor, noise: Noise, look_ahead: bool = False) -> None:
+        terms = of.step(batch, noise, look_ahead)
+        computed.update(terms)
+        sums.add_(torch.stack([terms.get(name, nothing) for name in TERMS]))
+
+    # The last step's look ahead comes once an epoch, which is not worth a record.
+    repeat = Replay(take, of) if pays_recorded(of.balance.device) else take
+    for number, (batch, due) in enumerate(zip(batches, with_prior)):
+        noise = of.draw(batch, due)
+        if number == len(batches) - 1:
+            take(batch, noise, look_ahead=True)
+        else:
+            repeat(batch, noise)
+        of.average(number)
+    return sums, computed
+
+
+def pays_recorded(device: torch.device) -> bool:
+    """Whether steps are recorded: a CPU computes for longer than it calls."""
+    return device.type == "cuda"
+
+
+class Replay:
+    """Takes steps of an epoch: the first of a kind as it is, the others as recorded. What makes a kind are the shapes
+    of what a step is given.
+
+    Args:
+        take: takes a step. What it leaves on the device it leaves in place, in tensors that outlast the epoch's steps,
+            or in the attributes `RUNNING` of `owner`, as new tensors.
+    """
+
+    def __init__(self, take: Callable[[Tensor, Noise], None], owner: Steps) -> None:
+        self._take, self._owner = take, owner
+        self._taken: set[Hashable] = set()
+        self._recorded: dict[Hashable, tuple[dict[str, Tensor], Callable[[], None]]] = {}
+        self._running: dict[str, Tensor] = {}
+
+    def __call__(self, batch: Int[Tensor, "*runs n"], noise: Noise) -> None:
+        given = {"batch": batch, **{f.name: getattr(noise, f.name) for f in fields(Noise)}}
+        given = {name: tensor for name, tensor in given.items() if tensor is not None}
+        kind = tuple((name, tensor.shape) for name, tensor in given.items())
+        if kind not in self._taken:
+            # Libraries load and set up what they need at its first use, which must not be in a record.
+            self._taken.add(kind)
+            self._take(batch, noise)
+            return
+        self._take_over()
+        if kind not in self._recorded:
+            self._recorded[kind] = self._record_step(given)
+        inputs, repeat = self._recorded[kind]
+        for name, tensor in given.items():
+            inputs[name].copy_(tensor)
+        repeat()
+
+    def _take_over(self) -> None:
+        """Puts the running tensors where the record has them."""
+        for name in RUNNING:
+            now = getattr(self._owner, name)
+            own = self._running.setdefault(name, torch.empty_like(now))
+            if now is not own:
+                own.copy_(now)
+                setattr(self._owner, name, own)
+
+    def _record_step(self, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], Callable[[], None]]:
+        inputs = {name: torch.empty_like(tensor) for name, tensor in given.items()}
+        batch = inputs["batch"]
+        noise = Noise(**{name: tensor for name, tensor in inputs.items() if name != "batch"})
+
+        def work() -> None:
+            self._take(batch, noise)
+            for name, own in self._running.items():
+                own.copy_(getattr(self._owner, name))
+                setattr(self._owner, name, own)
+
+        return inputs, recorded(work)
+
+
+_streams: dict[int, torch.cuda.Stream] = {}
+_latest: dict[int, torch.cuda.CUDAGraph] = {}  # by device; the next record takes over its memory
+
+
+def recorded(work: Callable[[], None]) -> Callable[[], None]:
+    """Records, on the present CUDA device, what work launches there. Nothing of it is done meanwhile.
+
+    Returns:
+        a function that does it, in the order of the present stream.
+    """
+    device = torch.cuda.current_device()
+    stream = _streams.setdefault(device, torch.cuda.Stream())
+    graph = torch.cuda.CUDAGraph()
+    memory = (_latest[device].pool(),) if device in _latest else ()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        # The thread that measures may go on meanwhile; not `torch.cuda.graph`, which empties the cache of memory first.
+        graph.capture_begin(*memory, capture_error_mode="thread_local")
+        try:
+            work()
+        except BaseException:
+            with suppress(RuntimeError):
+                graph.capture_end()
+            raise
+        graph.capture_end()
+    _latest[device] = graph
+    return graph.replay
+
+
+def release_records() -> None:
+    """Lets go of the memory of records."""
+    _latest.clear()
+    _streams.clear()

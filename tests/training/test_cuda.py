@@ -68,6 +68,23 @@ def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidd
     assert any(watched)
 
 
+@pytest.mark.parametrize("name", ["resolution", "ternary_v5_5"])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_an_epoch_recorded_is_an_epoch(name, runs, small_recipe, monkeypatch):
+    """To the bit, also where the guards' and controllers' tensors move in between."""
+    recipes = [small_recipe(name, seed=seed, **FEW) for seed in range(runs)]
+    found = []
+    for recorded in (True, False):
+        monkeypatch.setattr(steps, "pays_recorded", lambda device, recorded=recorded: recorded)
+        fleet = Fleet([Trainer(recipe, "cuda") for recipe in recipes])
+        rows = [fleet.train_epoch() for _ in range(3)]
+        weights = [parameter.detach() for one in fleet.trainers for parameter in one.averaged.parameters()]
+        found.append((rows, weights))
+    (rows, weights), (plain_rows, plain_weights) = found
+    assert rows == plain_rows
+    assert all(map(torch.equal, weights, plain_weights))
+
+
 def test_losses_fall_as_on_the_cpu():
     recipe = load_recipe("resolution", overrides=SHORT)
     trainers = [Trainer(recipe, device) for device in ("cpu", "cuda")]

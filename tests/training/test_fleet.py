@@ -11,6 +11,7 @@ import torch
 from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
+from ternary_vae.training import fleet as fleets
 from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.fleet import Fleet, pays_together, stacked_controls
 from ternary_vae.training.objective import Controls, Noise, draw_noise
@@ -63,10 +64,15 @@ def in_double(monkeypatch):
 
 
 class TestAgreesWithSingleRuns:
+    @pytest.mark.parametrize("on_accelerator", [False, True])
     @pytest.mark.parametrize("name", ["ternary_v5_5", "resolution"])
-    def test_in_double_precision_to_rounding(self, in_double, name):
+    def test_in_double_precision_to_rounding(self, in_double, name, on_accelerator, monkeypatch):
         """Three epochs of different seeds, ρ, β, temperatures, learning rates, weights of operations and controllers.
-        Gradients are not clipped: the optimizer's kernel takes its factor in single precision."""
+        Gradients are not clipped: the optimizer's kernel takes its factor in single precision. Also as an accelerator
+        does it, with optimizers and controllers all at once."""
+        if on_accelerator:
+            monkeypatch.setattr(fleets, "pays_at_once", lambda controllers: controllers[0].learns)
+            monkeypatch.setattr(Stack, "_moves_at_once", lambda stack: len(stack.rows) > 1)
         free = {"optimizer__gradient_clip": 1e6, "objective__balancing_homes_from": None}
         many = recipes(name, **free)
         many[1] = recipes(

@@ -7,18 +7,21 @@ the same run alone up to the rounding of sums; the same runs together give the s
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ternary_vae.model import DualVAE
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import on_one_core
 from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
 from ternary_vae.training.denormals import flushed_denormals
+from ternary_vae.training.looking_ahead import Probe, pays_at_once
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, objective
 from ternary_vae.training.stacked import Stack
 from ternary_vae.training.steps import TERMS, take_steps
@@ -166,15 +169,13 @@ class _Together:
     def step(self, batches: Int[Tensor, "runs n"], noise: Noise, look_ahead: bool) -> dict[str, Float[Tensor, " runs"]]:
         """As `Trainer.step`."""
         weights = self._weights(batches)
-        if look_ahead:
-            self._look_ahead(batches, noise, weights)
-        terms = self._terms(batches, noise, weights)
+        look_back = self._look_ahead(batches, noise, weights) if look_ahead else None
+        terms = self._terms(batches, noise, weights, self.stack.model, self.stacked_controls)
         gradients = torch.autograd.grad(terms["loss"].sum(), self.stack.weights)
         norms = self.stack.step(gradients, self.recipe.optimizer.gradient_clip)
         self.gradient_norms = averaged_norms(norms[:2], self.gradient_norms, self.recipe.gradient_balance)
-        if look_ahead:
-            for trainer, controls in zip(self.trainers, self.controls):
-                trainer.look_back(controls)
+        if look_back is not None:
+            look_back()
         terms = {name: value.detach() for name, value in terms.items()}
         if self.leader.balances_losses():
             losses = torch.stack([terms["reconstruction_a"], terms["reconstruction_b"]])
@@ -208,23 +209,46 @@ class _Together:
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
     def _terms(
-        self, batches: Int[Tensor, "runs n"], noise: Noise, weights: dict[str, Tensor]
+        self,
+        batches: Int[Tensor, "runs n"],
+        noise: Noise,
+        weights: dict[str, Tensor],
+        model: DualVAE,
+        controls: Controls,
     ) -> dict[str, Float[Tensor, " runs"]]:
-        """Every term of every run, with the graph back to the stacked weights."""
+        """Every term of every run, with the graph back to the stacked weights of the model."""
         recipe = self.recipe
         _, terms = objective(
-            self.stack.model, self.leader.inputs[batches], self.leader.classes[batches], noise, self.stacked_controls,
-            Weights(**weights), recipe.objective, recipe.permeability.isolated_share, recipe.beta.free_bits,
+            model, self.leader.inputs[batches], self.leader.classes[batches], noise, controls, Weights(**weights),
+            recipe.objective, recipe.permeability.isolated_share, recipe.beta.free_bits,
         )  # fmt: skip
         return terms
 
-    def _look_ahead(self, batches: Int[Tensor, "runs n"], noise: Noise, weights: dict[str, Tensor]) -> None:
+    def _look_ahead(
+        self, batches: Int[Tensor, "runs n"], noise: Noise, weights: dict[str, Tensor]
+    ) -> Callable[[], None]:
+        """Lets the controllers look ahead, together where that pays, and answers how they look back after the step."""
+        controllers = [trainer.controller for trainer in self.trainers]
+        if pays_at_once(controllers):
+
+            def losses_under(model: DualVAE, controls: Controls) -> Float[Tensor, " runs"]:
+                return self._terms(batches, noise, weights, model, controls)["loss"]
+
+            probe = Probe(self.stack, controllers, losses_under, self.controls, self.stacked_controls)
+            generators = [trainer.generator for trainer in self.trainers]
+            return partial(probe.look_back, self.leader.inputs, self.leader.classes, generators)
         noises = {field.name: getattr(noise, field.name) for field in fields(Noise)}
         for run, trainer in enumerate(self.trainers):
             own = Weights(**{name: value[run] for name, value in weights.items()})
             own_noise = Noise(**{name: value[run] for name, value in noises.items() if value is not None})
             loss_under = trainer.loss_of(batches[run], own_noise, own)
             trainer.controller.before_last_step(trainer.model, loss_under, self.controls[run])
+
+        def each_looks_back() -> None:
+            for trainer, controls in zip(self.trainers, self.controls):
+                trainer.look_back(controls)
+
+        return each_looks_back
 
 
 def stacked_controls(controls: Sequence[Controls], device: torch.device) -> Controls:

@@ -31,13 +31,13 @@ from ternary_vae.model.statenet import CORRECTIONS, STATE
 from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Recipe
 from ternary_vae.splits import training_split
-from ternary_vae.training.objective import Controls, entry_cross_entropy, prior_information
+from ternary_vae.training.objective import Controls, Number, drawn, entry_cross_entropy, prior_information
 
 LossUnder = Callable[[DualVAE, Controls], tuple[Tensor, dict[str, Tensor]]]
 
 VALIDATION_NOISE = 0.3
 _AVERAGE_MOMENTUM = 0.9
-_SETTINGS = ("lambda1", "lambda2", "lambda3", "rho")
+SETTINGS = ("lambda1", "lambda2", "lambda3", "rho")
 
 
 class Controller:
@@ -63,6 +63,18 @@ class Controller:
         self._shadow: DualVAE | None = None
         self._probe: tuple[tuple[Tensor | None, ...], list[Tensor], list[Tensor]] | None = None
 
+    @property
+    def validation_size(self) -> int:
+        """How many operations it looks at."""
+        return min(self.settings.validation_batch, len(self.validation_index))
+
+    def validation_batch(self, generator: torch.Generator) -> Int[Tensor, " n"]:
+        """Which they are."""
+        count = len(self.validation_index)
+        return self.validation_index[
+            torch.randint(count, (self.validation_size,), generator=generator, device=self.device)
+        ]
+
     def corrections(self, state: dict[str, float] | None) -> dict[str, float]:
         """Corrections in [−1, 1] for the state at the end of the last epoch; all zero when switched off or
         before there is a state."""
@@ -77,9 +89,9 @@ class Controller:
             return
         shadow = self._shadow_of(model)
         settings = [
-            torch.tensor(float(getattr(controls, name)), device=self.device, requires_grad=True) for name in _SETTINGS
+            torch.tensor(float(getattr(controls, name)), device=self.device, requires_grad=True) for name in SETTINGS
         ]
-        loss, _ = loss_under(shadow, replace(controls, **dict(zip(_SETTINGS, settings))))
+        loss, _ = loss_under(shadow, replace(controls, **dict(zip(SETTINGS, settings))))
         parameters = trainable(shadow)
         gradients = torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True)
         self._probe = (gradients, parameters, settings)
@@ -107,9 +119,7 @@ class Controller:
             return
         gradients, before, settings = self._probe
         self._probe = None
-        size = min(self.settings.validation_batch, len(self.validation_index))
-        chosen = torch.randint(len(self.validation_index), (size,), generator=generator, device=self.device)
-        batch = self.validation_index[chosen]
+        batch = self.validation_batch(generator)
         value = validation_objective(model, inputs[batch], classes[batch], float(controls.rho), generator)
         after = trainable(model)
         slopes = torch.autograd.grad(value, after, allow_unused=True)
@@ -178,28 +188,31 @@ def trainable(model: DualVAE) -> list[Tensor]:
 
 def validation_objective(
     model: DualVAE,
-    x: Float[Tensor, "n 9"],
-    classes: Int[Tensor, "n 9"],
-    rho: float,
-    generator: torch.Generator,
+    x: Float[Tensor, "*runs n 9"],
+    classes: Int[Tensor, "*runs n 9"],
+    rho: Number,
+    generator: torch.Generator | Sequence[torch.Generator],
     noise: float = VALIDATION_NOISE,
-) -> Float[Tensor, ""]:
+) -> Float[Tensor, "*runs"]:
     """What StateNet steers towards, in nats, free of λ and temperatures: reconstruction of both VAEs under
     fixed latent noise, alone and coupled, less the information between prior draws and decoded operations
     (five random entries). On operations held out for validation; where a recipe trains on all, on those
     under fresh noise."""
     mu_a, _ = model.encoder_A(x)
     mu_b, _ = model.encoder_B(x)
-    epsilon = torch.randn(3, len(x), LATENT_DIMENSIONS, generator=generator, device=x.device)
-    z_a, z_b = mu_a + noise * epsilon[0], mu_b + noise * epsilon[1]
+    count = x.shape[-2]
+    epsilon = drawn(torch.randn, 3, count, LATENT_DIMENSIONS, generator=generator, device=x.device)
+    epsilon_a, epsilon_b, prior_draws = epsilon.unbind(dim=-3)
+    z_a, z_b = mu_a + noise * epsilon_a, mu_b + noise * epsilon_b
     # As `model.injection`, but nothing is detached: how V would change counts through both encoders.
     mixed_a = z_a + rho * (model.injection.b_to_a(z_b) - z_a)
     mixed_b = z_b + rho * (model.injection.a_to_b(z_a) - z_b)
-    value, twice = x.new_zeros(()), classes.repeat(2, 1)
+    value, twice = x.new_zeros(()), torch.cat([classes, classes], dim=-2)
     for decoder, own, mixed in ((model.decoder_A, z_a, mixed_a), (model.decoder_B, z_b, mixed_b)):
-        from_codes, from_prior = decoder(torch.cat([own, mixed, epsilon[2]])).split([2 * len(x), len(x)])
-        value = value + 2 * entry_cross_entropy(from_codes, twice).mean()
-        subset = torch.rand(1, ENTRIES, generator=generator, device=x.device).argsort(dim=1)[:, :5]
+        logits = decoder(torch.cat([own, mixed, prior_draws], dim=-2))
+        from_codes, from_prior = logits.split([2 * count, count], dim=-3)
+        value = value + 2 * entry_cross_entropy(from_codes, twice).mean(dim=-1)
+        subset = drawn(torch.rand, 1, ENTRIES, generator=generator, device=x.device).argsort(dim=-1)[..., :5]
         value = value - prior_information(from_prior, subset)
     return value
 

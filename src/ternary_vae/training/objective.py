@@ -87,13 +87,8 @@ def draw_noise(
 ) -> Noise:
     """Posterior noise for a batch of `count`, and prior draws when the prior information is due. From the generators of
     several runs, each run's own, runs in front."""
-
-    def drawn(draw: Callable[..., Tensor], *shape: int) -> Float[Tensor, "*runs ..."]:
-        if isinstance(generator, torch.Generator):
-            return draw(*shape, generator=generator, device=device)
-        return torch.stack([draw(*shape, generator=own, device=device) for own in generator])
-
-    epsilon_a, epsilon_b = epsilon = drawn(torch.randn, 2, count, LATENT_DIMENSIONS).movedim(-3, 0)
+    epsilon = drawn(torch.randn, 2, count, LATENT_DIMENSIONS, generator=generator, device=device)
+    epsilon_a, epsilon_b = epsilon.unbind(dim=-3)
     # Some rows are decoded from their means, as in use: else a decoder may trade the mean of a few operations for the
     # surroundings of others. Two thirds of these rows are the first, isolated, the others the last, mixed.
     means = round(settings.mean_share * count)
@@ -103,10 +98,22 @@ def draw_noise(
     if not with_prior:
         return Noise(epsilon_a, epsilon_b)
     information = settings.prior_information
-    draws = drawn(torch.randn, information.draws, LATENT_DIMENSIONS)
+    draws = drawn(torch.randn, information.draws, LATENT_DIMENSIONS, generator=generator, device=device)
     draws[..., : round(information.widened_share * information.draws), :] *= WIDENING
-    order = drawn(torch.rand, information.subsets, ENTRIES).argsort(dim=-1)
+    order = drawn(torch.rand, information.subsets, ENTRIES, generator=generator, device=device).argsort(dim=-1)
     return Noise(epsilon_a, epsilon_b, draws, order[..., : information.subset_entries])
+
+
+def drawn(
+    draw: Callable[..., Tensor],
+    *shape: int,
+    generator: torch.Generator | Sequence[torch.Generator],
+    device: torch.device,
+) -> Float[Tensor, "*runs ..."]:
+    """Random numbers (`torch.rand` or `torch.randn`) from a generator, or from those of several runs, each its own."""
+    if isinstance(generator, torch.Generator):
+        return draw(*shape, generator=generator, device=device)
+    return torch.stack([draw(*shape, generator=own, device=device) for own in generator])
 
 
 class Latents(NamedTuple):

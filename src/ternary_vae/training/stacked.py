@@ -71,9 +71,46 @@ class Stack:
     @cached_property
     def model(self) -> DualVAE:
         """A `DualVAE` that takes the rows of all runs, runs in front, and answers each with its run's weights."""
+        return self._answering_with(self.weights)
+
+    def _answering_with(self, weights: Sequence[Tensor]) -> DualVAE:
         names = {id(parameter): name for name, parameter in self._models[0].named_parameters()}
-        of_name = {names[id(parameter)]: weight for parameter, weight in zip(self._parameters[0], self.weights)}
+        of_name = {names[id(parameter)]: weight for parameter, weight in zip(self._parameters[0], weights)}
         return _stand_in(self._models[0], of_name)
+
+    @cached_property
+    def shadow_rows(self) -> Float[Tensor, "runs p"]:
+        """The weights as they were when `shadow` was last asked for."""
+        return torch.empty_like(self.rows)
+
+    @cached_property
+    def _shadow(self) -> tuple[list[Tensor], DualVAE]:
+        weights = [piece.requires_grad_() for piece in self._pieces(self.shadow_rows)]
+        return weights, self._answering_with(weights)
+
+    @torch.no_grad()
+    def shadow(self) -> tuple[list[Tensor], DualVAE]:
+        """The present weights, parameter by parameter, and a model that answers with them, as `weights` and `model`;
+        the coming step leaves them as they are."""
+        self.shadow_rows.copy_(self.rows)
+        return self._shadow
+
+    def in_rows(self, tensors: Sequence[Tensor | None]) -> Float[Tensor, "runs p"]:
+        """Tensors shaped as `weights` in the order of `rows`; None counts as zeros."""
+        pairs = zip(tensors, self.weights)
+        pieces = [torch.zeros_like(weight) if tensor is None else tensor for tensor, weight in pairs]
+        return torch.cat([piece.reshape(len(self.rows), -1) for piece in pieces], dim=1)
+
+    @torch.no_grad()
+    def step_sizes(self) -> Float[Tensor, "runs p"]:
+        """η/(√v̂ + ε) of every weight, as after the optimizers' last step."""
+        pieces = []
+        for number, (part, place) in enumerate(zip(self._groups, self._first_of_group)):
+            group = self._optimizers[0].param_groups[number]
+            correction = 1 - group["betas"][1] ** self._steps[:, place, None]
+            root = (self._moments[1, :, part] / correction).sqrt() + group["eps"]
+            pieces.append(self._learning_rates()[number].to(self.rows.dtype) / root)
+        return torch.cat(pieces, dim=1)
 
     @torch.no_grad()
     def adopt(self) -> Stack:
@@ -105,19 +142,17 @@ class Stack:
         Returns:
             each run's clipped gradient norms by parameter group, in the optimizers' order.
         """
-        runs = len(self.rows)
-        pieces = [
-            (torch.zeros_like(weight) if gradient is None else gradient).reshape(runs, -1)
-            for gradient, weight in zip(gradients, self.weights)
-        ]
-        gradient = torch.cat(pieces, dim=1)
+        gradient = self.in_rows(gradients)
         norms = torch.stack([torch.linalg.vector_norm(gradient[:, group], dim=1) for group in self._groups])
         excess = ((torch.linalg.vector_norm(norms, dim=0) + 1e-6) / clip).clamp(min=1.0)
         self._steps += 1
-        # A call for every run keeps a CPU's cache warm, but an accelerator waiting.
-        move = self._move_at_once if runs > 1 and gradient.device.type != "cpu" else self._move_one_by_one
+        move = self._move_at_once if self._moves_at_once() else self._move_one_by_one
         move(gradient, excess)
         return norms / excess
+
+    def _moves_at_once(self) -> bool:
+        """A call for every run keeps a CPU's cache warm, but an accelerator waiting."""
+        return len(self.rows) > 1 and self.rows.device.type != "cpu"
 
     @torch.no_grad()
     def _move_one_by_one(self, gradient: Float[Tensor, "runs p"], excess: Float[Tensor, " runs"]) -> None:

@@ -172,6 +172,7 @@ def _prepare(recipe_name: str, runs: int, device: str, always: bool) -> None:
     from ternary_vae.storage.runs import RunDirectory
     from ternary_vae.training import fleet
     from ternary_vae.training.log import RunLog
+    from ternary_vae.training.loop import finishers
     from ternary_vae.training.memory import keep_freed_memory
     from ternary_vae.training.pipeline import Pipeline
     from ternary_vae.training.progress import Silent
@@ -181,11 +182,13 @@ def _prepare(recipe_name: str, runs: int, device: str, always: bool) -> None:
     keep_freed_memory()
     if always:
         fleet.LARGEST_BATCH_ON_A_CPU = 19_683
-    recipes = [load_recipe(recipe_name, seed=seed) for seed in range(runs)]
+    most_epochs = {"optimizer.first_batches.epochs": 0}  # the first few of some recipes have smaller batches
+    recipes = [load_recipe(recipe_name, overrides=most_epochs, seed=seed) for seed in range(runs)]
     torch.set_float32_matmul_precision(recipes[0].optimizer.matrix_products)
     trainers = [Trainer(recipe, device) for recipe in recipes]
     kept = tempfile.TemporaryDirectory()
-    worker = ThreadPoolExecutor(1)  # shared by the runs of a process, as `train_together` shares it
+    # Shared by the runs of a process, as `train_together` shares them; on a CPU also where there is one thread.
+    worker = ThreadPoolExecutor(1) if device == "cpu" else finishers(runs, trainers[0].device)
     pipelines = []
     for trainer in trainers:
         directory = RunDirectory(Path(kept.name) / str(trainer.recipe.seed))

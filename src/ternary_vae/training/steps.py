@@ -26,6 +26,8 @@ TERMS = (
 )  # fmt: skip
 RUNNING = ("gradient_norms", "balance", "loss_averages")
 """What a step moves besides weights, moments and its count: attributes that it sets to new tensors."""
+WORTH_RECORDING = 6
+"""Steps of a kind in an epoch from which on recording one takes less than is gained by replaying it."""
 
 Terms = dict[str, Float[Tensor, "*runs"]]
 
@@ -67,14 +69,16 @@ def take_steps(
         computed.update(terms)
         sums.add_(torch.stack([terms.get(name, nothing) for name in TERMS]))
 
-    # The last step's look ahead comes once an epoch, which is not worth a record.
-    repeat = Replay(take, of) if pays_recorded(of.balance.device) else take
-    for number, (batch, due) in enumerate(zip(batches, with_prior)):
-        noise = of.draw(batch, due)
+    replay = Replay(take, of)
+    kinds = [(batch.shape, due) for batch, due in zip(batches, with_prior)]
+    for number, (batch, kind) in enumerate(zip(batches, kinds)):
+        noise = of.draw(batch, with_prior[number])
         if number == len(batches) - 1:
             take(batch, noise, look_ahead=True)
+        elif pays_recorded(of.balance.device) and kinds.count(kind) >= WORTH_RECORDING:
+            replay(batch, noise)
         else:
-            repeat(batch, noise)
+            take(batch, noise)
         of.average(number)
     return sums, computed
 

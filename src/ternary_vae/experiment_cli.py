@@ -22,14 +22,19 @@ def experiment(
         str, typer.Option("--backend", "-b", help="Where runs are done: joblib (local processes), inprocess or ray.")
     ] = "joblib",
     workers: Annotated[
-        int | None, typer.Option(help="Local processes, one thread each.", show_default="one a core")
+        int | None,
+        typer.Option(help="Local processes, one thread each.", show_default="one a core, on a GPU four at most"),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster, such as 10.0.0.1:6379.", show_default="the one on this machine")
     ] = None,
     together: Annotated[
-        int, typer.Option(help="Runs of one shape that a process trains at once, as one batched program.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Runs of one shape that a process trains at once, as one batched program.",
+            show_default="1, on a GPU up to 50",
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Run nothing; report on what there is.")] = False,

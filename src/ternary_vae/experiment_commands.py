@@ -29,8 +29,8 @@ def overview() -> None:
 
 
 def experiment(
-    target: str, directory: Path | None, *, backend: str, workers: int | None, address: str | None, together: int,
-    device: str, plan: bool, report: bool, output: Path | None,
+    target: str, directory: Path | None, *, backend: str, workers: int | None, address: str | None,
+    together: int | None, device: str, plan: bool, report: bool, output: Path | None,
 ) -> None:  # fmt: skip
     """Runs an experiment and reports on it.
 
@@ -53,16 +53,17 @@ def experiment(
     if report:
         execution = state_of(described, place, source=source)
     else:
-        where = backend_named(backend, workers=workers, address=address, together=together)
-        if device == "cuda" and backend != "ray":  # a cluster's nodes may have what this machine lacks
-            from ternary_vae.resolution.measure import available_device
+        accelerated = False
+        if backend != "ray":  # a cluster's nodes may have what this machine lacks
+            from ternary_vae.training.loop import choose_device
 
-            available_device(device)
+            accelerated = choose_device(device) != "cpu"
+        where = backend_named(backend, workers=workers, address=address, together=together, accelerated=accelerated)
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
     _report(described, execution, output)
     options = {
         "--directory": directory, "--backend": backend if backend != "joblib" else None, "--workers": workers,
-        "--address": address, "--together": together if together != 1 else None,
+        "--address": address, "--together": together,
         "--device": device if device != "auto" else None, "--output": output,
     }  # fmt: skip
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]

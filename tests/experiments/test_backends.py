@@ -154,6 +154,24 @@ def test_one_line_for_a_backend_that_cannot_be(arguments, message):
         backend_named(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("given", "cores", "workers", "together"),
+    [
+        ({}, 16, 16, 1),
+        ({"accelerated": True}, 16, 4, 50),
+        ({"accelerated": True}, 2, 2, 50),
+        ({"accelerated": True, "workers": 7, "together": 1}, 16, 7, 1),
+        ({"workers": 3, "together": 5}, 16, 3, 5),
+    ],
+)
+def test_processes_and_runs_at_once_unless_given(given, cores, workers, together, monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    backend = backend_named("joblib", **given)
+    assert (backend.workers, backend.together) == (workers, together)
+    if "workers" not in given:
+        assert backend_named("inprocess", **given).together == together
+
+
 def test_one_line_for_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"Ray is not installed; pip install 'ternary-vae\[cluster\]'"):

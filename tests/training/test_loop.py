@@ -193,7 +193,7 @@ def test_small_batches_come_first(small_recipe):
     plans = []
     for _ in range(3):
         plans.append(trainer.begin_epoch())
-        trainer.train_steps(plans[-1])
+        trainer.train_steps()
     assert [(len(plan.batches), len(plan.batches[0]), plan.first_step) for plan in plans] == [
         (8, 256, 0), (8, 256, 8), (4, 512, 16),
     ]  # fmt: skip
@@ -345,6 +345,16 @@ class TestMilestones:
         measured.clear()
         quick_resume(finished_run, benchmark_milestones=True)
         assert measured == []
+
+    def test_a_run_that_was_stopped_before_its_last_one_is_not_complete(
+        self, small_recipe, quick_train, quick_resume, stopper, tmp_path, measured
+    ):
+        recipe = small_recipe(epochs=3, evaluation__milestones=[3])
+        outcome = quick_train(recipe, tmp_path / "run", benchmark_milestones=True, progress=stopper(after=3))
+        assert (outcome.status, outcome.epochs_completed, measured) == ("interrupted", 3, [])
+        assert outcome.directory.facts()["status"] == "interrupted"
+        assert quick_resume(tmp_path / "run", benchmark_milestones=True).status == "completed"
+        assert measured == [("isolated", 3), ("coupled", 3)]
 
 
 class TestRefusals:

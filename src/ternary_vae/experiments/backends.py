@@ -21,6 +21,8 @@ from ternary_vae.experiments.task import (
 
 BACKENDS = ("joblib", "inprocess", "ray")
 _LOST_IN_A_ROW = 3
+# As many as `benchmarks/batched_seeds.py` found to pay: beyond, processes wait for each other.
+_PROCESSES_ON_AN_ACCELERATOR, _RUNS_AT_ONCE_ON_AN_ACCELERATOR = 4, 50
 
 
 class Backend(Protocol):
@@ -65,16 +67,18 @@ class LocalProcesses:
     Args:
         workers: processes; one a core unless given.
         together: how many runs of one shape a process does at once.
+        most: processes, unless they are given.
     """
 
-    def __init__(self, workers: int | None = None, together: int = 1) -> None:
+    def __init__(self, workers: int | None = None, together: int = 1, most: int | None = None) -> None:
         try:
             import joblib
         except ImportError:
             raise UserError(
                 "--backend joblib: joblib is not installed; pip install joblib, or --backend inprocess"
             ) from None
-        self.workers = workers or joblib.cpu_count()
+        cores = joblib.cpu_count()
+        self.workers = workers or min(cores, most or cores)
         self.together = together
         self.told = f"{self.workers} local process{'es' if self.workers > 1 else ''} of one thread"
         if together > 1:
@@ -133,8 +137,20 @@ def _job(bundle: tuple[Task, ...]) -> Any:
     return joblib.delayed(perform_together_in_worker)(bundle)
 
 
-def backend_named(name: str, *, workers: int | None = None, address: str | None = None, together: int = 1) -> Backend:
+def backend_named(
+    name: str,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    together: int | None = None,
+    accelerated: bool = False,
+) -> Backend:
     """The backend of a name.
+
+    Args:
+        workers: local processes; one a core unless given, on an accelerator no more than four.
+        together: how many runs of one shape a process does at once; one unless given, on an accelerator up to fifty.
+        accelerated: whether runs here are done on an accelerator, which all processes share.
 
     Raises:
         UserError: unknown name, what it needs is not installed, or a cluster that cannot be reached.
@@ -147,14 +163,16 @@ def backend_named(name: str, *, workers: int | None = None, address: str | None 
         raise UserError(f"--address: is the address of a cluster, for --backend ray, not {name}")
     if workers is not None and name != "joblib":
         raise UserError(f"--workers: counts local processes, for --backend joblib, not {name}")
-    if together < 1:
+    if together is not None and together < 1:
         raise UserError(f"--together {together}: expected a whole number of at least 1")
-    if together > 1 and name == "ray":
+    if name == "ray" and (together or 1) > 1:
         raise UserError("--together: does runs at once in this process or in local ones, not on a cluster")
+    if together is None:
+        together = _RUNS_AT_ONCE_ON_AN_ACCELERATOR if accelerated else 1
     if name == "inprocess":
         return InProcess(together)
     if name == "joblib":
-        return LocalProcesses(workers, together)
+        return LocalProcesses(workers, together, _PROCESSES_ON_AN_ACCELERATOR if accelerated else None)
     from ternary_vae.experiments.cluster import RayCluster
 
     return RayCluster(address)

@@ -82,7 +82,7 @@ class RunUnderWay:
         self.failure: UserError | None = None
         self.status: Literal["completed", "interrupted", "failed"] = "failed"
         self.seconds = 0.0
-        self._begun = self._is_open = False
+        self._begun = self._is_open = self._lacks_benchmarks = False
 
     def __enter__(self) -> Self:
         return self
@@ -149,14 +149,16 @@ class RunUnderWay:
         if not self.benchmarks:
             return
         directory, done = self.directory, self.trainer.epochs_completed
+        self._lacks_benchmarks = False
         for epoch in range(done + 1):
             path = directory.checkpoint(epoch)
             if not self._is_milestone(epoch) or not path.exists():
                 continue
-            if self.interruption.asked:
-                return
             if directory.isolated_record(epoch).exists() and directory.coupled_record(epoch).exists():
                 continue
+            if self.interruption.asked:
+                self._lacks_benchmarks = True
+                return
             clock = time.monotonic()
             checkpoint, how = load_checkpoint(path), {"device": str(self.trainer.device), "cache": self.cache}
             with matrix_products("highest"):
@@ -168,7 +170,7 @@ class RunUnderWay:
     def end(self) -> None:
         """Training is over, at the run's end or because somebody asked."""
         self.pipeline.drain()
-        self.status = "interrupted" if self.goes_on else "completed"
+        self.status = "interrupted" if self.goes_on or self._lacks_benchmarks else "completed"
         if self.status == "interrupted":
             epochs = self.trainer.epochs_completed
             self.log.event(

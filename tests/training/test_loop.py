@@ -357,6 +357,31 @@ class TestMilestones:
         assert measured == [("isolated", 3), ("coupled", 3)]
 
 
+@pytest.mark.parametrize("where", ["training", "measuring"])
+def test_a_device_without_memory_left_is_one_line(
+    where, small_recipe, quick_train, quick_resume, tmp_path, monkeypatch
+):
+    """In the second epoch; the run goes on from the first when there is memory again."""
+
+    def out_of_memory(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    train_epoch, evaluate = Trainer._train_epoch, pipeline.evaluate
+    with monkeypatch.context() as full:
+        if where == "training":
+            full.setattr(
+                Trainer, "_train_epoch", lambda self: (out_of_memory if self.epochs_completed else train_epoch)(self)
+            )
+        else:
+            full.setattr(pipeline, "evaluate", lambda *given: (out_of_memory if given[2] == 2 else evaluate)(*given))
+        with pytest.raises(UserError, match="memory is used up") as told:
+            quick_train(small_recipe(epochs=3), tmp_path / "run")
+    assert "\n" not in str(told.value)
+    assert RunDirectory(tmp_path / "run").facts()["status"] == "failed"
+    assert [row["epoch"] for row in RunDirectory(tmp_path / "run").metrics()] == [1]
+    assert quick_resume(tmp_path / "run").status == "completed"
+
+
 class TestRefusals:
     """One clear line, and nothing made or changed."""
 

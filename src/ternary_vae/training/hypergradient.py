@@ -31,6 +31,7 @@ from ternary_vae.model.statenet import CORRECTIONS, STATE
 from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Recipe
 from ternary_vae.splits import training_split
+from ternary_vae.storage.transfer import in_a_row
 from ternary_vae.training.objective import Controls, Number, drawn, entry_cross_entropy, prior_information
 
 LossUnder = Callable[[DualVAE, Controls], tuple[Tensor, dict[str, Tensor]]]
@@ -240,11 +241,11 @@ def hypergradients(
     reached = [
         (slope, size, gradient) for slope, _, _, size, gradient in known if size is not None and gradient is not None
     ]
-    slope, new, old = (_in_a_row(column) for column in list(zip(*known))[:3])
+    slope, new, old = (in_a_row(column) for column in list(zip(*known))[:3])
     moved = torch.dot(slope, (new - old).detach())
     reach = settings[0].new_zeros(())
     if reached:
-        slope, size, gradient = (_in_a_row(column) for column in zip(*reached))
+        slope, size, gradient = (in_a_row(column) for column in zip(*reached))
         reach = torch.dot(size * slope, gradient)
     found = torch.autograd.grad(reach, settings, allow_unused=True) if reach.requires_grad else [None] * len(settings)
     rows = [moved / learning_rate]
@@ -265,7 +266,3 @@ def step_sizes(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> li
         correction = 1 - group["betas"][1] ** state["step"]
         result.append(group["lr"] / ((state["exp_avg_sq"] / correction).sqrt() + group["eps"]))
     return result
-
-
-def _in_a_row(tensors: Sequence[Tensor]) -> Float[Tensor, " n"]:
-    return torch.cat([tensor.flatten() for tensor in tensors])

@@ -18,7 +18,7 @@ from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_o
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.fleet import Fleet
 from ternary_vae.training.interruption import interruptions
-from ternary_vae.training.memory import keep_freed_memory, release_memory
+from ternary_vae.training.memory import keep_freed_memory, memory_of_the_device, release_memory
 from ternary_vae.training.pipeline import Findings
 from ternary_vae.training.precision import matrix_products
 from ternary_vae.training.progress import Progress, Silent
@@ -28,6 +28,7 @@ from ternary_vae.training.under_way import Outcome, RunUnderWay, Start, now
 _FINISHERS_BESIDE_AN_ACCELERATOR = 3
 
 
+@memory_of_the_device()
 def train(
     recipe: Recipe,
     directory: RunDirectory | str | Path,
@@ -46,12 +47,13 @@ def train(
 
     Raises:
         UserError: the directory holds another run or another process trains in it, no such device, the disk is full,
-            or training diverged.
+            the GPU's memory is, or training diverged.
     """
     with _begun(recipe, _directory(directory), choose_device(device), start) as begun:
         return _alone(begun, progress, benchmark_milestones)
 
 
+@memory_of_the_device()
 def resume(
     directory: RunDirectory | str | Path,
     *,
@@ -74,6 +76,7 @@ def resume(
         return _alone(gone_on, progress, benchmark_milestones)
 
 
+@memory_of_the_device()
 def train_together(
     recipes: Sequence[Recipe],
     directories: Sequence[RunDirectory | str | Path],

@@ -1,14 +1,18 @@
-"""Memory between steps: freed blocks are kept for the next step, and given back at the end of a run."""
+"""Memory between steps: freed blocks are kept for the next step, and given back at the end of a run. And what is said
+when an accelerator has none left."""
 
 from __future__ import annotations
 
 import ctypes
 import ctypes.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 
+from ternary_vae.errors import UserError
 from ternary_vae.operations import release_operations
 from ternary_vae.training.steps import release_records
 
@@ -42,6 +46,22 @@ def release_memory() -> None:
     library = _gnu_c_library()
     if library is not None:
         library.malloc_trim(0)
+
+
+@contextmanager
+def memory_of_the_device() -> Iterator[None]:
+    """Inside the block an accelerator without memory left is told in one line.
+
+    Raises:
+        UserError: so it is.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise UserError(
+            "the GPU's memory is used up; what was trained is saved up to its last epoch: go on with fewer runs at "
+            "once (--together, --workers), when others have left the GPU, or with --device cpu"
+        ) from None
 
 
 @cache

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model.linear import linear
+from ternary_vae.storage.transfer import in_a_row
 
 
 class Stack:
@@ -204,7 +205,7 @@ def parameters_in_order(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 @torch.no_grad()
 def in_one_row(parameters: Sequence[Tensor]) -> Float[Tensor, " p"]:
     """Makes parameters views of one new vector, one after another, and returns it."""
-    row = torch.cat([parameter.flatten() for parameter in parameters])
+    row = in_a_row(parameters)
     for parameter, piece in zip(parameters, row.split([parameter.numel() for parameter in parameters])):
         parameter.data = piece.view(parameter.shape)
     return row

@@ -71,8 +71,11 @@ def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidd
 @pytest.mark.parametrize("name", ["resolution", "ternary_v5_5"])
 @pytest.mark.parametrize("runs", [1, 3])
 def test_an_epoch_recorded_is_an_epoch(name, runs, small_recipe, monkeypatch):
-    """To the bit, also where the guards' and controllers' tensors move in between."""
-    recipes = [small_recipe(name, seed=seed, **FEW) for seed in range(runs)]
+    """To the bit, with as many records an epoch as there are kinds of step: with and without prior information."""
+    few = FEW | {"data__train_share": 0.1, "optimizer__first_batches__size": 32}
+    made, record = [], steps.recorded
+    monkeypatch.setattr(steps, "recorded", lambda *given: made.append(given) or record(*given))
+    recipes = [small_recipe(name, seed=seed, **few) for seed in range(runs)]
     found = []
     for recorded in (True, False):
         monkeypatch.setattr(steps, "pays_recorded", lambda device, recorded=recorded: recorded)
@@ -80,6 +83,7 @@ def test_an_epoch_recorded_is_an_epoch(name, runs, small_recipe, monkeypatch):
         rows = [fleet.train_epoch() for _ in range(3)]
         weights = [parameter.detach() for one in fleet.trainers for parameter in one.averaged.parameters()]
         found.append((rows, weights))
+    assert len(made) == 3 * (2 if name == "resolution" else 1)
     (rows, weights), (plain_rows, plain_weights) = found
     assert rows == plain_rows
     assert all(map(torch.equal, weights, plain_weights))

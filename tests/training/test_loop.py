@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -15,7 +17,7 @@ from ternary_vae.recipe import recipe_names
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import loop, pipeline, under_way
+from ternary_vae.training import loop, memory, pipeline, under_way
 from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
 from ternary_vae.training.pipeline import Pipeline, checkpoint_score
 from ternary_vae.training.progress import Silent
@@ -353,18 +355,27 @@ class TestMilestones:
         outcome = quick_train(recipe, tmp_path / "run", benchmark_milestones=True, progress=stopper(after=3))
         assert (outcome.status, outcome.epochs_completed, measured) == ("interrupted", 3, [])
         assert outcome.directory.facts()["status"] == "interrupted"
+        assert outcome.directory.events()[-1]["message"] == "stopped after 3 epochs; only benchmarks are missing"
         assert quick_resume(tmp_path / "run", benchmark_milestones=True).status == "completed"
         assert measured == [("isolated", 3), ("coupled", 3)]
 
 
+OUT_OF_MEMORY = {
+    "allocator": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+    "driver": RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`"),
+    "library": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+}
+
+
+@pytest.mark.parametrize("failure", OUT_OF_MEMORY)
 @pytest.mark.parametrize("where", ["training", "measuring"])
 def test_a_device_without_memory_left_is_one_line(
-    where, small_recipe, quick_train, quick_resume, tmp_path, monkeypatch
+    failure, where, small_recipe, quick_train, quick_resume, tmp_path, monkeypatch
 ):
     """In the second epoch; the run goes on from the first when there is memory again."""
 
     def out_of_memory(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        raise OUT_OF_MEMORY[failure]
 
     train_epoch, evaluate = Trainer._train_epoch, pipeline.evaluate
     with monkeypatch.context() as full:
@@ -380,6 +391,31 @@ def test_a_device_without_memory_left_is_one_line(
     assert RunDirectory(tmp_path / "run").facts()["status"] == "failed"
     assert [row["epoch"] for row in RunDirectory(tmp_path / "run").metrics()] == [1]
     assert quick_resume(tmp_path / "run").status == "completed"
+
+
+def test_what_a_run_without_memory_held_is_given_back(small_recipe, quick_train, tmp_path, monkeypatch):
+    trainers, alive = [], []
+
+    def out_of_memory(trainer):
+        trainers.append(weakref.ref(trainer))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def released():
+        gc.collect()
+        alive.append(sum(trainer() is not None for trainer in trainers))
+
+    monkeypatch.setattr(Trainer, "_train_epoch", out_of_memory)
+    monkeypatch.setattr(memory, "release_memory", released)
+    with pytest.raises(UserError, match="memory is used up"):
+        quick_train(small_recipe(), tmp_path / "run")
+    assert len(trainers) == 1
+    assert alive == [0]
+
+
+def test_other_errors_are_not_taken_for_it(small_recipe, quick_train, tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "_train_epoch", lambda self: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        quick_train(small_recipe(), tmp_path / "run")
 
 
 class TestRefusals:

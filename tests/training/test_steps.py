@@ -1,32 +1,76 @@
-"""Recorded steps do what steps do, to the bit. On a CPU what a record is made of is done again in place of the graph of
-kernels; `test_cuda.py` does the same on CUDA."""
+"""Recorded steps do what steps do, to the bit. On a CPU the place of a graph of kernels is taken by a tape of the
+operations that a step has run, played again on the same memory; `test_cuda.py` does the same with CUDA's."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ternary_vae.training import steps
 from ternary_vae.training.fleet import Fleet
 from ternary_vae.training.trainer import Trainer
 
-FEW = {"data__train_share": 0.05, "optimizer__batch_size": 64, "optimizer__first_batches__size": 32}
+FEW = {"data__train_share": 0.1, "optimizer__batch_size": 64, "optimizer__first_batches__size": 32}
+
+
+class Tape(TorchDispatchMode):
+    """Notes every operation with the very tensors that it reads and writes. As with a graph of kernels, what is around
+    them is done once, while it is noted: Python's branches, numbers, attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.before, self.played = [], {}, 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        options = options or {}
+        for tensor in written_by(operation, arguments, options):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in self.before:
+                self.before[storage.data_ptr()] = storage, storage.clone()
+        made = operation(*arguments, **options)
+        self.calls.append((operation, arguments, options, made))
+        return made
+
+    def undo(self):
+        """Noting does nothing: what was written is as before."""
+        for storage, content in self.before.values():
+            storage.copy_(content)
+
+    @torch.no_grad()
+    def play(self):
+        self.played += 1
+        for operation, arguments, options, made in self.calls:
+            again = operation(*arguments, **options)
+            for place, tensor in zip(tensors_in(made), tensors_in(again), strict=True):
+                if place.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
+                    place.copy_(tensor)
+
+
+def written_by(operation, arguments, options):
+    """Tensors that an operation changes."""
+    named = dict(zip((each.name for each in operation._schema.arguments), arguments)) | options
+    for each in operation._schema.arguments:
+        if each.alias_info is not None and each.alias_info.is_write and each.name in named:
+            yield from tensors_in(named[each.name])
+
+
+def tensors_in(values):
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
 
 
 @pytest.fixture
-def records(monkeypatch):
-    """Makes steps be recorded; one list a record, which grows by an item every time it is replayed."""
+def tapes(monkeypatch):
+    """Makes steps be recorded, on these tapes."""
     made = []
 
-    def recorded(work):
-        replayed = []
-        made.append(replayed)
-
-        def repeat():
-            replayed.append(True)
+    def recorded(work, device):
+        with Tape() as tape:
             work()
-
-        return repeat
+        tape.undo()
+        made.append(tape)
+        return tape.play
 
     monkeypatch.setattr(steps, "pays_recorded", lambda device: True)
     monkeypatch.setattr(steps, "recorded", recorded)
@@ -38,41 +82,43 @@ def state(trainer):
     return [tensor.detach().clone() for tensor in (*tensors, *(getattr(trainer, name) for name in steps.RUNNING))]
 
 
+def plainly(monkeypatch, train_epoch):
+    with monkeypatch.context() as without:
+        without.setattr(steps, "pays_recorded", lambda device: False)
+        return train_epoch()
+
+
 @pytest.mark.parametrize("name", ["resolution", "ternary_v5_5"])
-def test_an_epoch_recorded_is_an_epoch(name, small_recipe, records, monkeypatch):
+def test_an_epoch_recorded_is_an_epoch(name, small_recipe, tapes, monkeypatch):
     """Two kinds of step in `resolution`, with and without prior information; the last batch is smaller."""
-    recipe = small_recipe(name, objective__prior_information__every_steps=3, **FEW | {"data__train_share": 0.1})
+    recipe = small_recipe(name, objective__prior_information__every_steps=3, **FEW)
     plain, replayed = Trainer(recipe), Trainer(recipe)
-    for _ in range(3):
-        before = len(records)
+    kinds = 2 if name == "resolution" else 1
+    for epoch in range(3):
         row = replayed.train_epoch()
-        new = records[before:]
-        with monkeypatch.context() as without:
-            without.setattr(steps, "pays_recorded", lambda device: False)
-            assert plain.train_epoch() == row
-        kinds = 2 if name == "resolution" else 1
-        assert len(new) == kinds
-        assert sum(map(len, new)) == len(replayed.plan.batches) - 1 - kinds  # but the first of a kind, and the last
+        assert row == plainly(monkeypatch, plain.train_epoch)
+        assert len(tapes) == kinds * (epoch + 1)
+        played = sum(tape.played for tape in tapes[-kinds:])
+        assert played == len(replayed.plan.batches) - 1 - kinds  # all but the first of a kind, and the last
     assert all(map(torch.equal, state(plain), state(replayed)))
 
 
-def test_few_steps_of_a_kind_are_not_worth_a_record(small_recipe, records):
-    """Four full batches and a last one, smaller."""
-    trainer = Trainer(small_recipe("ternary_v5_5", optimizer__first_batches__epochs=0))
-    trainer.train_epoch()
-    assert len(trainer.plan.batches) < steps.WORTH_RECORDING
-    assert not records
-
-
-def test_of_several_runs_too(small_recipe, records, monkeypatch):
+def test_of_several_runs_too(small_recipe, tapes, monkeypatch):
     recipes = [small_recipe(seed=seed, optimizer__averaging_epochs=0.5 + seed, **FEW) for seed in range(3)]
     plain, replayed = (Fleet([Trainer(recipe) for recipe in recipes]) for _ in range(2))
     for _ in range(2):
-        rows = replayed.train_epoch()
-        with monkeypatch.context() as without:
-            without.setattr(steps, "pays_recorded", lambda device: False)
-            assert plain.train_epoch() == rows
+        assert replayed.train_epoch() == plainly(monkeypatch, plain.train_epoch)
     assert len(replayed._stacks) == 1
-    assert sum(map(len, records)) > 10
+    assert sum(tape.played for tape in tapes) > 10
     for one, other in zip(plain.trainers, replayed.trainers):
         assert all(map(torch.equal, state(one), state(other)))
+
+
+@pytest.mark.parametrize(("every_steps", "records"), [(2, 0), (10, 1)])
+def test_few_steps_of_a_kind_are_not_worth_a_record(every_steps, records, small_recipe, tapes):
+    """Ten steps before the last: five of each kind, or one and nine."""
+    few = {"data__train_share": 0.032, "optimizer__batch_size": 60, "optimizer__first_batches__epochs": 0}
+    trainer = Trainer(small_recipe(objective__prior_information__every_steps=every_steps, **few))
+    trainer.train_epoch()
+    assert len(trainer.plan.batches) == 11
+    assert len(tapes) == records

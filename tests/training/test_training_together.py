@@ -10,7 +10,7 @@ import torch
 from ternary_vae.errors import UserError
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import under_way
+from ternary_vae.training import pipeline, under_way
 from ternary_vae.training.loop import train_together
 from ternary_vae.training.progress import Silent
 from ternary_vae.training.stacked import Stack
@@ -118,6 +118,21 @@ def test_one_that_fails_leaves_the_others_alone(recipes, tmp_path, monkeypatch):
     assert (tmp_path / "0" / "letter.txt").read_text() == "mine"
     assert RunDirectory(tmp_path / "1").facts()["status"] == "failed"
     assert len(RunDirectory(tmp_path / "1").metrics()) == 1
+
+
+def test_one_that_finds_no_memory_leaves_the_others_alone(recipes, tmp_path, monkeypatch):
+    """On a GPU, while its second epoch is measured."""
+
+    def measured(model, recipe, epoch, run_all):
+        if (recipe.seed, epoch) == (recipes[1].seed, 2):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return evaluate(model, recipe, epoch, run_all)
+
+    evaluate = pipeline.evaluate
+    monkeypatch.setattr(pipeline, "evaluate", measured)
+    outcomes = together(recipes, tmp_path)
+    assert [outcome.status for outcome in outcomes] == ["completed", "failed", "completed"]
+    assert "memory is used up" in str(outcomes[1].failure)
 
 
 def test_runs_of_different_lengths_and_milestones(recipes, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from ternary_vae.experiments.task import (
 
 BACKENDS = ("joblib", "inprocess", "ray")
 _LOST_IN_A_ROW = 3
-# As many as `benchmarks/batched_seeds.py` found to pay: beyond, processes wait for each other.
+# The most that `benchmarks/batched_seeds.py` has found to pay.
 _PROCESSES_ON_AN_ACCELERATOR, _RUNS_AT_ONCE_ON_AN_ACCELERATOR = 4, 50
 
 
@@ -120,7 +120,7 @@ def bundles(tasks: Sequence[Task], together: int, workers: int = 1) -> list[tupl
 
     alike: dict[Hashable, list[Task]] = {}
     for task in tasks:
-        alike.setdefault((task.device, task.benchmarks, *recipe_shape(task.recipe)), []).append(task)
+        alike.setdefault((task.own_device, task.benchmarks, *recipe_shape(task.recipe)), []).append(task)
     most = min(together, -(-len(tasks) // workers))
     found = []
     for group in alike.values():

@@ -46,6 +46,17 @@ class Task:
     threads: int | None = None
     follow: int | None = None
 
+    @property
+    def own_device(self) -> str:
+        """Where the run will be trained: one that was begun on a CPU stays there unless told otherwise."""
+        if self.device != "auto":
+            return self.device
+        run = RunDirectory(self.directory)
+        with suppress(UserError):  # which the run's own beginning says again
+            if run.exists and run.facts().get("device") == "cpu":
+                return "cpu"
+        return self.device
+
 
 @dataclass(frozen=True)
 class Ending:

@@ -89,13 +89,12 @@ class Fleet:
                 groups.setdefault(shape(self.trainers[place], plan), []).append(place)
             for group in map(tuple, groups.values()):
                 trainers = [self.trainers[place] for place in group]
-                if len(group) == 1:
-                    rows[group[0]] = trainers[0].train_steps()
-                    continue
-                stacks[group] = stack = self._stacks.get(group) or _stack(trainers)
-                stack.adopt()
                 with flushed_denormals(device):
-                    rows |= zip(group, _Together(trainers, stack).train())
+                    if len(group) == 1:
+                        rows[group[0]] = trainers[0].train_steps()
+                        continue
+                    stacks[group] = stack = self._stacks.get(group) or _stack(trainers)
+                    rows |= zip(group, _Together(trainers, stack.adopt()).train())
         return rows
 
 

@@ -97,8 +97,8 @@ def train_together(
         how each run ended. One that fails does not disturb the others: its outcome says why.
 
     Raises:
-        UserError: no such device, or recipes that differ in the precision of matrix products, of which a process has
-            one.
+        UserError: no such device, a GPU without memory for all of them, or recipes that differ in the precision of
+            matrix products, of which a process has one.
         ValueError: not as many directories, or watchers, as recipes.
     """
     watchers = [Silent() for _ in recipes] if progress is None else list(progress)
@@ -182,14 +182,15 @@ def _do(run: RunUnderWay, what: Callable[..., None], *given: Any) -> None:
     if run.failure is not None or run.has_ended:
         return
     try:
-        what(*given)
+        with memory_of_the_device():
+            what(*given)
     except UserError as failure:
         run.fail(failure)
 
 
 def finishers(runs: int, device: torch.device) -> Executor:
     """Threads that finish epochs: one a run, but no more than the cores that training leaves; on a single core the
-    thread that trains. Beside an accelerator a few, which mostly wait for it and for the disk."""
+    thread that trains. Beside an accelerator three at most: more would only wait for Python's lock."""
     if device.type == "cpu" and torch.get_num_threads() == 1:
         return InTurn()
     most = torch.get_num_threads() - 1 if device.type == "cpu" else _FINISHERS_BESIDE_AN_ACCELERATOR

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -50,18 +51,28 @@ def release_memory() -> None:
 
 @contextmanager
 def memory_of_the_device() -> Iterator[None]:
-    """Inside the block an accelerator without memory left is told in one line.
+    """Inside the block an accelerator without memory left is told in one line, and what the block held is given back.
 
     Raises:
         UserError: so it is.
     """
     try:
         yield
-    except torch.OutOfMemoryError:
+    except RuntimeError as failure:
+        if not _is_out_of_memory(failure):
+            raise
+        traceback.clear_frames(failure.__traceback__)  # what they hold is on the device
+        release_memory()
         raise UserError(
             "the GPU's memory is used up; what was trained is saved up to its last epoch: go on with fewer runs at "
-            "once (--together, --workers), when others have left the GPU, or with --device cpu"
+            "once, when others have left the GPU, or with --device cpu"
         ) from None
+
+
+def _is_out_of_memory(failure: RuntimeError) -> bool:
+    """PyTorch's allocator has an exception of its own, the driver and the libraries have only words."""
+    told = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(failure, torch.OutOfMemoryError) or any(words in str(failure) for words in told)
 
 
 @cache

@@ -355,7 +355,8 @@ def latent_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tens
     outermost bins."""
     columns = _columns(z)
     width = 2 * HISTOGRAM_RANGE / bins
-    position = ((columns + HISTOGRAM_RANGE) / width - 0.5).clamp(0, bins - 1 - 1e-4)
+    # Where a code is not a number neither is the loss, but no number is no place in a histogram.
+    position = ((columns.nan_to_num() + HISTOGRAM_RANGE) / width - 0.5).clamp(0, bins - 1 - 1e-4)
     lower = position.detach().floor()
     share = position - lower
     cell = lower.long() + torch.arange(columns.shape[1], device=z.device) * bins

@@ -1,6 +1,6 @@
 """The steps of an epoch, of one run or of several together. On an accelerator they are recorded and replayed.
 
-Networks as small as these keep a GPU busy for a fifth of the time that it takes to call their operations one by one. So
+Networks as small as these keep a GPU busy for an eighth of the time that calling their operations one by one takes. So
 an epoch's first step of a kind is taken as it is, the second is recorded as a graph of kernels (PyTorch calls it a CUDA
 graph), and from then on all are replayed at a call each, on what has been copied into the recorded step's own tensors.
 Numbers that schedules set for the epoch are part of the record, which lasts as long.
@@ -8,6 +8,7 @@ Numbers that schedules set for the epoch are part of the record, which lasts as 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -71,12 +72,13 @@ def take_steps(
 
     replay = Replay(take, of)
     kinds = [(batch.shape, due) for batch, due in zip(batches, with_prior)]
+    often = Counter(kinds[:-1])
     for number, (batch, kind) in enumerate(zip(batches, kinds)):
         noise = of.draw(batch, with_prior[number])
         if number == len(batches) - 1:
             take(batch, noise, look_ahead=True)
-        elif pays_recorded(of.balance.device) and kinds.count(kind) >= WORTH_RECORDING:
-            replay(batch, noise)
+        elif pays_recorded(of.balance.device) and often[kind] >= WORTH_RECORDING:
+            replay(kind, batch, noise)
         else:
             take(batch, noise)
         of.average(number)
@@ -89,8 +91,8 @@ def pays_recorded(device: torch.device) -> bool:
 
 
 class Replay:
-    """Takes steps of an epoch: the first of a kind as it is, the others as recorded. What makes a kind are the shapes
-    of what a step is given.
+    """Takes steps of an epoch: the first of a kind as it is, the others as recorded. Steps of a kind are given tensors
+    of the same shapes.
 
     Args:
         take: takes a step. What it leaves on the device it leaves in place, in tensors that outlast the epoch's steps,
@@ -103,10 +105,9 @@ class Replay:
         self._recorded: dict[Hashable, tuple[dict[str, Tensor], Callable[[], None]]] = {}
         self._running: dict[str, Tensor] = {}
 
-    def __call__(self, batch: Int[Tensor, "*runs n"], noise: Noise) -> None:
+    def __call__(self, kind: Hashable, batch: Int[Tensor, "*runs n"], noise: Noise) -> None:
         given = {"batch": batch, **{f.name: getattr(noise, f.name) for f in fields(Noise)}}
         given = {name: tensor for name, tensor in given.items() if tensor is not None}
-        kind = tuple((name, tensor.shape) for name, tensor in given.items())
         if kind not in self._taken:
             # Libraries load and set up what they need at its first use, which must not be in a record.
             self._taken.add(kind)
@@ -124,13 +125,15 @@ class Replay:
         """Puts the running tensors where the record has them."""
         for name in RUNNING:
             now = getattr(self._owner, name)
-            own = self._running.setdefault(name, torch.empty_like(now))
+            if name not in self._running:
+                self._running[name] = torch.empty_like(now)
+            own = self._running[name]
             if now is not own:
                 own.copy_(now)
                 setattr(self._owner, name, own)
 
     def _record_step(self, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], Callable[[], None]]:
-        inputs = {name: torch.empty_like(tensor) for name, tensor in given.items()}
+        inputs = {name: tensor.clone() for name, tensor in given.items()}
         batch = inputs["batch"]
         noise = Noise(**{name: tensor for name, tensor in inputs.items() if name != "batch"})
 
@@ -140,22 +143,30 @@ class Replay:
                 own.copy_(getattr(self._owner, name))
                 setattr(self._owner, name, own)
 
-        return inputs, recorded(work)
+        return inputs, recorded(work, batch.device)
 
 
+# By device. Libraries keep working memory for each stream they have seen, so it is one for good; the next record takes
+# over the memory of the latest.
 _streams: dict[int, torch.cuda.Stream] = {}
-_latest: dict[int, torch.cuda.CUDAGraph] = {}  # by device; the next record takes over its memory
+_latest: dict[int, torch.cuda.CUDAGraph] = {}
 
 
-def recorded(work: Callable[[], None]) -> Callable[[], None]:
-    """Records, on the present CUDA device, what work launches there. Nothing of it is done meanwhile.
+def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Records what work launches on a CUDA device. Nothing of it is done meanwhile.
 
     Returns:
-        a function that does it, in the order of the present stream.
+        a function that does it, in the order of the device's present stream.
     """
-    device = torch.cuda.current_device()
-    stream = _streams.setdefault(device, torch.cuda.Stream())
-    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.device(device):
+        return _recorded_here(work)
+
+
+def _recorded_here(work: Callable[[], None]) -> Callable[[], None]:
+    device, graph = torch.cuda.current_device(), torch.cuda.CUDAGraph()
+    if device not in _streams:
+        _streams[device] = torch.cuda.Stream()
+    stream = _streams[device]
     memory = (_latest[device].pool(),) if device in _latest else ()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -175,4 +186,3 @@ def recorded(work: Callable[[], None]) -> Callable[[], None]:
 def release_records() -> None:
     """Lets go of the memory of records."""
     _latest.clear()
-    _streams.clear()

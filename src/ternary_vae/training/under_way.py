@@ -173,9 +173,8 @@ class RunUnderWay:
         self.status = "interrupted" if self.goes_on or self._lacks_benchmarks else "completed"
         if self.status == "interrupted":
             epochs = self.trainer.epochs_completed
-            self.log.event(
-                epochs, "interrupted", "interrupted", f"stopped after {epochs} epochs; all of them are saved"
-            )
+            what = "all of them are saved" if self.goes_on else "only benchmarks are missing"
+            self.log.event(epochs, "interrupted", "interrupted", f"stopped after {epochs} epochs; {what}")
         self.close()
 
     def fail(self, failure: UserError) -> None:

@@ -3,6 +3,7 @@ run, and checks that the experiment completes and what the kill has cost.
 
     pip install 'ternary-vae[cluster]'
     python scripts/experiments/two_node_cluster.py
+    python scripts/experiments/two_node_cluster.py --together 2    # the worker that is killed does two runs at once
 
 Takes about two minutes on two cores. Exit code 1 if anything is missing at the end.
 """
@@ -42,6 +43,7 @@ DESCRIPTION = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--directory", type=Path, help="keep the experiment here; a temporary directory by default")
+    parser.add_argument("--together", type=int, default=1, help="runs that a worker does at once (default: 1)")
     arguments = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is sent anywhere
     try:
@@ -54,18 +56,20 @@ def main() -> int:
         cluster.add_node(**node)
         print(f"a Ray cluster of two nodes at {cluster.address}")
         with TemporaryDirectory() as temporary:
-            return demonstrate(cluster.address, arguments.directory or Path(temporary) / "two_nodes")
+            place = arguments.directory or Path(temporary) / "two_nodes"
+            return demonstrate(cluster.address, place, arguments.together)
     finally:
         cluster.shutdown()
 
 
-def demonstrate(address: str, place: Path) -> int:
+def demonstrate(address: str, place: Path, together: int) -> int:
     """Runs the experiment, kills a worker, and says what became of it."""
     description = place.with_suffix(".yaml")
     description.parent.mkdir(parents=True, exist_ok=True)
     description.write_text(yaml.safe_dump(DESCRIPTION), encoding="utf-8")
     command = [sys.executable, "-m", "ternary_vae.cli", "experiment", str(description), "--directory", str(place)]
-    experiment = subprocess.Popen([*command, "--backend", "ray", "--address", address])
+    options = ["--backend", "ray", "--address", address, "--together", str(together)]
+    experiment = subprocess.Popen([*command, *options])
     try:
         victim = wait_for_a_run(place, experiment)
         written = len(victim.metrics())

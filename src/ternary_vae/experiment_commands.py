@@ -53,7 +53,7 @@ def experiment(
     if report:
         execution = state_of(described, place, source=source)
     else:
-        accelerated = False
+        accelerated = device == "cuda"
         if backend != "ray":  # a cluster's nodes may have what this machine lacks
             from ternary_vae.training.loop import choose_device
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -15,6 +16,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.experiments import backends
 from ternary_vae.experiments.arms import arms_of
 from ternary_vae.experiments.backends import InProcess, LocalProcesses, backend_named
+from ternary_vae.experiments.bundles import bundles
 from ternary_vae.experiments.cluster import RayCluster
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment
@@ -24,16 +26,17 @@ from ternary_vae.storage.runs import RunDirectory
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
 
-def die_once(task: Task) -> Ending:
+def die_once(tasks: Sequence[Task]) -> list[Ending]:
     """Stands in for a run, in a worker; for one of them the worker is killed the first time."""
+    (task,) = tasks
     mark = Path(task.directory) / task.name
     if task.name == "mortal" and not mark.exists():
         mark.touch()
         os._exit(9)
-    return Ending(task.name, "completed", f"{os.environ.get('OMP_NUM_THREADS')} {task.threads}")
+    return [Ending(task.name, "completed", f"{os.environ.get('OMP_NUM_THREADS')} {task.threads}")]
 
 
-def die_always(task: Task) -> Ending:
+def die_always(tasks: Sequence[Task]) -> list[Ending]:
     """Stands in for a run that takes more memory than there is."""
     os._exit(9)
 
@@ -60,7 +63,7 @@ def rows(directory):
 
 
 def test_a_killed_worker_is_replaced_and_workers_have_one_thread_before_torch_is_imported(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(backends, "perform_in_worker", die_once)
+    monkeypatch.setattr(backends, "perform_together_in_worker", die_once)
     tasks = [task(name, directory=str(tmp_path)) for name in ("one", "mortal", "three")]
     endings = list(LocalProcesses(2).endings(tasks, tmp_path / "log"))
     assert sorted((ending.name, ending.status, ending.message) for ending in endings) == [
@@ -69,7 +72,7 @@ def test_a_killed_worker_is_replaced_and_workers_have_one_thread_before_torch_is
 
 
 def test_a_run_whose_worker_is_always_killed_is_given_up(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(backends, "perform_in_worker", die_always)
+    monkeypatch.setattr(backends, "perform_together_in_worker", die_always)
     monkeypatch.setattr(backends, "_LOST_IN_A_ROW", 1)
     (ending,) = LocalProcesses(1).endings([task()], tmp_path / "log")
     assert ending.status == "failed"
@@ -129,7 +132,7 @@ def test_a_cluster_that_dies_is_told_in_one_line_and_finished_runs_are_kept(smal
 
 def test_the_process_that_speaks_to_ray_is_gone(task, tmp_path):
     cluster = RayCluster.__new__(RayCluster)
-    cluster.address = "10.0.0.1:6379"
+    cluster.address, cluster.together = "10.0.0.1:6379", 1
     cluster._words, there = multiprocessing.Pipe()
     words = Thread(target=lambda: (there.recv(), there.close()))
     words.start()
@@ -146,7 +149,6 @@ def test_the_process_that_speaks_to_ray_is_gone(task, tmp_path):
         ({"name": "ray", "workers": 2}, "for --backend joblib"),
         ({"name": "joblib", "address": "a:1"}, "for --backend ray"),
         ({"name": "joblib", "together": 0}, "at least 1"),
-        ({"name": "ray", "together": 5}, "not on a cluster"),
     ],
 )
 def test_one_line_for_a_backend_that_cannot_be(arguments, message):
@@ -203,7 +205,7 @@ class TestRunsAtOnce:
         tasks += [task(f"b{number}", recipe=other) for number in range(7)]
 
         def names(*arguments):
-            return [{each.name for each in bundle} for bundle in backends.bundles(tasks, *arguments)]
+            return [{each.name for each in bundle} for bundle in bundles(tasks, *arguments)]
 
         assert names(1) == [{each.name} for each in tasks]
         assert names(20) == [{"a0", "a1", "a2", "a3"}, {f"b{number}" for number in range(7)}]
@@ -218,11 +220,11 @@ class TestRunsAtOnce:
         tasks = [task(f"run{number}", device="auto") for number in range(4)]
         for number, device in ((0, "cpu"), (2, "cuda")):
             RunDirectory(tasks[number].directory).create(tasks[number].recipe, {"device": device})
-        assert [[each.name for each in bundle] for bundle in backends.bundles(tasks, 50)] == [
+        assert [[each.name for each in bundle] for bundle in bundles(tasks, 50)] == [
             ["run0"], ["run1", "run2", "run3"],
         ]  # fmt: skip
         told = [replace(each, device="cuda") for each in tasks]
-        assert len(backends.bundles(told, 50)) == 1
+        assert len(bundles(told, 50)) == 1
 
     def test_an_experiment_with_runs_at_once(self, small, tmp_path):
         """Both arms are complete, in local processes too, and one that fails is the only one that does."""

@@ -4,25 +4,27 @@ of our own."""
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ternary_vae.errors import UserError, nearest
+from ternary_vae.experiments.bundles import (
+    PROCESSES_ON_AN_ACCELERATOR,
+    RUNS_AT_ONCE_ON_AN_ACCELERATOR,
+    bundles,
+)
 from ternary_vae.experiments.task import (
     Ending,
     Task,
     perform,
-    perform_in_worker,
     perform_together,
     perform_together_in_worker,
 )
 
 BACKENDS = ("joblib", "inprocess", "ray")
 _LOST_IN_A_ROW = 3
-# The most that `benchmarks/batched_seeds.py` has found to pay.
-_PROCESSES_ON_AN_ACCELERATOR, _RUNS_AT_ONCE_ON_AN_ACCELERATOR = 4, 50
 
 
 class Backend(Protocol):
@@ -91,7 +93,10 @@ class LocalProcesses:
         left = {task.name: replace(task, threads=1, follow=os.getpid()) for task in tasks}
         lost = 0
         while left:
-            jobs = [_job(bundle) for bundle in bundles(list(left.values()), self.together, self.workers)]
+            jobs = [
+                joblib.delayed(perform_together_in_worker)(bundle)
+                for bundle in bundles(list(left.values()), self.together, self.workers)
+            ]
             workers = min(self.workers, len(jobs))
             # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch. With one job joblib
             # would use this process; pre_dispatch keeps the second worker idle.
@@ -100,7 +105,7 @@ class LocalProcesses:
                 try:
                     for found in pool(jobs):
                         lost = 0
-                        for ending in [found] if isinstance(found, Ending) else found:
+                        for ending in found:
                             del left[ending.name]
                             yield ending
                 except TerminatedWorkerError:
@@ -110,31 +115,6 @@ class LocalProcesses:
                         why = f"worker processes were killed {lost} times in a row; too little memory?"
                         yield from (Ending(name, "failed", why) for name in left)
                         return
-
-
-def bundles(tasks: Sequence[Task], together: int, workers: int = 1) -> list[tuple[Task, ...]]:
-    """Tasks that are done at once: of one shape, at most `together`, and no more than leaves every worker its part."""
-    if together == 1:
-        return [(task,) for task in tasks]
-    from ternary_vae.training.fleet import recipe_shape
-
-    alike: dict[Hashable, list[Task]] = {}
-    for task in tasks:
-        alike.setdefault((task.own_device, task.benchmarks, *recipe_shape(task.recipe)), []).append(task)
-    most = min(together, -(-len(tasks) // workers))
-    found = []
-    for group in alike.values():
-        pieces = -(-len(group) // most)
-        found += [tuple(group[number::pieces]) for number in range(pieces)]
-    return found
-
-
-def _job(bundle: tuple[Task, ...]) -> Any:
-    import joblib
-
-    if len(bundle) == 1:
-        return joblib.delayed(perform_in_worker)(bundle[0])
-    return joblib.delayed(perform_together_in_worker)(bundle)
 
 
 def backend_named(
@@ -150,7 +130,7 @@ def backend_named(
     Args:
         workers: local processes; one a core unless given, on an accelerator no more than four.
         together: how many runs of one shape a process does at once; one unless given, on an accelerator up to fifty.
-        accelerated: whether runs here are done on an accelerator, which all processes share.
+        accelerated: whether runs are done on an accelerator, which processes share.
 
     Raises:
         UserError: unknown name, what it needs is not installed, or a cluster that cannot be reached.
@@ -165,14 +145,12 @@ def backend_named(
         raise UserError(f"--workers: counts local processes, for --backend joblib, not {name}")
     if together is not None and together < 1:
         raise UserError(f"--together {together}: expected a whole number of at least 1")
-    if name == "ray" and (together or 1) > 1:
-        raise UserError("--together: does runs at once in this process or in local ones, not on a cluster")
     if together is None:
-        together = _RUNS_AT_ONCE_ON_AN_ACCELERATOR if accelerated else 1
+        together = RUNS_AT_ONCE_ON_AN_ACCELERATOR if accelerated else 1
     if name == "inprocess":
         return InProcess(together)
     if name == "joblib":
-        return LocalProcesses(workers, together, _PROCESSES_ON_AN_ACCELERATOR if accelerated else None)
+        return LocalProcesses(workers, together, PROCESSES_ON_AN_ACCELERATOR if accelerated else None)
     from ternary_vae.experiments.cluster import RayCluster
 
-    return RayCluster(address)
+    return RayCluster(address, together)

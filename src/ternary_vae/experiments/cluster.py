@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ternary_vae.errors import UserError
-from ternary_vae.experiments.task import Ending, Task, perform_in_worker
+from ternary_vae.experiments.bundles import PROCESSES_ON_AN_ACCELERATOR, bundles
+from ternary_vae.experiments.task import Ending, Task, perform_together_in_worker
 from ternary_vae.formats import counted
 
 _RETRIES = 3
@@ -34,14 +35,16 @@ class RayCluster:
 
     Args:
         address: `HOST:PORT`, `ray://HOST:PORT`, or None for $RAY_ADDRESS or the cluster on this machine.
+        together: how many runs of one shape a worker does at once.
 
     Raises:
         UserError: Ray is not installed, or no cluster answers.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, together: int = 1) -> None:
         if importlib.util.find_spec("ray") is None:
             raise UserError("--backend ray: Ray is not installed; pip install 'ternary-vae[cluster]'")
+        self.together = together
         self.address = address or os.environ.get("RAY_ADDRESS") or "auto"
         _require_an_answer(self.address)
         here, there = multiprocessing.Pipe()
@@ -55,11 +58,13 @@ class RayCluster:
         if kind == "error":
             self._process.kill()
             raise UserError(f"--address {self.address}: no Ray cluster can be reached there: {told}")
-        self.told = f"a Ray cluster of {told}"
+        self.told = f"a Ray cluster of {told}" + (
+            f", up to {together} runs at once in each task" if together > 1 else ""
+        )
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         with suppress(OSError):  # gone already, which is told below
-            self._words.send((list(tasks), str(log)))
+            self._words.send((list(tasks), self.together, str(log)))
         left = len(tasks)
         while left:
             kind, told = self._heard()
@@ -100,35 +105,40 @@ def _speak(words: Any, address: str, parent: int) -> None:
 
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         nodes = sum(node["Alive"] for node in ray.nodes())
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        words.send(("connected", f"{counted(nodes, 'node')} and {counted(cores, 'core')}"))
-        tasks, log = words.recv()
+        cores, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
+        found = counted(cores, "core") + (f" and {counted(gpus, 'GPU')}" if gpus else "")
+        words.send(("connected", f"{counted(nodes, 'node')} and {found}"))
+        tasks, together, log = words.recv()
         _write_to(log)
-        remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(perform_in_worker)
-        running = {}
-        for task in tasks:
+        remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(perform_together_in_worker)
+        running: dict[Any, list[str]] = {}
+        on_gpus = tasks[0].device == "cuda"
+        workers = min(cores, PROCESSES_ON_AN_ACCELERATOR * gpus) if on_gpus else cores
+        for bundle in bundles(tasks, together, max(1, workers)):
             # Ray hides the accelerators of a node from tasks that ask for none.
-            options = remote.options(num_gpus=1 if task.device == "cuda" else 0)
-            running[options.remote(replace(task, threads=1))] = task.name
+            options = remote.options(num_gpus=1 / PROCESSES_ON_AN_ACCELERATOR if on_gpus else 0)
+            running[options.remote([replace(task, threads=1) for task in bundle])] = [task.name for task in bundle]
         while running:
             ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
             if os.getppid() != parent:
                 return
             for reference in ready:
-                words.send(("ended", _ending(ray, reference, running.pop(reference))))
+                for ending in _endings(ray, reference, running.pop(reference)):
+                    words.send(("ended", ending))
     except EOFError:
         return
     except BaseException as failure:
         words.send(("error", _first_line(failure)))
 
 
-def _ending(ray: Any, reference: Any, name: str) -> Ending:
+def _endings(ray: Any, reference: Any, names: Sequence[str]) -> list[Ending]:
     try:
         return ray.get(reference)
     except ray.exceptions.WorkerCrashedError:
-        return Ending(name, "failed", f"its worker was killed {_RETRIES + 1} times; too little memory?")
+        why = f"its worker was killed {_RETRIES + 1} times; too little memory?"
     except ray.exceptions.RayError as failure:
-        return Ending(name, "failed", _first_line(failure))
+        why = _first_line(failure)
+    return [Ending(name, "failed", why) for name in names]
 
 
 def _first_line(failure: BaseException) -> str:

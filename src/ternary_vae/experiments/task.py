@@ -111,11 +111,6 @@ def perform_together(tasks: Sequence[Task]) -> list[Ending]:
     return [_ending(task, result, seconds) for task, result in zip(tasks, results)]
 
 
-def perform_in_worker(task: Task) -> Ending:
-    """`perform` in a process of its own."""
-    return perform_together_in_worker([task])[0]
-
-
 def perform_together_in_worker(tasks: Sequence[Task]) -> list[Ending]:
     """`perform_together` in a process of its own. Ctrl-C in a terminal reaches every process; here it counts only while
     the training loop listens, which then stops after the epoch under way."""

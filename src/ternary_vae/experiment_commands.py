@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import Arm, arms_of, planned_runs
-from ternary_vae.experiments.backends import backend_named
+from ternary_vae.experiments.backends import backend_named, require_options
 from ternary_vae.experiments.description import Experiment, experiment_directory, experiment_names, load_experiment
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import Execution, run_experiment, state_of
@@ -39,6 +39,7 @@ def experiment(
     """
     from ternary_vae.experiments.results import primary_measures
 
+    require_options(backend, workers, address, together)
     described, source = load_experiment(target)
     place = ExperimentDirectory(directory or Path("experiments") / described.name)
     arms = arms_of(described, source)

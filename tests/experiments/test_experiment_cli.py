@@ -80,8 +80,11 @@ def test_one_line_for_bad_input(call, description, tmp_path):
         call(description, "--report")
     with pytest.raises(UserError, match="did you mean 'ten_seeds'"):
         call("ten_seed")
-    with pytest.raises(UserError, match="did you mean 'inprocess'"):
-        call(description, "--backend", "in-process")
+    for also in ([], ["--plan"], ["--report"]):
+        with pytest.raises(UserError, match="did you mean 'inprocess'"):
+            call(description, "--backend", "in-process", *also)
+        with pytest.raises(UserError, match="--together 0: expected a whole number"):
+            call(description, "--together", 0, *also)
     assert not ExperimentDirectory(tmp_path / "experiments" / "mine").path.exists()
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="no CUDA"):

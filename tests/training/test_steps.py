@@ -17,11 +17,12 @@ FEW = {"data__train_share": 0.1, "optimizer__batch_size": 64, "optimizer__first_
 
 class Tape(TorchDispatchMode):
     """Notes every operation with the very tensors that it reads and writes. As with a graph of kernels, what is around
-    them is done once, while it is noted: Python's branches, numbers, attributes."""
+    them is done once, while it is noted: Python's branches, numbers, attributes. And what it makes for itself is of no use
+    afterwards: a graph's memory is used again."""
 
     def __init__(self):
         super().__init__()
-        self.calls, self.before, self.played = [], {}, 0
+        self.calls, self.before, self.own, self.played = [], {}, {}, 0
 
     def __torch_dispatch__(self, operation, types, arguments=(), options=None):
         options = options or {}
@@ -31,12 +32,21 @@ class Tape(TorchDispatchMode):
                 self.before[storage.data_ptr()] = storage, storage.clone()
         made = operation(*arguments, **options)
         self.calls.append((operation, arguments, options, made))
+        given = {tensor.untyped_storage().data_ptr() for tensor in tensors_in((arguments, options))}
+        for storage in (tensor.untyped_storage() for tensor in tensors_in(made)):
+            if storage.data_ptr() not in given:
+                self.own[storage.data_ptr()] = storage
         return made
 
     def undo(self):
         """Noting does nothing: what was written is as before."""
         for storage, content in self.before.values():
             storage.copy_(content)
+        self._spoil()
+
+    def _spoil(self):
+        for storage in self.own.values():
+            storage.fill_(255)  # as float32 not a number
 
     @torch.no_grad()
     def play(self):
@@ -46,6 +56,7 @@ class Tape(TorchDispatchMode):
             for place, tensor in zip(tensors_in(made), tensors_in(again), strict=True):
                 if place.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
                     place.copy_(tensor)
+        self._spoil()
 
 
 def written_by(operation, arguments, options):

@@ -117,6 +117,24 @@ class LocalProcesses:
                         return
 
 
+def require_options(name: str, workers: int | None, address: str | None, together: int | None) -> None:
+    """Refuses options that no backend or not this one has.
+
+    Raises:
+        UserError: so it is.
+    """
+    if name not in BACKENDS:
+        raise UserError(f"--backend {name!r}: unknown; {nearest(name, BACKENDS)}")
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: expected a whole number of at least 1")
+    if address is not None and name != "ray":
+        raise UserError(f"--address: is the address of a cluster, for --backend ray, not {name}")
+    if workers is not None and name != "joblib":
+        raise UserError(f"--workers: counts local processes, for --backend joblib, not {name}")
+    if together is not None and together < 1:
+        raise UserError(f"--together {together}: expected a whole number of at least 1")
+
+
 def backend_named(
     name: str,
     *,
@@ -135,16 +153,7 @@ def backend_named(
     Raises:
         UserError: unknown name, what it needs is not installed, or a cluster that cannot be reached.
     """
-    if name not in BACKENDS:
-        raise UserError(f"--backend {name!r}: unknown; {nearest(name, BACKENDS)}")
-    if workers is not None and workers < 1:
-        raise UserError(f"--workers {workers}: expected a whole number of at least 1")
-    if address is not None and name != "ray":
-        raise UserError(f"--address: is the address of a cluster, for --backend ray, not {name}")
-    if workers is not None and name != "joblib":
-        raise UserError(f"--workers: counts local processes, for --backend joblib, not {name}")
-    if together is not None and together < 1:
-        raise UserError(f"--together {together}: expected a whole number of at least 1")
+    require_options(name, workers, address, together)
     if together is None:
         together = RUNS_AT_ONCE_ON_AN_ACCELERATOR if accelerated else 1
     if name == "inprocess":

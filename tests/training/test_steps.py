@@ -17,8 +17,8 @@ FEW = {"data__train_share": 0.1, "optimizer__batch_size": 64, "optimizer__first_
 
 class Tape(TorchDispatchMode):
     """Notes every operation with the very tensors that it reads and writes. As with a graph of kernels, what is around
-    them is done once, while it is noted: Python's branches, numbers, attributes. And what it makes for itself is of no use
-    afterwards: a graph's memory is used again."""
+    them is done once, while it is noted: Python's branches, numbers, attributes. And what it makes for itself is of no
+    use afterwards: a graph's memory is used again."""
 
     def __init__(self):
         super().__init__()

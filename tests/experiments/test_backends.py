@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import multiprocessing
 import os
 from collections.abc import Sequence
@@ -34,6 +35,24 @@ def die_once(tasks: Sequence[Task]) -> list[Ending]:
         mark.touch()
         os._exit(9)
     return [Ending(task.name, "completed", f"{os.environ.get('OMP_NUM_THREADS')} {task.threads}")]
+
+
+def die_if_mortal(tasks: Sequence[Task]) -> list[Ending]:
+    """Stands in for runs of which one takes more memory than there is."""
+    if tasks[0].name == "mortal":
+        os._exit(9)
+    return [Ending(tasks[0].name, "completed")]
+
+
+def die_after_an_epoch(tasks: Sequence[Task]) -> list[Ending]:
+    """Stands in for a run on a machine where workers are killed again and again."""
+    run = RunDirectory(tasks[0].directory)
+    epochs = len(run.metrics())
+    if epochs == 4:
+        return [Ending(tasks[0].name, "completed")]
+    with run.metrics_file.open("a") as file:
+        file.write(json.dumps({"epoch": epochs + 1}) + "\n")
+    os._exit(9)
 
 
 def die_always(tasks: Sequence[Task]) -> list[Ending]:
@@ -77,6 +96,25 @@ def test_a_run_whose_worker_is_always_killed_is_given_up(task, tmp_path, monkeyp
     (ending,) = LocalProcesses(1).endings([task()], tmp_path / "log")
     assert ending.status == "failed"
     assert "too little memory?" in ending.message
+
+
+def test_a_run_that_kills_its_worker_takes_no_other_with_it(task, tmp_path, monkeypatch):
+    """Eight runs on one worker; the first kills it every time, without an epoch."""
+    monkeypatch.setattr(backends, "perform_together_in_worker", die_if_mortal)
+    names = ["mortal", *(f"run{number}" for number in range(7))]
+    endings = list(LocalProcesses(1).endings([task(name) for name in names], tmp_path / "log"))
+    assert [ending.name for ending in endings] == [*names[1:], "mortal"]
+    assert [ending.status for ending in endings] == ["completed"] * 7 + ["failed"]
+
+
+def test_a_run_that_gets_on_between_kills_is_not_given_up(task, tmp_path, monkeypatch):
+    """Four kills, an epoch after each."""
+    monkeypatch.setattr(backends, "perform_together_in_worker", die_after_an_epoch)
+    run = task()
+    RunDirectory(run.directory).create(run.recipe, {})
+    (ending,) = LocalProcesses(1).endings([run], tmp_path / "log")
+    assert ending.status == "completed"
+    assert len(RunDirectory(run.directory).metrics()) == 4
 
 
 def test_a_run_stops_at_the_experiments_word_and_goes_on_to_the_same_figures(task, monkeypatch):

@@ -4,7 +4,8 @@ of our own."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -22,9 +23,11 @@ from ternary_vae.experiments.task import (
     perform_together,
     perform_together_in_worker,
 )
+from ternary_vae.storage.runs import RunDirectory
 
 BACKENDS = ("joblib", "inprocess", "ray")
 _LOST_IN_A_ROW = 3
+_KILLED = "its worker was killed {} times without an epoch in between; too little memory?"
 
 
 class Backend(Protocol):
@@ -91,30 +94,45 @@ class LocalProcesses:
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         left = {task.name: replace(task, threads=1, follow=os.getpid()) for task in tasks}
-        lost = 0
+        blamed: dict[str, int] = {}
+        before = {name: _epochs(task) for name, task in left.items()}
         while left:
-            jobs = [
-                joblib.delayed(perform_together_in_worker)(bundle)
-                for bundle in bundles(list(left.values()), self.together, self.workers)
-            ]
-            workers = min(self.workers, len(jobs))
+            # Whose worker may be what gets killed waits until the others are done.
+            waiting = sorted(left.values(), key=lambda task: blamed.get(task.name, 0))
+            parts = bundles(waiting, self.together, self.workers)
+            workers = min(self.workers, len(parts))
+            jobs = [joblib.delayed(perform_together_in_worker)(bundle) for bundle in parts]
             # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch. With one job joblib
             # would use this process; pre_dispatch keeps the second worker idle.
             with joblib.parallel_config("loky", n_jobs=max(2, workers), inner_max_num_threads=1):
                 pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
                 try:
                     for found in pool(jobs):
-                        lost = 0
                         for ending in found:
                             del left[ending.name]
                             yield ending
                 except TerminatedWorkerError:
                     # A worker was killed, and the pool with it. Runs go on from their last epoch.
-                    lost += 1
-                    if lost == _LOST_IN_A_ROW:
-                        why = f"worker processes were killed {lost} times in a row; too little memory?"
-                        yield from (Ending(name, "failed", why) for name in left)
-                        return
+                    for task in _under_way(parts, left, workers):
+                        epochs = _epochs(task)
+                        blamed[task.name] = 1 if epochs > before[task.name] else blamed.get(task.name, 0) + 1
+                        before[task.name] = epochs
+                        if blamed[task.name] == _LOST_IN_A_ROW:
+                            del left[task.name]
+                            yield Ending(task.name, "failed", _KILLED.format(_LOST_IN_A_ROW))
+
+
+def _under_way(parts: Sequence[Sequence[Task]], left: Mapping[str, Task], workers: int) -> list[Task]:
+    """What the workers of a pool were doing when it died: what it had been given first and has not ended."""
+    open_parts = [part for part in parts if any(task.name in left for task in part)]
+    return [task for part in open_parts[:workers] for task in part if task.name in left]
+
+
+def _epochs(task: Task) -> int:
+    """How many epochs of a run are written."""
+    with suppress(UserError):
+        return len(RunDirectory(task.directory).metrics())
+    return 0
 
 
 def require_options(name: str, workers: int | None, address: str | None, together: int | None) -> None:
@@ -154,12 +172,12 @@ def backend_named(
         UserError: unknown name, what it needs is not installed, or a cluster that cannot be reached.
     """
     require_options(name, workers, address, together)
+    if name == "ray":
+        from ternary_vae.experiments.cluster import RayCluster
+
+        return RayCluster(address, together)
     if together is None:
         together = RUNS_AT_ONCE_ON_AN_ACCELERATOR if accelerated else 1
     if name == "inprocess":
         return InProcess(together)
-    if name == "joblib":
-        return LocalProcesses(workers, together, PROCESSES_ON_AN_ACCELERATOR if accelerated else None)
-    from ternary_vae.experiments.cluster import RayCluster
-
-    return RayCluster(address, together)
+    return LocalProcesses(workers, together, PROCESSES_ON_AN_ACCELERATOR if accelerated else None)

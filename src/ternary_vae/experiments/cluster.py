@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ternary_vae.errors import UserError
-from ternary_vae.experiments.bundles import PROCESSES_ON_AN_ACCELERATOR, bundles
+from ternary_vae.experiments.bundles import PROCESSES_ON_AN_ACCELERATOR, RUNS_AT_ONCE_ON_AN_ACCELERATOR, bundles
 from ternary_vae.experiments.task import Ending, Task, perform_together_in_worker
 from ternary_vae.formats import counted
 
@@ -35,13 +36,13 @@ class RayCluster:
 
     Args:
         address: `HOST:PORT`, `ray://HOST:PORT`, or None for $RAY_ADDRESS or the cluster on this machine.
-        together: how many runs of one shape a worker does at once.
+        together: how many runs of one shape a worker does at once; one unless given, on GPUs up to fifty.
 
     Raises:
         UserError: Ray is not installed, or no cluster answers.
     """
 
-    def __init__(self, address: str | None = None, together: int = 1) -> None:
+    def __init__(self, address: str | None = None, together: int | None = None) -> None:
         if importlib.util.find_spec("ray") is None:
             raise UserError("--backend ray: Ray is not installed; pip install 'ternary-vae[cluster]'")
         self.together = together
@@ -58,9 +59,9 @@ class RayCluster:
         if kind == "error":
             self._process.kill()
             raise UserError(f"--address {self.address}: no Ray cluster can be reached there: {told}")
-        self.told = f"a Ray cluster of {told}" + (
-            f", up to {together} runs at once in each task" if together > 1 else ""
-        )
+        self.told = f"a Ray cluster of {told}"
+        if together and together > 1:
+            self.told += f", up to {together} runs at once in each task"
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         with suppress(OSError):  # gone already, which is told below
@@ -112,7 +113,9 @@ def _speak(words: Any, address: str, parent: int) -> None:
         _write_to(log)
         remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(perform_together_in_worker)
         running: dict[Any, list[str]] = {}
-        on_gpus = tasks[0].device == "cuda"
+        on_gpus = tasks[0].device == "cuda" or (tasks[0].device == "auto" and gpus > 0)
+        together = together or (RUNS_AT_ONCE_ON_AN_ACCELERATOR if on_gpus else 1)
+        control = ray.get_runtime_context().gcs_address
         workers = min(cores, PROCESSES_ON_AN_ACCELERATOR * gpus) if on_gpus else cores
         for bundle in bundles(tasks, together, max(1, workers)):
             # Ray hides the accelerators of a node from tasks that ask for none.
@@ -123,7 +126,7 @@ def _speak(words: Any, address: str, parent: int) -> None:
             if os.getppid() != parent:
                 return
             for reference in ready:
-                for ending in _endings(ray, reference, running.pop(reference)):
+                for ending in _endings(ray, reference, running.pop(reference), control):
                     words.send(("ended", ending))
     except EOFError:
         return
@@ -131,14 +134,34 @@ def _speak(words: Any, address: str, parent: int) -> None:
         words.send(("error", _first_line(failure)))
 
 
-def _endings(ray: Any, reference: Any, names: Sequence[str]) -> list[Ending]:
+def _endings(ray: Any, reference: Any, names: Sequence[str], control: str) -> list[Ending]:
+    """How runs ended.
+
+    Raises:
+        RayError: not they but the whole cluster did.
+    """
     try:
         return ray.get(reference)
     except ray.exceptions.WorkerCrashedError:
         why = f"its worker was killed {_RETRIES + 1} times; too little memory?"
     except ray.exceptions.RayError as failure:
+        if _has_gone(control):
+            raise
         why = _first_line(failure)
     return [Ending(name, "failed", why) for name in names]
+
+
+def _has_gone(address: str) -> bool:
+    """Whether a cluster's head no longer answers, or stops to within some seconds: its nodes may end before it."""
+    host, _, port = address.rpartition(":")
+    until = time.monotonic() + _SECONDS_TO_ANSWER
+    while time.monotonic() < until:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
+        except OSError:
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def _first_line(failure: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -118,7 +119,7 @@ class Experiment(Section):
         if not self.recipes and not self.arms:
             raise ValueError("nothing to run: give recipes, arms or both")
         for what, values in (("recipe", self.recipes), ("seed", self.seeds)):
-            twice = sorted({value for value in values if values.count(value) > 1})  # type: ignore[type-var]
+            twice = sorted(value for value, times in Counter(values).items() if times > 1)  # type: ignore[type-var]
             if twice:
                 raise ValueError(f"{what} {twice[0]} is given twice")
         for key, values in self.grid.items():

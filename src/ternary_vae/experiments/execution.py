@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ternary_vae.experiments.description import Experiment
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.task import Ending, Task, is_complete
 from ternary_vae.experiments.watching import Overview, Watched
+from ternary_vae.storage.files import write_text
 from ternary_vae.training.interruption import interruptions
 
 
@@ -155,5 +157,9 @@ def _account(ending: Ending, execution: Execution) -> None:
         execution.complete.add(ending.name)
     elif ending.status == "failed":
         execution.failed[ending.name] = ending.message
+        file = execution.directory.failures / f"{ending.name}.txt"
+        if not file.exists():  # its worker is gone, or was never there
+            with suppress(UserError):
+                write_text(file, f"{ending.message}\n")
     else:
         execution.interrupted = True

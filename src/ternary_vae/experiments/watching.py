@@ -12,10 +12,10 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
@@ -58,6 +58,7 @@ class Overview:
 
     def __init__(self, console: Console, title: str, runs: Sequence[Watched], each: Any = None) -> None:
         self.console, self.title, self.runs, self.each = console, title, list(runs), each
+        self.by_name = {run.name: run for run in self.runs}
         for run in self.runs:
             run.look()
             run.status = "complete" if run.status == "complete" else "waiting"
@@ -81,7 +82,7 @@ class Overview:
 
     def ended(self, ending: Ending) -> None:
         """A run has ended."""
-        run = next(run for run in self.runs if run.name == ending.name)
+        run = self.by_name[ending.name]
         run.look()
         run.status = {"completed": "complete"}.get(ending.status, ending.status)
         finished = sum(run.status == "complete" for run in self.runs)
@@ -137,7 +138,8 @@ class Overview:
         counts["failed"] = len(self.runs) - sum(counts.values())
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            f"[bold]{self._done():,}[/] of {self._total():,} epochs",
+            # No markup: a line is printed without above the panel, and the panel again with it.
+            Text.assemble((f"{self._done():,}", "bold"), f" of {self._total():,} epochs"),
             *(f"{number} {status}" for status, number in counts.items() if number),
             self._left(),
         )
@@ -148,11 +150,11 @@ class Overview:
         for run in running[:_SHOWN]:
             row = run.row or {}
             shares = (row.get("exact_match_a"), row.get("exact_match_b"), row.get("coverage"))
-            table.add_row(escape(run.name), f"{run.done} of {run.epochs}", *map(percent, shares))
+            table.add_row(Text(run.name), f"{run.done} of {run.epochs}", *map(percent, shares))
         if len(running) > _SHOWN:
             table.add_row(f"and {len(running) - _SHOWN} more")
         bar = ProgressBar(total=self._total(), completed=self._done())
-        return Panel(Group(head, bar, table), title=f"[bold]{escape(self.title)}[/]", title_align="left")
+        return Panel(Group(head, bar, table), title=Text(self.title, "bold"), title_align="left")
 
 
 def last_row(run: RunDirectory) -> dict[str, Any] | None:

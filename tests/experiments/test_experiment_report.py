@@ -15,7 +15,7 @@ from ternary_vae.experiments.measures import MEASURES
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
 from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
 from ternary_vae.experiments.statistics import Paired, Summary
-from ternary_vae.experiments.tables import verdict
+from ternary_vae.experiments.tables import differences_table, verdict
 from ternary_vae.experiments.wording import headlines, sentence
 
 ARMS = {"better": {}, "same": {}, "worse": {}}
@@ -51,7 +51,35 @@ def test_intervals_hold_the_known_differences_and_what_decides_is_certain(result
             assert verdict(one) == told
     early = comparison(results, "better", epoch=10)
     assert not early.decides
-    assert early.family == len([one for one in results.comparisons if not one.decides and one.paired.p is not None])
+    looked_at = [one for one in results.comparisons if not one.decides and not one.aside]
+    assert early.family == len([one for one in looked_at if one.paired.p is not None])
+
+
+def test_the_other_arms_are_compared_with_one_another_by_what_decides(results):
+    aside = [one for one in results.comparisons if one.aside]
+    assert {(one.arm, one.against) for one in aside} == {("same", "better"), ("worse", "better"), ("worse", "same")}
+    assert {one.epoch for one in aside} == {results.last}
+    assert {one.measure.key for one in aside} == {measure.key for measure in results.primary}
+    assert {one.family for one in aside} == {len([one for one in aside if one.paired.p is not None])}
+    coverage = next(
+        one for one in aside if (one.arm, one.against, one.measure.key) == ("worse", "better", "coverage_rho_07")
+    )
+    assert coverage.paired.summary.mean == pytest.approx(-0.06, abs=0.005)
+    assert coverage.winner == "better"
+
+
+def test_every_comparison_has_its_sentence_in_the_table(results):
+    rows = list(csv.DictReader(io.StringIO(comparisons_csv(results.comparisons, sentence))))
+    assert [row["sentence"] for row in rows] == [sentence(one) for one in results.comparisons]
+
+
+def test_differences_at_every_milestone(results):
+    measure = next(measure for measure in results.primary if measure.key == "coverage")
+    table = differences_table(results, measure)
+    assert table.header == ("Epoch", "better", "same", "worse")
+    assert [row[0] for row in table.rows] == list(map(str, results.milestones))
+    one = comparison(results, "worse")
+    assert table.rows[-1][3].startswith(measure.difference(one.paired.summary.mean, measure.digits_for(one.spread)))
 
 
 def test_sentences_say_what_was_measured(results):
@@ -128,7 +156,7 @@ def test_tables_are_complete_and_read_back_exactly(results):
     first = results.figures[0]
     assert float(figures[0]["value"]) == first.value
     assert set(MEASURES) - {figure.measure for figure in results.figures if figure.epoch == 20} == {"half_sigma_a"}
-    comparisons = list(csv.DictReader(io.StringIO(comparisons_csv(results.comparisons))))
+    comparisons = list(csv.DictReader(io.StringIO(comparisons_csv(results.comparisons, sentence))))
     assert len(comparisons) == len(results.comparisons)
     assert {row["epoch"] for row in comparisons if row["measure"] == "coverage_rho_07"} == {"20"}
 

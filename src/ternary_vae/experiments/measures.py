@@ -60,6 +60,10 @@ class Measure:
         """Whether it lies between 0 and 1."""
         return self.unit in ("share", "score") and self.limit is not None
 
+    def room(self, mean: float) -> float:
+        """The most by which another value can differ from this one."""
+        return max(mean, 1 - mean) if self.bounded else math.inf
+
     def value(self, amount: float | None) -> str:
         """A value as people read it."""
         return percent(amount) if self.unit == "share" else number(amount, _DIGITS[self.unit])

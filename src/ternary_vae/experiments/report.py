@@ -10,12 +10,14 @@ from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.description import Experiment, load_experiment, validate_experiment
 from ternary_vae.experiments.figures import curves_figure, effects_figure, seeds_figure
+from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import Results, comparisons_csv, figures_csv
 from ternary_vae.experiments.tables import (
     MARKS,
     arms_table,
     deciding_table,
+    differences_table,
     milestones_table,
     runs_table,
     seeds_table,
@@ -51,7 +53,7 @@ def write_experiment_report(results: Results, output: Path | None = None) -> lis
     pictures = [write_figure(figure, place / name) for name, figure in sorted(figures.items())]
     texts = {
         place / "results.csv": figures_csv(results.figures),
-        place / "comparisons.csv": comparisons_csv(results.comparisons),
+        place / "comparisons.csv": comparisons_csv(results.comparisons, sentence),
         place / "report.md": report_markdown(results),
         place / "index.html": experiment_page(results, linked=output is None),
     }
@@ -134,15 +136,20 @@ def _beyond(results: Results) -> str:
     others = [one for one in results.comparisons if not one.decides]
     found = beyond(results)
     lead = (
-        f"{counted(len(others), 'other comparison')} of all measures at all milestones; {len(found)} of them stand "
-        "after correction for their number. All are in comparisons.csv."
+        f"{counted(len(others), 'other comparison')} of all measures at all milestones, and of the other arms with one "
+        f"another by what decides; {len(found)} of them stand after correction for their number. All are in "
+        "comparisons.csv, each with its sentence."
     )
     lines = [f"- {cell(sentence(one))}" for one in found[:_SENTENCES_SHOWN]]
     return "\n\n".join(filter(None, [lead, "\n".join(lines), _left_out(len(found) - _SENTENCES_SHOWN)]))
 
 
-def _milestones(results: Results, measure: object) -> list[str]:
-    return [f"**{cell(measure.title)}**, mean ± spread of seeds:", milestones_table(results, measure).markdown()]  # type: ignore
+def _milestones(results: Results, measure: Measure) -> list[str]:
+    told = [f"**{cell(measure.title)}**, mean ± spread of seeds:", milestones_table(results, measure).markdown()]
+    differences = differences_table(results, measure)
+    if differences.rows:
+        told += [f"Difference from {cell(results.experiment.reference)}, 95% interval:", differences.markdown()]
+    return told
 
 
 def _left_out(count: int) -> str:

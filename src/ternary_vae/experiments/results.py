@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +54,8 @@ class Comparison:
         means: of the two arms over those seeds.
         decides: whether it belongs to the family by which the experiment decides: primary measures at the last
             milestone. All other comparisons are a family of their own.
+        aside: whether neither arm is the experiment's reference. What decides is looked at for such pairs too, as a
+            third family.
         family: number of comparisons in its family.
         p_corrected: for that number; None where there is no p.
         detectable_corrected: as `paired.detectable`, at the strictest level that the correction asks for.
@@ -67,6 +69,7 @@ class Comparison:
     means: tuple[float, float]
     paired: Paired
     decides: bool
+    aside: bool = False
     family: int = 0
     p_corrected: float | None = None
     detectable_corrected: float | None = None
@@ -218,11 +221,15 @@ def figures_csv(figures: Sequence[Figure]) -> str:
     return _csv(Figure._fields, figures)
 
 
-def comparisons_csv(comparisons: Sequence[Comparison]) -> str:
-    """One line a comparison; differences are arm less against, in the measure's own unit (shares from 0 to 1)."""
+def comparisons_csv(comparisons: Sequence[Comparison], told: Callable[[Comparison], str]) -> str:
+    """One line a comparison; differences are arm less against, in the measure's own unit (shares from 0 to 1).
+
+    Args:
+        told: a comparison as a sentence.
+    """
     header = (
         "arm", "against", "epoch", "measure", "pairs", "mean", "mean_against", "difference", "low", "high",
-        "standard_deviation", "p", "p_corrected", "family", "decides", "detectable", "detectable_corrected",
+        "standard_deviation", "p", "p_corrected", "family", "decides", "detectable", "detectable_corrected", "sentence",
     )  # fmt: skip
 
     def row(one: Comparison) -> tuple[Any, ...]:
@@ -230,7 +237,7 @@ def comparisons_csv(comparisons: Sequence[Comparison]) -> str:
         return (
             one.arm, one.against, one.epoch, one.measure.key, summary.count, *one.means, summary.mean, summary.low,
             summary.high, summary.deviation, one.paired.p, one.p_corrected, one.family, one.decides,
-            one.paired.detectable, one.detectable_corrected,
+            one.paired.detectable, one.detectable_corrected, told(one),
         )  # fmt: skip
 
     return _csv(header, map(row, comparisons))
@@ -253,25 +260,28 @@ def _comparisons(
 ) -> Iterator[Comparison]:
     names = [arm.name for arm in arms]
     reference = experiment.reference
-    pairs = [(name, reference) for name in names if name != reference] if reference else None
+    each_with_each = [(b, a) for a, b in itertools.combinations(names, 2)]
+    pairs = [(name, reference) for name in names if name != reference] if reference else each_with_each
+    others = [pair for pair in each_with_each if reference not in pair] if reference else []
     for epoch in sorted({epoch for arm in arms for epoch in arm.milestones}):
         for key, measure in MEASURES.items():
-            for arm, against in pairs or [(b, a) for a, b in itertools.combinations(names, 2)]:
+            primary_here = epoch == last and measure in primary
+            for arm, against in [*pairs, *(others if primary_here else [])]:
                 one, other = (values.get((name, epoch, key), {}) for name in (arm, against))
                 seeds = tuple(seed for seed in one if seed in other)
                 if not seeds:
                     continue
                 first, second = [one[seed] for seed in seeds], [other[seed] for seed in seeds]
                 means = summarise(first).mean, summarise(second).mean
-                decides = epoch == last and measure in primary
-                yield Comparison(arm, against, epoch, measure, seeds, means, compare_pairs(first, second), decides)
+                paired, aside = compare_pairs(first, second), bool(reference) and reference not in (arm, against)
+                yield Comparison(arm, against, epoch, measure, seeds, means, paired, primary_here and not aside, aside)
 
 
 def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
-    """Each family by itself: what decides, and all that was looked at beside it."""
+    """Each family by itself: what decides, the same for pairs without the reference, and all that was looked at."""
     found: dict[int, Comparison] = {}
-    for decides in (True, False):
-        family = [at for at, one in enumerate(comparisons) if one.decides == decides]
+    for kind in ((True, False), (False, True), (False, False)):
+        family = [at for at, one in enumerate(comparisons) if (one.decides, one.aside) == kind]
         tested = [at for at in family if comparisons[at].paired.p is not None]
         corrected = dict(zip(tested, holm([comparisons[at].paired.p or 0.0 for at in tested])))
         for at in family:

@@ -64,6 +64,8 @@ def _detectable(one: Comparison) -> str:
     if alone is None or corrected is None:
         return NOTHING
     measure, digits = one.measure, one.measure.digits_for(alone)
+    if corrected > measure.room(one.means[1]):
+        return f"{measure.size(alone, digits) if alone <= measure.room(one.means[1]) else 'beyond'} · beyond the scale"
     return f"{measure.size(alone, digits).removesuffix(measure.unit_word)} · {measure.size(corrected, digits)}"
 
 
@@ -86,7 +88,7 @@ def arms_table(results: Results) -> Table:
 
 def _marked_means(results: Results, epoch: int) -> Callable[[str, Measure], str]:
     reference = results.experiment.reference
-    found = {(one.arm, one.measure.key): one for one in results.comparisons if one.epoch == epoch}
+    found = {(one.arm, one.measure.key): one for one in results.comparisons if one.epoch == epoch and not one.aside}
 
     def marked(arm: str, measure: Measure) -> str:
         summary = results.summary(arm, epoch, measure.key)
@@ -106,11 +108,37 @@ def milestones_table(results: Results, measure: Measure) -> Table:
         summaries = [results.summary(arm.name, epoch, measure.key) for arm in results.arms]
         if any(summaries):
             spreads = [
-                NOTHING if one is None else f"{measure.value(one.mean)} ± {measure.size(one.deviation or 0.0)}"
+                NOTHING
+                if one is None
+                else measure.value(one.mean) + ("" if one.deviation is None else f" ± {measure.size(one.deviation)}")
                 for one in summaries
             ]
             rows.append((str(epoch), *spreads))
     return Table(("Epoch", *(arm.name for arm in results.arms)), rows)
+
+
+def differences_table(results: Results, measure: Measure) -> Table:
+    """Every arm's difference from the reference at every milestone, with its 95% interval; empty without a
+    reference."""
+    reference = results.experiment.reference
+    found = {(one.arm, one.epoch): one for one in results.comparisons if one.measure is measure and not one.aside}
+    names = [arm.name for arm in results.arms if reference and arm.name != reference]
+    rows = []
+    for epoch in results.milestones:
+        told = [_difference(found.get((name, epoch))) for name in names]
+        if any(each != NOTHING for each in told):
+            rows.append((str(epoch), *told))
+    return Table(("Epoch", *names), rows)
+
+
+def _difference(one: Comparison | None) -> str:
+    if one is None:
+        return NOTHING
+    measure, summary, digits = one.measure, one.paired.summary, one.measure.digits_for(one.spread)
+    told = measure.difference(summary.mean, digits)
+    if summary.low is not None and summary.high is not None:
+        told += f" [{measure.span(summary.low, summary.high, digits)}]"
+    return f"{told} {({'better': BETTER, 'worse': WORSE}).get(verdict(one), DIFFERENT)}" if one.certain else told
 
 
 def seeds_table(results: Results, measures: Iterable[Measure]) -> Table:

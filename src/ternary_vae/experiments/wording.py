@@ -14,10 +14,12 @@ METHOD = (
     "What decides was fixed before the runs: the deciding measures at the last milestone that arms share. Their p are "
     "corrected for their number by Holm's rule, which keeps the chance of even one false claim among them at 5% "
     "however they depend on each other. All other comparisons are a family of their own, corrected in the same way: "
-    "they show where to look, not what to conclude. Intervals are not corrected.",
+    "they show where to look, not what to conclude. Where there is a reference, the other arms compared with one "
+    "another by what decides are a third family. Intervals are not corrected.",
     "“Could have seen” is the smallest true difference that this number of seeds, with the spread that they had, finds "
     "with a power of 80%: alone, in a single test at 5%, and among all, at the strictest level that the correction "
-    "asks for. The spread is itself estimated from few seeds.",
+    "asks for. The spread is itself estimated from few seeds. “Beyond the scale”: no difference that there can be "
+    "would have been seen.",
 )
 
 

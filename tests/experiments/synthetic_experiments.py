@@ -20,7 +20,7 @@ from ternary_vae.storage.runs import RunDirectory
 
 
 def made_up(experiment: Experiment, place: Path, gains: Mapping[str, float], spread: float = 0.002) -> Execution:
-    """Writes every run of an experiment. Coverage of an arm is a curve common to all, less 0.02, plus the arm's gain,
+    """Writes every run of an experiment that is not there yet. Coverage of an arm is a curve common to all, less 0.02, plus the arm's gain,
     plus noise of the seed and of the run; VAE-A of an arm with a negative gain collapses in phase 4.
 
     Args:
@@ -33,7 +33,8 @@ def made_up(experiment: Experiment, place: Path, gains: Mapping[str, float], spr
     for arm in arms:
         for seed in experiment.seeds:
             run = PlannedRun(arm.name, arm.recipe.model_copy(update={"seed": seed}))
-            _write(directory.run(run), run, gains.get(arm.name, 0.0), spread, experiment.benchmarks != "none")
+            if not directory.run(run).exists:
+                _write(directory.run(run), run, gains.get(arm.name, 0.0), spread, experiment.benchmarks != "none")
     return state_of(experiment, directory)
 
 

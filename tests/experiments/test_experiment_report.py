@@ -11,6 +11,7 @@ import pytest
 from synthetic_experiments import made_up
 
 from ternary_vae.experiments import report
+from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.measures import MEASURES
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
 from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
@@ -216,3 +217,18 @@ def test_a_missing_run_leaves_its_pair_out_and_is_said(small, tmp_path):
     results = gather(experiment, execution)
     assert {one.seeds for one in results.comparisons} == {(1, 2)}
     assert "5 of 6 runs complete" in report_markdown(results)
+
+
+def test_what_is_added_after_a_report_is_told_in_the_next(small, tmp_path):
+    """Seeds added before any report are not."""
+    directory = ExperimentDirectory(tmp_path / "experiment")
+    plain = {"plain": {"set": {"model.injection": "plain"}}}
+    made_up(small(seeds=[1]), directory.path, {})
+    made_up(small(seeds=[1, 2]), directory.path, {})
+    assert directory.additions() == []
+    for experiment in (small(seeds=[1, 2]), small(seeds="1-4"), small(seeds="1-4", arms=plain | {"other": {}})):
+        write_experiment_report(gather(experiment, made_up(experiment, directory.path, {})))
+    assert directory.additions() == [{"seeds": [3, 4], "arms": []}, {"seeds": [], "arms": ["other"]}]
+    told = "Added after a report had been written: seeds 3 and 4 and arms other."
+    assert told in directory.report_file.read_text()
+    assert told in directory.page_file.read_text()

@@ -3,6 +3,7 @@
 experiment.yaml, arms/             the description and every arm's recipe in full, as the runs began
 runs/ARM-seedN/                    ordinary run directories
 failures/ARM-seedN.txt             why a run failed, until it succeeds
+additions.jsonl                    seeds and arms that were added after a report had been written
 cluster.log                        what a cluster said
 results.csv, comparisons.csv       every figure of every run; every comparison
 report.md, index.html, figures     what follows
@@ -10,6 +11,7 @@ report.md, index.html, figures     what follows
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import Arm, PlannedRun
 from ternary_vae.experiments.description import Experiment, validate_experiment
 from ternary_vae.recipe import Recipe, validate_recipe
-from ternary_vae.storage.files import locked, reported, write_text
+from ternary_vae.storage.files import locked, read_json_lines, reported, write_text
 from ternary_vae.storage.runs import RunDirectory
 
 _MAY_CHANGE = {"description", "pages"}
@@ -38,6 +40,7 @@ class ExperimentDirectory:
         self.failures = self.path / "failures"
         self.results_file = self.path / "results.csv"
         self.comparisons_file = self.path / "comparisons.csv"
+        self.additions_file = self.path / "additions.jsonl"
         self.report_file = self.path / "report.md"
         self.page_file = self.path / "index.html"
         self.log_file = self.path / "cluster.log"
@@ -60,6 +63,8 @@ class ExperimentDirectory:
         if self.experiment_file.exists():
             if self.has_begun():
                 self.require_same(experiment, arms, source)
+                if self.comparisons_file.exists():
+                    self._note_additions(experiment, arms)
             else:
                 self.experiment()  # whatever else is in that file is not ours to replace
                 for path in self.arms.glob("*.yaml"):
@@ -68,6 +73,22 @@ class ExperimentDirectory:
         write_text(self.experiment_file, experiment.to_yaml())
         for arm in arms:
             write_text(self._arm_file(arm.name), arm.recipe.to_yaml())
+
+    def _note_additions(self, experiment: Experiment, arms: Sequence[Arm]) -> None:
+        """Writes down what is added now that there has been a report."""
+        seeds = [seed for seed in experiment.seeds if seed not in set(self.experiment().seeds)]
+        names = [arm.name for arm in arms if not self._arm_file(arm.name).exists()]
+        if seeds or names:
+            lines = [*self.additions(), {"seeds": seeds, "arms": names}]
+            write_text(self.additions_file, "".join(f"{json.dumps(line)}\n" for line in lines))
+
+    def additions(self) -> list[dict[str, Any]]:
+        """Seeds and arms that were added after a report had been written, each time as `seeds` and `arms`.
+
+        Raises:
+            UserError: damaged lines.
+        """
+        return read_json_lines(self.additions_file)
 
     def has_begun(self) -> bool:
         """Whether there is any run, or anything else where runs are."""

@@ -71,7 +71,21 @@ def state(results: Results) -> str:
     told += f", {duration(seconds)} of computing in all." if seconds else "."
     if done < planned:
         told += " What is missing of the others is not in the comparisons; a pair needs both its runs."
-    return told
+    return told + _additions(results)
+
+
+def _additions(results: Results) -> str:
+    added = results.execution.directory.additions()
+    seeds = sorted({seed for each in added for seed in each["seeds"]})
+    arms = list(dict.fromkeys(arm for each in added for arm in each["arms"]))
+    what = [f"seeds {listed(seeds)}"] if seeds else []
+    what += [f"arms {listed(arms)}"] if arms else []
+    if not what:
+        return ""
+    return (
+        f" Added after a report had been written: {' and '.join(what)}. Who adds until something stands finds more "
+        "than there is; the correction does not cover that."
+    )
 
 
 def beyond(results: Results) -> list[Comparison]:

@@ -20,8 +20,9 @@ from ternary_vae.storage.runs import RunDirectory
 
 
 def made_up(experiment: Experiment, place: Path, gains: Mapping[str, float], spread: float = 0.002) -> Execution:
-    """Writes every run of an experiment that is not there yet. Coverage of an arm is a curve common to all, less 0.02, plus the arm's gain,
-    plus noise of the seed and of the run; VAE-A of an arm with a negative gain collapses in phase 4.
+    """Writes every run of an experiment that is not there yet. Coverage of an arm is a curve common to all, less 0.02,
+    plus the arm's gain, plus noise of the seed and of the run; VAE-A of an arm with a negative gain collapses in
+    phase 4.
 
     Args:
         gains: coverage that an arm gains, by name; 0 where absent.

@@ -1,0 +1,50 @@
+"""Two tables of results whose comparison is known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scipy import special
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "analysis" / "compare_results.py"
+
+
+@pytest.fixture
+def compare(tmp_path):
+    """A function: two lists of coverages → what the script prints and its exit code."""
+
+    def run(*tables, epoch=400):
+        paths = []
+        for number, values in enumerate(tables):
+            path = tmp_path / f"{number}.csv"
+            lines = [f"resolution,{seed},400,coverage,{value}" for seed, value in enumerate(values)]
+            path.write_text("\n".join(["arm,seed,epoch,measure,value", *lines, "plain,0,400,coverage,9"]) + "\n")
+            paths.append(str(path))
+        command = [sys.executable, str(SCRIPT), *paths, "--epoch", str(epoch)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.stdout + done.stderr, done.returncode
+
+    return run
+
+
+def test_welch_by_hand(compare):
+    """Means 2 and 5, variances 1 and 4, three each: t = 3/√(5/3) with (5/3)²/((1/3)²/2 + (4/3)²/2) degrees of
+    freedom."""
+    degrees = (5 / 3) ** 2 / ((1 / 3) ** 2 / 2 + (4 / 3) ** 2 / 2)
+    p = 2 * special.stdtr(degrees, -3 / (5 / 3) ** 0.5)
+    told, code = compare([1, 2, 3], [3, 5, 7])
+    assert code == 0
+    assert told.splitlines()[1].split() == ["coverage", "2.00000", "3", "5.00000", "3", f"{p:.3f}"]
+
+
+def test_what_differs_by_rounding_alone_is_equal(compare):
+    assert compare([1.0, 1.0], [1.0, 1 - 1e-16])[0].splitlines()[1].split()[-1] == "equal"
+
+
+def test_bad_input_is_one_line(compare, tmp_path):
+    told, code = compare([1, 2], [1, 2], epoch=3)
+    assert (code, told.count("\n")) == (2, 1)
+    assert "holds nothing of arm 'resolution' at epoch 3" in told

@@ -47,8 +47,10 @@ def validated(
             hint = nearest(str(error["loc"][-1]), known_keys(error["loc"][:-1]))
             raise UserError(f"{source}: unknown key {where!r}; {hint}") from None
         message = _EXPECTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-        shown = "a section" if isinstance(error["input"], dict) else repr(error["input"])
-        raise UserError(f"{source}: {where}: {message} (given: {shown})") from None
+        given = (
+            "" if isinstance(error["input"], dict) and error["type"] == "value_error" else f" (given: {_shown(error)})"
+        )
+        raise UserError(f"{source}: {where}: {message}{given}") from None
 
 
 def read_yaml(path: Path, what: str) -> Any:
@@ -92,3 +94,7 @@ def as_data(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_data(item) for key, item in value.items()}
     return [as_data(item) for item in value] if isinstance(value, list) else value
+
+
+def _shown(error: Any) -> str:
+    return "a section" if isinstance(error["input"], dict) else repr(error["input"])

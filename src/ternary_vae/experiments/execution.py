@@ -16,6 +16,7 @@ from ternary_vae.experiments.description import Experiment
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.task import Ending, Task, is_complete
 from ternary_vae.experiments.watching import Overview, Watched
+from ternary_vae.formats import counted
 from ternary_vae.storage.files import write_text
 from ternary_vae.training.interruption import interruptions
 
@@ -129,7 +130,7 @@ def _do(
     execution.failed.clear()
     done = len(execution.complete)
     console.print(
-        f"{title}: {len(watched)} runs, {done} complete, {len(tasks)} to do in {backend.told}",
+        f"{title}: {counted(len(watched), 'run')}, {done} complete, {len(tasks)} to do in {backend.told}",
         soft_wrap=True, highlight=False, markup=False,
     )  # fmt: skip
     with interruptions() as interruption:

@@ -181,7 +181,7 @@ class TestGroups:
     def test_large_batches_on_a_cpu_train_one_by_one(self):
         """There calling an operation costs less than doing it."""
         cpu, cuda = torch.device("cpu"), torch.device("cuda")
-        large, small = (load_recipe("resolution", overrides={"optimizer.batch_size": n}) for n in (4096, 768))
+        large, small = (load_recipe("resolution", overrides={"optimizer.batch_size": n}) for n in (4096, 1280))
         assert [pays_together(recipe, device) for recipe in (small, large) for device in (cpu, cuda)] == [
             True, True, False, True,
         ]  # fmt: skip

@@ -27,7 +27,7 @@ from ternary_vae.training.stacked import Stack
 from ternary_vae.training.steps import TERMS, take_steps
 from ternary_vae.training.trainer import EpochPlan, Trainer
 
-LARGEST_BATCH_ON_A_CPU = 1024
+LARGEST_BATCH_ON_A_CPU = 1280
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
 # Of the objective, but read by Trainer alone:
 _OF_THE_RUN = ("specialisation", "uniformity", "hard_examples", "balancing_homes_from", "balancing_homes_step")

@@ -47,9 +47,10 @@ def validated(
             hint = nearest(str(error["loc"][-1]), known_keys(error["loc"][:-1]))
             raise UserError(f"{source}: unknown key {where!r}; {hint}") from None
         message = _EXPECTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-        given = (
-            "" if isinstance(error["input"], dict) and error["type"] == "value_error" else f" (given: {_shown(error)})"
-        )
+        section = isinstance(error["input"], dict)
+        # What a section as a whole has wrong is in the message.
+        whole = section and error["type"] == "value_error"
+        given = "" if whole else f" (given: {'a section' if section else repr(error['input'])})"
         raise UserError(f"{source}: {where}: {message}{given}") from None
 
 
@@ -94,7 +95,3 @@ def as_data(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_data(item) for key, item in value.items()}
     return [as_data(item) for item in value] if isinstance(value, list) else value
-
-
-def _shown(error: Any) -> str:
-    return "a section" if isinstance(error["input"], dict) else repr(error["input"])

@@ -76,7 +76,8 @@ class ExperimentDirectory:
 
     def _note_additions(self, experiment: Experiment, arms: Sequence[Arm]) -> None:
         """Writes down what is added now that there has been a report."""
-        seeds = [seed for seed in experiment.seeds if seed not in set(self.experiment().seeds)]
+        before = set(self.experiment().seeds)
+        seeds = [seed for seed in experiment.seeds if seed not in before]
         names = [arm.name for arm in arms if not self._arm_file(arm.name).exists()]
         if seeds or names:
             lines = [*self.additions(), {"seeds": seeds, "arms": names}]

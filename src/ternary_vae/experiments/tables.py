@@ -96,7 +96,7 @@ def _marked_means(results: Results, epoch: int) -> Callable[[str, Measure], str]
         one = found.get((arm, measure.key)) if reference else None
         if one is None or not one.certain:
             return mean
-        return f"{mean} {({'better': BETTER, 'worse': WORSE}).get(verdict(one), DIFFERENT)}"
+        return f"{mean} {_mark(one)}"
 
     return marked
 
@@ -138,7 +138,12 @@ def _difference(one: Comparison | None) -> str:
     told = measure.difference(summary.mean, digits)
     if summary.low is not None and summary.high is not None:
         told += f" [{measure.span(summary.low, summary.high, digits)}]"
-    return f"{told} {({'better': BETTER, 'worse': WORSE}).get(verdict(one), DIFFERENT)}" if one.certain else told
+    return f"{told} {_mark(one)}" if one.certain else told
+
+
+def _mark(one: Comparison) -> str:
+    """Of a difference that stands after correction."""
+    return {"better": BETTER, "worse": WORSE}.get(verdict(one), DIFFERENT)
 
 
 def seeds_table(results: Results, measures: Iterable[Measure]) -> Table:

@@ -85,7 +85,7 @@ def resume(
     elif overrides:
         raise UserError("--set: name the recipe to change with --config")
     else:
-        recipe = checkpoint.recipe if epochs is None else checkpoint.recipe.model_copy(update={"epochs": epochs})
+        recipe = checkpoint.recipe if epochs is None else checkpoint.recipe.of_length(epochs)
     train(
         recipe,
         run_dir or _unused(f"{recipe.name}-from-{target.stem}"),

@@ -1,16 +1,27 @@
-"""What a person describes in YAML: read as plain data, checked against a model, and one line for what is wrong."""
+"""What a person describes in YAML: read as plain data, checked against a model, and one line for what is wrong.
+
+A value means what it looks like, as in YAML 1.2: `true` and `false` alone are truth values, a number is written in
+digits of ten (`010` is 10, `1e-3` is 0.001), and everything else, also whatever is in quotes, is text. YAML 1.1, which
+PyYAML reads, makes numbers, truth values and dates of `010`, `1_000`, `1:30`, `0x10`, `yes`, `on` and `2024-01-01`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from ternary_vae.errors import UserError, nearest
+from ternary_vae.errors import UserError, nearest, shown
+from ternary_vae.reading import as_text, file_bytes
+
+MOST_BYTES = 4 * 2**20
+"""Of a description. 100,000 seeds spelled out have half as many."""
+MOST_VALUES = 1_000_000
+"""In a description, those that aliases repeat counted each time."""
 
 Described = TypeVar("Described", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -18,9 +29,21 @@ _EXPECTED = {
     "tuple_type": "expected a list",
     "dict_type": "expected a section, key: value",
     "too_short": "expected at least one",
+    "string_type": "expected text; put it in quotes if it is",
+    "bool_type": "expected true or false",
 }
-"""Of pydantic's kinds of error, those whose own words speak of Python."""
-_EXPONENT_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""Of pydantic's kinds of error, those whose own words speak of Python or leave out what to do."""
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | str):  # pydantic reads true as 1 and "5" as 5
+        raise ValueError("expected a number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number)]
+Switch = Annotated[bool, Field(strict=True)]
 
 
 def validated(
@@ -45,12 +68,12 @@ def validated(
         where = ".".join(str(part) for part in error["loc"]) or what.split()[-1]
         if error["type"] == "extra_forbidden":
             hint = nearest(str(error["loc"][-1]), known_keys(error["loc"][:-1]))
-            raise UserError(f"{source}: unknown key {where!r}; {hint}") from None
+            raise UserError(f"{source}: unknown key {shown(where)}; {hint}") from None
         message = _EXPECTED.get(error["type"]) or error["msg"].removeprefix("Value error, ")
         section = isinstance(error["input"], dict)
         # What a section as a whole has wrong is in the message.
         whole = section and error["type"] == "value_error"
-        given = "" if whole else f" (given: {'a section' if section else repr(error['input'])})"
+        given = "" if whole else f" (given: {'a section' if section else shown(error['input'])})"
         raise UserError(f"{source}: {where}: {message}{given}") from None
 
 
@@ -61,37 +84,115 @@ def read_yaml(path: Path, what: str) -> Any:
         UserError: if it cannot be read, is not YAML, or has a key twice.
     """
     try:
-        return as_data(yaml.load(path.read_text(encoding="utf-8"), _Loader))  # a SafeLoader
+        text = as_text(file_bytes(path, MOST_BYTES))
     except (OSError, UnicodeDecodeError) as failure:
-        raise UserError(f"{path}: cannot be read: {failure}") from None
-    except _KeyTwice as failure:
-        line = f" at line {failure.problem_mark.line + 1}" if failure.problem_mark else ""
-        raise UserError(f"{path}: {failure.problem}{line}; keep one of the two") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as failure:
+        reason = getattr(failure, "strerror", None) or failure
+        raise UserError(f"{path}: cannot be read: {reason}; expected {what}") from None
+    try:
+        return parse_yaml(text)
+    except ValueError as failure:
+        raise UserError(f"{path}: {failure}; expected {what}") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """What YAML says, as plain data: sections, lists, text, numbers, truth values and null.
+
+    Raises:
+        ValueError: it is not YAML, or has a key twice; in the words of the error.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except yaml.YAMLError as failure:
         mark = getattr(failure, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}: not valid YAML{line}; expected {what}") from None
+        if isinstance(failure, _NotData):
+            raise ValueError(f"{failure.problem}{line}; {failure.note}") from None
+        raise ValueError(f"not valid YAML{line}") from None
 
 
-class _KeyTwice(yaml.MarkedYAMLError):
-    """A mapping that says two things of one key, of which YAML's readers drop the first without a word."""
+def to_yaml(content: Any) -> str:
+    """Plain data as YAML that reads back the same."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _NotData(yaml.MarkedYAMLError):
+    """YAML, but nothing that a description can say, and what to do about it."""
+
+    def __init__(self, problem: str, note: str, node: yaml.Node) -> None:
+        super().__init__(problem=problem, note=note, problem_mark=node.start_mark)
+
+
+_SCALARS: dict[str, tuple[re.Pattern[str], Sequence[str], Callable[[str], Any]]] = {
+    "null": (re.compile(r"~|null|Null|NULL|"), ("~", "n", "N", ""), lambda text: None),
+    "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF", lambda text: text.lower() == "true"),
+    "int": (re.compile(r"[-+]?[0-9]+"), "-+0123456789", int),
+    "float": (
+        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+        "-+.0123456789",
+        lambda text: float(re.sub(r"\.(?=[inIN])", "", text)),
+    ),
+}
+"""What a scalar without quotes may be beside text: its form, its first characters, and its value."""
 
 
 class _Loader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("<<"))]}  # noqa: RUF012
+    yaml_constructors = {  # noqa: RUF012
+        f"tag:yaml.org,2002:{kind}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
+        for kind in ("str", "seq", "map")
+    }
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _size(node, {}) > MOST_VALUES:
+            raise _NotData(f"more than {MOST_VALUES:,} values with its aliases written out", "use fewer", node)
+        return node
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Two things said of one key are an error; YAML's readers drop the first without a word."""
+        node = super().compose_mapping_node(anchor)
         seen = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if (key.tag, key.value) in seen:
-                    raise _KeyTwice(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
-                seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)
+                name = self.construct_object(key)
+                if name in seen:
+                    raise _NotData(f"key {shown(name)} is given twice", "keep one of the two", key)
+                seen.add(name)
+        return node
+
+    def construct_known(self, node: yaml.Node) -> Any:
+        form, _, value = _SCALARS[node.tag.rpartition(":")[2]]
+        text = self.construct_scalar(node)
+        if not form.fullmatch(text):
+            raise _NotData(f"{shown(text)} is no {node.tag.rpartition(':')[2]}", "leave out its tag", node)
+        try:
+            return value(text)
+        except ValueError:  # Python reads no more than some thousand digits
+            raise _NotData(f"{shown(text)} is too long for a number", "put text in quotes", node) from None
+
+    def construct_unknown(self, node: yaml.Node) -> Any:
+        raise _NotData(f"not valid YAML: unknown tag {shown(node.tag)}", "leave it out", node)
 
 
-def as_data(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as text; a number is what was meant."""
-    if isinstance(value, str):
-        return float(value) if _EXPONENT_NUMBER.fullmatch(value.strip()) else value
-    if isinstance(value, dict):
-        return {key: as_data(item) for key, item in value.items()}
-    return [as_data(item) for item in value] if isinstance(value, list) else value
+class _Dumper(yaml.SafeDumper):
+    """Puts text in quotes that either YAML would read as something else."""
+
+
+for _kind, (_form, _first, _) in _SCALARS.items():
+    for _yaml in (_Loader, _Dumper):
+        _yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_form.pattern})\Z"), _first)
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_known)
+_Loader.add_constructor(None, _Loader.construct_unknown)
+_Dumper.add_representer(tuple, yaml.SafeDumper.represent_list)
+
+
+def _size(node: yaml.Node, sizes: dict[yaml.Node, float]) -> float:
+    """Number of values in a node, those behind an alias counted each time; infinite where it holds itself."""
+    if node not in sizes:
+        sizes[node] = float("inf")
+        inside = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = (part for item in inside for part in (item if isinstance(item, tuple) else (item,)))
+        sizes[node] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[node]

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import Any
+
+MOST_CHARACTERS = 2000
+"""A line that says what is wrong is no longer, whatever was given."""
+_MOST_OF_A_VALUE = 300
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 4
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 20
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = _MOST_OF_A_VALUE
 
 
 class UserError(Exception):
@@ -11,7 +21,18 @@ class UserError(Exception):
     line and exits with code 2; nothing has been written or changed when it is raised."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(shortened(" ".join(str(message).split()), MOST_CHARACTERS))
+
+
+def shortened(text: str, most: int = _MOST_OF_A_VALUE) -> str:
+    """Text of at most so many characters: of a longer one the beginning and the end."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 3]} … {text[-end:]}"
+
+
+def shown(value: Any) -> str:
+    """A value as an error quotes it, however large it is."""
+    return shortened(_REPR.repr(value))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,24 +9,48 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ternary_vae.descriptions import as_data, read_yaml, validated
-from ternary_vae.errors import UserError, nearest
+from ternary_vae.descriptions import Number, Switch, Whole, parse_yaml, read_yaml, to_yaml, validated
+from ternary_vae.errors import UserError, nearest, shown
 
 DEFAULT_RECIPE = "resolution"
+MOST_EPOCHS = 1_000_000
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Epoch = Annotated[int, Field(ge=0)]
+# Every number has bounds, wide enough for whatever somebody could mean: beyond them lie slips of the pen, and what no
+# machine holds.
+Name = Annotated[str, Field(pattern=NAME, max_length=200)]  # of files, with a seed and an ending beside it
+Share = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0, le=1e6)]
+NonNegative = Annotated[Number, Field(ge=0, le=1e6)]
+Width = Annotated[Number, Field(gt=0, le=1000)]  # of noise or of a kernel, where the prior has 1
+Epoch = Annotated[Whole, Field(ge=0, le=MOST_EPOCHS)]
+Epochs = Annotated[Whole, Field(ge=1, le=MOST_EPOCHS)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**63)]
+Operations = Annotated[Whole, Field(ge=1, le=19_683)]
+# Its 5,000,000 a VAE take 1 GB while they are decoded.
+CoverageDraws = Annotated[Whole, Field(ge=2, le=10_000_000)]
+
+
+def increasing(epochs: Any) -> Any:
+    """A validator's step: epochs as a list of each one once, from low to high; a word is left as it is."""
+    if not isinstance(epochs, str) and any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
+        raise ValueError("give each epoch once, from low to high")
+    return epochs
+
+
+def _key_of_json(key: Any) -> Any:
+    """JSON has no keys but text."""
+    return int(key) if isinstance(key, str) and re.fullmatch("[0-9]{1,9}", key) else key
 
 
 def _low_to_high(interval: tuple[float, float]) -> tuple[float, float]:
@@ -35,8 +59,8 @@ def _low_to_high(interval: tuple[float, float]) -> tuple[float, float]:
     return interval
 
 
-Interval = Annotated[tuple[float, float], AfterValidator(_low_to_high)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
+Interval = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_low_to_high)]
+Momentum = Annotated[Number, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -48,7 +72,7 @@ class Section(BaseModel):
 class Data(Section):
     """How the operations are split. What is not trained on is held out."""
 
-    train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    train_share: Annotated[Number, Field(gt=0, le=1)] = 1.0
     validation_share: Share = 0.0
 
     @model_validator(mode="after")
@@ -63,7 +87,7 @@ class Model(Section):
     translation or none, and so is the value that VAE-B puts in the middle of its axes, where VAE-A has 0."""
 
     injection: Literal["plain", "translated"] = "plain"
-    translation_units: Annotated[int, Field(ge=0, le=1024)] = 0
+    translation_units: Annotated[Whole, Field(ge=0, le=1024)] = 0
     middle_value_b: Literal[-1, 0, 1] = 0
 
 
@@ -72,7 +96,7 @@ class LearningRate(Section):
     floor."""
 
     kind: Literal["steps", "cosine"] = "steps"
-    steps: dict[Epoch, Positive] = {0: 1e-3}
+    steps: dict[Annotated[Epoch, BeforeValidator(_key_of_json)], Positive] = {0: 1e-3}
     peak: Positive = 1e-3
     floor: NonNegative = 1e-5
     warmup_epochs: Epoch = 0
@@ -90,7 +114,7 @@ class FirstBatches(Section):
     what a beginning needs does not depend on how long the run is."""
 
     epochs: Epoch = 0
-    size: Annotated[int, Field(ge=1, le=19_683)] = 64
+    size: Operations = 64
 
 
 class Optimizer(Section):
@@ -100,13 +124,13 @@ class Optimizer(Section):
     processor multiplies them faster, see torch.set_float32_matmul_precision, and there keeps hidden activations as
     bfloat16."""
 
-    batch_size: Annotated[int, Field(ge=1, le=19_683)] = 64
+    batch_size: Operations = 64
     first_batches: FirstBatches = FirstBatches()
-    averaging_epochs: NonNegative = 0.0
+    averaging_epochs: Annotated[Number, Field(ge=0, le=MOST_EPOCHS)] = 0.0
     matrix_products: Literal["highest", "high", "medium"] = "highest"
     weight_decay: NonNegative = 1e-4
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    gradient_clip: Positive = 1.0
+    gradient_clip: Annotated[Number, Field(gt=0, le=1e12)] = 1.0
     learning_rate: LearningRate = LearningRate()
 
 
@@ -119,9 +143,9 @@ class Phase(Section):
     rho: Share | None = None
     rho_start: Share | None = None
     rho_end: Share | None = None
-    ramp_epochs: Annotated[int, Field(ge=1)] | None = None
-    gradient_balance_gate: bool = False
-    temperature_boost: bool = False
+    ramp_epochs: Epochs | None = None
+    gradient_balance_gate: Switch = False
+    temperature_boost: Switch = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Phase:
@@ -165,9 +189,9 @@ class Permeability(Section):
     `isolated_share` of each batch is decoded from unmixed latents, so that decoders serve both."""
 
     max: Share = 0.9
-    max_step: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_step: Annotated[Number, Field(gt=0, le=1)] | None = None
     isolated_share: Share = 0.0
-    adaptive: bool = False
+    adaptive: Switch = False
     adaptive_bound: Share = 0.05
 
 
@@ -176,7 +200,7 @@ class GradientBalance(Section):
     when the ratio B/A is inside `open_interval` and closes when it leaves `close_interval` (the same: no
     hysteresis)."""
 
-    enabled: bool = True
+    enabled: Switch = True
     scale_bounds: Interval = (0.5, 2.0)
     open_interval: Interval = (0.8, 1.2)
     close_interval: Interval = (0.8, 1.2)
@@ -199,8 +223,8 @@ class Lambdas(Section):
     bounds: Interval = (0.5, 0.95)
     lambda3_middle: NonNegative = 0.3
     lambda3_amplitude: NonNegative = 0.15
-    lambda3_period: Annotated[int, Field(ge=1)] = 30
-    lambda3_phase: float = 1.5707963267948966
+    lambda3_period: Epochs = 30
+    lambda3_phase: Annotated[Number, Field(ge=-1e6, le=1e6)] = 1.5707963267948966
     lambda3_bounds: Interval = (0.15, 0.75)
 
 
@@ -209,28 +233,31 @@ class Temperature(Section):
     `lag_epochs`, plus a cycle whose amplitude is relative to the base until phase 4's boost makes it
     `boost_amplitude`."""
 
-    a_start: Positive = 1.0
-    a_end: Positive = 0.3
-    a_cycle_relative_amplitude: NonNegative = 0.1
-    a_boost_amplitude: NonNegative = 0.5
-    b_start: Positive = 0.9
-    b_end: Positive = 0.2
+    a_start: Width = 1.0
+    a_end: Width = 0.3
+    a_cycle_relative_amplitude: Annotated[Number, Field(ge=0, le=1000)] = 0.1
+    a_boost_amplitude: Annotated[Number, Field(ge=0, le=1000)] = 0.5
+    b_start: Width = 0.9
+    b_end: Width = 0.2
     b_lag_epochs: Epoch = 30
-    b_boosted: Positive | None = 0.3
-    cycle_epochs: Annotated[int, Field(ge=1)] = 30
-    minimum: Positive = 0.1
+    b_boosted: Width | None = 0.3
+    cycle_epochs: Epochs = 30
+    minimum: Width = 0.1
 
 
 class Beta(Section):
     """Weight of the KL divergence: A linear 0 → `warm` over `warmup_epochs`, then → `end`; B zero for
     `b_delay_epochs`, then `b_ratio` of A's."""
 
-    warmup_epochs: Annotated[int, Field(ge=1)] = 50
+    warmup_epochs: Epochs = 50
     warm: NonNegative = 0.3
     end: NonNegative = 0.8
     b_delay_epochs: Epoch = 50
     b_ratio: NonNegative = 0.7068251811053659  # |sin 0.785|
     free_bits: NonNegative = 0.5
+
+
+_MOST_DRAWS_OF_SUBSETS = 2**20  # which take 2.2 GB with subsets of eight entries
 
 
 class PriorInformation(Section):
@@ -240,10 +267,16 @@ class PriorInformation(Section):
 
     weight: NonNegative = 0.0
     widened_share: Share = 0.0
-    draws: Annotated[int, Field(ge=2)] = 1024
-    subset_entries: Annotated[int, Field(ge=1, le=8)] = 5
-    subsets: Annotated[int, Field(ge=1)] = 1
-    every_steps: Annotated[int, Field(ge=1)] = 2
+    draws: Annotated[Whole, Field(ge=2, le=65_536)] = 1024
+    subset_entries: Annotated[Whole, Field(ge=1, le=8)] = 5
+    subsets: Annotated[Whole, Field(ge=1, le=126)] = 1  # there are no more of four or five entries
+    every_steps: Annotated[Whole, Field(ge=1, le=1_000_000)] = 2
+
+    @model_validator(mode="after")
+    def _in_memory(self) -> PriorInformation:
+        if self.draws * self.subsets > _MOST_DRAWS_OF_SUBSETS:
+            raise ValueError(f"draws × subsets must not exceed {_MOST_DRAWS_OF_SUBSETS:,}")
+        return self
 
 
 class Specialisation(Section):
@@ -251,7 +284,7 @@ class Specialisation(Section):
     weighs its own half 1 + strength, the other 1 − strength. The number is what the complementarity score looks
     at: how much more often the one VAE than the other was exact under `evaluation.noise`."""
 
-    strength: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    strength: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     start_epoch: Epoch = 0
 
 
@@ -264,7 +297,7 @@ class Uniformity(Section):
     that benchmark asks what both VAEs meet together, it is the mean of both."""
 
     strength: NonNegative = 0.0
-    orders: Annotated[int, Field(ge=0, le=9)] = 0
+    orders: Annotated[Whole, Field(ge=0, le=9)] = 0
     orders_step: NonNegative = 0.05
     widened_share: Share = 0.0
     momentum: Share = 0.95
@@ -280,7 +313,7 @@ class HardExamples(Section):
     step: NonNegative = 0.0
     lead: NonNegative = 0.0
     momentum: Momentum = 0.98
-    bound: Annotated[float, Field(ge=1)] = 8.0
+    bound: Annotated[Number, Field(ge=1, le=1e6)] = 8.0
     start_epoch: Epoch = 0
 
 
@@ -289,7 +322,7 @@ class Dimensions(Section):
     square of what is above `most` is a cost of this weight."""
 
     weight: NonNegative = 0.0
-    most: Annotated[float, Field(ge=1, le=16)] = 9.5
+    most: Annotated[Number, Field(ge=1, le=16)] = 9.5
 
 
 class Objective(Section):
@@ -304,16 +337,16 @@ class Objective(Section):
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01
-    repulsion_width: Positive = 0.25
+    repulsion_width: Width = 0.25
     entropy_alignment: NonNegative = 1.0
-    entropy_alignment_differentiable: bool = False
-    entropy_bins: Annotated[int, Field(ge=2)] = 50
+    entropy_alignment_differentiable: Switch = False
+    entropy_bins: Annotated[Whole, Field(ge=2, le=100_000)] = 50
     decorrelation: NonNegative = 0.0
     alignment: NonNegative = 0.0
     mean_share: Share = 0.0
     widened_share: Share = 0.0
     balancing: NonNegative = 0.0
-    balancing_bound: Positive = 0.5
+    balancing_bound: Annotated[Number, Field(gt=0, le=10)] = 0.5  # a logarithm: 10 is a weight of 22,026
     balancing_homes_from: Epoch | None = None
     balancing_homes_step: NonNegative = 0.004
     prior_information: PriorInformation = PriorInformation()
@@ -326,13 +359,13 @@ class Objective(Section):
 class StateNet(Section):
     """The controller. `learning: none` leaves it at its random start, as the plan does."""
 
-    enabled: bool = True
+    enabled: Switch = True
     learning: Literal["none", "hypergradient"] = "none"
     learning_rate: Positive = 0.01
     correction_penalty: NonNegative = 0.5
     learning_rate_scale: NonNegative = 0.05
     lambda_scale: NonNegative = 0.01
-    validation_batch: Annotated[int, Field(ge=1)] = 2048
+    validation_batch: Operations = 2048
 
 
 GuardQuantity = Literal[
@@ -356,6 +389,9 @@ GuardAction = Literal[
 ]
 
 
+Threshold = Annotated[Number, Field(ge=-1e12, le=1e12)]
+
+
 class Guard(Section):
     """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`,
     `above` or not `finite`, take `actions`, at most `limit` times, in force from the epoch after the next.
@@ -363,17 +399,17 @@ class Guard(Section):
     epochs."""
 
     quantity: GuardQuantity
-    below: float | None = None
-    above: float | None = None
-    not_finite: bool = False
+    below: Threshold | None = None
+    above: Threshold | None = None
+    not_finite: Switch = False
     from_epoch: Epoch = 0
     until_epoch: Epoch | None = None
-    every: Annotated[int, Field(ge=1)] = 1
-    window: Annotated[int, Field(ge=1)] = 30
-    gain: NonNegative = 0.002
+    every: Epochs = 1
+    window: Epochs = 30
+    gain: Share = 0.002
     actions: tuple[GuardAction, ...] = ("report",)
     amount: Positive = 1.2
-    limit: Annotated[int, Field(ge=1)] = 1
+    limit: Epochs = 1
     says: str = ""
 
     @model_validator(mode="after")
@@ -387,32 +423,32 @@ class Evaluation(Section):
     """What is measured after every `every` epochs, and which milestones are benchmarked and kept. Under noise each
     epoch measures one operation in `noise_cycle`, so that as many epochs measure them all."""
 
-    every: Annotated[int, Field(ge=1)] = 1
-    coverage_draws: Annotated[int, Field(ge=2)] = 100_000
-    full_coverage_draws: Annotated[int, Field(ge=2)] | None = 195_000
-    noise: NonNegative = 0.3
-    noise_draws: Annotated[int, Field(ge=1)] = 64
-    noise_cycle: Annotated[int, Field(ge=1)] = 16
-    milestones: tuple[Epoch, ...] = (3, 100, 120, 150, 200, 250, 300, 350, 400)
-    checkpoint_every: Annotated[int, Field(ge=1)] = 10
+    every: Epochs = 1
+    coverage_draws: CoverageDraws = 100_000
+    full_coverage_draws: CoverageDraws | None = 195_000
+    noise: Annotated[Number, Field(ge=0, le=1000)] = 0.3
+    noise_draws: Annotated[Whole, Field(ge=1, le=4096)] = 64
+    noise_cycle: Operations = 16
+    milestones: Annotated[tuple[Epoch, ...], AfterValidator(increasing)] = (3, 100, 120, 150, 200, 250, 300, 350, 400)
+    checkpoint_every: Epochs = 10
 
 
 class Cache(Section):
     """The tensor cache that a run's benchmarks use. `directory` yields to the environment's TERNARY_VAE_CACHE_DIR and
     is models/cached_tensors unless given; past `limit_megabytes` a run warns once. No figure depends on any of them."""
 
-    enabled: bool = True
-    directory: str | None = None
-    limit_megabytes: Positive = 500.0
+    enabled: Switch = True
+    directory: Annotated[str, Field(pattern=r"^[^\x00]+$")] | None = None
+    limit_megabytes: Annotated[Number, Field(gt=0, le=1e9)] = 500.0
 
 
 class Recipe(Section):
     """A whole run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Name
     description: str = ""
-    epochs: Annotated[int, Field(ge=1)] = 400
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    epochs: Epochs = 400
+    seed: Seed = 42
     data: Data = Data()
     model: Model = Model()
     optimizer: Optimizer = Optimizer()
@@ -424,11 +460,21 @@ class Recipe(Section):
     beta: Beta = Beta()
     objective: Objective = Objective()
     statenet: StateNet = StateNet()
-    guards: dict[str, Guard] = {}
+    guards: Annotated[dict[str, Guard], Field(max_length=1000)] = {}
     evaluation: Evaluation = Evaluation()
     cache: Cache = Cache()
-    schedule_epochs: Annotated[int, Field(ge=1)] = 400
+    schedule_epochs: Epochs = 400
     """Length the schedules are written for; a run may stop earlier."""
+
+    def of_length(self, epochs: int) -> Recipe:
+        """The same recipe for a run of so many epochs, schedules as they are.
+
+        Raises:
+            UserError: no run has so many.
+        """
+        if not 1 <= epochs <= MOST_EPOCHS:
+            raise UserError(f"--epochs {shown(epochs)}: expected a whole number from 1 to {MOST_EPOCHS:,}")
+        return self.model_copy(update={"epochs": epochs})
 
     def scaled_to(self, epochs: int) -> Recipe:
         """The same recipe with every phase, schedule, guard and milestone scaled to a run of `epochs`.
@@ -499,7 +545,7 @@ class Recipe(Section):
 
     def to_yaml(self) -> str:
         """The whole recipe, every default spelled out."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+        return to_yaml(self.model_dump(mode="json"))
 
 
 def recipe_directory() -> Path:
@@ -519,7 +565,7 @@ def load_recipe(
     overrides: Mapping[str, Any] | None = None,
     epochs: int | None = None,
     seed: int | None = None,
-    scale_phases: bool = False,
+    scale_phases: Switch = False,
 ) -> Recipe:
     """Reads a recipe by name or from a YAML file, applies `extends:`, then dotted `overrides`.
 
@@ -538,9 +584,8 @@ def load_recipe(
     recipe = validate_recipe(data, source)
     if epochs is None:
         return recipe
-    if epochs < 1:
-        raise UserError(f"--epochs {epochs}: expected a whole number of at least 1")
-    return recipe.scaled_to(epochs) if scale_phases else recipe.model_copy(update={"epochs": epochs})
+    recipe = recipe.of_length(epochs)
+    return recipe.scaled_to(epochs) if scale_phases else recipe
 
 
 def validate_recipe(data: Any, source: str) -> Recipe:
@@ -560,11 +605,11 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"--set {text!r}: expected section.key=value, such as optimizer.batch_size=256")
+        raise UserError(f"--set {shown(text)}: expected section.key=value, such as optimizer.batch_size=256")
     try:
-        return key.strip(), as_data(yaml.safe_load(value))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise UserError(f"--set {text!r}: the value is not valid YAML") from None
+        return key.strip(), parse_yaml(value)
+    except ValueError as failure:
+        raise UserError(f"--set {shown(text)}: the value: {failure}") from None
 
 
 def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[str, Any], str]:
@@ -589,10 +634,9 @@ def _find(name_or_path: str, beside: Path | None) -> Path:
             if path.is_file():
                 return path.resolve()
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        raise UserError(
-            f"recipe file {name_or_path!r} not found; give a path to a YAML file or one of: {', '.join(recipe_names())}"
-        )
-    raise UserError(f"unknown recipe {name_or_path!r}; {nearest(name_or_path, recipe_names())}")
+        known = ", ".join(recipe_names())
+        raise UserError(f"recipe file {shown(name_or_path)} not found; give a path to a YAML file or one of: {known}")
+    raise UserError(f"unknown recipe {shown(name_or_path)}; {nearest(name_or_path, recipe_names())}")
 
 
 def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -600,7 +644,7 @@ def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     would be neither."""
     result = dict(base)
     for key, value in change.items():
-        whole = key.startswith("phase_") or key == "steps"
+        whole = str(key).startswith("phase_") or key == "steps"
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = _merged(result[key], value) if both and not whole else value
     return result

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ternary_vae.errors import UserError, nearest
-from ternary_vae.experiments.description import NAME, ArmDescription, Experiment, Settings
+from ternary_vae.experiments.description import ArmDescription, Experiment, Settings
 from ternary_vae.formats import listed
-from ternary_vae.recipe import Recipe, load_recipe
+from ternary_vae.recipe import NAME, Recipe, load_recipe
 
 # Thousands of runs would each leave a copy of their encodings; no figure depends on it, and `set` can turn it on.
 _SETTINGS_OF_EXPERIMENTS = {"cache.enabled": False}
+
+
+_OF_WINDOWS = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)  # devices, whatever follows a dot
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,7 @@ def arms_of(experiment: Experiment, source: Path | str = "experiment") -> list[A
         for name, point in _with_grid(experiment, name)
     ]
     names = [arm.name for arm in arms]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"{source}: two arms are named {twice[0]!r}; give one of them another name")
+    _require_files_of_their_own(names, source)
     if experiment.reference is not None and experiment.reference not in names:
         raise UserError(
             f"{source}: reference {experiment.reference!r} is no arm; {nearest(experiment.reference, names)}"
@@ -156,6 +157,27 @@ def _require_free(settings: Settings, epochs: int | None) -> None:
         inside = {f"{key}.{name}" for name in value} if isinstance(value, dict) else set()
         for taken in sorted(decided.keys() & {key, *inside}):
             raise UserError(f"{taken!r} cannot be set or be in a grid: it is given by {decided[taken]}")
+
+
+def _require_files_of_their_own(names: Sequence[str], source: Path | str) -> None:
+    """Refuses arms whose files would be one, or none, on a file system that the experiment may be moved to.
+
+    Raises:
+        UserError: naming an arm.
+    """
+    taken: dict[str, str] = {}
+    for name in names:
+        other = taken.get(name.lower())
+        if other == name:
+            raise UserError(f"{source}: two arms are named {name!r}; give one of them another name")
+        if other is not None:
+            raise UserError(
+                f"{source}: arms {other!r} and {name!r} differ only in case, which is one name on many file systems; "
+                f"give one of them another name"
+            )
+        if _OF_WINDOWS.fullmatch(name.partition(".")[0]):
+            raise UserError(f"{source}: arm {name!r}: no file can have its name on Windows; give it another name")
+        taken[name.lower()] = name
 
 
 def _arm(experiment: Experiment, name: str, description: ArmDescription, point: dict[str, Any], source: Path) -> Arm:

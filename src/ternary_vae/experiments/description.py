@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ternary_vae.descriptions import Location, read_yaml, validated
-from ternary_vae.errors import UserError, nearest
-from ternary_vae.recipe import DEFAULT_RECIPE, recipe_directory
+from ternary_vae.descriptions import Location, Switch, read_yaml, to_yaml, validated
+from ternary_vae.errors import UserError, nearest, shown
+from ternary_vae.recipe import DEFAULT_RECIPE, Epochs, Name, Seed, increasing, recipe_directory
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-Name = Annotated[str, Field(pattern=NAME)]
-Epochs = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Settings = dict[str, Any]
-MOST_SEEDS = 1_000_000
+# Each run has a directory, and each arm a recipe in full: beyond these lie slips of the pen.
+MOST_RUNS = 100_000
+MOST_SEEDS = 100_000
+MOST_ARMS = 10_000
 _SEED_RANGE = re.compile(r"\s*(\d{1,18})\s*-\s*(\d{1,18})\s*")
 
 
@@ -39,12 +38,6 @@ def _spelled_out(seeds: Any) -> Any:
     return list(range(first, last + 1))
 
 
-def _increasing(epochs: tuple[int, ...] | str) -> tuple[int, ...] | str:
-    if not isinstance(epochs, str) and list(epochs) != sorted(set(epochs)):
-        raise ValueError("give each epoch once, from low to high")
-    return epochs
-
-
 def _epochs(value: Any) -> Any:
     """A single epoch is a list of one."""
     value = (value,) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -59,8 +52,9 @@ def _benchmarked(value: Any) -> Any:
     return value if isinstance(value, str) else _epochs(value)
 
 
-Milestones = Annotated[tuple[Epochs, ...], BeforeValidator(_epochs), AfterValidator(_increasing)]
-Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_spelled_out), Field(min_length=1)]
+Milestones = Annotated[tuple[Epochs, ...], BeforeValidator(_epochs), AfterValidator(increasing)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_spelled_out), Field(min_length=1, max_length=MOST_SEEDS)]
+Values = Annotated[tuple[Any, ...], Field(min_length=1, max_length=MOST_ARMS)]
 
 
 class Section(BaseModel):
@@ -102,17 +96,17 @@ class Experiment(Section):
     recipes: tuple[str, ...] = ()
     arms: dict[Name, ArmDescription] = {}
     settings: Settings = Field({}, alias="set")
-    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
+    grid: dict[str, Values] = {}
     seeds: Seeds
     epochs: Epochs | None = None
-    scale_phases: bool = False
+    scale_phases: Switch = False
     milestones: Milestones = ()
     reference: str | None = None
     benchmarks: Annotated[
-        Literal["all", "none"] | tuple[Epochs, ...], BeforeValidator(_benchmarked), AfterValidator(_increasing)
+        Literal["all", "none"] | tuple[Epochs, ...], BeforeValidator(_benchmarked), AfterValidator(increasing)
     ] = "all"
     primary: tuple[str, ...] = ()
-    pages: bool = True
+    pages: Switch = True
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -122,6 +116,11 @@ class Experiment(Section):
             twice = sorted(value for value, times in Counter(values).items() if times > 1)  # type: ignore[type-var]
             if twice:
                 raise ValueError(f"{what} {twice[0]} is given twice")
+        arms = (len(self.recipes) + len(self.arms)) * math.prod(map(len, self.grid.values()))
+        if arms > MOST_ARMS:
+            raise ValueError(f"{arms:,} arms with all combinations of the grid; expected at most {MOST_ARMS:,}")
+        if arms * len(self.seeds) > MOST_RUNS:
+            raise ValueError(f"{arms * len(self.seeds):,} runs, arms times seeds; expected at most {MOST_RUNS:,}")
         for key, values in self.grid.items():
             if any(value in values[:at] for at, value in enumerate(values)):
                 raise ValueError(f"grid: {key} has a value twice")
@@ -132,8 +131,7 @@ class Experiment(Section):
 
     def to_yaml(self) -> str:
         """The whole description, every default spelled out."""
-        content = self.model_dump(mode="json", by_alias=True)
-        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+        return to_yaml(self.model_dump(by_alias=True))
 
 
 def experiment_directory() -> Path:
@@ -180,7 +178,6 @@ def _find(name_or_path: str) -> Path:
         if Path(name_or_path).is_file():
             return Path(name_or_path).resolve()
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        raise UserError(
-            f"experiment file {name_or_path!r} not found; give a YAML file or one of: {', '.join(experiment_names())}"
-        )
-    raise UserError(f"unknown experiment {name_or_path!r}; {nearest(name_or_path, experiment_names())}")
+        known = ", ".join(experiment_names())
+        raise UserError(f"experiment file {shown(name_or_path)} not found; give a YAML file or one of: {known}")
+    raise UserError(f"unknown experiment {shown(name_or_path)}; {nearest(name_or_path, experiment_names())}")

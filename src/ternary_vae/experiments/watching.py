@@ -3,7 +3,6 @@ write, so that it does not matter where they are done."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from rich.text import Text
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
 from ternary_vae.formats import counted, duration, percent
+from ternary_vae.reading import parse_json
 from ternary_vae.storage.runs import RunDirectory
 
 _TAIL = 1 << 14
@@ -168,7 +168,7 @@ def last_row(run: RunDirectory) -> dict[str, Any] | None:
         return None
     for line in reversed(lines):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             continue
         if isinstance(row, dict) and "epoch" in row:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, shown
 from ternary_vae.storage.files import read_json, write_text
 
 SCHEMA_VERSION = 1
@@ -337,5 +337,5 @@ def _read(path: Path, schema: type[Any]) -> Any:
         error = failure.errors()[0]
         where = ".".join(map(str, error["loc"]))
         raise UserError(
-            f"{path}: {where}: {error['msg']} (found {error['input']!r}); measure the checkpoint again"
+            f"{path}: {where}: {error['msg']} (found {shown(error['input'])}); measure the checkpoint again"
         ) from None

@@ -27,12 +27,15 @@ from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
+from ternary_vae.reading import file_bytes, parse_json
 from ternary_vae.recipe import Recipe, load_recipe, validate_recipe
 from ternary_vae.storage.files import reported, write_bytes
 from ternary_vae.storage.transfer import on_cpu
 
 FORMAT = "ternary-vae checkpoint"
 FORMAT_VERSION = "1"
+_MOST_BYTES = 2**30
+"""Of a checkpoint. A run's own have about 3 MB."""
 _NO_DIGEST = "0" * 64
 _V5_5_RECIPE = "ternary_v5_5"
 
@@ -119,7 +122,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         if path.is_dir():
             raise UserError(f"{path}: is a directory; name one file in it, such as latest.safetensors")
         # Read once: a run may replace `latest` meanwhile, and the hash must be that of what was read.
-        content = path.read_bytes()
+        content = file_bytes(path, _MOST_BYTES)
     if content[:2] == b"PK" or path.suffix in (".pt", ".pth"):
         return _load_v5_5(path, content)
     return _load_native(path, content)
@@ -163,7 +166,7 @@ def _load_native(path: Path, content: bytes) -> Checkpoint:
             f"{path}: truncated or not a checkpoint ({failure}); expected a .safetensors file written by this program"
         ) from None
     try:
-        header = json.loads(_safetensors_metadata(content)["checkpoint"])
+        header = parse_json(_safetensors_metadata(content)["checkpoint"])
         foreign = header["format"] != FORMAT
     except (KeyError, TypeError, ValueError):
         foreign = True
@@ -196,7 +199,7 @@ def _sha256(content: bytes) -> str:
 def _safetensors_metadata(content: bytes) -> dict[str, str]:
     """The metadata of a safetensors file: the header's length in 8 bytes, then the header in JSON."""
     (length,) = struct.unpack_from("<Q", content)
-    return json.loads(content[8 : 8 + length])["__metadata__"]
+    return parse_json(content[8 : 8 + length])["__metadata__"]
 
 
 def _native_checkpoint(path: Path, content: bytes, header: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
@@ -224,7 +227,8 @@ def _load_v5_5(path: Path, content: bytes) -> Checkpoint:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong is said below, in one line
-            saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_NUMPY_SCALARS):
+                saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as failure:
         raise UserError(
             f"{path}: refused, it is damaged or holds more than tensors and plain values and could run code; {expected}"
@@ -239,6 +243,47 @@ def _load_v5_5(path: Path, content: bytes) -> Checkpoint:
         raise UserError(f"{path}: damaged or not of v5.5 ({failure!r}); {expected}") from None
 
 
+class _NumpyType:
+    """What a file says of a numpy scalar's type, without numpy: its code, such as "f8", and its order of bytes."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.code = str(code)
+        self.order = "<"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = ">" if state[1] == ">" else "<"
+
+
+def _numpy_scalar(kind: _NumpyType, content: bytes) -> bool | int | float:
+    """A numpy scalar as a plain value.
+
+    Raises:
+        UnpicklingError: it is neither number nor truth value.
+    """
+    if not isinstance(kind, _NumpyType) or kind.code not in _FORMATS or not isinstance(content, bytes):
+        raise pickle.UnpicklingError("a numpy scalar that is no number")
+    return struct.unpack(kind.order + _FORMATS[kind.code], content)[0]
+
+
+_FORMATS = {
+    "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
+    "f2": "e", "f4": "f", "f8": "d",
+}  # fmt: skip
+"""numpy's code of a type → that of `struct`."""
+_NUMPY_SCALARS = [
+    (_NumpyType, "numpy.dtype"),
+    (_numpy_scalar, "numpy.core.multiarray.scalar"),
+    (_numpy_scalar, "numpy._core.multiarray.scalar"),
+]
+"""What stands for numpy's own functions while a torch file is read: many trainers leave scalars of numpy in theirs,
+which are plain values. Nothing of numpy is called with what a file says."""
+
+
+def _plain(value: Any) -> Any:
+    """The value of a tensor without dimensions; anything else as it is."""
+    return value.item() if isinstance(value, Tensor) and not value.ndim else value
+
+
 def _v5_5_checkpoint(path: Path, content: bytes, saved: dict[str, Any]) -> Checkpoint:
     weights = {name: value for name, value in saved["model"].items() if isinstance(value, Tensor)}
     training = {
@@ -247,6 +292,7 @@ def _v5_5_checkpoint(path: Path, content: bytes, saved: dict[str, Any]) -> Check
         if f"grad_norm_{side.upper()}_ema" in weights
     }
     epoch = int(saved["epoch"])
+    values = {name: _plain(value) for name, value in saved.items()}
     plain = ("lambda1", "lambda2", "lambda3", "rho", "best_val_loss", "grad_balance_achieved")
     return Checkpoint(
         epoch=epoch,
@@ -257,9 +303,9 @@ def _v5_5_checkpoint(path: Path, content: bytes, saved: dict[str, Any]) -> Check
         training=training,
         # best_val_loss is infinite before the first validation; a native header holds finite numbers only.
         state={
-            name: saved[name]
+            name: values[name]
             for name in plain
-            if isinstance(saved.get(name), int | float) and math.isfinite(saved[name])
+            if isinstance(values.get(name), int | float) and math.isfinite(values[name])
         },
         source="v5.5",
         code_version="v5.5",

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ternary_vae.errors import UserError
+from ternary_vae.reading import as_text, file_bytes, parse_json
+
+_MOST_BYTES_OF_JSON = 64 * 2**20
 
 
 @contextmanager
@@ -88,11 +91,13 @@ def read_json(path: Path, what: str = "a JSON file") -> Any:
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: not found; expected {what}")
+    with reported("read", path):
+        content = file_bytes(path, _MOST_BYTES_OF_JSON)
     try:
-        with reported("read", path):
-            return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(f"{path}: not valid JSON; expected {what}") from None
+        return parse_json(as_text(content))
+    except ValueError as failure:
+        reason = "" if isinstance(failure, json.JSONDecodeError | UnicodeDecodeError) else f": {failure}"
+        raise UserError(f"{path}: not valid JSON{reason}; expected {what}") from None
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
@@ -105,7 +110,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with reported("read", path):
-        lines = path.read_bytes().split(b"\n")
+        lines = file_bytes(path).split(b"\n")
     rows = []
     for number, line in enumerate(lines, start=1):
         row = _row(line)
@@ -195,7 +200,7 @@ def _is_open(path: Path, descriptor: int) -> bool:
 def _row(line: bytes) -> dict[str, Any] | None:
     """The object that a line holds, or None if it holds no whole one."""
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     return row if isinstance(row, dict) else None

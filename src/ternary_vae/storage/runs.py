@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ternary_vae import __version__
+from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import (
@@ -153,14 +154,8 @@ class RunDirectory:
         Raises:
             UserError: if the directory holds no run or its recipe is not valid.
         """
-        import yaml
-
         self.facts()
-        try:
-            content = yaml.safe_load(self.recipe_file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, ValueError, RecursionError) as failure:
-            raise UserError(f"{self.recipe_file}: cannot be read: {failure}") from None
-        return validate_recipe(content, str(self.recipe_file))
+        return validate_recipe(read_yaml(self.recipe_file, "a recipe"), str(self.recipe_file))
 
     def metrics(self) -> list[dict[str, Any]]:
         """One row an epoch, in order.

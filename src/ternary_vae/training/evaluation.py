@@ -194,7 +194,7 @@ def _covered(
         drawn += more
     usage = widened_usage = met * (OPERATION_COUNT / drawn)
     if recipe.objective.uniformity.widened_share:
-        count = half // 2
+        count = max(1, half // 2)
         latents = WIDENING * prior_draws(count, generator)
         met_widened = torch.bincount(indices_of_latents(model, vae, latents), minlength=OPERATION_COUNT)
         widened_usage = met_widened * (OPERATION_COUNT / count)

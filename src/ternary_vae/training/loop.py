@@ -237,7 +237,7 @@ def _gone_on_with(directory: RunDirectory, device: str, epochs: int | None = Non
     """A run that is there already, its directory held until the block ends."""
     recipe = directory.recipe()
     if epochs is not None:
-        recipe = recipe.model_copy(update={"epochs": epochs})
+        recipe = recipe.of_length(epochs)
     before = directory.facts().get("device")
     chosen = choose_device("cpu" if device == "auto" and before == "cpu" else device)
     trainer = Trainer(recipe, chosen)

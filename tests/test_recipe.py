@@ -6,10 +6,10 @@ import itertools
 import math
 
 import pytest
-import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ternary_vae.descriptions import parse_yaml
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import (
     Recipe,
@@ -144,7 +144,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize("name", recipe_names())
     def test_yaml_keeps_everything(self, name):
         recipe = load_recipe(name)
-        again = validate_recipe(yaml.safe_load(recipe.to_yaml()), "saved")
+        again = validate_recipe(parse_yaml(recipe.to_yaml()), "saved")
         assert again == recipe
         assert again.fingerprint() == recipe.fingerprint()
 
@@ -164,6 +164,19 @@ class TestRoundTrip:
         changed = load_recipe("ternary_v5_5", overrides={"beta.end": 0.9})
         assert changed.fingerprint() != recipe.fingerprint()
         assert len({load_recipe(name).fingerprint() for name in recipe_names()}) == len(recipe_names())
+
+    @pytest.mark.parametrize(
+        ("name", "fingerprint"),
+        [
+            ("resolution", "d292169c3647e989"),
+            ("ternary_v5_5", "8946203d043db872"),
+            ("ternary_v5_5_early_rho", "59e677235ab76552"),
+            ("ternary_v5_5_high_rho", "12a4ec65d6ceba2c"),
+            ("ternary_v5_5_adaptive_rho", "e5274b1527eced70"),
+        ],
+    )
+    def test_fingerprints_are_those_of_the_published_runs(self, name, fingerprint):
+        assert load_recipe(name).fingerprint() == fingerprint
 
     def test_a_recipe_cannot_be_changed(self):
         with pytest.raises(ValueError, match="frozen"):
@@ -278,6 +291,18 @@ class TestBadInput:
             ("objective.specialisation.strength", 1),
             ("statenet.learning", "backprop"),
             ("evaluation.milestones", [3, -1]),
+            ("evaluation.milestones", [10, 5]),
+            ("evaluation.milestones", [5, 5, 10]),
+            ("evaluation.coverage_draws", 100_000_000_000_000),
+            ("objective.prior_information", {"draws": 65_536, "subsets": 126}),
+            ("seed", True),
+            ("seed", "5"),
+            ("epochs", "10"),
+            ("statenet.enabled", "yes"),
+            ("statenet.enabled", 1),
+            ("optimizer.learning_rate.steps", {0: 1e-3, True: 1e-3}),
+            ("optimizer.learning_rate.steps", {0: "1e-3"}),
+            ("cache.directory", "a\0b"),
             ("evaluation.checkpoint_every", 0),
             ("phases.phase_4.rho", 1.5),
             ("phases.phase_4.rho_start", 0.2),
@@ -318,7 +343,7 @@ class TestBadInput:
             ("- a\n- list\n", "found list"),
             ("just a word\n", "found str"),
             ("", "found NoneType"),
-            ("name: mine\nseed: 2024-13-45\n", "not valid YAML"),
+            ("name: mine\nseed: 2024-13-45\n", "seed: expected a number (given: '2024-13-45')"),
             ("name: &loop [*loop]\n", "recipe"),
             ("name: " + "[" * 4000, "recipe"),
             ("epochs: 3\n", "name: Field required"),
@@ -336,9 +361,12 @@ class TestBadInput:
         (tmp_path / "bad.yaml").write_bytes(b"name: \xff\xfe")
         assert "cannot be read" in refusal(load_recipe, str(tmp_path / "bad.yaml"))
 
-    @pytest.mark.parametrize("epochs", [0, -4])
-    def test_run_length_below_one(self, epochs):
-        assert "--epochs" in refusal(load_recipe, "ternary_v5_5", epochs=epochs)
+    @pytest.mark.parametrize("epochs", [0, -4, 1_000_001, 10**400])
+    def test_run_length_out_of_bounds(self, epochs):
+        assert "from 1 to 1,000,000" in refusal(load_recipe, "ternary_v5_5", epochs=epochs)
+
+    def test_a_key_that_is_no_text_beside_inherited_ones(self, tmp_path):
+        assert "1" in refusal(load_recipe, write(tmp_path / "mine.yaml", "extends: resolution\n1: {a: 2}\n"))
 
 
 class TestOverrides:
@@ -356,13 +384,14 @@ class TestOverrides:
             ("description=a=b", ("description", "a=b")),
             ("description='3.5'", ("description", "3.5")),
             ("description=", ("description", None)),
+            ("description=2024-13-45", ("description", "2024-13-45")),
         ],
     )
     def test_reads_key_and_value(self, text, expected):
         assert parse_override(text) == expected
 
     @pytest.mark.parametrize(
-        "text", ["", "beta.end", "=3", "  =3", "beta.end=[1", "seed=2024-13-45", "a=" + "[" * 4000]
+        "text", ["", "beta.end", "=3", "  =3", "beta.end=[1", "a={b: 1, b: 2}", "a=" + "[" * 4000]
     )
     def test_refuses_the_rest(self, text):
         assert "--set" in refusal(parse_override, text)
@@ -387,7 +416,8 @@ class TestOverrides:
     def test_a_value_is_not_a_section(self):
         message = refusal(load_recipe, "ternary_v5_5", overrides={"name.many": 3})
         assert "'name' is a value" in message
-        assert "valid integer" in refusal(load_recipe, "ternary_v5_5", overrides={"epochs.many": 3})
+        message = refusal(load_recipe, "ternary_v5_5", overrides={"epochs.many": 3})
+        assert "epochs: expected a number (given: a section)" in message
 
     @pytest.mark.parametrize("key", [".", "..", "beta.", ".beta", "beta..end"])
     def test_keys_with_nothing_between_the_dots(self, key):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from ternary_vae.errors import UserError, nearest, shown
 from ternary_vae.reading import as_text, file_bytes
@@ -36,8 +37,8 @@ _EXPECTED = {
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, bool | str):  # pydantic reads true as 1 and "5" as 5
-        raise ValueError("expected a number")
+    if isinstance(value, bool) or not isinstance(value, int | float):  # pydantic reads true as 1 and "5" as 5
+        raise PydanticCustomError("number_type", "expected a number")
     return value
 
 
@@ -124,6 +125,7 @@ class _NotData(yaml.MarkedYAMLError):
         super().__init__(problem=problem, note=note, problem_mark=node.start_mark)
 
 
+_MERGE = "tag:yaml.org,2002:merge"
 _SCALARS: dict[str, tuple[re.Pattern[str], Sequence[str], Callable[[str], Any]]] = {
     "null": (re.compile(r"~|null|Null|NULL|"), ("~", "n", "N", ""), lambda text: None),
     "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF", lambda text: text.lower() == "true"),
@@ -138,7 +140,7 @@ _SCALARS: dict[str, tuple[re.Pattern[str], Sequence[str], Callable[[str], Any]]]
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("<<"))]}  # noqa: RUF012
+    yaml_implicit_resolvers = {"<": [(_MERGE, re.compile(r"<<\Z"))]}  # noqa: RUF012
     yaml_constructors = {  # noqa: RUF012
         f"tag:yaml.org,2002:{kind}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
         for kind in ("str", "seq", "map")
@@ -155,12 +157,28 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 name = self.construct_object(key)
                 if name in seen:
                     raise _NotData(f"key {shown(name)} is given twice", "keep one of the two", key)
                 seen.add(name)
         return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Own keys are laid over merged ones, and of several sections the first over the others. PyYAML's own way takes
+        an overridden value where a merged section has merged another."""
+        own: list[tuple[yaml.Node, yaml.Node]] = []
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        for key, value in node.value:
+            if key.tag != _MERGE:
+                own.append((key, value))
+                continue
+            for part in value.value if isinstance(value, yaml.SequenceNode) else (value,):
+                if not isinstance(part, yaml.MappingNode):
+                    raise _NotData("<< takes a section or a list of sections", "give one", part)
+                self.flatten_mapping(part)
+                merged = part.value + merged
+        node.value = merged + own
 
     def construct_known(self, node: yaml.Node) -> Any:
         form, _, value = _SCALARS[node.tag.rpartition(":")[2]]
@@ -179,6 +197,11 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """Puts text in quotes that either YAML would read as something else."""
 
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        # PyYAML writes these as they are in single quotes, and reads a blank or a line's end there.
+        style = '"' if re.search("[\x85\u2028\u2029]", text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
 
 for _kind, (_form, _first, _) in _SCALARS.items():
     for _yaml in (_Loader, _Dumper):
@@ -186,6 +209,7 @@ for _kind, (_form, _first, _) in _SCALARS.items():
     _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_known)
 _Loader.add_constructor(None, _Loader.construct_unknown)
 _Dumper.add_representer(tuple, yaml.SafeDumper.represent_list)
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def _size(node: yaml.Node, sizes: dict[yaml.Node, float]) -> float:

@@ -480,7 +480,7 @@ class Recipe(Section):
         """The same recipe with every phase, schedule, guard and milestone scaled to a run of `epochs`.
 
         Raises:
-            UserError: if the run is too short for four phases.
+            UserError: if the run is too short for four phases, or so long that a setting leaves its bounds.
         """
         ratio = epochs / self.schedule_epochs
 
@@ -523,7 +523,8 @@ class Recipe(Section):
             guard["window"] = length(guard["window"])
         milestones = self.evaluation.milestones
         data["evaluation"]["milestones"] = tuple(sorted({max(1, at(m)) if m else 0 for m in milestones}))
-        return Recipe.model_validate({**data, "epochs": epochs, "schedule_epochs": epochs})
+        content = {**data, "epochs": epochs, "schedule_epochs": epochs}
+        return validate_recipe(content, f"{self.name}, scaled to {epochs} epochs")
 
     def phase_at(self, epoch: int) -> int:
         """Number (1 … 4) of the phase that training epoch `epoch` lies in; past the end, the last."""

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import _word, arms_of, deciding_milestone, planned_runs
 from ternary_vae.experiments.description import experiment_names, load_experiment, validate_experiment
@@ -70,7 +69,7 @@ def test_which_milestones_are_benchmarked(small):
         ({"seeds": 5}, "seeds: expected a list of seeds, such as .* or a range, such as 0-9 .given: 5"),
         ({"seeds": "abc"}, "seeds: expected a list of seeds"),
         ({"seeds": "9-0"}, "seeds: expected a range from low to high"),
-        ({"seeds": "0-99999999999"}, "seeds: expected at most 1,000,000 seeds"),
+        ({"seeds": "0-99999999999"}, "seeds: expected at most 100,000 seeds"),
         ({"seeds": "0-99999999999999999999"}, "seeds: expected a list of seeds"),
         ({"recipes": "resolution"}, "recipes: expected a list .given: 'resolution'"),
         ({"grid": {"data.train_share": 0.1}}, "grid.data.train_share: expected a list"),
@@ -85,6 +84,11 @@ def test_which_milestones_are_benchmarked(small):
         ({"milestones": [2, 1]}, "milestones: give each epoch once, from low to high"),
         ({"milestones": "last"}, "milestones: expected a list of epochs"),
         ({"epochs": None, "scale_phases": True}, "scale_phases needs epochs"),
+        ({"scale_phases": "yes"}, "scale_phases: expected true or false .given: 'yes'"),
+        ({"epochs": 10**12}, "epochs: .* less than or equal to 1000000"),
+        ({"grid": {f"key_{n}": list(range(10)) for n in range(12)}}, "2,000,000,000,000 arms .* at most 10,000"),
+        ({"grid": {"data.train_share": list(range(20_000))}}, "grid.data.train_share: .* at most 10000 items"),
+        ({"grid": {"data.train_share": list(range(2_000))}, "seeds": "0-99"}, "400,000 runs, .* at most 100,000"),
     ],
 )
 def test_one_line_for_a_description_that_cannot_be(small, changes, message):
@@ -99,6 +103,10 @@ def test_one_line_for_a_description_that_cannot_be(small, changes, message):
         ({"grid": {"data.train_share": [2.0]}}, "data.train_share"),
         ({"recipes": ["resolutoin"]}, "did you mean 'resolution'"),
         ({"arms": {"resolution": {}}}, "two arms are named 'resolution'"),
+        ({"arms": {"Plain": {}, "plain": {}}}, "arms 'Plain' and 'plain' differ only in case"),
+        ({"arms": {"Resolution": {}}}, "arms 'resolution' and 'Resolution' differ only in case"),
+        ({"arms": {"con": {}}}, "arm 'con': no file can have its name on Windows"),
+        ({"arms": {"Lpt1.v2": {}}}, "arm 'Lpt1.v2': no file can have its name on Windows"),
         ({"reference": "plane"}, "did you mean 'plain'"),
         ({"milestones": [1, 3]}, "milestone 3 comes after the end"),
         ({"benchmarks": [1, 9]}, "benchmarks: 9 is no milestone, .* milestones are 1 and 2"),
@@ -160,6 +168,11 @@ def test_names_of_values_do_not_depend_on_other_values(values):
     assert all(re.fullmatch("[A-Za-z0-9_.-]{1,24}", word) for word in words)
 
 
+def test_arms_whose_names_begin_like_a_device(small):
+    names = ["console", "auxiliary", "com", "com10", "nulls.con", "1e5", "yes"]
+    assert [arm.name for arm in arms_of(small(arms={name: {} for name in names}))][1:] == names
+
+
 def test_a_recipe_file_whose_name_is_no_arms_name(small, tmp_path):
     (tmp_path / "my own.yaml").write_text("extends: resolution\n")
     with pytest.raises(UserError, match=r"arm 'my own': its name .* give it another under arms"):
@@ -178,9 +191,3 @@ def test_a_key_given_twice_is_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(UserError, match=message):
         load_experiment(str(path))
-
-
-def test_a_merged_key_is_not_given_twice(tmp_path):
-    path = tmp_path / "merged.yaml"
-    path.write_text("base: &base {a: 1, b: 2}\nother: {<<: *base, b: 3}\n")
-    assert read_yaml(path, "anything")["other"] == {"a": 1, "b": 3}

@@ -7,8 +7,11 @@ import json
 import os
 import pickle
 import random
+import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as safetensors_bytes
@@ -292,13 +295,14 @@ class TestDamagedNative:
         """A run may replace `latest` between two reads of it; the file is read once."""
         save_checkpoint(path, example(seed=0))
         first = path.read_bytes()
+        second = example(seed=1)
         real = checkpoints.Path.read_bytes
         reads = []
 
         def read_then_replace(self):
             content = real(self)
             reads.append(self)
-            save_checkpoint(path, example(seed=1))
+            save_checkpoint(path, second)
             return content
 
         monkeypatch.setattr(checkpoints.Path, "read_bytes", read_then_replace)
@@ -349,6 +353,17 @@ class TestMalicious:
     def test_the_marker_would_have_been_made(self, tmp_path):
         pickle.loads(pickle.dumps(Marker(tmp_path / "marker")))
         assert (tmp_path / "marker").is_dir()
+
+
+def renamed(content, old, new, zipped):
+    """A torch file whose pickle names a module otherwise."""
+    if not zipped:
+        return content.replace(old, new)
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(result, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(old, new))
+    return result.getvalue()
 
 
 def v5_5_content(seed=0, steps=3):
@@ -451,6 +466,57 @@ class TestVersion5_5:
     def test_a_zip_by_another_name_is_read(self, made, tmp_path):
         torch.save(made[0], tmp_path / "renamed.safetensors")
         assert load_checkpoint(tmp_path / "renamed.safetensors").source == "v5.5"
+
+    @pytest.mark.parametrize("zipped", [True, False])
+    @pytest.mark.parametrize("module", ["numpy._core.multiarray", "numpy.core.multiarray"])  # of numpy 2, of numpy 1
+    def test_scalars_of_numpy_and_tensors_without_dimensions_are_plain(self, made, tmp_path, zipped, module):
+        values = {
+            "epoch": np.int64(20),
+            "lambda1": np.float64(0.95),
+            "lambda2": np.float32(0.5),
+            "lambda3": torch.tensor(0.25),
+            "rho": np.dtype(">f8").type(0.1),
+            "best_val_loss": np.float16(1.5),
+            "grad_balance_achieved": np.bool_(True),
+            "more": [np.uint8(7), OrderedDict(a=torch.Size([3]))],
+        }
+        written = io.BytesIO()
+        torch.save({**made[0], **values}, written, _use_new_zipfile_serialization=zipped)
+        path = tmp_path / "epoch_20.pt"
+        path.write_bytes(renamed(written.getvalue(), b"numpy._core.multiarray", module.encode(), zipped))
+        checkpoint = load_checkpoint(path)
+        assert checkpoint.epoch == 20
+        assert same_bits(checkpoint.model, made[1].state_dict())
+        expected = {"lambda1": 0.95, "lambda2": 0.5, "lambda3": 0.25, "rho": 0.1, "best_val_loss": 1.5}
+        assert checkpoint.state == {**expected, "grad_balance_achieved": True}
+        assert {type(value) for value in checkpoint.state.values()} == {float, bool}
+        checkpoint_bytes(checkpoint)
+
+    def test_either_order_of_bytes(self, made, tmp_path):
+        class Scalar:
+            def __reduce__(self):
+                return np.float64(1).__reduce__()[0], (np.dtype(">f8"), np.array(0.3, ">f8").tobytes())
+
+        torch.save({**made[0], "rho": Scalar()}, tmp_path / "x.pt")
+        assert load_checkpoint(tmp_path / "x.pt").rho == 0.3
+
+    @pytest.mark.parametrize("kind", ["objects", "arrays", "text", "dates", "too short", "functions"])
+    def test_nothing_else_of_numpy_is_read(self, made, tmp_path, kind):
+        scalar = np.float64(1).__reduce__()[0]
+
+        class Odd:
+            def __reduce__(self):
+                return {
+                    "objects": (scalar, (np.dtype("O"), b"")),
+                    "text": (scalar, (np.dtype("U1"), b"a\0\0\0")),
+                    "dates": (scalar, (np.dtype("M8[s]"), b"\0" * 8)),
+                    "too short": (scalar, (np.dtype("f8"), b"\0")),
+                    "functions": (np.load, (str(tmp_path / "x.npy"), None, True)),
+                    "arrays": np.ones(2).__reduce__(),
+                }[kind]
+
+        torch.save({**made[0], "rho": Odd()}, tmp_path / "x.pt")
+        assert "expected a v5.5 checkpoint" in refusal(tmp_path / "x.pt")
 
     def test_without_optimizer(self, made, tmp_path):
         content = {name: value for name, value in made[0].items() if name != "optimizer"}

@@ -226,6 +226,38 @@ def test_json_that_cannot_be_read(tmp_path, content, says):
         read_json(path, what="a record")
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"[" * 200_000, "it is nested too deeply"),
+        (b'{"rho": NaN}', "NaN is no number in JSON"),
+        (b'{"rho": 1e999}', "a number is too large"),
+        (b"9" * 5000, "a number is too large"),
+        (b'{"a": 1, "a": 2}', "a key is given twice"),
+    ],
+)
+def test_json_that_says_nothing(tmp_path, content, says):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"not valid JSON: {says}; expected a record"):
+        read_json(path, what="a record")
+    path.write_bytes(content + b"\n{}\n")
+    with pytest.raises(UserError, match="line 1 is not a JSON object"):
+        read_json_lines(path)
+
+
+def test_json_of_other_editors_and_no_file_at_all(tmp_path):
+    path = tmp_path / "file.json"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text('{"λ": 1}\r\n', encoding=encoding)
+        assert read_json(path) == {"λ": 1}
+    path.unlink()
+    os.mkfifo(path)
+    for read in (read_json, read_json_lines):
+        with pytest.raises(UserError, match="no regular file"):
+            read(path)
+
+
 def test_a_directory_is_no_json_file(tmp_path):
     with pytest.raises(UserError, match="it is a directory"):
         read_json(tmp_path)

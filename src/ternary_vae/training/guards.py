@@ -13,6 +13,7 @@ from ternary_vae.recipe import Guard, Recipe
 REPULSION_STEP = 0.01
 RHO_STEP = 0.05
 LAMBDA_STEP = 0.05
+LARGEST_FACTOR = 1e12  # a guard may fire a million times, and a checkpoint holds finite numbers
 
 
 @dataclass
@@ -43,17 +44,17 @@ class Interventions:
     def act(self, guard: Guard, action: str) -> None:
         """Takes one action. "restore" is the loop's: here it halves the learning rate."""
         if action == "raise_temperature_a":
-            self.temperature_factor *= guard.amount
+            self.temperature_factor = min(self.temperature_factor * guard.amount, LARGEST_FACTOR)
         elif action == "raise_lambda1":
             self.lambda1_bonus += LAMBDA_STEP
         elif action == "raise_learning_rate_a":
-            self.learning_rate_factor_a *= guard.amount
+            self.learning_rate_factor_a = min(self.learning_rate_factor_a * guard.amount, LARGEST_FACTOR)
         elif action == "raise_repulsion":
             self.repulsion_bonus += REPULSION_STEP
         elif action == "raise_rho":
             self.rho_bonus += RHO_STEP
         elif action == "raise_temperature_boost":
-            self.boost_factor *= guard.amount
+            self.boost_factor = min(self.boost_factor * guard.amount, LARGEST_FACTOR)
         elif action == "restore":
             self.learning_rate_factor *= 0.5
 

@@ -257,7 +257,7 @@ class Beta(Section):
     free_bits: NonNegative = 0.5
 
 
-_MOST_DRAWS_OF_SUBSETS = 2**20  # which take 2.2 GB with subsets of eight entries
+_MOST_DRAWS_OF_SUBSETS = 2**18  # with subsets of eight entries a step takes some 3 GB beside the draws' own
 
 
 class PriorInformation(Section):

@@ -86,7 +86,10 @@ def test_records_that_cannot_be_read_say_why_in_one_line(records: Records, tmp_p
     assert "kind" in failure()
     changed(path, isolated, elapsed_seconds=float("nan"))
     assert "NaN" in path.read_text()
+    assert "NaN is no number" in failure()
+    changed(path, isolated, elapsed_seconds="x" * 100_000)
     assert "header.elapsed_seconds" in failure()
+    assert len(failure()) < 600
     changed(path, isolated, unknown_key=1)
     assert "unknown_key" in failure()
 

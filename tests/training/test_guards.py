@@ -247,3 +247,12 @@ class TestActionsAreTaken:
         fire(trainer, "raise_temperature_a", "raise_rho")
         assert schedules.temperature_a(trainer.recipe, 0) == pytest.approx(1.1)
         assert schedules.permeability_target(trainer.recipe, 0, False) == 0.1
+
+
+@pytest.mark.parametrize("action", ["raise_temperature_a", "raise_learning_rate_a", "raise_temperature_boost"])
+def test_factors_stay_finite_however_often_a_guard_fires(action):
+    guard = Guard(quantity="loss", above=0, limit=1000, amount=1e6, actions=(action,))
+    interventions = Interventions()
+    for _ in range(100):
+        interventions.act(guard, action)
+    assert all(math.isfinite(value) for value in interventions.as_json().values() if isinstance(value, float))

@@ -153,5 +153,11 @@ def test_usage_is_what_prior_draws_decode_to(small_recipe, widened_share):
     assert torch.allclose(found, torch.tensor(own) + torch.tensor(of_both))
 
 
+def test_as_few_draws_as_may_be(small_recipe):
+    recipe = small_recipe(evaluation__coverage_draws=2, objective__uniformity__widened_share=0.5)
+    usage = evaluate(Trainer(recipe).averaged, recipe, epoch=1).usage
+    assert usage.sum(dim=1).tolist() == pytest.approx([19_683, 19_683])
+
+
 def index_of(table):
     return sum((value + 1) * 3**entry for entry, value in enumerate(table))

@@ -160,7 +160,8 @@ class TestTwoMachines:
                 first.require()
             assert "\n" not in str(told.value)
             assert "this process stood still, was taken for dead" in str(told.value)
-            assert f"process {os.getpid()} on two is training in it; stopped, nothing more is written" in str(told.value)
+            successor = f"process {os.getpid()} on two is training in it"
+            assert f"{successor}; stopped, nothing more is written" in str(told.value)
             first.release()
             assert second.is_held()
 

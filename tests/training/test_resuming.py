@@ -214,7 +214,7 @@ class TestStoodStill:
                 return {path: path.read_bytes() for path in files}
 
         watcher = TakenOver()
-        with pytest.raises(UserError, match="stood still.*process 3 on three is training in it; stopped") as told:
+        with pytest.raises(UserError, match=r"stood still.*process 3 on three is training in it; stopped") as told:
             quick_train(small_recipe(epochs=5), directory.path, progress=watcher)
         assert "\n" not in str(told.value)
         assert len(directory.metrics()) == 2

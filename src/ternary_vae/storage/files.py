@@ -24,6 +24,7 @@ def reported(action: str, path: Path) -> Iterator[None]:
             errno.ENOSPC: "no space left on the disk; free some and run the same command again",
             errno.EDQUOT: "the disk quota is used up; free some and run the same command again",
             errno.EACCES: "no permission; choose another place or change its permissions",
+            errno.EPERM: "no permission; choose another place or change its permissions",
             errno.EROFS: "the file system is read-only; choose another place",
             errno.EISDIR: "it is a directory; name a file",
             errno.ENOTDIR: "a part of the path is a file, not a directory",

@@ -250,7 +250,7 @@ class _Seen(NamedTuple):
 
     @property
     def machine(self) -> str:
-        return (self.content.splitlines() + ["", ""])[1]
+        return [*self.content.splitlines(), "", ""][1]
 
 
 def _seen(path: Path) -> _Seen:

@@ -1,8 +1,8 @@
 """Signals that ask a run to stop: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a terminal sends when it is closed.
 
-SIGINT and SIGHUP count only where they are not ignored already: a shell starts a background job with Ctrl-C ignored,
-since that is meant for what is in the foreground, and `nohup` has a program outlast its terminal. SIGTERM always counts.
-A handler that was not installed from Python, as of a program that Python is embedded in, is left alone.
+SIGINT and SIGHUP count only where they are not ignored already: a script starts a background job with Ctrl-C ignored,
+since that is meant for what is in the foreground, and `nohup` has a program outlast its terminal. SIGTERM always
+counts. A handler that was not installed from Python, as of a program that Python is embedded in, is left alone.
 """
 
 from __future__ import annotations

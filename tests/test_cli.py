@@ -522,6 +522,33 @@ def test_a_signal_to_the_real_program(number, place):
     assert (outcome.status, outcome.epochs_completed) == ("completed", done + 1)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes and signals")
+def test_a_background_job_whose_reader_leaves(place):
+    """Ctrl-C is ignored in it and stays so; its training does not end with `head`, and is stopped by SIGTERM."""
+    arguments = ["train", "--run-dir", "run", "--epochs", "100000", "--device", "cpu", *SMALL_OPTIONS]
+    arguments += ["--set", "evaluation.milestones=[100000]"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert process.stdout.readline().startswith("resolution, seed 42")
+    process.stdout.close()
+    assert process.stderr.readline() == (
+        "ternary-vae: nobody reads the output any more; the run in run goes on without it\n"
+    )
+    process.send_signal(signal.SIGINT)
+    before = len(RunDirectory(place / "run").metrics())
+    while len(RunDirectory(place / "run").metrics()) < before + 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = process.stderr.read().splitlines()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 130
+    assert len(said) == 1
+    assert said[0].endswith("all saved; go on with: ternary-vae resume run")
+
+
 def test_the_whole_way(place):
     """`train` on a fresh machine's terminal: trains, benchmarks, writes reports, prints the verdict, says where."""
     done = subprocess.run(

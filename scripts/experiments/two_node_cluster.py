@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from ternary_vae.errors import UserError
-from ternary_vae.storage.files import lock_holder
+from ternary_vae.storage.lease import holder
 from ternary_vae.storage.runs import RunDirectory
 
 EPOCHS, KILLED_AFTER = 12, 3
@@ -73,7 +73,7 @@ def demonstrate(address: str, place: Path, together: int) -> int:
     try:
         victim = wait_for_a_run(place, experiment)
         written = len(victim.metrics())
-        process = int(lock_holder(victim.lock_file).split()[1])
+        process = int(holder(victim.lock_file).split()[1])
         os.kill(process, signal.SIGKILL)
         print(f"killed the worker of {victim.path.name}, process {process}, after {written} epochs")
         code = experiment.wait()
@@ -93,7 +93,7 @@ def wait_for_a_run(place: Path, experiment: subprocess.Popen[Any]) -> RunDirecto
     while experiment.poll() is None:
         for path in place.glob("runs/*"):
             run = RunDirectory(path)
-            if KILLED_AFTER <= len(run.metrics()) < EPOCHS - 2 and lock_holder(run.lock_file):
+            if KILLED_AFTER <= len(run.metrics()) < EPOCHS - 2 and holder(run.lock_file):
                 return run
         time.sleep(0.05)
     raise UserError(f"the experiment ended with code {experiment.returncode} before a run was under way")

@@ -16,8 +16,9 @@ from ternary_vae.cache_cli import CacheDirectory, cache_app
 from ternary_vae.errors import UserError
 from ternary_vae.experiment_cli import experiment
 from ternary_vae.options import BAD_INPUT, INTERRUPTED, Device, DeviceOption
+from ternary_vae.output import outlast_readers
+from ternary_vae.training.interruption import signals_to_stop
 
-CLOSED_PIPE = 1
 _UsageError: Any = typer.BadParameter.__bases__[0]  # of whichever click comes with typer
 
 app = typer.Typer(
@@ -156,8 +157,11 @@ app.command()(experiment)
 
 
 def main() -> None:
-    """Entry point: bad input is one line on standard error and exit code 2. SIGTERM is as Ctrl-C, exit code 130."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Entry point: bad input is one line on standard error and exit code 2. SIGTERM and the end of the terminal are as
+    Ctrl-C, exit code 130; see `training.interruption` for what is ignored. Output that nobody reads is dropped."""
+    outlast_readers()
+    for number in signals_to_stop():
+        signal.signal(number, signal.default_int_handler)
     # Threads that spin while they wait make a busy machine many times slower; read when PyTorch starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
@@ -171,10 +175,6 @@ def main() -> None:
         sys.exit(BAD_INPUT)
     except typer.Abort:  # what earlier versions of typer make of Ctrl-C
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain of it once more on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(CLOSED_PIPE)
     except (UserError, OSError) as error:
         print(f"ternary-vae: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)

@@ -16,6 +16,7 @@ from rich.table import Table
 from ternary_vae.errors import UserError
 from ternary_vae.formats import duration, percent
 from ternary_vae.options import INTERRUPTED
+from ternary_vae.output import goes_on, say
 from ternary_vae.recipe import (
     DEFAULT_RECIPE,
     Recipe,
@@ -175,7 +176,7 @@ def report(run: Path, plan_run: Path | None, *, require: str | None) -> None:
 
 def _finish(outcome: Any, require: str | None) -> None:
     if outcome.status == "interrupted":
-        _plain(f"stopped after {outcome.epochs_completed} epochs, all saved; {_how_to_go_on(outcome.directory)}")
+        say(f"stopped after {outcome.epochs_completed} epochs, all saved; {_how_to_go_on(outcome.directory)}")
         raise SystemExit(INTERRUPTED)
     verdict = _report(outcome.directory)
     _gate(verdict, require)
@@ -183,14 +184,15 @@ def _finish(outcome: Any, require: str | None) -> None:
 
 @contextmanager
 def _stopping_at_once(directory: RunDirectory) -> Iterator[None]:
-    """What a second Ctrl-C or SIGTERM, or one outside the epochs, ends with."""
+    """What a second signal to stop, or one outside the epochs, ends with."""
+    goes_on(f"the run in {directory.path}")
     try:
         yield
     except KeyboardInterrupt:
         if directory.exists:
-            _plain(f"stopped at once; every epoch completed before is saved; {_how_to_go_on(directory)}")
+            say(f"stopped at once; every epoch completed before is saved; {_how_to_go_on(directory)}")
         else:
-            _plain("stopped before the first epoch; nothing was written")
+            say("stopped before the first epoch; nothing was written")
         raise SystemExit(INTERRUPTED) from None
 
 
@@ -209,7 +211,7 @@ def _report(directory: RunDirectory) -> Any:
     seconds = directory.facts().get("seconds")
     if seconds:
         _plain(f"trained, measured and watched for {duration(seconds)}; guards fired {verdict.guard_events} times")
-    _plain("\n".join(["files:", f"  {directory.path}", *(f"  {path}" for path in written)]))
+    say("\n".join(["files:", f"  {directory.path}", *(f"  {path}" for path in written)]))
     return verdict
 
 

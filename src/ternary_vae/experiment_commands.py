@@ -15,6 +15,7 @@ from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import Execution, run_experiment, state_of
 from ternary_vae.formats import listed
 from ternary_vae.options import INTERRUPTED
+from ternary_vae.output import goes_on, say
 
 FAILED = 1
 
@@ -60,6 +61,7 @@ def experiment(
 
             accelerated = choose_device(device) != "cpu"
         where = backend_named(backend, workers=workers, address=address, together=together, accelerated=accelerated)
+        goes_on(f"the experiment in {place.path}")
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
     _report(described, execution, output)
     options = {
@@ -94,7 +96,7 @@ def _report(described: Experiment, execution: Execution, output: Path | None) ->
     written = write_experiment_report(results, output)
     for line in headlines(results):
         print(f"  {line}")
-    print("\n".join(["files:", *(f"  {path}" for path in written)]))
+    say("\n".join(["files:", *(f"  {path}" for path in written)]))
 
 
 def _finish(command: str, execution: Execution) -> None:
@@ -103,8 +105,8 @@ def _finish(command: str, execution: Execution) -> None:
     if execution.broken:
         raise UserError(f"{execution.broken}; {kept}, the same command goes on")
     if execution.interrupted:
-        print(f"stopped; {kept}; go on with: {command}")
+        say(f"stopped; {kept}; go on with: {command}")
         raise SystemExit(INTERRUPTED)
     if execution.failed:
-        print(f"{len(execution.failed)} of {all_runs} runs failed; why is in {execution.directory.failures}")
+        say(f"{len(execution.failed)} of {all_runs} runs failed; why is in {execution.directory.failures}")
         raise SystemExit(FAILED)

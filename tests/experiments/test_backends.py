@@ -6,22 +6,33 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments import backends
+from ternary_vae.experiments import task as task_module
 from ternary_vae.experiments.arms import arms_of
 from ternary_vae.experiments.backends import InProcess, LocalProcesses, backend_named
 from ternary_vae.experiments.bundles import bundles
 from ternary_vae.experiments.cluster import RayCluster
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment
-from ternary_vae.experiments.task import Ending, Task, _Stopping, perform, perform_together
+from ternary_vae.experiments.task import (
+    Ending,
+    Task,
+    _Stopping,
+    _wait_for_the_end_of,
+    perform,
+    perform_together,
+)
 from ternary_vae.storage.runs import RunDirectory
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -133,10 +144,52 @@ def test_a_run_stops_at_the_experiments_word_and_goes_on_to_the_same_figures(tas
     assert rows(stopped.directory) == rows(whole.directory)
 
 
-def test_a_worker_that_has_lost_its_experiment_begins_nothing(task):
-    lost = task(follow=os.getpid())  # not the parent of this process
-    assert perform(lost).status == "interrupted"
-    assert not Path(lost.directory).exists()
+EXPERIMENT = """
+import os, sys, time
+from ternary_vae.experiments import backends
+from ternary_vae.experiments import task as task_module
+from ternary_vae.experiments.task import Task
+
+def busy(tasks):
+    print("busy", flush=True)
+    while True:
+        time.sleep(60)  # in an epoch, a benchmark, a report, or waiting for a lock
+
+if __name__ == "__main__":
+    backends.perform_together_in_worker = busy
+    task = Task("run", None, "run", "stop", "failure")
+    list(backends.LocalProcesses(1).endings([task], None))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_no_worker_outlives_its_experiment(tmp_path):
+    """Neither one that is busy nor one that waits for work: whoever lives keeps the pipe open."""
+    script = tmp_path / "experiment.py"
+    script.write_text(EXPERIMENT)
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout.readline() == "busy\n"
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def test_where_orphans_keep_the_number_of_their_parent_it_is_waited_for_by_handle(monkeypatch):
+    """As on Windows."""
+    waited = []
+    system = SimpleNamespace(SYNCHRONIZE=1, OpenProcess=lambda access, inherit, process: (access, process))
+    monkeypatch.setitem(sys.modules, "_winapi", system)
+    monkeypatch.setattr(multiprocessing.connection, "wait", waited.append)
+    monkeypatch.setattr(task_module.os, "name", "nt")
+    _wait_for_the_end_of(7)
+    assert waited == [[(1, 7)]]
+
+
+def test_who_waits_for_a_lost_worker_hears_the_experiment(task, monkeypatch):
+    waiting = task()
+    monkeypatch.setattr(task_module, "is_locked", lambda path: True)
+    monkeypatch.setattr(task_module.time, "sleep", lambda seconds: Path(waiting.stop_file).touch())
+    assert perform(waiting).status == "interrupted"
+    assert not Path(waiting.directory).exists()
 
 
 def test_a_failed_run_does_not_stop_the_others_and_is_tried_again(small, tmp_path):

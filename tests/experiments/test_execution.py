@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 
@@ -9,9 +10,11 @@ import pytest
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import arms_of
+from ternary_vae.experiments.backends import InProcess
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment, state_of
 from ternary_vae.experiments.results import gather
+from ternary_vae.experiments.task import Ending
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +85,27 @@ def test_a_directory_of_something_else_is_refused(small, tmp_path):
 def test_a_second_process_is_kept_out(done, small):
     _, execution = done
     with (
-        execution.directory.locked(),
-        pytest.raises(UserError, match="another process"),
-        ExperimentDirectory(execution.directory.path).locked(),
+        execution.directory.held(),
+        pytest.raises(UserError, match=f"process {os.getpid()} on .* is running this experiment; let it finish"),
+        ExperimentDirectory(execution.directory.path).held(),
     ):
         pass
+
+
+def test_an_experiment_that_was_taken_for_dead_writes_nothing_more(small, tmp_path):
+    """It stood still, and another machine has gone on with it."""
+    directory = ExperimentDirectory(tmp_path / "experiment")
+    successor = "process 3 on three\n"
+
+    class StoodStill(InProcess):
+        def endings(self, tasks, log):
+            directory.lock_file.write_text(successor)
+            yield Ending(tasks[0].name, "failed", "its worker was killed")
+
+    execution = run_experiment(small(), directory, backend=StoodStill())
+    assert "process 3 on three is running this experiment; stopped, nothing more is written" in execution.broken
+    assert not directory.failures.exists()
+    assert directory.lock_file.read_text() == successor
 
 
 def copied(execution, place):
@@ -124,7 +143,7 @@ def test_damaged_figures_of_a_complete_run_are_told_in_one_line(done, tmp_path, 
 
 def test_a_description_may_change_until_a_run_has_begun(small, tmp_path):
     directory = ExperimentDirectory(tmp_path / "experiment")
-    with directory.locked():
+    with directory.held():
         for experiment in (small(), small(arms={}, epochs=3)):
             arms = arms_of(experiment)
             directory.freeze(experiment, arms, tmp_path / "small.yaml")

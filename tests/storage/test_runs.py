@@ -125,6 +125,7 @@ def test_what_a_killed_process_left_does_not_stop_a_new_run(tmp_path, recipe):
     run = RunDirectory(tmp_path / "mine")
     run.path.mkdir()
     run.lock_file.write_text("process 1 on elsewhere\n")
+    os.utime(run.lock_file, (0, 0))
     with run.held():
         run.create(recipe, {})
     assert run.exists

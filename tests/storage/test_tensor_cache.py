@@ -6,6 +6,7 @@ import errno
 import json
 import multiprocessing
 import os
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -322,7 +323,122 @@ def test_what_cannot_be_written_is_one_line_and_work_goes_on(
     assert store.recall("some") is None
     assert len(said) == 1  # and not again
     assert says in said[0]
-    assert "going on without the tensor cache" in said[0]
+    assert "going on without writing to the tensor cache" in said[0]
+
+
+def test_a_cache_that_cannot_be_written_is_still_read(
+    store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colleague's, or one on a read-only file system."""
+    store.keep({"some": (TENSOR, {})})
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(files.os, "fsync", refuse)
+    store.keep({"other": (TENSOR, {})})
+    assert store.recall("some") is not None
+    assert len(said) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users")
+class TestUsers:
+    """One directory, several users."""
+
+    def test_an_entry_that_its_owner_keeps_is_named_and_replaced(
+        self, store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = store.save("some", TENSOR)
+        other = store.save("other", TENSOR)
+
+        def guarded(file: Path, *arguments: object) -> object:
+            if file == path:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return open(file, *arguments)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(cache_entry, "open", guarded, raising=False)
+        assert store.recall("some") is None
+        assert said == [
+            f"{path}: not used, {path.owner()} lets nobody else read it and could share it with chmod g+r; "
+            "computed again"
+        ]
+        assert store.recall("other") is not None
+        assert other.exists()
+        monkeypatch.undo()
+        store.keep({"some": (TENSOR + 1, {})})
+        assert torch.equal(store.recall("some"), TENSOR + 1)  # type: ignore[arg-type]
+        assert len(said) == 1
+
+    def test_where_only_owners_replace_files_the_readme_of_another_stays(
+        self, store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in a directory with the sticky bit."""
+        store.save("some", TENSOR)
+        readme, replace = store.directory / "README.md", os.replace
+        before = readme.read_text(encoding="utf-8")
+
+        def sticky(old: Path, new: Path) -> None:
+            if new == readme:
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            replace(old, new)
+
+        monkeypatch.setattr(files.os, "replace", sticky)
+        store.keep({"other": (TENSOR, {})})
+        store.save("third", TENSOR)
+        assert said == [f"{readme}: out of date, {readme.owner()} lets nobody else replace it"]
+        assert readme.read_text(encoding="utf-8") == before
+        assert {entry.key for entry in store.list_cache()} == {"some", "other", "third"}
+
+    def test_a_user_without_an_account_is_a_number(self, store: TensorCache, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = store.save("some", TENSOR)
+
+        def unknown(_: object) -> str:
+            raise KeyError("uid not found")
+
+        monkeypatch.setattr(type(path), "owner", unknown)
+        assert tensor_cache._owner(path) == f"user {path.lstat().st_uid}"
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be other users")
+    def test_really(self) -> None:
+        """Two users of one group, with the umask that shares with the group and the one that shares with nobody."""
+        with tempfile.TemporaryDirectory() as place:
+            os.chmod(place, 0o755)
+            for umask, sticky, expected in (
+                (0o002, False, [0, 0]),
+                (0o022, False, [0, 0]),
+                (0o077, False, [0, 1]),
+                (0o002, True, [0, 1]),
+            ):
+                directory = Path(place) / f"{umask:o}{sticky}"
+                directory.mkdir()
+                os.chown(directory, 60_001, 60_000)
+                directory.chmod(0o3770 if sticky else 0o2770)
+                assert [_as_user(user, umask, directory) for user in (60_001, 60_002)] == expected
+                entries = list(directory.glob("*.safetensors"))
+                assert {entry.stat().st_mode & 0o777 for entry in entries} == {0o666 & ~umask}
+                assert {entry.stat().st_gid for entry in entries} == {60_000}
+
+
+def _as_user(user: int, umask: int, directory: Path) -> int:
+    """How many lines a user is told who recalls an entry, keeps it if it is not there, and keeps one of their own."""
+    process = os.fork()
+    if process:
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    code = 99
+    try:
+        os.setgroups([60_000])
+        os.setgid(user)
+        os.setuid(user)
+        os.umask(umask)
+        said: list[str] = []
+        store = TensorCache(directory, report=said.append)
+        if store.recall("some") is None:
+            store.keep({"some": (TENSOR, {})})
+        store.keep({f"of-{user}": (TENSOR, {})})
+        assert store.recall("some") is not None
+        code = len(said)
+    finally:
+        os._exit(code)
 
 
 def test_what_cannot_be_read_is_one_line_and_work_goes_on(

@@ -18,7 +18,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.recipe import recipe_names
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint, load_model, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import log, loop
+from ternary_vae.training import log, loop, under_way
 from ternary_vae.training.interruption import interruptions
 from ternary_vae.training.progress import Silent
 from ternary_vae.training.trainer import Trainer
@@ -129,8 +129,11 @@ class TestResuming:
         assert directory.facts()["seconds"] > before
 
 
+SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
 class TestSignals:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", SIGNALS)
     def test_one_stops_between_two_epochs(self, number, small_recipe, quick_train, tmp_path, stopper):
         before = signal.getsignal(number)
         outcome = quick_train(small_recipe(epochs=3), tmp_path / "run", progress=stopper(2, number))
@@ -163,11 +166,69 @@ class TestSignals:
         assert found[0].status == "completed"
         assert signal.getsignal(signal.SIGINT) is before
 
+    @pytest.mark.parametrize("number", SIGNALS)
+    def test_what_was_ignored_stays_ignored_except_for_sigterm(self, number):
+        """Ctrl-C in a background job, the end of the terminal under nohup."""
+        before = signal.signal(number, signal.SIG_IGN)
+        try:
+            with interruptions() as interruption:
+                signal.raise_signal(number)
+            assert signal.getsignal(number) is signal.SIG_IGN
+        finally:
+            signal.signal(number, before)
+        assert interruption.asked == (number == signal.SIGTERM)
+
+    def test_a_handler_that_is_not_pythons_is_left_alone(self, monkeypatch):
+        """As of a program that Python is embedded in; it could not be put back."""
+        replaced = []
+        monkeypatch.setattr(signal, "getsignal", lambda number: None)
+        monkeypatch.setattr(signal, "signal", lambda *arguments: replaced.append(arguments))
+        with interruptions():
+            pass
+        assert replaced == []
+
     def test_handlers_are_put_back_after_a_failure(self):
         before = signal.getsignal(signal.SIGTERM)
         with pytest.raises(RuntimeError, match="inside"), interruptions():
             raise RuntimeError("inside")
         assert signal.getsignal(signal.SIGTERM) is before
+
+
+class TestStoodStill:
+    """This process was taken for dead, and another machine has gone on with the run."""
+
+    SUCCESSOR = "process 3 on three\n"
+
+    def test_it_stops_before_it_writes_again(self, small_recipe, quick_train, tmp_path):
+        directory = RunDirectory(tmp_path / "run")
+        found = {}
+
+        class TakenOver(Silent):
+            def epoch(self, row):
+                if row["epoch"] == 2:
+                    directory.lock_file.write_text(TestStoodStill.SUCCESSOR)
+                    found.update(self.content())
+
+            def content(self):
+                files = (path for path in directory.path.rglob("*") if path.is_file() and "tfevents" not in path.name)
+                return {path: path.read_bytes() for path in files}
+
+        watcher = TakenOver()
+        with pytest.raises(UserError, match=r"stood still.*process 3 on three is training in it; stopped") as told:
+            quick_train(small_recipe(epochs=5), directory.path, progress=watcher)
+        assert "\n" not in str(told.value)
+        assert len(directory.metrics()) == 2
+        assert watcher.content() == found
+
+    def test_it_writes_no_records(self, finished_run, tmp_path, monkeypatch):
+        def measure(*arguments, **options):
+            (finished_run / "run.lock").write_text(self.SUCCESSOR)
+
+        monkeypatch.setattr(under_way, "measure_isolated", measure)
+        monkeypatch.setattr(under_way, "measure_coupled", measure)
+        with pytest.raises(UserError, match="stood still"):
+            loop.resume(finished_run, device="cpu")
+        assert not (finished_run / "benchmarks").exists()
 
 
 class Killed(BaseException):

@@ -22,6 +22,7 @@ from ternary_vae.experiments.task import (
     perform,
     perform_together,
     perform_together_in_worker,
+    prepare_worker,
 )
 from ternary_vae.storage.runs import RunDirectory
 
@@ -93,7 +94,7 @@ class LocalProcesses:
         import joblib
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-        left = {task.name: replace(task, threads=1, follow=os.getpid()) for task in tasks}
+        left = {task.name: replace(task, threads=1) for task in tasks}
         blamed: dict[str, int] = {}
         before = {name: _epochs(task) for name, task in left.items()}
         while left:
@@ -104,7 +105,10 @@ class LocalProcesses:
             jobs = [joblib.delayed(perform_together_in_worker)(bundle) for bundle in parts]
             # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch. With one job joblib
             # would use this process; pre_dispatch keeps the second worker idle.
-            with joblib.parallel_config("loky", n_jobs=max(2, workers), inner_max_num_threads=1):
+            with joblib.parallel_config(
+                "loky", n_jobs=max(2, workers), inner_max_num_threads=1,
+                initializer=prepare_worker, initargs=(os.getpid(),),
+            ):  # fmt: skip
                 pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
                 try:
                     for found in pool(jobs):

@@ -5,6 +5,7 @@ runs/ARM-seedN/                    ordinary run directories
 failures/ARM-seedN.txt             why a run failed, until it succeeds
 additions.jsonl                    seeds and arms that were added after a report had been written
 cluster.log                        what a cluster said
+experiment.lock                    the lease of the process that runs the experiment, or what a killed one left
 results.csv, comparisons.csv       every figure of every run; every comparison
 report.md, index.html, figures     what follows
 """
@@ -22,7 +23,8 @@ from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import Arm, PlannedRun
 from ternary_vae.experiments.description import Experiment, validate_experiment
 from ternary_vae.recipe import Recipe, validate_recipe
-from ternary_vae.storage.files import locked, read_json_lines, reported, write_text
+from ternary_vae.storage.files import read_json_lines, reported, write_text
+from ternary_vae.storage.lease import Lease, leased
 from ternary_vae.storage.runs import RunDirectory
 
 _MAY_CHANGE = {"description", "pages"}
@@ -45,6 +47,7 @@ class ExperimentDirectory:
         self.page_file = self.path / "index.html"
         self.log_file = self.path / "cluster.log"
         self.stop_file = self.path / ".stop"
+        self.lock_file = self.path / "experiment.lock"
 
     def run(self, planned: PlannedRun) -> RunDirectory:
         return RunDirectory(self.runs / planned.name)
@@ -116,22 +119,23 @@ class ExperimentDirectory:
         self._require_same_arms(arms, source)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps a second command out of the directory. The operating system takes the lock away with the process.
+    def held(self) -> Iterator[Lease]:
+        """Keeps a second command, on this machine or another, out of the directory until the block ends, or this
+        process does, however it dies.
 
         Raises:
             UserError: if another process works in it, or it is the directory of something else.
         """
         with reported("read", self.path):
-            others = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+            others = self.path.exists() and (
+                not self.path.is_dir() or any(self.lock_file.name not in entry.name for entry in self.path.iterdir())
+            )
         if others and not self.experiment_file.exists():
             raise UserError(f"{self.path}: is not empty and holds no experiment; name another --directory")
         with reported("write", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.path, wait=False) as alone:
-            if not alone:
-                raise UserError(f"{self.path}: another process is running this experiment; wait for it or stop it")
-            yield
+        with leased(self.lock_file, "is running this experiment") as lease:
+            yield lease
 
     def _arm_file(self, name: str) -> Path:
         return self.arms / f"{name}.yaml"

@@ -18,6 +18,7 @@ from ternary_vae.experiments.task import Ending, Task, is_complete
 from ternary_vae.experiments.watching import Overview, Watched
 from ternary_vae.formats import counted
 from ternary_vae.storage.files import write_text
+from ternary_vae.storage.lease import Lease
 from ternary_vae.training.interruption import interruptions
 
 
@@ -67,7 +68,7 @@ def run_experiment(
     console = console or Console(quiet=True)
     arms = arms_of(experiment, source)
     runs = planned_runs(experiment, arms)
-    with directory.locked():
+    with directory.held() as lease:
         directory.freeze(experiment, arms, Path(source))
         directory.stop_file.unlink(missing_ok=True)
         execution = _state(experiment, directory, arms, runs, Path(source))
@@ -89,7 +90,7 @@ def run_experiment(
             if run.name not in execution.complete
         ]
         if tasks:
-            _do(tasks, execution, backend, watched, console, experiment.name)
+            _do(tasks, execution, backend, watched, console, experiment.name, lease)
     return execution
 
 
@@ -122,10 +123,11 @@ def _state(
 
 
 def _do(
-    tasks: Sequence[Task], execution: Execution, backend: Backend, watched: list[Watched], console: Console, title: str
-) -> None:
-    """Runs tasks and keeps account. What failed before is tried again. The first Ctrl-C or SIGTERM asks all runs to
-    stop after the epoch under way."""
+    tasks: Sequence[Task], execution: Execution, backend: Backend, watched: list[Watched], console: Console, title: str,
+    lease: Lease,
+) -> None:  # fmt: skip
+    """Runs tasks and keeps account. What failed before is tried again. The first signal that asks to stop
+    (`training.interruption`) asks all runs to stop after the epoch under way."""
     stop_file = execution.directory.stop_file
     execution.failed.clear()
     done = len(execution.complete)
@@ -142,6 +144,7 @@ def _do(
         try:
             with Overview(console, title, watched, pass_on) as overview:
                 for ending in backend.endings(tasks, execution.directory.log_file):
+                    lease.require()
                     _account(ending, execution)
                     overview.ended(ending)
         except UserError as failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.connection
 import os
 import signal
 import threading
@@ -15,12 +16,13 @@ from typing import Any, Literal
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
-from ternary_vae.storage.files import locked, write_text
+from ternary_vae.storage.files import write_text
+from ternary_vae.storage.lease import is_locked
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.progress import Silent
 
 Result = Literal["completed", "interrupted", "failed"] | Exception
-_PATIENCE, _PAUSE = 120.0, 0.2
+_PATIENCE, _PAUSE = 30.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,6 @@ class Task:
         stop_file: the run stops after the epoch under way once this file is there.
         failure_file: where it is written why the run failed.
         threads: threads of torch; None leaves them alone.
-        follow: process id of whoever started the worker; the run stops when that process is gone.
     """
 
     name: str
@@ -44,7 +45,6 @@ class Task:
     benchmarks: bool = True
     pages: bool = True
     threads: int | None = None
-    follow: int | None = None
 
     @property
     def own_device(self) -> str:
@@ -111,15 +111,42 @@ def perform_together(tasks: Sequence[Task]) -> list[Ending]:
     return [_ending(task, result, seconds) for task, result in zip(tasks, results)]
 
 
+def prepare_worker(parent: int) -> None:
+    """Readies a process of this machine for runs: it ends at once when its experiment's process has, whatever it is
+    doing or waiting for. All that a run has written is whole, and its lease ends with the process."""
+    _leave_signals_to_the_experiment()
+
+    def follow() -> None:
+        _wait_for_the_end_of(parent)
+        os._exit(1)
+
+    threading.Thread(target=follow, name="follow", daemon=True).start()
+
+
 def perform_together_in_worker(tasks: Sequence[Task]) -> list[Ending]:
-    """`perform_together` in a process of its own. Ctrl-C in a terminal reaches every process; here it counts only while
-    the training loop listens, which then stops after the epoch under way."""
+    """`perform_together` in a process of its own."""
+    _leave_signals_to_the_experiment()
+    return perform_together(tasks)
+
+
+def _leave_signals_to_the_experiment() -> None:
+    """Ctrl-C in a terminal, and its end, reach every process. The experiment's hears them and tells its runs to stop
+    after the epoch under way."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    endings = perform_together(tasks)
-    if tasks[0].follow is not None and os.getppid() != tasks[0].follow:
-        os._exit(1)  # nobody is left to be told
-    return endings
+        for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _wait_for_the_end_of(parent: int) -> None:
+    """Returns once the process that started this one is gone."""
+    if os.name == "nt":  # where an orphan keeps the number of its parent
+        import _winapi
+
+        with suppress(OSError):  # gone already
+            multiprocessing.connection.wait([_winapi.OpenProcess(_winapi.SYNCHRONIZE, False, parent)])
+        return
+    while os.getppid() == parent:
+        time.sleep(_PAUSE)
 
 
 def _trained(tasks: Sequence[Task]) -> list[Result]:
@@ -131,11 +158,12 @@ def _trained(tasks: Sequence[Task]) -> list[Result]:
     if first.threads is not None:
         torch.set_num_threads(first.threads)
     watchers = [_Stopping(task) for task in tasks]
-    if watchers[0].asked():
-        return ["interrupted"] * len(tasks)
     runs = [RunDirectory(task.directory) for task in tasks]
     for run in runs:
-        _wait_for_others(run)
+        _wait_for_others(run, watchers[0])
+    if watchers[0].asked():
+        return ["interrupted"] * len(tasks)
+    for run in runs:
         with suppress(UserError):  # which the run's own beginning says again
             _clear_unborn(run)
     outcomes = loop.train_together(
@@ -176,13 +204,10 @@ def _ending(task: Task, result: Result, seconds: float) -> Ending:
     return Ending(task.name, "failed", message, seconds)
 
 
-def _wait_for_others(run: RunDirectory) -> None:
-    """Gives a worker that has lost its experiment the time to end its epoch or benchmark."""
+def _wait_for_others(run: RunDirectory, watcher: _Stopping) -> None:
+    """Gives a worker that has lost its experiment the time to end."""
     until = time.monotonic() + _PATIENCE
-    while run.lock_file.exists() and time.monotonic() < until:
-        with locked(run.lock_file, wait=False) as alone:
-            if alone:
-                return
+    while is_locked(run.lock_file) and time.monotonic() < until and not watcher.asked():
         time.sleep(_PAUSE)
 
 
@@ -195,14 +220,14 @@ def _clear_unborn(run: RunDirectory) -> None:
 
 
 class _Stopping(Silent):
-    """Watches a run and stops it after an epoch when the experiment is to stop or has lost its head. What stops it is
-    raised here, since a cluster's workers need not pass signals on; the epoch is saved by then."""
+    """Watches a run and stops it after an epoch when the experiment is to stop. What stops it is raised here, since a
+    cluster's workers need not pass signals on; the epoch is saved by then."""
 
     def __init__(self, task: Task) -> None:
-        self.stop_file, self.follow = Path(task.stop_file), task.follow
+        self.stop_file = Path(task.stop_file)
 
     def asked(self) -> bool:
-        return self.stop_file.exists() or (self.follow is not None and os.getppid() != self.follow)
+        return self.stop_file.exists()
 
     def epoch(self, row: dict[str, Any]) -> None:
         if self.asked():

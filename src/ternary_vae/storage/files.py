@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ def reported(action: str, path: Path) -> Iterator[None]:
             errno.ENOSPC: "no space left on the disk; free some and run the same command again",
             errno.EDQUOT: "the disk quota is used up; free some and run the same command again",
             errno.EACCES: "no permission; choose another place or change its permissions",
+            errno.EPERM: "no permission; choose another place or change its permissions",
             errno.EROFS: "the file system is read-only; choose another place",
             errno.EISDIR: "it is a directory; name a file",
             errno.ENOTDIR: "a part of the path is a file, not a directory",
@@ -140,61 +140,26 @@ def append_json_line(path: Path, row: dict[str, Any]) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Holds the operating system's lock on a directory, or on a file, which is made if it is missing and says who holds
-    it. The lock ends with the block, and with the process however that dies. Where a system or a file system has no
-    such locks, everybody gets one.
-
-    Yields:
-        whether the lock is held; False only without `wait`, when another holds it.
+def locked(directory: Path) -> Iterator[None]:
+    """Waits for the operating system's lock on a directory, and holds it. Where there are no such locks, or none that
+    other machines see, everybody gets one: it spares work, and keeps nothing whole. See `storage.lease` for what does.
 
     Raises:
-        UserError: the path cannot be opened.
+        UserError: the directory cannot be opened.
     """
     try:
         import fcntl
     except ImportError:
-        yield True
+        yield
         return
-    held, descriptor = True, -1
+    with reported("lock", directory):
+        descriptor = os.open(directory, os.O_RDONLY)
     try:
-        while descriptor < 0:
-            with reported("lock", path):
-                descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except (BlockingIOError, PermissionError):
-                held = False
-                break
-            except OSError:  # no such locks here
-                break
-            if not _is_open(path, descriptor):  # removed by who held it before
-                os.close(descriptor)
-                descriptor = -1
-        if held and path.is_file():
-            with suppress(OSError):  # a full disk is for whoever writes more to report
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode())
-        yield held
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-
-
-def lock_holder(path: Path) -> str:
-    """Who holds the lock on a file, or held it last: "process 123 on name"; empty if that is not known."""
-    try:
-        return " ".join(path.read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _is_open(path: Path, descriptor: int) -> bool:
-    """Whether a path still names the open file."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+        os.close(descriptor)
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

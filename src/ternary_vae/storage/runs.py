@@ -6,7 +6,7 @@ checkpoints/                       epoch_{N}.safetensors, latest.safetensors, be
 benchmarks/                        manifold_resolution_{N}.json, coupled_resolution_{N}.json
 reports/                           evolution report, figure, page, verdict
 tensorboard/
-run.lock                           while a process trains here, and what a killed one left
+run.lock                           the lease of the process that trains here, or what a killed one left
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import (
-    lock_holder,
-    locked,
     read_json,
     read_json_lines,
     reported,
     write_json,
     write_text,
 )
+from ternary_vae.storage.lease import Lease, leased
 
 
 class RunDirectory:
@@ -49,6 +48,7 @@ class RunDirectory:
         self.reports = self.path / "reports"
         self.tensorboard = self.path / "tensorboard"
         self.lock_file = self.path / "run.lock"
+        self._lease: Lease | None = None
 
     def checkpoint(self, name: int | str) -> Path:
         """`checkpoint(120)`, `checkpoint("latest")`, `checkpoint("best")`."""
@@ -67,8 +67,9 @@ class RunDirectory:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps every other process from training in this directory until the block ends, or this process does, however
-        it dies. A directory that is made for it is taken away again if nothing else has come to lie in it.
+        """Keeps every other process, on this machine or another, from training in this directory until the block ends,
+        or this process does, however it dies. A directory that is made for it is taken away again if nothing else has
+        come to lie in it.
 
         Raises:
             UserError: another process trains here, or the place cannot be written.
@@ -78,27 +79,31 @@ class RunDirectory:
             with reported("write", self.path):
                 made = [place for place in (self.path, *self.path.parents) if not place.exists()]
                 self.path.mkdir(parents=True, exist_ok=True)
-            with locked(self.lock_file, wait=False) as alone:
-                if not alone:
-                    who = lock_holder(self.lock_file) or "another process"
-                    raise UserError(f"{self.path}: {who} is training in it; let it finish, or stop it first")
-                try:
-                    yield
-                finally:
-                    with suppress(OSError):
-                        self.lock_file.unlink()
+            with leased(self.lock_file, "is training in it") as self._lease:
+                yield
         finally:
+            self._lease = None
             with suppress(OSError):  # what something else has come to lie in stays
                 for place in made:
                     place.rmdir()
 
+    def require_held(self) -> None:
+        """To be asked before anything is written into a directory that this process trains in.
+
+        Raises:
+            UserError: this process stood still for so long that another trains here now.
+        """
+        if self._lease is not None:
+            self._lease.require()
+
     def entries(self) -> list[Path]:
-        """What lies in the directory, its lock aside."""
+        """What lies in the directory, its lease aside."""
         with reported("read", self.path):
-            return [entry for entry in self.path.iterdir() if entry != self.lock_file] if self.path.exists() else []
+            entries = self.path.iterdir() if self.path.exists() else ()
+            return [entry for entry in entries if self.lock_file.name not in entry.name]
 
     def clear(self) -> None:
-        """Removes what lies in the directory, its lock aside, as far as it can."""
+        """Removes what lies in the directory, its lease aside, as far as it can."""
         for entry in self.entries():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
@@ -130,7 +135,12 @@ class RunDirectory:
         write_json(self.run_file, {**description, **facts})
 
     def update(self, facts: dict[str, Any], recipe: Recipe | None = None) -> None:
-        """Changes entries of `run.json`, and the recipe when one is given."""
+        """Changes entries of `run.json`, and the recipe when one is given.
+
+        Raises:
+            UserError: as `require_held`, or the place cannot be written.
+        """
+        self.require_held()
         if recipe is not None:
             write_text(self.recipe_file, recipe.to_yaml())
         write_json(self.run_file, {**self.facts(), **facts})

@@ -11,7 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,8 @@ class TensorCache:
         self.directory = cache_directory(directory)
         self.limit_megabytes = limit_megabytes
         self.report = report or _to_standard_error
-        self._usable = True
-        self._warned = False
+        self._readable = self._writable = True
+        self._warned = self._told_of_readme = False
 
     def save(
         self,
@@ -178,20 +178,30 @@ class TensorCache:
     def recall(self, key: str, device: torch.device | str = "cpu", **made_from: Any) -> Tensor | None:
         """As `load`, for work that goes on without the cache: what is wrong is reported once, never raised."""
         found = None
-        with self._never_fatal():
-            found = self.load(key, device, made_from=made_from) if self._usable else None
+        try:
+            found = self.load(key, device, made_from=made_from) if self._readable else None
+        except (UserError, OSError) as problem:
+            path = self.path(key, made_from)
+            if isinstance(problem.__cause__, PermissionError) and os.path.lexists(path):
+                shared = f"{_owner(path)} lets nobody else read it and could share it with chmod g+r"
+                self.report(f"{path}: not used, {shared}; computed again")
+            else:
+                self._readable = self._writable = False
+                self.report(f"{problem}; going on without the tensor cache")
         return None if found is None else found[0]
 
     def keep(self, entries: Mapping[str, tuple[Tensor, Mapping[str, Any]]], **made_from: Any) -> None:
         """As `save`, for work that goes on without the cache: tensors and metadata by key, all made from the same."""
-        with self._never_fatal():
-            if not self._usable:
-                return
+        if not self._writable or not entries:
+            return
+        try:
             for key, (tensor, metadata) in entries.items():
                 self._write(key, tensor, metadata, made_from)
-            if entries:
-                self._describe()
-                self.watch_budget()
+            self._describe()
+            self.watch_budget()
+        except (UserError, OSError) as problem:
+            self._writable = False
+            self.report(f"{problem}; going on without writing to the tensor cache")
 
     def size(self) -> int:
         """Bytes of all files in the directory, entries or not."""
@@ -237,14 +247,6 @@ class TensorCache:
         write_bytes(path, content)
         return path
 
-    @contextmanager
-    def _never_fatal(self) -> Iterator[None]:
-        try:
-            yield
-        except (UserError, OSError) as problem:
-            self._usable = False
-            self.report(f"{problem}; going on without the tensor cache")
-
     def _require_directory(self) -> bool:
         """Whether the directory is there.
 
@@ -287,13 +289,22 @@ class TensorCache:
             self._describe()
 
     def _describe(self) -> None:
-        """Writes the README for what is there now, one process at a time."""
+        """Writes the README for what is there now, one process at a time. In a directory where everybody may replace
+        only what is theirs, that of another user stays as it is."""
+        path = self.directory / README
         with locked(self.directory):
             text = readme(self.list_cache())
             with suppress(OSError, UnicodeDecodeError):
-                if (self.directory / README).read_text(encoding="utf-8") == text:
+                if path.read_text(encoding="utf-8") == text:
                     return
-            write_text(self.directory / README, text)
+            try:
+                write_text(path, text)
+            except UserError as problem:
+                if not isinstance(problem.__cause__, PermissionError) or not path.exists():
+                    raise
+                if not self._told_of_readme:
+                    self._told_of_readme = True
+                    self.report(f"{path}: out of date, {_owner(path)} lets nobody else replace it")
 
 
 def _plain(made_from: Mapping[str, Any] | None) -> Any:
@@ -328,6 +339,15 @@ def _there(path: Path) -> bool:
         except FileNotFoundError:
             return False
     return True
+
+
+def _owner(path: Path) -> str:
+    """Whose a file is, for people."""
+    with suppress(KeyError, OSError, NotImplementedError):  # an account of another machine; no accounts
+        return path.owner()
+    with suppress(OSError):
+        return f"user {path.lstat().st_uid}"
+    return "its owner"
 
 
 def _is_temporary(path: Path) -> bool:

@@ -33,7 +33,12 @@ class RunLog:
             self._board = SummaryWriter(str(directory.tensorboard), purge_step=epochs_completed + 1, max_queue=1000)
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Logs an epoch."""
+        """Logs an epoch.
+
+        Raises:
+            UserError: the place cannot be written, or is another process's by now.
+        """
+        self.directory.require_held()
         self.epochs_completed = row["epoch"]
         self.rows.append(row)
         append_json_line(self.directory.metrics_file, row)
@@ -42,7 +47,12 @@ class RunLog:
                 self._board.add_scalar(name, value, row["epoch"])
 
     def event(self, epoch: int, kind: str, name: str, message: str, **details: Any) -> dict[str, Any]:
-        """Logs an event and returns it."""
+        """Logs an event and returns it.
+
+        Raises:
+            UserError: as `epoch`.
+        """
+        self.directory.require_held()
         event = {"epoch": epoch, "kind": kind, "name": name, "message": message, **details}
         self.events.append(event)
         append_json_line(self.directory.events_file, event)

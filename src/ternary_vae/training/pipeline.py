@@ -239,6 +239,7 @@ class Pipeline:
             also.append("best")
         checkpoint = replace(checkpoint, state={**checkpoint.state, "best": self.best})
         paths = [self.directory.checkpoint(name) for name in also]
+        self.directory.require_held()
         save_checkpoint(self.directory.checkpoint("latest"), checkpoint, also=paths)
 
 

@@ -162,8 +162,10 @@ class RunUnderWay:
             clock = time.monotonic()
             checkpoint, how = load_checkpoint(path), {"device": str(self.trainer.device), "cache": self.cache}
             with matrix_products("highest"):
-                write_record(directory.isolated_record(epoch), measure_isolated(checkpoint, **how))
-                write_record(directory.coupled_record(epoch), measure_coupled(checkpoint, **how))
+                isolated, coupled = measure_isolated(checkpoint, **how), measure_coupled(checkpoint, **how)
+            directory.require_held()
+            write_record(directory.isolated_record(epoch), isolated)
+            write_record(directory.coupled_record(epoch), coupled)
             message = f"epoch {epoch} benchmarked in {time.monotonic() - clock:.1f} s"
             self.progress.event(self.log.event(done, "milestone", f"epoch_{epoch}", message))
 

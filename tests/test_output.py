@@ -1,0 +1,115 @@
+"""Readers that leave before the program is done: pipes that are closed, terminals too."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ternary_vae import output
+
+SCRIPT = """
+import sys
+from ternary_vae.output import goes_on, outlast_readers, say
+outlast_readers()
+goes_on("the run in r")
+print("first", flush=True)
+sys.stdin.readline()
+for number in range(3):
+    print(number, flush=True)
+say("how to go on: λ")
+sys.exit(7)
+"""
+NOTICE = "ternary-vae: nobody reads the output any more; the run in r goes on without it\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_work_goes_on_and_what_must_be_said_is_said_on_standard_error(unbuffered):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert process.stdout.readline() == b"first\n"
+    process.stdout.close()  # as `head -1` does
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 7
+    assert said == NOTICE + "how to go on: λ\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as here")
+def test_nobody_reads_standard_error_either():
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout.readline() == b"first\n"
+    process.stdout.close()
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    assert process.wait(timeout=60) == 7
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="terminals as here")
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "nohup"])
+def test_a_terminal_that_is_closed(ignored, tmp_path):
+    """The run is asked to stop, unless `nohup` had it outlast its terminal; what it prints then does no harm."""
+    script = """
+import os, signal, sys
+from pathlib import Path
+from ternary_vae.output import outlast_readers, say
+from ternary_vae.training.interruption import interruptions
+outlast_readers()
+with interruptions() as interruption:
+    print("running", flush=True)
+    while os.path.exists("open"):
+        pass
+    say("stopped")
+    Path("asked").write_text(str(interruption.asked))
+"""
+    (tmp_path / "open").touch()
+    ours, theirs = os.openpty()
+
+    def begin():
+        os.setsid()
+        import fcntl
+        import termios
+
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, preexec_fn=begin,
+        env={**os.environ, "PYTHONPATH": str(Path(output.__file__).parents[1])},
+    )  # fmt: skip
+    os.close(theirs)
+    assert b"running" in os.read(ours, 100)
+    os.close(ours)  # which sends SIGHUP before it returns
+    (tmp_path / "open").unlink()
+    assert process.wait(timeout=60) == 0
+    assert (tmp_path / "asked").read_text() == str(not ignored)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_no_reader_that_has_left():
+    with output._Output("/dev/full", "w") as stream, pytest.raises(OSError, match="No space left"):
+        stream.write(b"figures")
+
+
+def test_streams_of_others_stay(monkeypatch):
+    """A notebook's, or none at all."""
+    notebook = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", notebook)
+    monkeypatch.setattr(sys, "stderr", None)
+    output.outlast_readers()
+    output.say("how to go on")
+    assert sys.stdout is notebook
+    assert notebook.getvalue() == "how to go on\n"
+    assert sys.stderr is None

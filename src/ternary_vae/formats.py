@@ -71,6 +71,12 @@ def cell(text: object) -> str:
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def code(text: object) -> str:
+    """Any text as one line of code in Markdown, also in a table's cell."""
+    line = " ".join(str(text).split()).replace("`", "'").replace("|", r"\|")
+    return f"`{line}`"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right_from: int = 1) -> str:
     """A Markdown table; columns from `right_from` on are set flush right."""
     rule = [("---:" if column >= right_from else "---") for column in range(len(header))]

@@ -70,8 +70,9 @@ def write_bytes(path: Path, content: bytes, also: Sequence[Path] = ()) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes UTF-8 text atomically."""
-    write_bytes(path, content.encode("utf-8"))
+    """Writes UTF-8 text atomically. A file's name in it that is no text has its bytes as `\\udcNN`, which JSON reads as
+    that name again."""
+    write_bytes(path, _utf_8(content))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -123,7 +124,7 @@ def append_json_line(path: Path, row: dict[str, Any]) -> None:
     Raises:
         UserError: if the place cannot be written or the disk is full.
     """
-    line = (json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")
+    line = _utf_8(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n")
     with reported("write", Path(path)), open(path, "a+b", buffering=0) as file:
         unfinished = _last_line(file)
         if unfinished and _row(unfinished) is not None:
@@ -192,6 +193,10 @@ def _is_open(path: Path, descriptor: int) -> bool:
         return False
 
 
+def _utf_8(text: str) -> bytes:
+    return text.encode("utf-8", errors="backslashreplace")
+
+
 def _row(line: bytes) -> dict[str, Any] | None:
     """The object that a line holds, or None if it holds no whole one."""
     try:
@@ -223,7 +228,7 @@ def _replace_by_link(existing: Path, path: Path) -> None:
     try:
         try:
             os.link(existing, temporary)
-        except OSError:  # no hard links here, or no more of them
+        except (OSError, AttributeError):  # no hard links here, or no more of them
             write_atomically(path, lambda file: file.write(existing.read_bytes()))
         else:
             os.replace(temporary, path)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ternary_vae.devices import choose_device, device_to_go_on_with
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import InTurn
@@ -41,7 +42,7 @@ def train(
     """Trains a recipe in a new run directory.
 
     Args:
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         start: a checkpoint to go on from, such as a v5.5 file; training continues at its next epoch.
         progress: who watches; nobody by default.
 
@@ -239,7 +240,7 @@ def _gone_on_with(directory: RunDirectory, device: str, epochs: int | None = Non
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
     before = directory.facts().get("device")
-    chosen = choose_device("cpu" if device == "auto" and before == "cpu" else device)
+    chosen = device_to_go_on_with(device, before)
     trainer = Trainer(recipe, chosen)
     with directory.held():
         best, pending = _restore_last(trainer, directory)
@@ -304,18 +305,3 @@ def _whole_or_absent(directory: RunDirectory) -> Iterator[None]:
         if empty:
             directory.clear()
         raise
-
-
-def choose_device(device: str) -> str:
-    """ "cpu" or "cuda" for "auto", "cpu" or "cuda".
-
-    Raises:
-        UserError: unknown device, or no CUDA where it was asked for.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"--device {device!r}: expected auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: this machine or this build of torch has no CUDA; use --device cpu or auto")
-    return device

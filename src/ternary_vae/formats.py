@@ -63,6 +63,11 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+def shown(name: str) -> str:
+    """A file's name as text; bytes in it that are no text become `\\udcNN`."""
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
 def cell(text: object) -> str:
     """Any text as the content of one Markdown table cell: one line, nothing in it is markup."""
     line = " ".join(str(text).split())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import NOTHING, cell, code, duration, listed, number, percent, table
+from ternary_vae.formats import NOTHING, cell, code, duration, listed, number, percent, shown, table
 from ternary_vae.output import quoted
 from ternary_vae.reports.figures import comparison_figure, write_figure
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
@@ -109,6 +109,6 @@ def _labels(measured: Sequence[Measurements]) -> list[str]:
     """Recipe and seed; where that is not unique, the directory too."""
     titles = [one.title for one in measured]
     return [
-        title if titles.count(title) == 1 else f"{title} ({one.directory.name or NOTHING})"
+        title if titles.count(title) == 1 else f"{title} ({shown(one.directory.name) or NOTHING})"
         for title, one in zip(titles, measured)
     ]

@@ -34,6 +34,20 @@ def reported(action: str, path: Path) -> Iterator[None]:
         raise UserError(f"cannot {action} {path}: {reason}") from failure
 
 
+def require_utf_8(path: Path, library: str) -> None:
+    """Checks that a library which opens files by UTF-8 names alone can open what lies at a path.
+
+    Raises:
+        UserError: a name in it is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{path}: is not UTF-8, and {library} opens nothing else; choose or give another name"
+        ) from None
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = ()) -> None:
     """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the
     old file or the new one, never a part; on failure nothing changes.

@@ -16,6 +16,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import InTurn
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
+from ternary_vae.storage.files import require_utf_8
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.fleet import Fleet
 from ternary_vae.training.interruption import interruptions
@@ -206,6 +207,7 @@ def finishers(runs: int, device: torch.device) -> Executor:
 @contextmanager
 def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoint | None = None) -> Iterator[Start]:
     """A new run, its directory held until the block ends."""
+    require_utf_8(directory.tensorboard, "TensorBoard")
     if start is not None:
         model_of(start)  # refuse weights that do not fit before anything is written
         if start.epochs_completed >= recipe.epochs:
@@ -236,6 +238,7 @@ def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoi
 @contextmanager
 def _gone_on_with(directory: RunDirectory, device: str, epochs: int | None = None) -> Iterator[Start]:
     """A run that is there already, its directory held until the block ends."""
+    require_utf_8(directory.tensorboard, "TensorBoard")
     recipe = directory.recipe()
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})

@@ -44,7 +44,7 @@ def require_utf_8(path: Path, library: str) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise UserError(
-            f"{path}: is not UTF-8, and {library} opens nothing else; choose or give another name"
+            f"{path}: is not UTF-8, and {library} opens nothing else; name another place"
         ) from None
 
 

@@ -14,7 +14,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--checkpoint", type=Path, help="a .safetensors checkpoint or a v5.5 .pt file, instead of a run"
     )
-    parser.add_argument("--device", default="cpu", help="auto, cpu or cuda (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
     options = parser.parse_args()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ternary_vae.options import Device, DeviceOption
+from ternary_vae.options import DeviceOption
 
 cache_app = typer.Typer(
     no_args_is_help=True,
@@ -50,13 +50,13 @@ def build(
         list[Path] | None, typer.Argument(help="Checkpoints to compute for: .safetensors or v5.5 .pt.")
     ] = None,
     operations: Annotated[bool, typer.Option("--operations", help="Keep the table of all operations too.")] = False,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     cache_dir: CacheDirectory = None,
 ) -> None:
     """Compute what the benchmarks read of checkpoints, or the table of all operations, and keep it."""
     from ternary_vae import cache_commands
 
-    cache_commands.build(checkpoints or [], cache_dir, operations=operations, device=device.value)
+    cache_commands.build(checkpoints or [], cache_dir, operations=operations, device=device)
 
 
 @cache_app.command()

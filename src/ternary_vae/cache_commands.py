@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError, nearest
 from ternary_vae.storage.audit import audit_caches
 from ternary_vae.storage.runs import RunDirectory
@@ -103,7 +104,6 @@ def keep_of(store: TensorCache, checkpoint: Any, names: Sequence[str], device: s
     from ternary_vae.resolution.kept import Kept, save_kept
     from ternary_vae.resolution.measure import encoded, keepable_tensors
     from ternary_vae.resolution.parallel import side_by_side
-    from ternary_vae.training.loop import choose_device
 
     chosen = torch.device(choose_device(device))
     keepable = keepable_tensors(*encoded(Kept(checkpoint, chosen)))

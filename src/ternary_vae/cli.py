@@ -3,20 +3,25 @@ answers at once."""
 
 from __future__ import annotations
 
+# ruff: noqa: E402
 import os
+import re
 import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+from ternary_vae.output import forget_impossible_sizes, outlast_readers, replace_what_cannot_be_shown
+
+forget_impossible_sizes()  # before typer is imported
+
 import typer
 
 from ternary_vae.cache_cli import CacheDirectory, cache_app
 from ternary_vae.errors import UserError
 from ternary_vae.experiment_cli import experiment
-from ternary_vae.options import BAD_INPUT, INTERRUPTED, Device, DeviceOption
-from ternary_vae.output import outlast_readers
+from ternary_vae.options import BAD_INPUT, INTERRUPTED, DeviceOption
 from ternary_vae.training.interruption import signals_to_stop
 
 _UsageError: Any = typer.BadParameter.__bases__[0]  # of whichever click comes with typer
@@ -62,7 +67,7 @@ def train(
     seed: Seed = None,
     epochs: Epochs = None,
     scale_phases: ScalePhases = False,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     run_dir: RunDirectoryOption = None,
     overrides: Overrides = None,
     require: Require = None,
@@ -71,7 +76,7 @@ def train(
     from ternary_vae import commands
 
     recipe = commands.chosen_recipe(config, overrides or [], seed=seed, epochs=epochs, scale_phases=scale_phases)
-    commands.train(recipe, run_dir, device=device.value, require=require and require.value)
+    commands.train(recipe, run_dir, device=device, require=require and require.value)
 
 
 @app.command()
@@ -83,7 +88,7 @@ def resume(
         str | None, typer.Option("--config", "-c", help="Recipe for a checkpoint; its own unless given.")
     ] = None,
     epochs: Epochs = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     run_dir: RunDirectoryOption = None,
     overrides: Overrides = None,
     require: Require = None,
@@ -92,7 +97,7 @@ def resume(
     from ternary_vae import commands
 
     commands.resume(
-        target, config=config, overrides=overrides or [], epochs=epochs, device=device.value, run_dir=run_dir,
+        target, config=config, overrides=overrides or [], epochs=epochs, device=device, run_dir=run_dir,
         require=require and require.value,
     )  # fmt: skip
 
@@ -117,14 +122,14 @@ def benchmark(
         Path | None, typer.Option("--output", "-o", help="Directory of the records.", show_default="reports/benchmarks")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the benchmark's own random numbers.")] = 0,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     cache: Annotated[bool, typer.Option(help="Keep in the tensor cache what would be computed again.")] = True,
     cache_dir: CacheDirectory = None,
 ) -> None:
     """Measure checkpoints, each VAE alone and both together, and write the records."""
     from ternary_vae import commands
 
-    commands.benchmark(checkpoints, output, seed=seed, device=device.value, cache=cache, cache_dir=cache_dir)
+    commands.benchmark(checkpoints, output, seed=seed, device=device, cache=cache, cache_dir=cache_dir)
 
 
 @app.command()
@@ -159,12 +164,14 @@ app.command()(experiment)
 def main() -> None:
     """Entry point: bad input is one line on standard error and exit code 2. SIGTERM and the end of the terminal are as
     Ctrl-C, exit code 130; see `training.interruption` for what is ignored. Output that nobody reads is dropped."""
+    replace_what_cannot_be_shown(sys.stdout, sys.stderr)
     outlast_readers()
     for number in signals_to_stop():
         signal.signal(number, signal.default_int_handler)
     # Threads that spin while they wait make a busy machine many times slower; read when PyTorch starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        _require_no_empty_arguments(sys.argv[1:])
         code = app(standalone_mode=False)
     except _UsageError as error:
         # Without a command the help is out already, and there is nothing else to say.
@@ -179,6 +186,22 @@ def main() -> None:
         print(f"ternary-vae: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _require_no_empty_arguments(arguments: list[str]) -> None:
+    """No name or value is an empty text, but an unset variable in a shell is, and an empty path is the directory that
+    a command is started in.
+
+    Raises:
+        UserError: one is empty.
+    """
+    before = "ternary-vae"
+    for argument in arguments:
+        if argument == "":
+            raise UserError(f"the argument after {before!r} is empty; give a value, or leave it out")
+        if re.fullmatch("--[a-z-]+=", argument):
+            raise UserError(f"{argument!r} has no value; give one, or leave it out")
+        before = argument
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.formats import duration, percent
 from ternary_vae.options import INTERRUPTED
-from ternary_vae.output import goes_on, say
+from ternary_vae.output import goes_on, quoted, say
 from ternary_vae.recipe import (
     DEFAULT_RECIPE,
     Recipe,
@@ -122,7 +122,6 @@ def benchmark(
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.tensor_cache import TensorCache
-    from ternary_vae.training.loop import choose_device
 
     chosen = choose_device(device)
     loaded = [load_checkpoint(path) for path in checkpoints]
@@ -197,7 +196,7 @@ def _stopping_at_once(directory: RunDirectory) -> Iterator[None]:
 
 
 def _how_to_go_on(directory: RunDirectory) -> str:
-    return f"go on with: ternary-vae resume {shlex.quote(str(directory.path))}"
+    return f"go on with: ternary-vae resume {quoted(directory.path)}"
 
 
 def _report(directory: RunDirectory) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ternary_vae.options import Device, DeviceOption
+from ternary_vae.options import DeviceOption
 
 
 def experiment(
@@ -35,7 +35,7 @@ def experiment(
             show_default="1, on a GPU up to 50",
         ),
     ] = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Run nothing; report on what there is.")] = False,
     output: Annotated[
@@ -54,6 +54,6 @@ def experiment(
         return
     experiment_commands.experiment(
         target, directory, backend=backend, workers=workers, address=address, together=together,
-        device=device.value,
+        device=device,
         plan=plan, report=report, output=output,
     )  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from rich.console import Console
 
+from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.arms import Arm, arms_of, planned_runs
 from ternary_vae.experiments.backends import backend_named, require_options
@@ -15,7 +15,7 @@ from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import Execution, run_experiment, state_of
 from ternary_vae.formats import listed
 from ternary_vae.options import INTERRUPTED
-from ternary_vae.output import goes_on, say
+from ternary_vae.output import goes_on, quoted, say
 
 FAILED = 1
 
@@ -55,11 +55,8 @@ def experiment(
     if report:
         execution = state_of(described, place, source=source)
     else:
-        accelerated = device == "cuda"
-        if backend != "ray":  # a cluster's nodes may have what this machine lacks
-            from ternary_vae.training.loop import choose_device
-
-            accelerated = choose_device(device) != "cpu"
+        # A cluster's nodes may have what this machine lacks.
+        accelerated = backend != "ray" and choose_device(device) != "cpu"
         where = backend_named(backend, workers=workers, address=address, together=together, accelerated=accelerated)
         goes_on(f"the experiment in {place.path}")
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
@@ -69,8 +66,8 @@ def experiment(
         "--address": address, "--together": together,
         "--device": device if device != "auto" else None, "--output": output,
     }  # fmt: skip
-    given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-    _finish(shlex.join(["ternary-vae", "experiment", target, *given]), execution)
+    given = [word for name, value in options.items() if value is not None for word in (name, quoted(value))]
+    _finish(" ".join(["ternary-vae", "experiment", quoted(target), *given]), execution)
 
 
 def _plan(described: Experiment, arms: list[Arm], place: ExperimentDirectory, source: Path) -> None:

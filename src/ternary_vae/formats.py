@@ -63,12 +63,23 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+def shown(name: str) -> str:
+    """A file's name as text; bytes in it that are no text become `\\udcNN`."""
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
 def cell(text: object) -> str:
     """Any text as the content of one Markdown table cell: one line, nothing in it is markup."""
     line = " ".join(str(text).split())
     for mark in "\\`*_|[]":
         line = line.replace(mark, "\\" + mark)
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def code(text: object) -> str:
+    """Any text as one line of code in Markdown, also in a table's cell."""
+    line = " ".join(str(text).split()).replace("`", "'").replace("|", r"\|")
+    return f"`{line}`"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right_from: int = 1) -> str:

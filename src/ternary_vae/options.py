@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+from ternary_vae.devices import require_device_name
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 
 
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", help="Where to compute: auto, cpu, cuda or cuda:N.", callback=require_device_name),
+]

@@ -17,7 +17,7 @@ from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.task import Ending, Task, is_complete
 from ternary_vae.experiments.watching import Overview, Watched
 from ternary_vae.formats import counted
-from ternary_vae.storage.files import write_text
+from ternary_vae.storage.files import require_utf_8, write_text
 from ternary_vae.storage.lease import Lease
 from ternary_vae.training.interruption import interruptions
 
@@ -68,6 +68,7 @@ def run_experiment(
     console = console or Console(quiet=True)
     arms = arms_of(experiment, source)
     runs = planned_runs(experiment, arms)
+    require_utf_8(directory.path.resolve(), "TensorBoard")
     with directory.held() as lease:
         directory.freeze(experiment, arms, Path(source))
         directory.stop_file.unlink(missing_ok=True)

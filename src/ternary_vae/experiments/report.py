@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from ternary_vae.experiments.tables import (
 )
 from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
 from ternary_vae.formats import cell, counted
+from ternary_vae.output import quoted
 from ternary_vae.reports.figures import write_figure
 from ternary_vae.storage.files import reported, write_text
 
@@ -161,7 +161,7 @@ def _commands(results: Results) -> str:
     # Rather the source than the directory's copy of it: a recipe's file may lie beside the source.
     written = execution.source if execution.source.is_file() else execution.directory.experiment_file
     target = results.experiment.name if _is_known(results.experiment) else written
-    return f"Repeat with:\n\n```\nternary-vae experiment {shlex.quote(str(target))}\n```"
+    return f"Repeat with:\n\n```\nternary-vae experiment {quoted(target)}\n```"
 
 
 def _is_known(experiment: Experiment) -> bool:

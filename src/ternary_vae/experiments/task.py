@@ -48,13 +48,15 @@ class Task:
 
     @property
     def own_device(self) -> str:
-        """Where the run will be trained: one that was begun on a CPU stays there unless told otherwise."""
+        """Where the run will be trained: one that was begun elsewhere than where "auto" puts a new one stays there
+        unless told otherwise."""
         if self.device != "auto":
             return self.device
         run = RunDirectory(self.directory)
         with suppress(UserError):  # which the run's own beginning says again
-            if run.exists and run.facts().get("device") == "cpu":
-                return "cpu"
+            before = run.facts().get("device") if run.exists else None
+            if isinstance(before, str) and before != "cuda":
+                return before
         return self.device
 
 

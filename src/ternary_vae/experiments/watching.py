@@ -19,6 +19,7 @@ from rich.text import Text
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
 from ternary_vae.formats import counted, duration, percent
+from ternary_vae.output import replace_what_cannot_be_shown
 from ternary_vae.reading import parse_json
 from ternary_vae.storage.runs import RunDirectory
 
@@ -58,6 +59,7 @@ class Overview:
 
     def __init__(self, console: Console, title: str, runs: Sequence[Watched], each: Any = None) -> None:
         self.console, self.title, self.runs, self.each = console, title, list(runs), each
+        replace_what_cannot_be_shown(console.file)
         self.by_name = {run.name: run for run in self.runs}
         for run in self.runs:
             run.look()

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import NOTHING, cell, duration, listed, number, percent, table
+from ternary_vae.formats import NOTHING, cell, code, duration, listed, number, percent, shown, table
+from ternary_vae.output import quoted
 from ternary_vae.reports.figures import comparison_figure, write_figure
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
@@ -77,11 +78,11 @@ def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones
     ]  # fmt: skip
     left_out = sorted({epoch for _, one in labelled for epoch in one.milestones} - set(milestones))
     runs = [
-        [cell(label), f"`{one.directory}`", one.recipe.fingerprint(), str(one.epochs),
+        [cell(label), code(one.directory), one.recipe.fingerprint(), str(one.epochs),
          duration(one.facts.get("seconds")), cell(verdict_of(one).headline)]
         for label, one in labelled
     ]  # fmt: skip
-    command = " ".join(str(one.directory) for _, one in labelled)
+    command = " ".join(quoted(one.directory) for _, one in labelled)
     sections = [
         "# Runs compared",
         table(["Run", "Directory", "Recipe", "Epochs", "Time", "Verdict"], runs, right_from=9),
@@ -108,6 +109,6 @@ def _labels(measured: Sequence[Measurements]) -> list[str]:
     """Recipe and seed; where that is not unique, the directory too."""
     titles = [one.title for one in measured]
     return [
-        title if titles.count(title) == 1 else f"{title} ({one.directory.name or NOTHING})"
+        title if titles.count(title) == 1 else f"{title} ({shown(one.directory.name) or NOTHING})"
         for title, one in zip(titles, measured)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ternary_vae.formats import NOTHING, cell, duration, listed, number, percent, points, table
+from ternary_vae.output import quoted
 from ternary_vae.reports.expectations import THROUGHOUT, Quantity, expected_at
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
@@ -265,20 +266,22 @@ def _events(measured: Measurements) -> str:
 
 def _commands(measured: Measurements, output: Path) -> str:
     epochs = " ".join(map(str, _all_epochs(measured)))
+    place = quoted(measured.directory)
     if not measured.facts:
-        records = f"--epochs {epochs} --input {measured.directory}"
+        records = f"--epochs {epochs} --input {place}"
         lines = [
-            f"python scripts/analysis/compare_epochs.py {records} --output {output}",
-            f"python scripts/analysis/plot_resolution_evolution.py {records} --output {output.with_name(FIGURE_NAME)}",
+            f"python scripts/analysis/compare_epochs.py {records} --output {quoted(output)}",
+            f"python scripts/analysis/plot_resolution_evolution.py {records} "
+            f"--output {quoted(output.with_name(FIGURE_NAME))}",
         ]
         told = "This report with its figure, and the figure alone:"
     else:
         lines = [
             f"ternary-vae train --config {measured.recipe.name} --seed {measured.seed} --epochs {measured.epochs}",
-            f"ternary-vae benchmark {measured.directory}/checkpoints/epoch_{{{epochs.replace(' ', ',')}}}.safetensors",
-            f"ternary-vae report {measured.directory}",
+            f"ternary-vae benchmark {place}/checkpoints/epoch_{{{epochs.replace(' ', ',')}}}.safetensors",
+            f"ternary-vae report {place}",
             f"python scripts/analysis/plot_resolution_evolution.py --epochs {epochs} "
-            f"--input {measured.directory}/benchmarks --output {FIGURE_NAME}",
+            f"--input {place}/benchmarks --output {FIGURE_NAME}",
         ]
         told = "The run, its records, this report with its figure and page, and the figure alone from the records:"
     return told + "\n\n```\n" + "\n".join(lines) + "\n```"

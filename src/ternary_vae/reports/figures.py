@@ -3,8 +3,10 @@ series also told apart by its line and marker, so that it reads in grey and by t
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -41,6 +43,7 @@ _STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": QUIET,
     "ytick.color": QUIET,
     "legend.fontsize": 8,
@@ -108,7 +111,8 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
     from PIL import Image
 
     drawn, packed = BytesIO(), BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
+    with _house_style():
+        figure.savefig(drawn, format="png", dpi=DPI)
     # 256 colours are enough for flat areas and their edges, and make a file a third of the size.
     picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     picture.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
@@ -149,11 +153,27 @@ def figure_title(figure: Figure, text: str) -> None:
 @contextmanager
 def canvas(rows: int, columns: int, size: tuple[float, float]) -> Iterator[tuple[Figure, Any]]:
     """A figure without global state, drawn in the house style."""
-    import matplotlib
+    style = _house_style()  # before anything else of matplotlib is imported
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **_STYLE}):
+    with style:
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _house_style() -> AbstractContextManager[None]:
+    """The house style, whatever a matplotlibrc or a program that draws figures of its own has set. A figure needs no
+    display: what MPLBACKEND names is not loaded, and is what the rest of the program draws with later."""
+    new, named = "matplotlib" not in sys.modules, os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib  # not with a variable that names nothing
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
+    if new and named:
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = named
+    defaults = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    return matplotlib.rc_context({**defaults, **_STYLE})

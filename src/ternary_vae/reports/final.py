@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import NOTHING, duration, number, percent, table
+from ternary_vae.formats import NOTHING, code, duration, number, percent, table
+from ternary_vae.output import quoted
 from ternary_vae.reports.evolution import FIGURE_NAME
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, Expected
 from ternary_vae.reports.findings import (
@@ -170,14 +171,19 @@ def _actions(plan: Side, own: Side) -> str:
     better = own if ensemble(own) >= ensemble(plan) else plan
     trainings = [
         f"ternary-vae train --config {run.recipe.name} --seed {run.seed} --epochs {run.epochs} "
-        f"--run-dir {run.directory}"
+        f"--run-dir {quoted(run.directory)}"
         for run in (plan.measured, own.measured)
     ]
     return (
-        f"- Use `{better.measured.directory}/checkpoints/best.safetensors`, the better of the two.\n"
+        f"- Use {code(f'{better.measured.directory}/checkpoints/best.safetensors')}, the better of the two.\n"
         f"- Look at each run's page, `reports/index.html`, and figure, `reports/{FIGURE_NAME}`, in "
-        f"`{plan.measured.directory}` and `{own.measured.directory}`.\n"
+        f"{code(plan.measured.directory)} and {code(own.measured.directory)}.\n"
         "- Repeat both runs and this report:\n\n```\n"
-        + "\n".join([*trainings, f"ternary-vae report {own.measured.directory} --plan-run {plan.measured.directory}"])
+        + "\n".join(
+            [
+                *trainings,
+                f"ternary-vae report {quoted(own.measured.directory)} --plan-run {quoted(plan.measured.directory)}",
+            ]
+        )
         + "\n```"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ternary_vae.errors import UserError
+from ternary_vae.output import quoted
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.records import (
     CoupledRecord,
@@ -110,7 +111,7 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
     if not isolated and not coupled:
         raise UserError(
             f"{run.benchmarks}: holds no benchmark records; measure the run's checkpoints first "
-            f"(`ternary-vae benchmark {run.checkpoints}/epoch_N.safetensors`)"
+            f"(`ternary-vae benchmark {quoted(run.checkpoints)}/epoch_N.safetensors`)"
         )
     _require_one_run(
         [*isolated.values(), *coupled.values()],

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from ternary_vae import __version__
 from ternary_vae.model import Posteriors
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import all_operations
+from ternary_vae.output import quoted
 from ternary_vae.storage.checkpoints import Checkpoint, checkpoint_bytes
 from ternary_vae.storage.tensor_cache import TensorCache
 
@@ -124,7 +124,7 @@ def kept_made_from(checkpoint: Checkpoint, device: torch.device) -> dict[str, An
 def described_entry(name: str, checkpoint: Checkpoint) -> dict[str, str]:
     """What an entry of a checkpoint is for and how to make it again."""
     described = {"purpose": f"{PURPOSES[name]}, epoch {checkpoint.epoch}"}
-    place = None if checkpoint.path is None else shlex.quote(str(checkpoint.path))
+    place = None if checkpoint.path is None else quoted(checkpoint.path)
     side = next((side for side, encodings in ENCODINGS.items() if encodings == name), None)
     if side is not None:
         remake = f"python scripts/cache/encode_all.py --vae {side} --epoch {checkpoint.epoch}"

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from pydantic import ValidationError
 from torch import Tensor
 
+from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE, Posteriors
 from ternary_vae.model.dual_vae import Side
@@ -48,7 +49,7 @@ def measure_isolated(
     Raises:
         UserError: device not available, weights that do not fit the model, or figures that are not finite.
     """
-    device = available_device(device)
+    device = torch.device(choose_device(device))
     started = time.perf_counter()
     kept = Kept(checkpoint, device, cache)
     model, posteriors = encoded(kept)
@@ -77,7 +78,7 @@ def measure_coupled(
     checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
 ) -> CoupledRecord:
     """Measures both VAEs of a checkpoint together; otherwise as `measure_isolated`."""
-    device = available_device(device)
+    device = torch.device(choose_device(device))
     started = time.perf_counter()
     kept = Kept(checkpoint, device, cache)
     model, posteriors = encoded(kept)
@@ -139,21 +140,6 @@ def _vae_resolution(results: dict[str, Any], wrong: Int[Tensor, "19683"], split:
         information=information,
         resolution_curve=results["curve"],
     )
-
-
-def available_device(name: torch.device | str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        UserError: no such kind of device, or not on this machine.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        kinds = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise UserError(f"device {str(name)!r} is not available on this machine; available: {kinds}") from None
-    return device
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ def benchmark_script(
         "--output", type=Path, help=f"the record (default: reports/benchmarks/{name}_N.json, N being the epoch)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the benchmark's own random draws (default: 0)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
     parser.add_argument("--no-cache", action="store_true", help="compute everything and keep nothing")
     options = parser.parse_args(arguments)

@@ -147,12 +147,12 @@ def tensor_cache_of(
 
 def cache_roots(environment: Mapping[str, str]) -> dict[Root, Path]:
     """Home, the user's cache directory and the directory of temporary files."""
-    home = Path(environment.get("HOME") or Path.home())
+    home = Path(environment.get("HOME") or _home())
     moved = environment.get("XDG_CACHE_HOME", "")
     return {
         "home": home,
         "cache": Path(moved) if os.path.isabs(moved) else home / ".cache",  # a relative one is to be ignored
-        "temporary": Path(environment.get("TMPDIR") or tempfile.gettempdir()),
+        "temporary": Path(environment.get("TMPDIR") or _temporary()),
     }
 
 
@@ -305,5 +305,17 @@ def _size(path: Path, counted: set[tuple[int, int]] | None = None) -> int:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):
-        return str(os.getuid())
+    except (OSError, KeyError, ImportError):  # a user without an account, or a system without accounts
+        return str(os.getuid()) if hasattr(os, "getuid") else "user"
+
+
+def _home() -> Path:
+    with suppress(RuntimeError):  # a user without an account, whose home most systems make the root directory
+        return Path.home()
+    return Path(os.sep)
+
+
+def _temporary() -> str:
+    with suppress(OSError):  # no temporary directory that can be written
+        return tempfile.gettempdir()
+    return "/tmp"

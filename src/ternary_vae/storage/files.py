@@ -37,6 +37,20 @@ def reported(action: str, path: Path) -> Iterator[None]:
         raise UserError(f"cannot {action} {path}: {reason}") from failure
 
 
+def require_utf_8(path: Path, library: str) -> None:
+    """Checks that a library which opens files by UTF-8 names alone can open what lies at a path.
+
+    Raises:
+        UserError: a name in it is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{path}: is not UTF-8, and {library} opens nothing else; name another place"
+        ) from None
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = ()) -> None:
     """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the
     old file or the new one, never a part; on failure nothing changes.
@@ -73,8 +87,9 @@ def write_bytes(path: Path, content: bytes, also: Sequence[Path] = ()) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes UTF-8 text atomically."""
-    write_bytes(path, content.encode("utf-8"))
+    """Writes UTF-8 text atomically. A file's name in it that is no text has its bytes as `\\udcNN`, which JSON reads as
+    that name again."""
+    write_bytes(path, _utf_8(content))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -128,7 +143,7 @@ def append_json_line(path: Path, row: dict[str, Any]) -> None:
     Raises:
         UserError: if the place cannot be written or the disk is full.
     """
-    line = (json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")
+    line = _utf_8(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n")
     with reported("write", Path(path)), open(path, "a+b", buffering=0) as file:
         unfinished = _last_line(file)
         if unfinished and _row(unfinished) is not None:
@@ -162,6 +177,10 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _utf_8(text: str) -> bytes:
+    return text.encode("utf-8", errors="backslashreplace")
+
+
 def _row(line: bytes) -> dict[str, Any] | None:
     """The object that a line holds, or None if it holds no whole one."""
     try:
@@ -193,7 +212,7 @@ def _replace_by_link(existing: Path, path: Path) -> None:
     try:
         try:
             os.link(existing, temporary)
-        except OSError:  # no hard links here, or no more of them
+        except (OSError, AttributeError):  # no hard links here, or no more of them
             write_atomically(path, lambda file: file.write(existing.read_bytes()))
         else:
             os.replace(temporary, path)

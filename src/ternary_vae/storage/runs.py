@@ -23,6 +23,7 @@ from typing import Any
 from ternary_vae import __version__
 from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
+from ternary_vae.output import quoted
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import (
     read_json,
@@ -120,7 +121,7 @@ class RunDirectory:
         if self.exists:
             raise UserError(
                 f"{self.path}: already holds a run of {self.facts().get('recipe', 'another recipe')!r}; "
-                f"continue it with `ternary-vae resume {self.path}` or name another --run-dir"
+                f"continue it with `ternary-vae resume {quoted(self.path)}` or name another --run-dir"
             )
         if self.path.is_file() or self.entries():
             raise UserError(f"{self.path}: is not empty and holds no run; name another --run-dir")

@@ -22,7 +22,7 @@ from torch import Tensor
 from ternary_vae.errors import UserError
 from ternary_vae.storage.cache_entry import Damaged, Entry, entry_bytes, read_description, read_entry
 from ternary_vae.storage.cache_readme import README, readme
-from ternary_vae.storage.files import locked, reported, write_bytes, write_text
+from ternary_vae.storage.files import locked, reported, require_utf_8, write_bytes, write_text
 
 DEFAULT_DIRECTORY = Path("models/cached_tensors")
 ENVIRONMENT_VARIABLE = "TERNARY_VAE_CACHE_DIR"
@@ -251,8 +251,9 @@ class TensorCache:
         """Whether the directory is there.
 
         Raises:
-            UserError: it is a link or a file.
+            UserError: it is a link or a file, or not UTF-8.
         """
+        require_utf_8(self.directory, "safetensors")
         with reported("use the tensor cache", self.directory):
             try:
                 mode = self.directory.lstat().st_mode

@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
+from ternary_vae.devices import choose_device, device_to_go_on_with
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import InTurn
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
+from ternary_vae.storage.files import require_utf_8
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.fleet import Fleet
 from ternary_vae.training.interruption import interruptions
@@ -41,7 +43,7 @@ def train(
     """Trains a recipe in a new run directory.
 
     Args:
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         start: a checkpoint to go on from, such as a v5.5 file; training continues at its next epoch.
         progress: who watches; nobody by default.
 
@@ -205,6 +207,7 @@ def finishers(runs: int, device: torch.device) -> Executor:
 @contextmanager
 def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoint | None = None) -> Iterator[Start]:
     """A new run, its directory held until the block ends."""
+    require_utf_8(directory.tensorboard, "TensorBoard")
     if start is not None:
         model_of(start)  # refuse weights that do not fit before anything is written
         if start.epochs_completed >= recipe.epochs:
@@ -235,11 +238,12 @@ def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoi
 @contextmanager
 def _gone_on_with(directory: RunDirectory, device: str, epochs: int | None = None) -> Iterator[Start]:
     """A run that is there already, its directory held until the block ends."""
+    require_utf_8(directory.tensorboard, "TensorBoard")
     recipe = directory.recipe()
     if epochs is not None:
         recipe = recipe.of_length(epochs)
     before = directory.facts().get("device")
-    chosen = choose_device("cpu" if device == "auto" and before == "cpu" else device)
+    chosen = device_to_go_on_with(device, before)
     trainer = Trainer(recipe, chosen)
     with directory.held():
         best, pending = _restore_last(trainer, directory)
@@ -304,18 +308,3 @@ def _whole_or_absent(directory: RunDirectory) -> Iterator[None]:
         if empty:
             directory.clear()
         raise
-
-
-def choose_device(device: str) -> str:
-    """ "cpu" or "cuda" for "auto", "cpu" or "cuda".
-
-    Raises:
-        UserError: unknown device, or no CUDA where it was asked for.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"--device {device!r}: expected auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: this machine or this build of torch has no CUDA; use --device cpu or auto")
-    return device

@@ -79,6 +79,9 @@ def _is_out_of_memory(failure: RuntimeError) -> bool:
 def _gnu_c_library() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
         return None
-    library = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6")
+    try:
+        library = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6")
+    except OSError:  # another C library, or no place for the temporary files of a search
+        return None
     needed = ("mallopt", "malloc_trim", "gnu_get_libc_version")
     return library if all(hasattr(library, name) for name in needed) else None

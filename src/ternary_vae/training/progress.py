@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ternary_vae.formats import duration, number, percent
+from ternary_vae.output import replace_what_cannot_be_shown
 from ternary_vae.recipe import Recipe
 
 PHASES = {1: "isolation", 2: "consolidation", 3: "resonant coupling", 4: "ultra-exploration"}
@@ -51,6 +52,7 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        replace_what_cannot_be_shown(console.file)
         self.clock = _Clock()
 
     def start(self, recipe: Recipe, epochs_completed: int, place: str) -> None:
@@ -84,6 +86,7 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        replace_what_cannot_be_shown(console.file)
         self.clock = _Clock()
         self.events: list[dict[str, Any]] = []
         self.row: dict[str, Any] | None = None

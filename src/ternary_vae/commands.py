@@ -237,9 +237,9 @@ def _gate(verdict: Any, require: str | None) -> None:
 
 
 def _progress() -> Any:
-    from ternary_vae.training.progress import Display, Lines
+    from ternary_vae.training.progress import watcher
 
-    return Display(console) if console.is_terminal else Lines(console)
+    return watcher(True, console)
 
 
 def _overview() -> None:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -454,6 +455,25 @@ class TestTrainAndResume:
         torch.set_num_threads(before)
         assert code == 130
         assert f"stopped after {2 + cores} epochs" in out
+
+    def test_the_last_lines_say_what_to_do_next(self, run, finished, unmeasured):
+        code, out, _ = run("resume", finished)
+        page, model = out.splitlines()[-2:]
+        assert code == 0
+        assert page == f"open the page: {(finished / 'reports' / 'index.html').resolve().as_uri()}"
+        program = f"import ternary_vae; {model.partition(': ')[2]}; print(type(model).__name__)"
+        assert subprocess.check_output([sys.executable, "-c", program], text=True, env=ENVIRONMENT) == "DualVAE\n"
+
+    def test_a_run_that_was_stopped_can_be_looked_at(self, run, finished, unmeasured, monkeypatch):
+        resume = loop.resume
+        monkeypatch.setattr(loop, "resume", lambda *a, **k: replace(resume(*a, **k), status="interrupted"))
+        code, out, _ = run("resume", finished)
+        assert (code, "see what there is" in out) == (130, False)
+        (finished / "benchmarks").mkdir()
+        (finished / "benchmarks" / "coupled_resolution_2.json").write_text("{}")
+        seen, last = run("resume", finished)[1].splitlines()[-2:]
+        assert seen == f"see what there is: ternary-vae report {finished}"
+        assert last.endswith(f"go on with: ternary-vae resume {finished}")
 
     def test_stopped_while_reports_are_written(self, run, finished, unmeasured, monkeypatch):
         monkeypatch.setattr(commands, "_report", lambda _: signal.raise_signal(signal.SIGTERM))

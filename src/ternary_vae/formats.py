@@ -32,8 +32,9 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def beside_uniform(coverage: float | None, expected: float | None) -> str:
-    """A measured coverage beside what a uniform model meets: `99.41% (a uniform model, on average: 99.38%)`."""
-    return f"{percent(coverage)} ({uniform_level(expected)})"
+    """A measured coverage beside what a uniform model meets: `99.41% (a uniform model, on average: 99.38%)`. A dash
+    where nothing was measured."""
+    return NOTHING if coverage is None else f"{percent(coverage)} ({uniform_level(expected)})"
 
 
 def uniform_level(expected: float | None) -> str:

@@ -89,13 +89,46 @@ def test_what_coverage_is_held_against_reads_as_an_average(kind, terminal, row, 
     assert "of 20.00%" not in text
 
 
-@pytest.mark.parametrize(("terminal", "kind"), [(True, Display), (False, Lines)])
-def test_who_watches(terminal, kind):
+def test_who_watches():
     seen = Lines(Console())
     assert watcher(seen) is seen
     assert isinstance(watcher(None), Silent)
     assert isinstance(watcher(False), Silent)
-    assert isinstance(watcher(True, Console(file=io.StringIO(), force_terminal=terminal)), kind)
+
+
+@pytest.mark.parametrize("colours", [None, "1"])
+@pytest.mark.parametrize(("terminal", "kind"), [(True, Display), (False, Lines)])
+def test_a_panel_is_for_a_terminal_and_nothing_else(monkeypatch, terminal, kind, colours):
+    """A notebook's kernel sets FORCE_COLOR, for whatever it starts too."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    if colours is not None:
+        monkeypatch.setenv("FORCE_COLOR", colours)
+    file = io.StringIO()
+    file.isatty = lambda: terminal
+    assert isinstance(watcher(True, Console(file=file)), kind)
+    monkeypatch.setattr("sys.stdout", file)
+    assert isinstance(watcher(True), kind)
+
+
+def test_a_standard_output_that_lacks_much_is_written_to(monkeypatch, row, small_recipe):
+    class Bare:
+        """As some notebooks have it: no terminal, no file behind it, no encoding."""
+
+        def __init__(self):
+            self.said = []
+
+        def write(self, text):
+            self.said.append(text)
+
+        def flush(self): ...
+
+    bare = Bare()
+    monkeypatch.setattr("sys.stdout", bare)
+    progress = watcher(True)
+    progress.start(small_recipe(epochs=20), 0, "runs/one", [])
+    progress.epoch(row)
+    progress.stop()
+    assert "epoch  10/20" in "".join(bare.said)
 
 
 def test_lines_come_for_every_tenth_epoch_and_the_ends(row, small_recipe):

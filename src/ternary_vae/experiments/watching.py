@@ -22,6 +22,7 @@ from ternary_vae.experiments.task import Ending
 from ternary_vae.experiments.time_left import ExperimentTimeLeft
 from ternary_vae.formats import counted, duration, percent
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training.progress import is_screen
 from ternary_vae.training.time_left import TimeLeft
 
 _TAIL = 1 << 14
@@ -78,7 +79,7 @@ class Overview:
                 if run.status != "complete"
             }
         )
-        self.live = Live(console=console, refresh_per_second=2, transient=True) if console.is_terminal else None
+        self.live = Live(console=console, refresh_per_second=2, transient=True) if is_screen(console) else None
         self._looking = threading.Lock()  # runs end in another thread than the one that looks
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)

@@ -46,6 +46,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.benchmarks = self.path / "benchmarks"
         self.reports = self.path / "reports"
+        self.page = self.reports / "index.html"
         self.tensorboard = self.path / "tensorboard"
         self.lock_file = self.path / "run.lock"
 

@@ -183,7 +183,14 @@ def watcher(progress: Progress | bool | None, console: Console | None = None) ->
         return progress or Silent()
     # In a notebook rich would show each line by a display of its own, and a live panel by widgets.
     console = console or Console(force_jupyter=False)
-    return Display(console) if console.is_terminal else Lines(console)
+    return Display(console) if is_screen(console) else Lines(console)
+
+
+def is_screen(console: Console) -> bool:
+    """Whether what is shown there can be replaced. rich calls a pipe a terminal where FORCE_COLOR is set, as in a
+    notebook and whatever it starts."""
+    isatty = getattr(console.file, "isatty", None)
+    return isatty is not None and isatty() and console.is_terminal
 
 
 def _clock(recipe: Recipe, epochs_completed: int, benchmarks: Collection[int]) -> TimeLeft:

@@ -552,9 +552,12 @@ def test_the_whole_way(place):
     assert done.stderr == "level 'own' is not met\n"
     assert "resolution, seed 42, after 1 epochs" in done.stdout
     assert "missed" in done.stdout
-    named = [Path(line.strip()) for line in done.stdout.partition("files:\n")[2].splitlines()]
+    *files, page, model = done.stdout.partition("files:\n")[2].splitlines()
+    named = [Path(line.strip()) for line in files]
     assert Path("run/reports/index.html") in named
     assert all((place / path).exists() for path in named)
+    assert page == f"open the page: {(place / 'run' / 'reports' / 'index.html').resolve().as_uri()}"
+    assert model == "use the model: model, _ = ternary_vae.load_model('run/checkpoints/best.safetensors')"
     assert {path.name for path in (place / "run" / "benchmarks").iterdir()} == {
         "manifold_resolution_1.json", "coupled_resolution_1.json",
     }  # fmt: skip

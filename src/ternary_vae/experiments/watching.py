@@ -147,10 +147,10 @@ class Overview:
         return sum(run.epochs for run in self.runs)
 
     def _left(self) -> str:
+        if not any(run.status in ("waiting", "running") for run in self.runs):
+            return "none left"
         with self._looking:
             left = self.time_left.left(time.monotonic())
-        if left == 0:
-            return "none left"
         return "time left unknown" if left is None else f"{duration(left)} left"
 
     def _panel(self) -> Panel:

@@ -171,7 +171,7 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
         else [],
         "coverage_charts": [
             chart("draws", "Coverage", covered or "Coverage against draws", "draws"),
-            chart("gap", "Less than a uniform model", f"{UNIFORM_MODEL}, less what was measured", "draws"),
+            chart("gap", "Less than a uniform model", "What that covers on average, less what was measured", "draws"),
         ],
         "event_charts": [statenet, *([weights] if measured.metrics else [])],
     }

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -455,6 +456,25 @@ class TestTrainAndResume:
         assert code == 130
         assert f"stopped after {2 + cores} epochs" in out
 
+    def test_the_last_lines_say_what_to_do_next(self, run, finished, unmeasured):
+        code, out, _ = run("resume", finished)
+        page, model = out.splitlines()[-2:]
+        assert code == 0
+        assert page == f"open the page: {(finished / 'reports' / 'index.html').resolve().as_uri()}"
+        program = f"import ternary_vae; {model.partition(': ')[2]}; print(type(model).__name__)"
+        assert subprocess.check_output([sys.executable, "-c", program], text=True, env=ENVIRONMENT) == "DualVAE\n"
+
+    def test_a_run_that_was_stopped_can_be_looked_at(self, run, finished, unmeasured, monkeypatch):
+        resume = loop.resume
+        monkeypatch.setattr(loop, "resume", lambda *a, **k: replace(resume(*a, **k), status="interrupted"))
+        code, out, _ = run("resume", finished)
+        assert (code, "see what there is" in out) == (130, False)
+        (finished / "benchmarks").mkdir()
+        (finished / "benchmarks" / "coupled_resolution_2.json").write_text("{}")
+        seen, last = run("resume", finished)[1].splitlines()[-2:]
+        assert seen == f"see what there is: ternary-vae report {finished}"
+        assert last.endswith(f"go on with: ternary-vae resume {finished}")
+
     def test_stopped_while_reports_are_written(self, run, finished, unmeasured, monkeypatch):
         monkeypatch.setattr(commands, "_report", lambda _: signal.raise_signal(signal.SIGTERM))
         code, out, _ = run("resume", finished, "--device", "cpu")
@@ -559,9 +579,12 @@ def test_the_whole_way(place):
     assert done.stderr == "level 'own' is not met\n"
     assert "resolution, seed 42, after 1 epochs" in done.stdout
     assert "missed" in done.stdout
-    named = [Path(line.strip()) for line in done.stdout.partition("files:\n")[2].splitlines()]
+    *files, page, model = done.stdout.partition("files:\n")[2].splitlines()
+    named = [Path(line.strip()) for line in files]
     assert Path("run/reports/index.html") in named
     assert all((place / path).exists() for path in named)
+    assert page == f"open the page: {(place / 'run' / 'reports' / 'index.html').resolve().as_uri()}"
+    assert model == "use the model: model, _ = ternary_vae.load_model('run/checkpoints/best.safetensors')"
     assert {path.name for path in (place / "run" / "benchmarks").iterdir()} == {
         "manifold_resolution_1.json", "coupled_resolution_1.json",
     }  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ternary_vae.formats import NOTHING, cell, duration, listed, number, percent, points, table
+from ternary_vae.formats import NOTHING, beside_uniform, cell, duration, listed, number, percent, points, table
 from ternary_vae.reports.expectations import AT_MILESTONE, Expected, expected_at, expected_band
 
 shares = st.floats(0, 1, allow_nan=False)
@@ -22,6 +22,11 @@ def test_only_exactly_one_is_shown_as_100_percent(share: float) -> None:
     assert (shown == "100%") == (share == 1)
     assert (shown == "0%") == (share == 0)
     assert abs(float(shown.strip("<%")) / 100 - share) <= 1.0001e-4
+
+
+def test_coverage_is_shown_beside_an_average_which_it_may_exceed() -> None:
+    assert beside_uniform(0.99412, 0.99378) == "99.41% (a uniform model, on average: 99.38%)"
+    assert beside_uniform(None, None) == NOTHING
 
 
 @given(shares, shares)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
-from ternary_vae.formats import duration, percent
+from ternary_vae.formats import beside_uniform, duration, percent
 from ternary_vae.options import INTERRUPTED
 from ternary_vae.output import goes_on, quoted, say
 from ternary_vae.recipe import (
@@ -146,7 +146,7 @@ def benchmark(
             f"A {percent(isolated.vae_a.reconstruction.exact_match_rate)}  "
             f"B {percent(isolated.vae_b.reconstruction.exact_match_rate)}  "
             f"ensemble {percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)}  "
-            f"coverage {percent(sampling.coverage_rate)} of {percent(sampling.coverage_limit)}  "
+            f"coverage {beside_uniform(sampling.coverage_rate, sampling.coverage_limit)}  "
             f"complementarity {coupled.complementary_coverage.complementarity_score:.3f}"
         )
     _plain(f"records in {directory}")
@@ -170,15 +170,27 @@ def report(run: Path, plan_run: Path | None, *, require: str | None) -> None:
         output = directory.reports / "FINAL_RESOLUTION_REPORT.md"
         write_final_report(RunDirectory(plan_run), directory, output)
         _plain(f"wrote {output}")
+    _next_steps(directory)
     _gate(verdict, require)
 
 
 def _finish(outcome: Any, require: str | None) -> None:
     if outcome.status == "interrupted":
+        if any(outcome.directory.benchmarks.glob("*.json")):
+            say(f"see what there is: ternary-vae report {quoted(outcome.directory.path)}")
         say(f"stopped after {outcome.epochs_completed} epochs, all saved; {_how_to_go_on(outcome.directory)}")
         raise SystemExit(INTERRUPTED)
     verdict = _report(outcome.directory)
+    _next_steps(outcome.directory)
     _gate(verdict, require)
+
+
+def _next_steps(directory: RunDirectory) -> None:
+    """The last lines: what to do with a run that has been reported on."""
+    best, latest = directory.checkpoint("best"), directory.checkpoint("latest")
+    model = best if best.exists() else latest
+    say(f"open the page: {directory.page.resolve().as_uri()}")
+    say(f"use the model: model, _ = ternary_vae.load_model({str(model)!r})")
 
 
 @contextmanager
@@ -238,9 +250,9 @@ def _gate(verdict: Any, require: str | None) -> None:
 
 
 def _progress() -> Any:
-    from ternary_vae.training.progress import Display, Lines
+    from ternary_vae.training.progress import watcher
 
-    return Display(console) if console.is_terminal else Lines(console)
+    return watcher(True, console)
 
 
 def _overview() -> None:

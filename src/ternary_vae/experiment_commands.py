@@ -94,6 +94,8 @@ def _report(described: Experiment, execution: Execution, output: Path | None) ->
     for line in headlines(results):
         print(f"  {line}")
     say("\n".join(["files:", *(f"  {path}" for path in written)]))
+    page = next(path for path in written if path.suffix == ".html")
+    say(f"open the page: {page.resolve().as_uri()}")
 
 
 def _finish(command: str, execution: Execution) -> None:

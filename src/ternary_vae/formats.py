@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 NOTHING = "—"
+UNIFORM_MODEL = "a uniform model, on average"
+"""What coverage is held against: an expectation, which a single measurement may exceed."""
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -27,6 +29,17 @@ def percent(share: float | None, digits: int = 2) -> str:
     if 0 < share < step:
         return f"<{step:.{digits}%}"
     return f"{share:.{digits}%}"
+
+
+def beside_uniform(coverage: float | None, expected: float | None) -> str:
+    """A measured coverage beside what a uniform model meets: `99.41% (a uniform model, on average: 99.38%)`. A dash
+    where nothing was measured."""
+    return NOTHING if coverage is None else f"{percent(coverage)} ({uniform_level(expected)})"
+
+
+def uniform_level(expected: float | None) -> str:
+    """`a uniform model, on average: 99.38%`."""
+    return f"{UNIFORM_MODEL}: {percent(expected)}"
 
 
 def number(value: float | None, digits: int = 2, signed: bool = False) -> str:

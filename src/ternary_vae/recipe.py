@@ -395,8 +395,8 @@ Threshold = Annotated[Number, Field(ge=-1e12, le=1e12)]
 class Guard(Section):
     """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`,
     `above` or not `finite`, take `actions`, at most `limit` times, in force from the epoch after the next.
-    `coverage_plateau` is the distance of coverage from its limit, once it has gained less than `gain` over `window`
-    epochs."""
+    `coverage_plateau` is how far coverage is below a uniform model's, once it has gained less than `gain` over
+    `window` epochs."""
 
     quantity: GuardQuantity
     below: Threshold | None = None

@@ -49,7 +49,7 @@ def test_a_plan_writes_nothing(call, tmp_path):
 
 def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
     told = call(description, "--backend", "inprocess", "--device", "cpu")
-    assert "1 of 1 runs complete" in told
+    assert "1 of 1 runs complete, none left" in told
     place = tmp_path / "experiments" / "mine"
     assert "wrote" not in told
     for name in (
@@ -61,7 +61,10 @@ def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
         "runs/resolution-seed3",
     ):
         assert (place / name).exists()
-    assert "experiments/elsewhere/report.md" in call(description, "--report", "--output", "experiments/elsewhere")
+    assert told.splitlines()[-1] == f"open the page: {(place / 'index.html').as_uri()}"
+    told = call(description, "--report", "--output", "experiments/elsewhere")
+    assert "experiments/elsewhere/report.md" in told
+    assert told.splitlines()[-1].endswith("/experiments/elsewhere/index.html")
 
 
 @pytest.mark.parametrize(

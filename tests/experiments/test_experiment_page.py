@@ -78,6 +78,18 @@ def test_charts_show_every_arm_and_seed_and_what_is_certain(page: Any) -> None:
     assert seeds == [3, 3, 3]
 
 
+def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(page: Any) -> None:
+    ticks = page.evaluate(
+        """() => [0, 1, 2, 3].flatMap((at) => [[`curve-${at}`, "y"], [`seed-${at}`, "x"]]).map(([id, along]) => [
+          id, [...document.querySelectorAll(`#${id} .${along}tick text`)].map((one) => one.textContent),
+        ])"""
+    )
+    for name, labels in ticks:
+        shares = [float(label.rstrip("%").replace("−", "-")) / (100 if "%" in label else 1) for label in labels]
+        assert shares, name
+        assert all(0 <= share <= 1 for share in shares), (name, labels)
+
+
 def test_every_run_is_one_click_away(page: Any, page_file: Path) -> None:
     links = page.locator("tr.run a").evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
     assert len(links) == 9

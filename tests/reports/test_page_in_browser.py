@@ -153,6 +153,18 @@ def test_missed_lines_are_said_in_words_not_by_colour_alone(
     assert "VAE-A at 21.00%, below 30%" in page.locator("#events table").inner_text()
 
 
+def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(good: Any) -> None:
+    ticks = good.evaluate(
+        """() => Object.fromEntries(["reconstruction", "coverage", "complementarity", "curve", "draws"].map((id) => [
+          id, [...document.querySelectorAll(`#chart-${id} .ytick text`)].map((tick) => tick.textContent),
+        ]))"""
+    )
+    for name, labels in ticks.items():
+        shares = [float(label.rstrip("%").replace("−", "-")) / (100 if "%" in label else 1) for label in labels]
+        assert len(shares) >= 3, name
+        assert all(0 <= share <= 1 for share in shares), (name, labels)
+
+
 def test_every_chart_is_drawn_with_phases_labelled_and_limits(good: Any) -> None:
     charts = good.evaluate(
         """() => [...document.querySelectorAll(".chart[data-axis]")].map((one) => ({
@@ -173,7 +185,7 @@ def test_every_chart_is_drawn_with_phases_labelled_and_limits(good: Any) -> None
                 f"phase {n}" for n in range(1, 5)
             ]
     coverage = next(chart for chart in charts if chart["id"] == "chart-coverage")
-    assert "limit 99.38%" in coverage["labels"]
+    assert "a uniform model, on average: 99.38%" in coverage["labels"]
     curve = next(chart for chart in charts if chart["id"] == "chart-curve")
     assert sum("σ½" in label for label in curve["labels"]) == 2
 

@@ -16,8 +16,9 @@ from PIL import Image
 
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
-from ternary_vae.reports.figures import comparison_figure, evolution_figure, write_figure
+from ternary_vae.reports.figures import canvas, comparison_figure, evolution_figure, write_figure
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
+from ternary_vae.reports.panels import share_axis
 from ternary_vae.storage.runs import RunDirectory
 
 PHASES = [(0, 40), (40, 120), (120, 250), (250, 400)]
@@ -65,14 +66,47 @@ def test_reconstruction_shows_the_records_and_the_plans_band(figure: Figure, fai
     assert {line.get_linestyle() for line in axis.lines} >= {"-", "--"}
 
 
-def test_coverage_shows_its_limit_and_intervals(figure: Figure) -> None:
+def test_coverage_shows_a_uniform_model_and_intervals(figure: Figure) -> None:
     axis = panel(figure, "coverage")
     level = [line.get_ydata()[0] for line in axis.lines if list(line.get_xdata()) == [0, 1]]
     assert pytest.approx(coverage_limit(100_000)) in level
     assert 0.90 in level
-    assert any("limit of 100,000 draws: 99.38%" in text for text in texts(axis))
+    assert any("100,000 draws of a uniform model, on average: 99.38%" in text for text in texts(axis))
     assert len([c for c in axis.collections if isinstance(c, PolyCollection)]) == 2
     assert axis.get_ylim()[1] > coverage_limit(100_000)
+
+
+def seen_ticks(axis: Axes, along: str = "y") -> list[float]:
+    """Ticks inside the view."""
+    axis.figure.draw_without_rendering()
+    low, high = axis.get_ylim() if along == "y" else axis.get_xlim()
+    ticks = axis.get_yticks() if along == "y" else axis.get_xticks()
+    return [round(tick, 9) for tick in ticks if low <= tick <= high]
+
+
+def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(figure: Figure, good_run: RunDirectory) -> None:
+    compared = comparison_figure([("good", measurements_of_run(good_run))], [100, 400])
+    shares = [axis for axis in figure.axes if "noise" not in axis.get_title(loc="left")] + list(compared.axes)
+    assert len(shares) == 9
+    for axis in shares:
+        ticks = seen_ticks(axis)
+        assert len(ticks) >= 2, axis.get_title(loc="left")
+        assert all(0 <= tick <= 1 for tick in ticks), axis.get_title(loc="left")
+        assert axis.get_ylim()[0] >= -0.04
+        assert axis.get_ylim()[1] <= 1.04
+
+
+@pytest.mark.parametrize("whole", [1, 100])
+@pytest.mark.parametrize("along", ["x", "y"])
+@pytest.mark.parametrize("drawn", [(1, 1), (0, 0), (0, 1), (0.97, 1), (0.9991, 0.9994), (0.2, 0.4), (0, 0.003)])
+def test_an_axis_of_shares_ends_where_shares_do(drawn: tuple[float, float], along: str, whole: int) -> None:
+    with canvas(1, 1, size=(6, 4)) as (_, axes):
+        axis, values = axes.flat[0], [whole * value for value in drawn]
+        axis.plot(values, [0, 1], "o") if along == "x" else axis.plot([0, 1], values, "o")
+        share_axis(axis, along=along, whole=whole)
+        low, high = axis.get_ylim() if along == "y" else axis.get_xlim()
+        assert low < min(values) <= max(values) < high  # what lies at an end is seen
+        assert all(0 <= tick <= whole for tick in seen_ticks(axis, along))
 
 
 def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:

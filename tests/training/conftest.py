@@ -96,7 +96,7 @@ class Stopper(Silent):
     def __init__(self, after, number=signal.SIGINT, times=1):
         self.after, self.number, self.times = after, number, times
 
-    def start(self, recipe, epochs_completed, place):
+    def start(self, recipe, epochs_completed, place, benchmarks):
         self.train_epoch = train_epoch = Trainer._train_epoch
 
         def interrupted(trainer):

@@ -40,7 +40,13 @@ class Seen(Silent):
     """Remembers what the loop tells."""
 
     def __init__(self):
-        self.rows, self.events = [], []
+        self.rows, self.events, self.begun = [], [], []
+
+    def start(self, recipe, epochs_completed, place, benchmarks):
+        self.to_come = list(benchmarks)
+
+    def benchmarking(self, epoch):
+        self.begun.append((epoch, len(self.events)))
 
     def epoch(self, row):
         self.rows.append(row)
@@ -116,6 +122,7 @@ class TestWhatARunWrites:
         seen = Seen()
         outcome = quick_train(small_recipe(epochs=2), tmp_path / "run", progress=seen)
         assert seen.rows == outcome.directory.metrics()
+        assert (seen.to_come, seen.begun) == ([], [])  # without benchmarks there is none to wait for
         assert (outcome.status, outcome.epochs_completed) == ("completed", 2)
 
     def test_tensorboard_holds_the_rows(self, finished_run):
@@ -332,6 +339,7 @@ class TestMilestones:
         assert measured == [(kind, epoch) for epoch in (0, 2, 3) for kind in ("isolated", "coupled")]
         assert [(e["epoch"], e["name"]) for e in directory.events()] == [(0, "epoch_0"), (2, "epoch_2"), (3, "epoch_3")]
         assert seen.events == directory.events()
+        assert (seen.to_come, seen.begun) == ([0, 2, 3], [(0, 0), (2, 1), (3, 2)])  # each before its event
         assert {p.name for p in directory.benchmarks.iterdir()} == {
             f"{kind}_resolution_{epoch}.json" for epoch in (0, 2, 3) for kind in ("manifold", "coupled")
         }
@@ -342,8 +350,10 @@ class TestMilestones:
         assert measured == [(kind, epoch) for epoch in (2, 3) for kind in ("isolated", "coupled")]
         RunDirectory(finished_run).coupled_record(2).unlink()
         measured.clear()
-        quick_resume(finished_run, benchmark_milestones=True)
+        seen = Seen()
+        quick_resume(finished_run, benchmark_milestones=True, progress=seen)
         assert measured == [("isolated", 2), ("coupled", 2)]
+        assert seen.to_come == [2]
         measured.clear()
         quick_resume(finished_run, benchmark_milestones=True)
         assert measured == []

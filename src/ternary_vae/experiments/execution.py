@@ -19,6 +19,7 @@ from ternary_vae.experiments.watching import Overview, Watched
 from ternary_vae.formats import counted
 from ternary_vae.storage.files import require_utf_8, write_text
 from ternary_vae.storage.lease import Lease
+from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.interruption import interruptions
 
 
@@ -73,9 +74,7 @@ def run_experiment(
         directory.freeze(experiment, arms, Path(source))
         directory.stop_file.unlink(missing_ok=True)
         execution = _state(experiment, directory, arms, runs, Path(source))
-        watched = [Watched(run.name, directory.run(run), run.recipe.epochs) for run in runs]
-        for one in watched:
-            one.status = "complete" if one.name in execution.complete else "waiting"
+        watched = [_watched(run, directory.run(run), execution, experiment.benchmarks != "none") for run in runs]
         tasks = [
             Task(
                 name=run.name,
@@ -121,6 +120,17 @@ def _state(
             told = directory.failure_file(run).read_text(encoding="utf-8", errors="replace")
             execution.failed[run.name] = told.partition("\n")[0]
     return execution
+
+
+def _watched(planned: PlannedRun, run: RunDirectory, execution: Execution, benchmarks: bool) -> Watched:
+    return Watched(
+        planned.name,
+        run,
+        planned.recipe.epochs,
+        status="complete" if planned.name in execution.complete else "waiting",
+        benchmarks=run.benchmarks_missing(planned.recipe) if benchmarks else (),
+        unusual=planned.recipe.optimizer.first_batches.epochs,
+    )
 
 
 def _do(

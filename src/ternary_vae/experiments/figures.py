@@ -13,7 +13,7 @@ from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.experiments.statistics import summarise
 from ternary_vae.reports.figures import canvas, figure_title
-from ternary_vae.reports.panels import BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, percent_axis
+from ternary_vae.reports.panels import BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, percent_axis, share_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,9 +83,8 @@ def seeds_figure(results: Results) -> Figure:
             axis.set_yticks(range(len(results.arms)), [arm.name for arm in results.arms])
             axis.set_ylim(len(results.arms) - 0.4, -0.6)
             axis.set_xlabel("%" if measure.unit == "share" else measure.unit, fontsize=8)
-            if measure.bounded:  # no axis goes past what can be
-                low, high = axis.get_xlim()
-                axis.set_xlim(max(low, -0.02 * measure.factor), min(high, 1.02 * measure.factor))
+            if measure.bounded:
+                share_axis(axis, along="x", whole=measure.factor)
         figure_title(figure, f"{results.experiment.name}: every seed after {results.last} epochs")
         figure.supxlabel("dots: seeds; line: their mean", fontsize=8, color=QUIET)
     return figure
@@ -129,6 +128,8 @@ def _looks(results: Results) -> Iterator[tuple[str, str, str, str]]:
 def _value_axis(axis: Axes, measure: Measure) -> None:
     if measure.unit == "share":
         percent_axis(axis)
+    if measure.bounded:
+        share_axis(axis)
     axis.set_xlim(left=0)
     axis.set_xlabel("completed epochs", fontsize=8)
 

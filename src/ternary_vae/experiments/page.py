@@ -79,7 +79,7 @@ def _links(results: Results) -> dict[str, str]:
     found = {}
     for run in results.execution.runs:
         directory = results.execution.directory.run(run)
-        for path in (directory.reports / "index.html", directory.metrics_file, directory.path):
+        for path in (directory.page, directory.metrics_file, directory.path):
             if path.exists():
                 found[run.name] = path.relative_to(results.execution.directory.path).as_posix()
                 break
@@ -108,6 +108,7 @@ def _measure_data(
     return {
         "title": measure.title,
         "share": measure.unit == "share",
+        "bounded": measure.bounded,
         "unit": "points" if measure.unit == "share" else measure.unit,
         "effects": [_effect(results, one) for one in deciding if one.measure == measure],
         "curves": {arm.name: _curve(results, arm.name, measure) for arm in results.arms},

@@ -89,7 +89,7 @@ def is_complete(run: RunDirectory, recipe: Recipe, benchmarks: bool, pages: bool
         return False
     wanted = {*recipe.evaluation.milestones, recipe.epochs} if benchmarks else set()
     records = [path(epoch) for epoch in wanted for path in (run.isolated_record, run.coupled_record)]
-    page = [run.reports / "index.html"] if benchmarks and pages else []
+    page = [run.page] if benchmarks and pages else []
     return all(path.exists() for path in [*records, *page])
 
 

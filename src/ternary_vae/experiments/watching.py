@@ -18,10 +18,13 @@ from rich.text import Text
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
+from ternary_vae.experiments.time_left import ExperimentTimeLeft
 from ternary_vae.formats import counted, duration, percent
 from ternary_vae.output import replace_what_cannot_be_shown
 from ternary_vae.reading import parse_json
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training.progress import is_screen
+from ternary_vae.training.time_left import TimeLeft
 
 _TAIL = 1 << 14
 _SHOWN = 16
@@ -30,7 +33,12 @@ _MINUTE = 60.0
 
 @dataclass
 class Watched:
-    """A run as the display sees it."""
+    """A run as the display sees it.
+
+    Attributes:
+        benchmarks: completed epochs, past or to come, whose benchmark is yet to be done.
+        unusual: so many first epochs take longer than the others.
+    """
 
     name: str
     directory: RunDirectory
@@ -38,6 +46,8 @@ class Watched:
     status: str = "waiting"
     done: int = 0
     row: dict[str, Any] | None = None
+    benchmarks: Sequence[int] = ()
+    unusual: int = 0
 
     def look(self) -> None:
         """Reads how far the run is."""
@@ -64,9 +74,15 @@ class Overview:
         for run in self.runs:
             run.look()
             run.status = "complete" if run.status == "complete" else "waiting"
-        self.begun = time.monotonic()
-        self.done_before = self._done()
-        self.live = Live(console=console, refresh_per_second=2, transient=True) if console.is_terminal else None
+        self.time_left = ExperimentTimeLeft(
+            {
+                run.name: TimeLeft(run.done, run.epochs, run.benchmarks, run.unusual)
+                for run in self.runs
+                if run.status != "complete"
+            }
+        )
+        self.live = Live(console=console, refresh_per_second=2, transient=True) if is_screen(console) else None
+        self._looking = threading.Lock()  # runs end in another thread than the one that looks
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -85,7 +101,9 @@ class Overview:
     def ended(self, ending: Ending) -> None:
         """A run has ended."""
         run = self.by_name[ending.name]
-        run.look()
+        with self._looking:
+            self._look(run)
+            self.time_left.ended(run.name, time.monotonic(), completed=ending.status == "completed")
         run.status = {"completed": "complete"}.get(ending.status, ending.status)
         finished = sum(run.status == "complete" for run in self.runs)
         line = f"{ending.name}: {ending.status} after {counted(run.done, 'epoch')}"
@@ -105,8 +123,9 @@ class Overview:
                 continue
             started = time.monotonic()
             for run in self.runs:
-                if run.status in ("waiting", "running"):
-                    run.look()
+                with self._looking:
+                    if run.status in ("waiting", "running"):
+                        self._look(run)
             looked = time.monotonic()
             pause = 20 * (looked - started)  # thousands of runs are looked at less often
             if self.live:
@@ -119,6 +138,10 @@ class Overview:
                 line = f"{self._done()} of {self._total()} epochs, {self._left()}: {running or 'no run under way'}"
                 self.console.print(line, soft_wrap=True, highlight=False, markup=False)
 
+    def _look(self, run: Watched) -> None:
+        run.look()
+        self.time_left.epoch(run.name, run.done, time.monotonic())
+
     def _done(self) -> int:
         return sum(run.done for run in self.runs)
 
@@ -126,12 +149,11 @@ class Overview:
         return sum(run.epochs for run in self.runs)
 
     def _left(self) -> str:
-        """By the pace of this command so far; runs that failed are not waited for."""
-        new = self._done() - self.done_before
-        open_epochs = sum(run.epochs - run.done for run in self.runs if run.status in ("waiting", "running"))
-        if not new or not open_epochs:
-            return "none left" if not open_epochs else "time left unknown"
-        return f"{duration((time.monotonic() - self.begun) / new * open_epochs)} left"
+        if not any(run.status in ("waiting", "running") for run in self.runs):
+            return "none left"
+        with self._looking:
+            left = self.time_left.left(time.monotonic())
+        return "time left unknown" if left is None else f"{duration(left)} left"
 
     def _panel(self) -> Panel:
         counts = {

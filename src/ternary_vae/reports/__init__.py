@@ -37,7 +37,7 @@ def write_reports(run: RunDirectory) -> list[Path]:
     evolution = run.reports / "RESOLUTION_EVOLUTION.md"
     texts = {
         evolution: evolution_markdown(measured, evolution),
-        run.reports / "index.html": page_html(run, measured, view),
+        run.page: page_html(run, measured, view),
         run.reports / "verdict.json": view.verdict.model_dump_json(indent=1) + "\n",
     }
     figure = write_figure(evolution_figure(measured), run.reports / FIGURE_NAME)

@@ -90,18 +90,18 @@ def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones
         "## By milestone",
         table(["Epoch", "Run", *(name for name, _ in _QUANTITIES)], rows, right_from=2),
         f"Milestones that not all runs have, left out: {listed(left_out)}." if left_out else "",
-        _limits(labelled, milestones[-1]),
+        _spread(labelled, milestones[-1]),
         f"Repeat with:\n\n```\nternary-vae compare {command}\n```",
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _limits(labelled: Sequence[tuple[str, Measurements]], epoch: int) -> str:
+def _spread(labelled: Sequence[tuple[str, Measurements]], epoch: int) -> str:
     sampled = [one.coupled[epoch].cross_injected_sampling_rho_07 for _, one in labelled]
     spread = max(one.interval.standard_deviation for one in sampled)
     return (
-        f"Coverage of {sampled[0].draws:,} draws can be expected to reach {percent(sampled[0].coverage_limit)} at "
-        f"most; a single measurement spreads by {100 * spread:.2f} points, so smaller differences say nothing."
+        f"With {sampled[0].draws:,} draws a uniform model covers {percent(sampled[0].coverage_limit)} on average; a "
+        f"single measurement spreads by {100 * spread:.2f} points, so smaller differences say nothing."
     )
 
 

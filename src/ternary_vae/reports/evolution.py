@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ternary_vae.formats import NOTHING, cell, duration, listed, number, percent, points, table
+from ternary_vae.formats import (
+    NOTHING,
+    UNIFORM_MODEL,
+    cell,
+    duration,
+    listed,
+    number,
+    percent,
+    points,
+    table,
+    uniform_level,
+)
 from ternary_vae.output import quoted
 from ternary_vae.reports.expectations import THROUGHOUT, Quantity, expected_at
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
@@ -14,6 +25,7 @@ from ternary_vae.storage.runs import RunDirectory
 
 FIGURE_NAME = "resolution_evolution.png"
 _EVENTS_SHOWN = 60
+_UNIFORM = UNIFORM_MODEL[0].upper() + UNIFORM_MODEL[1:]
 
 
 def write_evolution(source: RunDirectory | Measurements, output: str | Path) -> Path:
@@ -41,9 +53,9 @@ def evolution_markdown(measured: Measurements, output: Path) -> str:
         "(sections 2 and 4): ✓ reached, ✗ not reached.",
         _reconstruction_table(measured),
         "## Coverage and complementarity",
-        "Coverage is decoded (argmax), of both VAEs together, with a 95% interval over repeats, beside the most that "
-        "a perfectly uniform model is expected to reach with as many draws. The plan's mix adds ρ·z of the other VAE, "
-        "which widens the prior; the prior-preserving mix does not.",
+        "Coverage is decoded (argmax), of both VAEs together, with a 95% interval over repeats, beside what a "
+        "perfectly uniform model covers on average with as many draws; a single measurement may cover more. The plan's "
+        "mix adds ρ·z of the other VAE, which widens the prior; the prior-preserving mix does not.",
         _coverage_table(measured),
         "## Secondary metrics",
         _secondary_table(measured),
@@ -69,8 +81,8 @@ def _summary(measured: Measurements) -> str:
             f"After {epoch} epochs VAE-A reconstructs **{percent(isolated.vae_a.reconstruction.exact_match_rate)}**, "
             f"VAE-B **{percent(isolated.vae_b.reconstruction.exact_match_rate)}** and the ensemble "
             f"**{percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)}** of all operations exactly. "
-            f"{coverage.draws:,} draws cover **{percent(coverage.coverage_rate)}** of a possible "
-            f"{percent(coverage.coverage_limit)}; complementarity is "
+            f"{coverage.draws:,} draws cover **{percent(coverage.coverage_rate)}** "
+            f"({uniform_level(coverage.coverage_limit)}); complementarity is "
             f"**{number(coupled.complementary_coverage.complementarity_score, 3)}**."
         )
     facts = measured.facts
@@ -146,7 +158,7 @@ def _coverage_table(measured: Measurements) -> str:
             "Epoch",
             "Coverage, ρ = 0.7 [95%]",
             "Prior preserved",
-            "Limit",
+            _UNIFORM,
             "Complementarity",
             "By errors alone",
             "Homes A : B",

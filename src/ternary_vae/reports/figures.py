@@ -12,7 +12,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ternary_vae.formats import percent
+from ternary_vae.formats import uniform_level
 from ternary_vae.reports import panels
 from ternary_vae.reports.expectations import PHASE_NAMES
 from ternary_vae.reports.measurements import Measurements
@@ -84,10 +84,10 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
                 axis.plot(milestones, values, label=label, color=colour, linestyle=dash, marker=marker)
             if value is _coverage:
                 limit = runs[0][1].coupled[milestones[0]].cross_injected_sampling_rho_07.coverage_limit
-                panels.level_line(axis, limit, f"limit {percent(limit)}", bold=True)
+                panels.level_line(axis, limit, uniform_level(limit), bold=True)
                 panels.coverage_axis(axis, min(_coverage(run, epoch) for _, run in runs for epoch in milestones))
             else:
-                axis.set_ylim(-0.03, 1.05)
+                panels.share_axis(axis, 0, 1)
             if value in (_weaker_vae, _ensemble):
                 panels.percent_axis(axis)
             if same_phases:
@@ -155,10 +155,11 @@ def canvas(rows: int, columns: int, size: tuple[float, float]) -> Iterator[tuple
     """A figure without global state, drawn in the house style."""
     style = _house_style()  # before anything else of matplotlib is imported
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from ternary_vae.reports.shown_figure import ShownFigure
 
     with style:
-        figure = Figure(figsize=size, layout="constrained")
+        figure = ShownFigure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, figure.subplots(rows, columns, squeeze=False)
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import NOTHING, code, duration, number, percent, table
+from ternary_vae.formats import NOTHING, beside_uniform, code, duration, number, percent, table
 from ternary_vae.output import quoted
 from ternary_vae.reports.evolution import FIGURE_NAME
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, Expected
@@ -96,7 +96,7 @@ def _summary(plan: Side, own: Side) -> str:
         return (
             f"**`{side.measured.recipe.name}`**: {side.verdict.headline} VAE-A {percent(a.exact_match_rate)}, VAE-B "
             f"{percent(b.exact_match_rate)}, ensemble {percent(ensemble(side))}, coverage "
-            f"{percent(mixed.coverage_rate)} of a possible {percent(mixed.coverage_limit)}, complementarity "
+            f"{beside_uniform(mixed.coverage_rate, mixed.coverage_limit)}, complementarity "
             f"{number(complementarity(side), 3)}."
         )
 

@@ -242,8 +242,9 @@ def cautions(plan: Side, own: Side) -> str:
         f"Coverage says nothing about reconstruction: `{plan.measured.recipe.name}` covers {percent(coverage(plan))} "
         f"with {percent(ensemble(plan))} of operations exact. It is counted on decoded (argmax) operations, since "
         "sampling from the softmax rewards a model that ignores its code.",
-        f"No model can be expected above {percent(mixed.coverage_limit)} with {mixed.draws:,} draws. One run's spread "
-        f"is {100 * spread:.2f} points, so a gain of 0.15 points between two single measurements is noise.",
+        f"With {mixed.draws:,} draws a uniform model covers {percent(mixed.coverage_limit)} on average, and no other "
+        "covers more on average, though a single measurement may. One run's spread is "
+        f"{100 * spread:.2f} points, so a gain of 0.15 points between two single measurements is noise.",
         "Adding ρ·z to a draw widens the prior. With the prior preserved, coverage is "
         f"{percent(mixed.prior_preserving.coverage_rate)} instead of {percent(mixed.coverage_rate)}.",
         "Complementarity by errors alone is "

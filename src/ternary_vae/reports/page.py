@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.formats import NOTHING, duration, listed, number, percent
+from ternary_vae.formats import NOTHING, UNIFORM_MODEL, beside_uniform, duration, listed, number, percent
 from ternary_vae.reports.expectations import PHASE_NAMES, expected_at
 from ternary_vae.reports.latent_map import latent_map_of_run
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
@@ -98,8 +98,8 @@ def _events_lead(measured: Measurements) -> str:
 
 def _milestone_table(measured: Measurements) -> dict[str, Any]:
     header = [
-        "Epoch", "VAE-A", "plan", "VAE-B", "Ensemble", "Coverage ρ = 0.7", "95%", "limit", "Complementarity", "A : B",
-        "half σ A", "half σ B",
+        "Epoch", "VAE-A", "plan", "VAE-B", "Ensemble", "Coverage ρ = 0.7", "95%", UNIFORM_MODEL, "Complementarity",
+        "A : B", "half σ A", "half σ B",
     ]  # fmt: skip
     rows = []
     for epoch in measured.milestones:
@@ -139,7 +139,7 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
         else ""
     )
     half = f"{end}VAE-A {_half(a)}, VAE-B {_half(b)}" if a and b else ""
-    covered = f"{end}{percent(mixed.coverage_rate)} of a possible {percent(mixed.coverage_limit)}" if mixed else ""
+    covered = f"{end}{beside_uniform(mixed.coverage_rate, mixed.coverage_limit)}" if mixed else ""
     score = (
         f"{end}{number(homes.complementarity_score)}, {homes.home_a:,} operations at home in A, {homes.home_b:,} in B"
         if homes
@@ -171,7 +171,7 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
         else [],
         "coverage_charts": [
             chart("draws", "Coverage", covered or "Coverage against draws", "draws"),
-            chart("gap", "What is missing to the limit", "Limit less measured, in percentage points", "draws"),
+            chart("gap", "Less than a uniform model", "What that covers on average, less what was measured", "draws"),
         ],
         "event_charts": [statenet, *([weights] if measured.metrics else [])],
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ternary_vae.formats import UNIFORM_MODEL
 from ternary_vae.limits import coverage_limit
 from ternary_vae.operations import gate_names
 from ternary_vae.reports.expectations import AT_MILESTONE, PHASE_NAMES, PLAN_EPOCHS, THROUGHOUT, expected_band
@@ -49,6 +50,7 @@ def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str,
         },
         "curves": [_curves(epoch, record) for epoch, record in sorted(measured.isolated.items())],
         "draws": _draws(measured),
+        "uniform_model": UNIFORM_MODEL,
         "events": [event_row(event) for event in measured.events],
         "map": None if latent_map is None else _packed(latent_map),
     }
@@ -124,7 +126,7 @@ def _curves(epoch: int, record: IsolatedRecord) -> dict[str, Any]:
 
 
 def _draws(measured: Measurements) -> dict[str, Any]:
-    """Coverage against draws at the last milestones measured, and the limit on a fine grid."""
+    """Coverage against draws at the last milestones measured, and what a uniform model meets, on a fine grid."""
 
     def series(points: list[CoveragePoint]) -> dict[str, list[float]]:
         return {

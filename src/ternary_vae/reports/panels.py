@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ternary_vae.formats import percent
+from ternary_vae.formats import percent, uniform_level
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, expected_band
 from ternary_vae.reports.measurements import Measurements
 
@@ -18,6 +18,7 @@ PURPLE, SKY, ORANGE = "#CC79A7", "#56B4E9", "#E69F00"
 INK, QUIET = "#1b1f24", "#5c6370"
 _PHASE_SHADES = ("#ffffff", "#f1f2f4", "#ffffff", "#e9ebee")
 _COVERAGE_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+_SHARE_MARGIN = 0.03  # ticks are a ninth of the axis apart, or more
 _HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.2}
 
 
@@ -45,13 +46,13 @@ def reconstruction(axis: Axes, measured: Measurements) -> None:
     for (label, shares), (key, look) in zip(values.items(), looks, strict=True):
         _each_epoch_and_milestones(axis, every_epoch(measured, key), (epochs, shares), label, look)
     percent_axis(axis)
-    axis.set_ylim(-0.03, 1.05)
+    share_axis(axis, 0, 1)
     legend(axis)
 
 
 def coverage(axis: Axes, measured: Measurements) -> None:
-    """Decoded coverage with its 95% intervals and its limit. The axis is logarithmic in what is missing to 100%, so
-    that an untrained start and the last tenth of a point below the limit are both seen."""
+    """Decoded coverage with its 95% intervals and what a uniform model meets. The axis is logarithmic in what is
+    missing to 100%, so that an untrained start and the last tenth of a point are both seen."""
     axis.set_title("Decoded coverage, both VAEs together")
     every = every_epoch(measured, "coverage")
     if every:
@@ -73,7 +74,7 @@ def coverage(axis: Axes, measured: Measurements) -> None:
         axis.plot(epochs, rates, label=f"mixed, ρ = 0.7, {name} (band: 95%)", **look, **_HOLLOW)
     if sampled:
         limit, draws = sampled[0].coverage_limit, sampled[0].draws
-        level_line(axis, limit, f"limit of {draws:,} draws: {percent(limit)}", bold=True, side="left")
+        level_line(axis, limit, f"{draws:,} draws of {uniform_level(limit)}", bold=True, side="left")
     level_line(axis, AT_MILESTONE[PLAN_EPOCHS]["coverage"].low, "plan: 90% by the end")
     lowest = min([one.coverage_rate for one in sampled] + [0.8])
     coverage_axis(axis, lowest)
@@ -93,7 +94,7 @@ def complementarity(axis: Axes, measured: Measurements) -> None:
         axis.plot(*zip(*defined), label="by errors alone, where defined", **look)
     for value, text in ((0.40, "minimum 0.40"), (0.60, "plan, by the end 0.60"), (0.70, "stretch 0.70")):
         level_line(axis, value, text, side="left")
-    axis.set_ylim(-0.03, 1.05)
+    share_axis(axis, 0, 1)
     legend(axis)
 
 
@@ -144,7 +145,7 @@ def permeability(axis: Axes, measured: Measurements) -> None:
     for number, epoch in enumerate(guards):
         label = "guard fired" if number == 0 else None
         axis.axvline(epoch, color=VERMILION, linewidth=1, linestyle="-.", label=label)
-    axis.set_ylim(-0.03, 1.05)
+    share_axis(axis, 0, 1)
     legend(axis)
 
 
@@ -197,7 +198,7 @@ def every_epoch(measured: Measurements, name: str) -> list[tuple[int, float]]:
 def level_line(
     axis: Axes, value: float, text: str, *, bold: bool = False, side: Literal["left", "right"] = "right"
 ) -> None:
-    """A horizontal line with its name on it: solid for what no model exceeds, dotted for what is asked."""
+    """A horizontal line with its name on it: solid for what a uniform model meets, dotted for what is asked."""
     axis.axhline(value, color=INK, linewidth=1.1 if bold else 0.8, linestyle="-" if bold else (0, (1, 2)))
     axis.annotate(
         text,
@@ -212,7 +213,7 @@ def level_line(
 
 
 def coverage_axis(axis: Axes, lowest: float) -> None:
-    """Percentages of coverage from `lowest` up to beyond the limit, logarithmic in what is missing to 100%."""
+    """Percentages of coverage from `lowest` up to beyond a uniform model, logarithmic in what is missing to 100%."""
     axis.set_yscale("function", functions=(nines, lambda height: 1 - 10.0**-height))
     ticks = [tick for tick in _COVERAGE_TICKS if lowest - 0.06 <= tick <= 0.996]
     axis.set_yticks(ticks, [percent(tick, 1).replace(".0%", "%") for tick in ticks])
@@ -224,6 +225,24 @@ def coverage_axis(axis: Axes, lowest: float) -> None:
 def nines(share: Any) -> Any:
     """−log10(1 − share), the height of a share on a coverage axis; shares beyond 99.9999% stay on the axis."""
     return -np.log10(np.clip(1 - np.asarray(share, dtype=float), 1e-6, None))
+
+
+def share_axis(
+    axis: Axes, low: float | None = None, high: float | None = None, *, along: Literal["x", "y"] = "y", whole: float = 1
+) -> None:
+    """An axis of shares or scores ends where they do: at 0 and at the whole, with a margin too small for a tick, so
+    that a line that lies there is seen.
+
+    Args:
+        low, high: where the axis ends; by default where the drawn ends it, if that is not beyond.
+        whole: what a share of one is drawn as.
+    """
+    drawn = axis.get_ylim() if along == "y" else axis.get_xlim()
+    low = max(0.0, drawn[0] if low is None else low)
+    high = min(whole, drawn[1] if high is None else high)
+    margin = _SHARE_MARGIN * (high - low)
+    ends = low - margin if low == 0 else low, high + margin if high == whole else high
+    (axis.set_ylim if along == "y" else axis.set_xlim)(*ends)
 
 
 def percent_axis(axis: Axes) -> None:

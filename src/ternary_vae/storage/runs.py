@@ -47,6 +47,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.benchmarks = self.path / "benchmarks"
         self.reports = self.path / "reports"
+        self.page = self.reports / "index.html"
         self.tensorboard = self.path / "tensorboard"
         self.lock_file = self.path / "run.lock"
         self._lease: Lease | None = None
@@ -61,6 +62,15 @@ class RunDirectory:
 
     def coupled_record(self, epoch: int) -> Path:
         return self.benchmarks / f"coupled_resolution_{epoch}.json"
+
+    def benchmarks_missing(self, recipe: Recipe) -> list[int]:
+        """The milestones of its recipe, and the run's end, that lack a record, whether they have come or not."""
+        wanted = {epoch for epoch in (*recipe.evaluation.milestones, recipe.epochs) if epoch <= recipe.epochs}
+        return [
+            epoch
+            for epoch in sorted(wanted)
+            if not (self.isolated_record(epoch).exists() and self.coupled_record(epoch).exists())
+        ]
 
     @property
     def exists(self) -> bool:

@@ -122,7 +122,7 @@ def _quantity(guard: Guard, row: dict[str, Any], history: list[dict[str, Any]]) 
 
 
 def _coverage_plateau(guard: Guard, row: dict[str, Any], history: list[dict[str, Any]]) -> float | None:
-    """How far coverage is below its limit, if it has gained less than `gain` over the guard's window; else
+    """How far coverage is below a uniform model's, if it has gained less than `gain` over the guard's window; else
     nothing."""
     earlier = [past["coverage"] for past in history[-guard.window :] if past["coverage"] is not None]
     if row["coverage"] is None or len(history) < guard.window or not earlier:

@@ -23,7 +23,7 @@ from ternary_vae.training.interruption import interruptions
 from ternary_vae.training.memory import keep_freed_memory, memory_of_the_device, release_memory
 from ternary_vae.training.pipeline import Findings
 from ternary_vae.training.precision import matrix_products
-from ternary_vae.training.progress import Progress, Silent
+from ternary_vae.training.progress import Progress, Silent, watcher
 from ternary_vae.training.trainer import Trainer
 from ternary_vae.training.under_way import Outcome, RunUnderWay, Start, now
 
@@ -37,7 +37,7 @@ def train(
     *,
     device: str = "auto",
     start: Checkpoint | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     benchmark_milestones: bool = True,
 ) -> Outcome:
     """Trains a recipe in a new run directory.
@@ -45,7 +45,8 @@ def train(
     Args:
         device: "auto", "cpu", "cuda" or "cuda:N".
         start: a checkpoint to go on from, such as a v5.5 file; training continues at its next epoch.
-        progress: who watches; nobody by default.
+        progress: who watches; nobody by default. True shows a live panel in a terminal and lines elsewhere, as in a
+            notebook.
 
     Raises:
         UserError: the directory holds another run or another process trains in it, no such device, the disk is full,
@@ -61,7 +62,7 @@ def resume(
     *,
     device: str = "auto",
     epochs: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     benchmark_milestones: bool = True,
 ) -> Outcome:
     """Goes on with a run from its last epoch written, to the same bits as if it had never stopped.
@@ -131,8 +132,8 @@ def train_together(
 # -------------------------------------------------------------------- from the first epoch to the last
 
 
-def _alone(start: Start, progress: Progress | None, benchmark_milestones: bool) -> Outcome:
-    (outcome,) = _train_all([start], [progress or Silent()], benchmark_milestones)
+def _alone(start: Start, progress: Progress | bool | None, benchmark_milestones: bool) -> Outcome:
+    (outcome,) = _train_all([start], [watcher(progress)], benchmark_milestones)
     if outcome.failure is not None:
         raise outcome.failure
     return outcome

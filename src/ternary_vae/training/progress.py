@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from rich.console import Console, Group
@@ -13,22 +14,27 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ternary_vae.formats import duration, number, percent
+from ternary_vae.formats import UNIFORM_MODEL, beside_uniform, duration, number, percent
 from ternary_vae.output import replace_what_cannot_be_shown
 from ternary_vae.recipe import Recipe
+from ternary_vae.training.time_left import TimeLeft
 
 PHASES = {1: "isolation", 2: "consolidation", 3: "resonant coupling", 4: "ultra-exploration"}
-_RECENT_EPOCHS = 20
 _EVENTS_SHOWN = 4
 
 
 class Progress(Protocol):
     """What the training loop tells whoever watches. Calls come one at a time, but `epoch` and `event` mostly from
-    another thread than `start` and `stop`."""
+    another thread than `start`, `benchmarking` and `stop`.
 
-    def start(self, recipe: Recipe, epochs_completed: int, place: str) -> None: ...
+    `start` is told which completed epochs, past or to come, are yet to be benchmarked; `benchmarking` comes when one
+    begins, and an event when it is done."""
+
+    def start(self, recipe: Recipe, epochs_completed: int, place: str, benchmarks: Collection[int]) -> None: ...
 
     def epoch(self, row: dict[str, Any]) -> None: ...
+
+    def benchmarking(self, epoch: int) -> None: ...
 
     def event(self, event: dict[str, Any]) -> None: ...
 
@@ -38,9 +44,11 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def start(self, recipe: Recipe, epochs_completed: int, place: str) -> None: ...
+    def start(self, recipe: Recipe, epochs_completed: int, place: str, benchmarks: Collection[int]) -> None: ...
 
     def epoch(self, row: dict[str, Any]) -> None: ...
+
+    def benchmarking(self, epoch: int) -> None: ...
 
     def event(self, event: dict[str, Any]) -> None: ...
 
@@ -53,14 +61,14 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self.console = console
         replace_what_cannot_be_shown(console.file)
-        self.clock = _Clock()
 
-    def start(self, recipe: Recipe, epochs_completed: int, place: str) -> None:
+    def start(self, recipe: Recipe, epochs_completed: int, place: str, benchmarks: Collection[int]) -> None:
         self.recipe = recipe
+        self.clock = _clock(recipe, epochs_completed, benchmarks)
         self._print(f"{recipe.name}, seed {recipe.seed}: epochs {epochs_completed} to {recipe.epochs}, in {place}")
 
     def epoch(self, row: dict[str, Any]) -> None:
-        self.clock.tick(row)
+        self.clock.epoch(row["epoch"], time.monotonic())
         first_or_last = row["epoch"] in (1, self.recipe.epochs)
         if not first_or_last and row["epoch"] % 10:
             return
@@ -68,9 +76,11 @@ class Lines:
             f"epoch {row['epoch']:>3}/{self.recipe.epochs}  phase {row['phase']}  ρ {row['rho']:.2f}  "
             f"loss {number(row['terms']['loss'], 3)}  A {percent(row['exact_match_a'])}  "
             f"B {percent(row['exact_match_b'])}  ensemble {percent(row['exact_match_best_of_two'])}  "
-            f"coverage {percent(row['coverage'])} of {percent(row['coverage_limit'])}  {self.clock.rate:.2f} epochs/s  "
-            f"{duration(self.clock.left(self.recipe.epochs - row['epoch']))} left"
+            f"coverage {beside_uniform(row['coverage'], row['coverage_limit'])}  {_pace_and_left(self.clock)}"
         )
+
+    def benchmarking(self, epoch: int) -> None:
+        self._print(f"epoch {epoch}: benchmarking …")
 
     def event(self, event: dict[str, Any]) -> None:
         self._print(f"epoch {event['epoch']:>3}  {event['kind']}: {event['message']}")
@@ -87,24 +97,29 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         replace_what_cannot_be_shown(console.file)
-        self.clock = _Clock()
         self.events: list[dict[str, Any]] = []
         self.row: dict[str, Any] | None = None
+        self.benchmarked: int | None = None  # the epoch whose benchmark is under way
 
-    def start(self, recipe: Recipe, epochs_completed: int, place: str) -> None:
+    def start(self, recipe: Recipe, epochs_completed: int, place: str, benchmarks: Collection[int]) -> None:
         self.recipe = recipe
         self.place = place
-        self.live = Live(self._panel(), console=self.console, refresh_per_second=8)
+        self.clock = _clock(recipe, epochs_completed, benchmarks)
+        # Drawn anew at each refresh: the time left goes on while nothing is told, as in a benchmark.
+        self.live = Live(get_renderable=self._panel, console=self.console, refresh_per_second=8)
         self.live.start()
 
     def epoch(self, row: dict[str, Any]) -> None:
-        self.clock.tick(row)
+        self.clock.epoch(row["epoch"], time.monotonic())
         self.row = row
-        self.live.update(self._panel())
+
+    def benchmarking(self, epoch: int) -> None:
+        self.benchmarked = epoch
 
     def event(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "milestone":
+            self.benchmarked = None
         self.events.append(event)
-        self.live.update(self._panel())
 
     def stop(self) -> None:
         self.live.stop()
@@ -113,36 +128,43 @@ class Display:
         title = f"[bold]{self.recipe.name}[/] · seed {self.recipe.seed} · {escape(self.place)}"
         row = self.row
         if row is None:
-            return Panel(Text("the first epoch is on its way …"), title=title, title_align="left")
+            first = Text("the first epoch is on its way …" if self.benchmarked is None else self._under_way())
+            return Panel(Group(first, *self._event_lines()), title=title, title_align="left")
         done, total = row["epoch"], self.recipe.epochs
         head = Table.grid(padding=(0, 2))
         head.add_row(
             f"epoch [bold]{done}[/] of {total}",
             f"phase [bold]{row['phase']}[/] {PHASES[row['phase']]}",
             f"ρ [bold]{row['rho']:.3f}[/]",
-            f"{self.clock.rate:.2f} epochs/s",
-            f"{duration(self.clock.left(total - done))} left",
+            _pace_and_left(self.clock),
         )
         return Panel(
-            Group(head, ProgressBar(total=total, completed=done), Text(""), self._figures(row), *self._event_lines()),
+            Group(
+                head,
+                ProgressBar(total=total, completed=done),
+                Text(""),  # ends the line of the bar
+                Text(self._under_way()),
+                self._figures(row),
+                *self._event_lines(),
+            ),
             title=title,
             title_align="left",
         )
 
+    def _under_way(self) -> str:
+        return "" if self.benchmarked is None else f"epoch {self.benchmarked}: benchmarking …"
+
     def _figures(self, row: dict[str, Any]) -> Table:
         table = Table(box=None, padding=(0, 2), show_edge=False)
-        for heading in ("", "VAE-A", "VAE-B", "ensemble", "limit"):
+        for heading in ("", "VAE-A", "VAE-B", "ensemble"):
             table.add_column(heading, justify="left" if not heading else "right")
+        table.add_row("exact match", *(_good(row[f"exact_match_{name}"], 1.0) for name in ("a", "b", "best_of_two")))
         table.add_row(
-            "exact match", *(_good(row[f"exact_match_{name}"], 1.0) for name in ("a", "b", "best_of_two")), "100%"
+            "exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"], 1.0) for side in ("a", "b"))
         )
-        table.add_row(
-            "exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"], 1.0) for side in ("a", "b")), "", ""
-        )
-        table.add_row(
-            "decoded coverage", percent(row["coverage_a"]), percent(row["coverage_b"]), percent(row["coverage"]),
-            f"{percent(row['coverage_single_limit'])} / {percent(row['coverage_limit'])}",
-        )  # fmt: skip
+        table.add_row("decoded coverage", *(percent(row[name]) for name in ("coverage_a", "coverage_b", "coverage")))
+        alone, both = percent(row["coverage_single_limit"]), percent(row["coverage_limit"])
+        table.add_row(f"[dim]{UNIFORM_MODEL}[/]", *(f"[dim]{value}[/]" for value in (alone, alone, both)))
         terms = row["terms"]
         table.add_row("cross-entropy, nats", number(terms["reconstruction_a"], 3), number(terms["reconstruction_b"], 3))
         table.add_row("KL divergence, nats", number(terms["kl_a"], 3), number(terms["kl_b"], 3))
@@ -153,21 +175,37 @@ class Display:
         return [Text(f"epoch {event['epoch']}  {event['message']}", style="yellow") for event in shown]
 
 
-class _Clock:
-    """Epochs a second over the recent epochs, by the loop's own timing."""
+def watcher(progress: Progress | bool | None, console: Console | None = None) -> Progress:
+    """Who watches: whoever is given, nobody for None or False; for True a live panel in a terminal, and lines on
+    standard output elsewhere, as in a notebook.
 
-    def __init__(self) -> None:
-        self.times: list[float] = [time.monotonic()]
+    Args:
+        console: where to show what True shows; standard output by default.
+    """
+    if progress is not True:
+        return progress or Silent()
+    # In a notebook rich would show each line by a display of its own, and a live panel by widgets.
+    console = console or Console(force_jupyter=False)
+    return Display(console) if is_screen(console) else Lines(console)
 
-    def tick(self, row: dict[str, Any]) -> None:
-        self.times = [*self.times[-_RECENT_EPOCHS:], time.monotonic()]
 
-    @property
-    def rate(self) -> float:
-        return (len(self.times) - 1) / max(1e-9, self.times[-1] - self.times[0])
+def is_screen(console: Console) -> bool:
+    """Whether what is shown there can be replaced. rich calls a pipe a terminal where FORCE_COLOR is set, as in a
+    notebook and whatever it starts."""
+    isatty = getattr(console.file, "isatty", None)
+    return isatty is not None and isatty() and console.is_terminal
 
-    def left(self, epochs: int) -> float:
-        return epochs / max(1e-9, self.rate)
+
+def _clock(recipe: Recipe, epochs_completed: int, benchmarks: Collection[int]) -> TimeLeft:
+    unusual = recipe.optimizer.first_batches.epochs
+    return TimeLeft(epochs_completed, recipe.epochs, benchmarks, unusual, time.monotonic())
+
+
+def _pace_and_left(clock: TimeLeft) -> str:
+    """`1.92 epochs/s  3 min 20 s left`."""
+    left = clock.left(time.monotonic())
+    pace = f"{1 / clock.pace:.2f} epochs/s  " if clock.pace else ""
+    return pace + ("time left unknown" if left is None else f"{duration(left)} left")
 
 
 def _good(share: float | None, goal: float) -> str:

@@ -116,7 +116,9 @@ class RunUnderWay:
             self.trainer, self.directory, self.log, self.progress, self.cache,
             self.start.best, self.start.pending, self.worker,
         )  # fmt: skip
-        self.progress.start(self.recipe, self.trainer.epochs_completed, str(self.directory.path))
+        self.progress.start(
+            self.recipe, self.trainer.epochs_completed, str(self.directory.path), self._benchmarks_to_come()
+        )
         self._begun = self._is_open = True
         if self.start.resumed and self.goes_on:
             self.progress.event(self.log.event(self.trainer.epochs_completed, "resumed", "resumed", self.start.resumed))
@@ -150,15 +152,14 @@ class RunUnderWay:
             return
         directory, done = self.directory, self.trainer.epochs_completed
         self._lacks_benchmarks = False
-        for epoch in range(done + 1):
+        for epoch in directory.benchmarks_missing(self.recipe):
             path = directory.checkpoint(epoch)
-            if not self._is_milestone(epoch) or not path.exists():
-                continue
-            if directory.isolated_record(epoch).exists() and directory.coupled_record(epoch).exists():
+            if epoch > done or not path.exists():
                 continue
             if self.interruption.asked:
                 self._lacks_benchmarks = True
                 return
+            self.progress.benchmarking(epoch)
             clock = time.monotonic()
             checkpoint, how = load_checkpoint(path), {"device": str(self.trainer.device), "cache": self.cache}
             with matrix_products("highest"):
@@ -210,6 +211,11 @@ class RunUnderWay:
         settings = self.recipe.cache
         directory = cache_directory(configured=settings.directory)
         return TensorCache(directory, limit_megabytes=settings.limit_megabytes, report=warn)
+
+    def _benchmarks_to_come(self) -> list[int]:
+        done = self.trainer.epochs_completed
+        missing = self.directory.benchmarks_missing(self.recipe) if self.benchmarks else []
+        return [epoch for epoch in missing if epoch > done or self.directory.checkpoint(epoch).exists()]
 
     def _is_milestone(self, epoch: int) -> bool:
         return epoch in self.recipe.evaluation.milestones or epoch == self.recipe.epochs

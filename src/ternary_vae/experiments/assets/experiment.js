@@ -4,6 +4,7 @@ const armLook = (c, name) => {
   const at = data.arms.findIndex((arm) => arm.name === name);
   return { ...data.arms[at], colour: c[PALETTE[at % PALETTE.length]] };
 };
+const shareAxis = (measure) => ({ ...(measure.share && { tickformat: ".4~%" }), ...(measure.bounded && bounded) });
 const value = (measure, amount) => (measure.share ? percent(amount) : plain([amount])[0]);
 // Heights around a line, so that equal dots are all seen.
 const around = (place, count) => Array.from({ length: count }, (_, at) => place + 0.44 * ((at + 0.5) / count - 0.5));
@@ -100,7 +101,7 @@ data.measures.forEach((measure, at) => {
         },
       ];
     });
-    return { data: traces, layout: timeLayout(c, { yaxis: measure.share ? { tickformat: ".4~%" } : {} }) };
+    return { data: traces, layout: timeLayout(c, { yaxis: shareAxis(measure) }) };
   };
 
   charts[`seed-${at}`] = (c) => {
@@ -124,7 +125,7 @@ data.measures.forEach((measure, at) => {
       data: traces,
       layout: baseLayout(c, {
         hovermode: "closest",
-        xaxis: { tickformat: measure.share ? ".4~%" : "", zeroline: false },
+        xaxis: { ...shareAxis(measure), zeroline: false },
         yaxis: rows(data.arms.map((arm) => arm.name)),
       }),
     };

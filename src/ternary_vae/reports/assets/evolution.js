@@ -42,7 +42,7 @@ charts["chart-reconstruction"] = (c) => {
   own("ensemble", m.ensemble, c.both, "diamond-open");
   own("VAE-B", m.vae_b, c.b, "square-open");
   own("VAE-A", m.vae_a, c.a, "circle-open");
-  return { data: traces, layout: timeLayout(c, { yaxis: { ...shares, range: [-0.03, 1.05] } }) };
+  return { data: traces, layout: timeLayout(c, { yaxis: { ...shares, range: SHARES } }) };
 };
 
 charts["chart-coverage"] = (c) => {
@@ -76,7 +76,9 @@ charts["chart-coverage"] = (c) => {
   banded("ρ = 0.7, the plan's sum", m.coverage, m.coverage_low, m.coverage_high, c.b, "dash", "circle-open");
   banded("ρ = 0.7, prior preserved", m.preserved, m.preserved_low, m.preserved_high, c.a, "dot", "triangle-up-open");
   const levels = [level(c, data.expected.coverage, "plan: 90% by the end", "dot")];
-  if (m.coverage_limit !== null) levels.push(level(c, m.coverage_limit, `limit ${percent(m.coverage_limit)}`));
+  if (m.coverage_limit !== null) {
+    levels.push(level(c, m.coverage_limit, `${data.uniform_model}: ${percent(m.coverage_limit)}`));
+  }
   // Logarithmic in what is missing to 100%, as in the printed figure: both the start and the last tenths are seen.
   for (const trace of traces) trace.y = trace.y.map(nines);
   for (const one of levels) {
@@ -150,7 +152,7 @@ charts["chart-complementarity"] = (c) => {
     [0.6, "target 0.60"],
     [0.7, "stretch 0.70"],
   ].map(([value, text]) => level(c, value, text, "dot", "left"));
-  return { data: traces, layout: timeLayout(c, { levels, shapes: [share], yaxis: { range: [-0.03, 1.05] } }) };
+  return { data: traces, layout: timeLayout(c, { levels, shapes: [share], yaxis: { range: SHARES } }) };
 };
 
 charts["chart-permeability"] = (c) => {
@@ -197,7 +199,7 @@ charts["chart-permeability"] = (c) => {
       ...number(m.correlation),
     }),
   );
-  return { data: traces, layout: timeLayout(c, { yaxis: { range: [-0.03, 1.05] } }) };
+  return { data: traces, layout: timeLayout(c, { yaxis: { range: SHARES } }) };
 };
 
 charts["chart-loss"] = (c) => {

@@ -56,7 +56,7 @@ charts["chart-curve"] = (c) => {
     Math.max(...["a", "b"].flatMap((side) => last[side].sigma.filter((_, i) => i < 3 || last[side].rate[i] > 0.005)));
   const layout = baseLayout(c, {
     xaxis: { title: { text: "latent noise σ", standoff: 6, font: { size: 11 } }, range: [-0.01 * reach, reach] },
-    yaxis: { ...shares, range: [-0.02, 1.05] },
+    yaxis: { ...shares, range: SHARES },
     shapes,
     annotations,
   });
@@ -80,7 +80,7 @@ function drawsLayout(c, yaxis) {
 const drawsHover = (x, y) => x.map((draws, i) => `${percent(y[i])} of ${grouped(draws)} draws`);
 charts["chart-draws"] = (c) => {
   const traces = [
-    line("limit, uniform model", data.draws.limit.draws, data.draws.limit.rate, c.limit, "solid", {
+    line(data.uniform_model, data.draws.limit.draws, data.draws.limit.rate, c.limit, "solid", {
       hoverinfo: "skip",
       hovertemplate: undefined,
     }),
@@ -99,7 +99,7 @@ charts["chart-draws"] = (c) => {
       }),
     );
   }
-  return { data: traces, layout: drawsLayout(c, { ...shares, range: [0, 1.03] }) };
+  return { data: traces, layout: drawsLayout(c, { ...shares, range: SHARES }) };
 };
 charts["chart-gap"] = (c) => {
   const traces = [
@@ -112,11 +112,11 @@ charts["chart-gap"] = (c) => {
     return dots(name, draws, gap, colour, symbol, {
       mode: "lines+markers",
       line: { color: colour, dash, width: 1.6 },
-      customdata: gap.map((value) => `${value.toFixed(2)} points below the limit`),
+      customdata: gap.map((value) => `${value.toFixed(2)} points below ${data.uniform_model}`),
     });
   });
   return {
     data: traces,
-    layout: drawsLayout(c, { title: { text: "points below the limit", font: { size: 11 } }, rangemode: "tozero" }),
+    layout: drawsLayout(c, { title: { text: `points below ${data.uniform_model}`, font: { size: 11 } }, rangemode: "tozero" }),
   };
 };

@@ -1,0 +1,36 @@
+"""Figures of an experiment, looked at as matplotlib objects."""
+
+from __future__ import annotations
+
+import pytest
+from synthetic_experiments import made_up
+
+from ternary_vae.experiments.figures import curves_figure, effects_figure, seeds_figure
+from ternary_vae.experiments.results import gather
+
+
+@pytest.fixture(scope="module")
+def results(small, tmp_path_factory):
+    """Two arms with two seeds, of which some are at 100% in everything that is reconstructed."""
+    experiment = small(epochs=400, milestones=[200, 400], benchmarks=[200, 400])
+    return gather(experiment, made_up(experiment, tmp_path_factory.mktemp("made") / "up", {}))
+
+
+@pytest.mark.parametrize(("draw", "along"), [(curves_figure, "y"), (seeds_figure, "x")])
+def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(results, draw, along):
+    figure = draw(results)
+    figure.draw_without_rendering()
+    for axis, measure in zip(figure.axes, results.primary):
+        assert measure.bounded
+        whole = measure.factor if along == "x" else 1
+        low, high = axis.get_xlim() if along == "x" else axis.get_ylim()
+        ticks = [tick for tick in (axis.get_xticks() if along == "x" else axis.get_yticks()) if low <= tick <= high]
+        assert len(ticks) >= 2, measure.title
+        assert all(-1e-9 <= tick <= whole * (1 + 1e-9) for tick in ticks), measure.title
+        assert low >= -0.04 * whole
+        assert high <= 1.04 * whole
+
+
+def test_differences_are_no_shares(results):
+    figure = effects_figure(results)
+    assert all(axis.get_xlim()[0] < 0 < axis.get_xlim()[1] for axis in figure.axes[: len(results.primary)])

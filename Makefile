@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_ARGUMENTS ?=
+VERSIONS_ARGUMENTS ?=
 
-.PHONY: run test install clean
+.PHONY: run test test-versions install clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.installed
@@ -14,6 +15,10 @@ test: $(VENV)/.installed
 	$(BIN)/python -m ruff check .
 	PYTHONPATH=src $(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# With the oldest versions that pyproject.toml allows, then with the newest: python3.11 and python3.13 or python3.12.
+test-versions:
+	$(PYTHON) scripts/maintenance/test_versions.py $(VERSIONS_ARGUMENTS)
 
 install: $(VENV)/.installed
 
@@ -25,4 +30,4 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .versions .pytest_cache .ruff_cache .import_linter_cache

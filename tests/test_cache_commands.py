@@ -148,7 +148,7 @@ def run(place: Path, *command: object, **environment: str) -> subprocess.Complet
     """A program in a directory, in a world of its own."""
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **environment}
     return subprocess.run(
-        [sys.executable, *map(str, command)], cwd=place, env=variables, capture_output=True, text=True, timeout=120
+        [sys.executable, *map(str, command)], cwd=place, env=variables, capture_output=True, text=True
     )
 
 

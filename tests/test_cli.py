@@ -521,13 +521,11 @@ def test_a_signal_to_the_real_program(number, place):
         [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place
     )
     try:
-        deadline = time.monotonic() + 120
         while not (place / "run" / "metrics.jsonl").exists():
             assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate()
     finally:
         process.kill()
     assert process.returncode == 130

@@ -42,10 +42,10 @@ def page(page_file: Path) -> Iterator[Any]:
         pytest.skip("chromium is not installed")
     troubles: list[str] = []
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"], timeout=0)
         context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
         opened = context.new_page()
-        opened.set_default_timeout(90_000)
+        opened.set_default_timeout(0)  # but for pytest's own, on the slowest machine too
         opened.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
         opened.on(

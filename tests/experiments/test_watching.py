@@ -33,7 +33,7 @@ def test_endings_are_lines_and_progress_is_told_in_a_pipe(tmp_path, monkeypatch)
     runs = [Watched(name, written(tmp_path, name, '{"epoch": 1}\n'), 4) for name in ("one", "two")]
     with Overview(Console(file=told, width=40), "title", runs, lambda: looks.append(1)) as overview:
         runs[0].directory.metrics_file.write_text('{"epoch": 1}\n{"epoch": 4}\n')
-        while "epochs" not in told.getvalue():
+        while "one 4/4" not in told.getvalue():
             pass
         overview.ended(Ending("one", "completed", seconds=75))
         overview.ended(Ending("two", "failed", "no space left on the disk; free some"))

@@ -44,7 +44,7 @@ def browser() -> Iterator[Any]:
             pytest.fail("chromium is not installed; .ci/run installs it")
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=0)
         yield browser
         browser.close()
 
@@ -64,6 +64,12 @@ def pages(
         maps.NOISE_DRAWS = before
 
 
+def new_context(browser: Any, **options: Any) -> Any:
+    context = browser.new_context(**{**DESKTOP, **options}, offline=True)
+    context.set_default_timeout(0)  # but for pytest's own, on the slowest machine too
+    return context
+
+
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens a page and waits until it is drawn; afterwards nothing may have been fetched or gone wrong."""
@@ -78,7 +84,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
             troubles.append(f"console: {message.text}")
 
     def opened(path: Path, expected: str = "nothing", **options: Any) -> Any:
-        context = browser.new_context(**{**DESKTOP, **options}, offline=True)
+        context = new_context(browser, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("request", watch)
@@ -86,7 +92,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page.on("console", lambda message: said(message, expected))
         page.goto(path.as_uri())
         if options.get("java_script_enabled", True):
-            page.wait_for_function(f"{READY} || document.documentElement.dataset.failed", timeout=90_000)
+            page.wait_for_function(f"{READY} || document.documentElement.dataset.failed")
         return page
 
     yield opened
@@ -98,10 +104,10 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="module")
 def good(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
     """One page kept open for the tests that only look."""
-    context = browser.new_context(**DESKTOP, offline=True)
+    context = new_context(browser)
     page = context.new_page()
     page.goto(pages["good"].as_uri())
-    page.wait_for_function(READY, timeout=90_000)
+    page.wait_for_function(READY)
     yield page
     context.close()
 
@@ -119,7 +125,7 @@ def plotted(page: Any) -> dict[str, Any]:
 
 def choose(page: Any, control: str, value: str) -> None:
     page.select_option(control, value)
-    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function(READY)
 
 
 def test_the_verdict_comes_first_and_above_the_fold(good: Any) -> None:
@@ -223,7 +229,7 @@ def test_hovering_an_operation_shows_its_truth_table(good: Any) -> None:
     )
     good.mouse.move(place["x"] - 3, place["y"] - 3)
     good.mouse.move(place["x"], place["y"], steps=4)
-    good.wait_for_selector("#map-plot .hoverlayer .hovertext", timeout=10_000)
+    good.wait_for_selector("#map-plot .hoverlayer .hovertext")
     hover = [line.rstrip() for line in good.locator("#map-plot .hoverlayer .hovertext tspan.line").all_text_contents()]
     signs = [{-1: "−", 0: "0", 1: "+"}[value] for value in operation_table(torch.tensor(place["index"])).tolist()]
     assert hover[:5] == [
@@ -389,7 +395,7 @@ def test_without_webgl_the_map_is_drawn_all_the_same(
 ) -> None:
     page = open_page(pages["good"], java_script_enabled=False)
     page.context.close()
-    context = browser.new_context(**DESKTOP, offline=True)
+    context = new_context(browser)
     context.add_init_script(
         "const get = HTMLCanvasElement.prototype.getContext;"
         "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
@@ -397,7 +403,7 @@ def test_without_webgl_the_map_is_drawn_all_the_same(
     )
     page = context.new_page()
     page.goto(pages["good"].as_uri())
-    page.wait_for_function(READY, timeout=90_000)
+    page.wait_for_function(READY)
     assert (plotted(page)["type"], plotted(page)["count"]) == ("scatter", COUNT)
     assert page.locator("#map-plot .scatterlayer .point").count() >= COUNT
     choose(page, "#map-dimensions", "3")

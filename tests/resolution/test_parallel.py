@@ -27,7 +27,7 @@ def test_another_joins_in():
     def first():
         begun.set()
         by["first"] = threading.current_thread()
-        assert done.wait(60)
+        assert done.wait()
 
     def second():
         by["second"] = threading.current_thread()
@@ -37,7 +37,7 @@ def test_another_joins_in():
     found = []
     thread = threading.Thread(target=lambda: found.append(shared.run({"first": first, "second": second}, CPU)))
     thread.start()
-    assert begun.wait(60)
+    assert begun.wait()
     shared.join_in()
     thread.join()
     assert found == [{"first": None, "second": 2}]

@@ -71,13 +71,13 @@ def test_an_epoch_is_measured_while_the_next_is_trained(small_recipe, quick_trai
     def measured(model, recipe, epoch, run_all):
         threads.append((threading.current_thread(), torch.get_num_threads()))
         measuring.set()
-        assert epoch == 2 or training.wait(60)
+        assert epoch == 2 or training.wait()
         return evaluate(model, recipe, epoch, run_all)
 
     def trained(trainer):
         if trainer.epochs_completed == 1:
             training.set()
-            assert measuring.wait(60)
+            assert measuring.wait()
         return train_epoch(trainer)
 
     monkeypatch.setattr(pipeline, "evaluate", measured)
@@ -106,7 +106,7 @@ def test_whoever_waits_for_a_measurement_helps_with_it(
                 return result
 
             def first(task):
-                assert done.wait(60)
+                assert done.wait()
                 done.clear()
                 return task()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import multiprocessing
 import os
 import random
 import shutil
 import signal
+import sys
 import threading
-import time
 
 import pytest
 import torch
@@ -287,15 +288,32 @@ class TestKilledAtEachWrite:
         assert [row["epoch"] for row in RunDirectory(finished_run).metrics()] == [1, 2, 3, 4]
 
 
-def _train_or_resume(recipe, place):
-    """What a process does that is about to be killed; run in a process of its own, with a second thread that finishes
-    epochs."""
+def _train_or_resume(recipe, place, killed_at=None):
+    """What a process does that is killed just before it opens, renames, removes or syncs a file of the run for the
+    given time, or else writes down how often it does; with a second thread that finishes epochs."""
+    moments, fsync = itertools.count(1), os.fsync
+
+    def moment():
+        if next(moments) == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def heard(event, arguments):
+        if event in ("open", "os.rename", "os.link", "os.remove") and str(arguments[0]).startswith(str(place)):
+            moment()
+
+    def synced(descriptor):
+        moment()
+        fsync(descriptor)
+
+    sys.addaudithook(heard)
+    os.fsync = synced
     torch.set_num_threads(2)
     directory = RunDirectory(place)
     if directory.exists:
         loop.resume(directory, device="cpu", benchmark_milestones=False)
     else:
         loop.train(recipe, directory, device="cpu", benchmark_milestones=False)
+    (place.parent / "moments").write_text(str(next(moments) - 1))
 
 
 @pytest.fixture(scope="module")
@@ -308,17 +326,13 @@ def processes():
 
 @pytest.fixture(scope="module")
 def straight(processes, small_recipe, tmp_path_factory):
-    """A run in one process, never killed, and how long it took."""
+    """A run in one process, never killed, and at how many moments it could have been."""
     place = tmp_path_factory.mktemp("straight") / "run"
     process = processes.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place))
     process.start()
-    while not (place / "run.json").exists():
-        assert process.exitcode is None
-        time.sleep(0.01)
-    began = time.monotonic()
     process.join()
     assert process.exitcode == 0
-    return place, time.monotonic() - began
+    return place, int((place.parent / "moments").read_text())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
@@ -326,21 +340,15 @@ class TestSIGKILL:
     @pytest.mark.parametrize("seed", [1, 2])
     def test_at_random_moments(self, seed, processes, straight, small_recipe, tmp_path, rows_of, state_of):
         """Killed twice, each time at another moment, then left to finish."""
-        place, length = tmp_path / "run", straight[1]
-        moments = random.Random(seed)
-        kills = 0
-        for attempt in range(3):
-            process = processes.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place))
+        place, moments = tmp_path / "run", straight[1]
+        chance = random.Random(seed)
+        for killed_at in (chance.randint(1, moments // 2), chance.randint(1, moments // 4), None):
+            process = processes.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place, killed_at))
             process.start()
-            if attempt < 2:
-                process.join(0.2 + moments.random() * length * 0.6)
-                kills += process.exitcode is None
-                process.kill()
             process.join()
-            if attempt < 2 and not (place / "run.json").exists():
+            assert process.exitcode == (0 if killed_at is None else -signal.SIGKILL)
+            if not (place / "run.json").exists():
                 shutil.rmtree(place, ignore_errors=True)  # killed before there was a run
-        assert process.exitcode == 0
-        assert kills > 0
         directory = RunDirectory(place)
         assert directory.facts()["status"] == "completed"
         assert rows_of(place) == rows_of(straight[0])

@@ -4,11 +4,13 @@ of our own."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ternary_vae.errors import UserError, nearest
 from ternary_vae.experiments.bundles import (
@@ -28,6 +30,8 @@ from ternary_vae.storage.runs import RunDirectory
 
 BACKENDS = ("joblib", "inprocess", "ray")
 _LOST_IN_A_ROW = 3
+_IDLE_SECONDS = 300  # a worker waits so long for its next run
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _KILLED = "its worker was killed {} times without an epoch in between; too little memory?"
 
 
@@ -91,9 +95,6 @@ class LocalProcesses:
             self.told += f", up to {together} runs at once in each"
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
-        import joblib
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-
         left = {task.name: replace(task, threads=1) for task in tasks}
         blamed: dict[str, int] = {}
         before = {name: _epochs(task) for name, task in left.items()}
@@ -101,35 +102,56 @@ class LocalProcesses:
             # Whose worker may be what gets killed waits until the others are done.
             waiting = sorted(left.values(), key=lambda task: blamed.get(task.name, 0))
             parts = bundles(waiting, self.together, self.workers)
-            workers = min(self.workers, len(parts))
-            jobs = [joblib.delayed(perform_together_in_worker)(bundle) for bundle in parts]
-            # inner_max_num_threads sets OMP_NUM_THREADS and its like before a worker imports torch. With one job joblib
-            # would use this process; pre_dispatch keeps the second worker idle.
-            with joblib.parallel_config(
-                "loky", n_jobs=max(2, workers), inner_max_num_threads=1,
-                initializer=prepare_worker, initargs=(os.getpid(),),
-            ):  # fmt: skip
-                pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=workers)
+            for bundle, endings in _in_workers(parts, min(self.workers, len(parts))):
+                if endings is not None:
+                    for ending in endings:
+                        del left[ending.name]
+                        yield ending
+                    continue
+                # A worker was killed, and the pool with it. Runs go on from their last epoch.
+                for task in bundle:
+                    epochs = _epochs(task)
+                    blamed[task.name] = 1 if epochs > before[task.name] else blamed.get(task.name, 0) + 1
+                    before[task.name] = epochs
+                    if blamed[task.name] == _LOST_IN_A_ROW:
+                        del left[task.name]
+                        yield Ending(task.name, "failed", _KILLED.format(_LOST_IN_A_ROW))
+
+
+def _in_workers(
+    parts: Sequence[Sequence[Task]], workers: int
+) -> Iterator[tuple[Sequence[Task], Sequence[Ending] | None]]:
+    """Bundles of tasks as they end, each with its endings, or with None if it was under way when a worker was killed;
+    what had not been begun by then is left out. A worker is given one bundle at a time, so that it is known which were
+    under way; joblib.Parallel would also drop the endings that nobody has looked at when a worker is killed."""
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    # In the environment before a worker imports torch.
+    pool = get_reusable_executor(
+        workers, timeout=_IDLE_SECONDS, env=dict.fromkeys(_THREADS, "1"),
+        initializer=prepare_worker, initargs=(os.getpid(),),
+    )  # fmt: skip
+    waiting, under_way, alive = deque(parts), dict[Future[Any], Sequence[Task]](), True
+    try:
+        while under_way or (alive and waiting):
+            while alive and waiting and len(under_way) < workers:
                 try:
-                    for found in pool(jobs):
-                        for ending in found:
-                            del left[ending.name]
-                            yield ending
+                    under_way[pool.submit(perform_together_in_worker, waiting[0])] = waiting[0]
+                    waiting.popleft()
+                except TerminatedWorkerError:  # killed with nothing to do
+                    alive = False
+            # With a timeout, since Windows hears Ctrl-C only between two waits.
+            for future in wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED).done:
+                bundle = under_way.pop(future)
+                try:
+                    endings = future.result()
                 except TerminatedWorkerError:
-                    # A worker was killed, and the pool with it. Runs go on from their last epoch.
-                    for task in _under_way(parts, left, workers):
-                        epochs = _epochs(task)
-                        blamed[task.name] = 1 if epochs > before[task.name] else blamed.get(task.name, 0) + 1
-                        before[task.name] = epochs
-                        if blamed[task.name] == _LOST_IN_A_ROW:
-                            del left[task.name]
-                            yield Ending(task.name, "failed", _KILLED.format(_LOST_IN_A_ROW))
-
-
-def _under_way(parts: Sequence[Sequence[Task]], left: Mapping[str, Task], workers: int) -> list[Task]:
-    """What the workers of a pool were doing when it died: what it had been given first and has not ended."""
-    open_parts = [part for part in parts if any(task.name in left for task in part)]
-    return [task for part in open_parts[:workers] for task in part if task.name in left]
+                    alive, endings = False, None
+                yield bundle, endings
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
 
 
 def _epochs(task: Task) -> int:

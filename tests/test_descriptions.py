@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from odd_recipes import bounds, leaves, odd_settings
+from fault_injection.odd_settings import bounds, leaves, odd_settings
 from ternary_vae.descriptions import MOST_BYTES, parse_yaml, read_yaml, to_yaml
 from ternary_vae.errors import MOST_CHARACTERS, UserError
 from ternary_vae.experiments.description import Experiment, load_experiment, validate_experiment

@@ -1,0 +1,78 @@
+"""Processes to be killed: forked from a server that has torch imported already, so that a start takes no seconds."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.sharedctypes import RawValue
+from typing import Any
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["torch", "ternary_vae.training.loop", "ternary_vae.reports.page"])
+
+
+class Victim:
+    """A process that does something until it has done it or is killed.
+
+    Args:
+        do: called there with `report` and what is given. `report(n)` says that n things are done and must not be lost.
+    """
+
+    def __init__(self, do: Callable[..., object], *given: Any) -> None:
+        self._done = _CONTEXT.RawValue("q", -1)
+        self._process = _CONTEXT.Process(target=_do, args=(self._done, do, given))
+        self._process.start()
+
+    @property
+    def done(self) -> int:
+        """How many things it has said are done; -1 until it has begun."""
+        return self._done.value
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    @property
+    def lives(self) -> bool:
+        return self._process.exitcode is None
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.exitcode
+
+    def kill_after(self, seconds: float) -> bool:
+        """Kills it after so long; whether it was still at work."""
+        self._process.join(seconds)
+        worked = self.lives
+        self._process.kill()
+        self._process.join()
+        return worked and self._process.exitcode == -9
+
+    def finish(self) -> bool:
+        """Waits for its end; whether it went well."""
+        self._process.join()
+        return self._process.exitcode == 0
+
+
+def all_at_once(count: int, do: Callable[..., object], *given: Any) -> int:
+    """Does something in `count` processes that begin at the same moment, and returns how many of them failed."""
+    gate = _CONTEXT.Barrier(count)
+    processes = [_CONTEXT.Process(target=_begin_together, args=(gate, do, number, given)) for number in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return sum(process.exitcode != 0 for process in processes)
+
+
+def _do(done: RawValue, do: Callable[..., object], given: tuple[Any, ...]) -> None:
+    def report(number: int) -> None:
+        done.value = number
+
+    report(0)
+    do(report, *given)
+
+
+def _begin_together(gate: Any, do: Callable[..., object], number: int, given: tuple[Any, ...]) -> None:
+    gate.wait()
+    do(number, *given)

@@ -131,6 +131,18 @@ def test_a_standard_output_that_lacks_much_is_written_to(monkeypatch, row, small
     assert "epoch  10/20" in "".join(bare.said)
 
 
+def test_the_last_panel_of_a_finished_run_waits_for_nothing(row, small_recipe):
+    rows = [row | {"epoch": epoch} for epoch in range(1, 21)]
+    progress = Display(Console(file=io.StringIO(), force_terminal=True, width=120))
+    progress.start(small_recipe(epochs=20), 0, "runs/one", [20])
+    for each in rows:
+        progress.epoch(each)
+    progress.stop()
+    file = io.StringIO()
+    Console(file=file, width=120).print(progress._panel())
+    assert " 0.0 s left" in file.getvalue()
+
+
 def test_lines_come_for_every_tenth_epoch_and_the_ends(row, small_recipe):
     rows = [row | {"epoch": epoch} for epoch in range(1, 26)]
     lines = shown(Lines, small_recipe(epochs=25), rows, False).splitlines()

@@ -122,6 +122,7 @@ class Display:
         self.events.append(event)
 
     def stop(self) -> None:
+        self.clock.end(time.monotonic())  # what the last panel shows
         self.live.stop()
 
     def _panel(self) -> Panel:

@@ -67,6 +67,7 @@ def test_not_a_number_is_one():
     assert math.isnan(parse_yaml(".nan"))
 
 
+@settings(max_examples=60)
 @given(TEXTS)
 @example("1e5")
 @example("\u2028\x85 \ufeff")
@@ -75,6 +76,7 @@ def test_text_reads_back_as_it_was_written(text):
     assert parse_yaml(written) == {text: [text, {"inner": text}]}
 
 
+@settings(max_examples=60)
 @given(st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none())
 def test_other_scalars_do_too(value):
     (found,) = parse_yaml(to_yaml((value,)))
@@ -100,21 +102,21 @@ NAMES = st.sampled_from(["1e5", "010", "yes", "on", "NO", "y", "0x10", "1_0", "n
 
 
 class TestRoundTrip:
-    @settings(max_examples=15)
+    @settings(max_examples=8)
     @given(NAMES | st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,9}\Z"), TEXTS, st.integers(0, 2**63 - 1))
     def test_a_recipe(self, name, description, seed):
         recipe = load_recipe().model_copy(update={"name": name, "description": description, "seed": seed})
         assert validate_recipe(parse_yaml(recipe.to_yaml()), "written") == recipe
 
     def test_odd_recipes(self):
-        for seed in range(10):
+        for seed in range(5):
             recipe = load_recipe(overrides=odd_settings(random.Random(seed)))
             again = validate_recipe(parse_yaml(recipe.to_yaml()), "written")
             assert again == recipe
             assert again.fingerprint() == recipe.fingerprint()
             assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
-    @settings(max_examples=15)
+    @settings(max_examples=8)
     @given(NAMES, NAMES, TEXTS, st.lists(TEXTS | st.booleans() | st.integers() | st.floats(-9, 9), max_size=3))
     def test_an_experiment(self, name, arm, text, values):
         steps = {"optimizer.learning_rate.steps": {0: 1e-3, 30: values}}
@@ -203,7 +205,7 @@ def test_what_is_no_file(tmp_path, place):
     path = tmp_path / "x.yaml"
     path.mkdir() if place == "directory" else os.mkfifo(path)
     for load in (load_recipe, load_experiment, lambda path: read_yaml(tmp_path / "x.yaml", "a recipe")):
-        with pytest.raises(UserError, match=r"x\.yaml"):
+        with pytest.raises(UserError, match=r"x\.yaml.*(is no file|is a directory|no regular file)"):
             load(str(path))
 
 
@@ -258,13 +260,12 @@ def test_what_was_meant_is_taken():
     assert recipe.optimizer.learning_rate.steps == {100: 1e-3, 0: 1.0}
 
 
-@pytest.mark.parametrize("length", [4, 50, 10_000, 1_000_000])
-def test_odd_recipes_of_any_length_are_valid_or_refused_in_one_line(length):
-    refused = 0
-    for seed in range(6):
+def test_odd_recipes_of_any_length_are_valid_or_refused_in_one_line():
+    scaled = 0
+    for seed in range(4):
         recipe = load_recipe(overrides=odd_settings(random.Random(seed)))
-        with suppress(UserError):
-            assert recipe.scaled_to(length).epochs == length
-            continue
-        refused += 1
-    assert refused < 6 or length == 4
+        for length in (1, 50, recipe.schedule_epochs, 1_000_000):
+            with suppress(UserError):
+                assert recipe.scaled_to(length).epochs == length
+                scaled += 1
+    assert scaled

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -636,7 +637,8 @@ def _find(name_or_path: str, beside: Path | None) -> Path:
                 return path.resolve()
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
         known = ", ".join(recipe_names())
-        raise UserError(f"recipe file {shown(name_or_path)} not found; give a path to a YAML file or one of: {known}")
+        found = "is no file" if os.path.exists(name_or_path) else "not found"
+        raise UserError(f"recipe file {shown(name_or_path)} {found}; give a path to a YAML file or one of: {known}")
     raise UserError(f"unknown recipe {shown(name_or_path)}; {nearest(name_or_path, recipe_names())}")
 
 

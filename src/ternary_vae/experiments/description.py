@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from contextlib import suppress
@@ -179,5 +180,6 @@ def _find(name_or_path: str) -> Path:
             return Path(name_or_path).resolve()
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
         known = ", ".join(experiment_names())
-        raise UserError(f"experiment file {shown(name_or_path)} not found; give a YAML file or one of: {known}")
+        found = "is no file" if os.path.exists(name_or_path) else "not found"
+        raise UserError(f"experiment file {shown(name_or_path)} {found}; give a YAML file or one of: {known}")
     raise UserError(f"unknown experiment {shown(name_or_path)}; {nearest(name_or_path, experiment_names())}")

@@ -21,6 +21,7 @@ import yaml
 
 from ternary_vae import cli, commands
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
+from ternary_vae.storage import files
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
 from ternary_vae.training.progress import Silent
@@ -275,6 +276,15 @@ class TestBadInput:
         )  # fmt: skip
         assert (process.stdout, process.stderr) == ("name: resolution\n", "")
 
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    def test_no_room_for_the_output(self):
+        with open("/dev/full", "w") as full:
+            process = subprocess.run(
+                [*COMMAND, "info", "resolution"], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+            )
+        assert process.returncode == 2
+        assert process.stderr == "ternary-vae: [Errno 28] No space left on device: 'standard output'\n"
+
     def test_a_directory_that_holds_another_run(self, refused, finished):
         line = refused("train", "--config", "ternary_v5_5", "--run-dir", finished)
         assert "already holds a run of 'resolution'" in line
@@ -374,7 +384,7 @@ class TestNoDiskSpace:
 
         monkeypatch.setattr(os, "fsync", full)
         line = refused("train", "--run-dir", "new")
-        assert "no space left on the disk; free some" in line
+        assert "no space left on the disk; make room for it" in line
 
     @pytest.mark.skipif(os.name != "posix", reason="resource limits")
     def test_a_limit_of_the_system(self, place):
@@ -480,6 +490,19 @@ class TestTrainAndResume:
         code, out, _ = run("resume", finished, "--device", "cpu")
         assert code == 130
         assert f"go on with: ternary-vae resume {finished}" in out
+
+    def test_a_full_disk_says_how_to_go_on(self, run, finished, unmeasured, monkeypatch):
+        def fail(directory):
+            with files.reported("write", directory.reports / "index.html"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(commands, "_report", fail)
+        code, _, err = run("resume", finished, "--device", "cpu")
+        assert code == 2
+        assert err == (
+            f"ternary-vae: cannot write {finished}/reports/index.html: no space left on the disk; make room for it; "
+            f"every epoch saved is kept; go on with: ternary-vae resume {finished}\n"
+        )
 
     def test_stopped_before_there_is_a_run(self, run, place, unmeasured, monkeypatch):
         monkeypatch.setattr(loop, "Trainer", lambda *_: signal.raise_signal(signal.SIGTERM))

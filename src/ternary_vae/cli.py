@@ -72,7 +72,11 @@ def train(
     overrides: Overrides = None,
     require: Require = None,
 ) -> None:
-    """Train a recipe through its four phases, benchmark it, write its reports and print the verdict."""
+    """Train a recipe through its four phases, benchmark it, write its reports and print the verdict.
+
+    Ctrl-C, SIGTERM or closing the terminal stop it after the epoch under way, a second time at once; `resume` goes on.
+    In a background job that ignores Ctrl-C, or under nohup, only SIGTERM does.
+    """
     from ternary_vae import commands
 
     recipe = commands.chosen_recipe(config, overrides or [], seed=seed, epochs=epochs, scale_phases=scale_phases)
@@ -173,6 +177,8 @@ def main() -> None:
     try:
         _require_no_empty_arguments(sys.argv[1:])
         code = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk is told here, not on the way out
     except _UsageError as error:
         # Without a command the help is out already, and there is nothing else to say.
         if told := " ".join(error.format_message().split()):

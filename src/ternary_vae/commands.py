@@ -54,7 +54,7 @@ def train(recipe: Recipe, run_dir: Path | None, *, device: str, require: str | N
     from ternary_vae.training import loop
 
     directory = RunDirectory(run_dir or _unused(f"{recipe.name}-seed{recipe.seed}"))
-    with _stopping_at_once(directory):
+    with _saying_how_to_go_on(directory):
         outcome = loop.train(recipe, directory, device=device, start=start, progress=_progress())
         _finish(outcome, require)
 
@@ -74,7 +74,7 @@ def resume(
                 "name one of its checkpoints to start a new run from it"
             )
         directory = RunDirectory(target)
-        with _stopping_at_once(directory):
+        with _saying_how_to_go_on(directory):
             outcome = loop.resume(directory, device=device, epochs=epochs, progress=_progress())
             _finish(outcome, require)
         return
@@ -194,8 +194,8 @@ def _next_steps(directory: RunDirectory) -> None:
 
 
 @contextmanager
-def _stopping_at_once(directory: RunDirectory) -> Iterator[None]:
-    """What a second signal to stop, or one outside the epochs, ends with."""
+def _saying_how_to_go_on(directory: RunDirectory) -> Iterator[None]:
+    """What a second signal to stop, one outside the epochs, or a disk that is full ends with."""
     goes_on(f"the run in {directory.path}")
     try:
         yield
@@ -205,6 +205,11 @@ def _stopping_at_once(directory: RunDirectory) -> Iterator[None]:
         else:
             say("stopped before the first epoch; nothing was written")
         raise SystemExit(INTERRUPTED) from None
+    except (UserError, OSError) as failure:
+        cause = failure if isinstance(failure, OSError) else failure.__cause__
+        if isinstance(cause, OSError) and directory.exists:
+            raise UserError(f"{failure}; every epoch saved is kept; {_how_to_go_on(directory)}") from failure
+        raise
 
 
 def _how_to_go_on(directory: RunDirectory) -> str:

@@ -31,7 +31,9 @@ class _Output(io.FileIO):
                 return super().write(data)
             except OSError as failure:
                 if failure.errno not in _NO_READER:
-                    raise
+                    self.has_reader = False  # what is buffered would fail again at the program's end
+                    name = "standard output" if self.fileno() == 1 else "standard error"
+                    raise OSError(failure.errno, failure.strerror, name) from None
             self.has_reader = False
             if _notice and self.fileno() == 1:
                 print(_notice, file=sys.stderr)

@@ -24,8 +24,8 @@ def reported(action: str, path: Path) -> Iterator[None]:
         yield
     except OSError as failure:
         reasons = {
-            errno.ENOSPC: "no space left on the disk; free some and run the same command again",
-            errno.EDQUOT: "the disk quota is used up; free some and run the same command again",
+            errno.ENOSPC: "no space left on the disk; make room for it",
+            errno.EDQUOT: "the disk quota is used up; make room for it",
             errno.EACCES: "no permission; choose another place or change its permissions",
             errno.EPERM: "no permission; choose another place or change its permissions",
             errno.EROFS: "the file system is read-only; choose another place",

@@ -15,7 +15,7 @@ from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import Execution, run_experiment, state_of
 from ternary_vae.formats import listed
 from ternary_vae.options import INTERRUPTED
-from ternary_vae.output import quoted
+from ternary_vae.terminal import quoted
 
 FAILED = 1
 

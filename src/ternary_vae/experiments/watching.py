@@ -20,8 +20,8 @@ from rich.text import Text
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
 from ternary_vae.formats import counted, duration, percent
-from ternary_vae.output import replace_what_cannot_be_shown
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import replace_what_cannot_be_shown
 
 _TAIL = 1 << 14
 _SHOWN = 16

@@ -16,7 +16,12 @@ from ternary_vae.training.progress import Display, Lines
 
 @pytest.mark.parametrize(
     ("encoding", "shown"),
-    [("latin-1", b"? \xe9 \xff"), ("ascii", b"? ? \xff"), ("utf-8", b"\xce\xbb \xc3\xa9 \xff"), ("cp1252", b"? \xe9 \xff")],
+    [
+        ("latin-1", b"? \xe9 \xff"),
+        ("ascii", b"? ? \xff"),
+        ("utf-8", b"\xce\xbb \xc3\xa9 \xff"),
+        ("cp1252", b"? \xe9 \xff"),
+    ],
 )
 def test_what_cannot_be_shown_is_replaced_and_names_of_files_keep_their_bytes(encoding, shown):
     written = io.BytesIO()

@@ -12,7 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from ternary_vae.output import forget_impossible_sizes, outlast_readers, replace_what_cannot_be_shown
+from ternary_vae.output import outlast_readers
+from ternary_vae.terminal import forget_impossible_sizes, replace_what_cannot_be_shown
 
 forget_impossible_sizes()  # before typer is imported
 

@@ -16,7 +16,7 @@ from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.formats import beside_uniform, duration, percent
 from ternary_vae.options import INTERRUPTED
-from ternary_vae.output import goes_on, quoted, say
+from ternary_vae.output import goes_on, say
 from ternary_vae.recipe import (
     DEFAULT_RECIPE,
     Recipe,
@@ -26,6 +26,7 @@ from ternary_vae.recipe import (
     recipe_names,
 )
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import quoted
 
 console = Console()
 

@@ -72,11 +72,25 @@ def follow_quota() -> None:
     """Lets PyTorch use no more threads than a CPU quota of a container has cores. It knows how many cores there are and
     which of them it may use, but of no quota, and threads above that wait in turn. Without a quota nothing changes."""
     import torch
-    from joblib.externals.loky import cpu_count
 
-    granted = cpu_count()
+    granted = granted_cores()
     if granted < _cores():
         torch.set_num_threads(min(torch.get_num_threads(), granted))
+
+
+def granted_cores() -> int:
+    """Cores that the process may keep busy: those it may use, no more than a quota or LOKY_MAX_CPU_COUNT allows.
+
+    Raises:
+        UserError: that variable is no number.
+    """
+    from joblib.externals.loky import cpu_count
+
+    try:
+        return cpu_count()
+    except ValueError:
+        given = os.environ.get("LOKY_MAX_CPU_COUNT")
+        raise UserError(f"LOKY_MAX_CPU_COUNT={given!r}: expected a number of cores; correct it or unset it") from None
 
 
 def _cores() -> int:

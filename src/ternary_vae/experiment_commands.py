@@ -15,7 +15,8 @@ from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import Execution, run_experiment, state_of
 from ternary_vae.formats import listed
 from ternary_vae.options import INTERRUPTED
-from ternary_vae.output import goes_on, quoted, say
+from ternary_vae.output import goes_on, say
+from ternary_vae.terminal import quoted
 
 FAILED = 1
 

@@ -1,23 +1,16 @@
-"""What people read: standard output in any encoding, whose reader may leave before the program is done, a terminal of
-any width, and commands that can be copied."""
+"""Standard output and standard error whose readers may leave before the program is done, as in `train | head`, or when
+a terminal is closed. What is written after that is dropped, and work goes on."""
 
 from __future__ import annotations
 
-import codecs
 import errno
 import io
 import os
-import re
-import shlex
 import sys
 from typing import Any
 
 _NO_READER = {errno.EPIPE, errno.EIO} | ({errno.EINVAL} if os.name == "nt" else set())
 _notice = ""
-_HANDLER = "ternary-vae-replace"
-_FILE_NAME_BYTES = range(0xDC80, 0xDD00)
-"""Code points that Python puts for the bytes of a file's name that are no text, see PEP 383."""
-_SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
 
 
 class _Output(io.FileIO):
@@ -72,36 +65,3 @@ def _raw(stream: Any) -> Any:
     """What a text stream writes to in the end; Python has no buffer in between where PYTHONUNBUFFERED asks for none."""
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
-
-
-def _replaced(failure: UnicodeError) -> tuple[bytes, int]:
-    if not isinstance(failure, UnicodeEncodeError):
-        raise failure
-    points = map(ord, failure.object[failure.start : failure.end])
-    shown = (bytes([point & 0xFF]) if point in _FILE_NAME_BYTES else b"?" for point in points)
-    return b"".join(shown), failure.end
-
-
-codecs.register_error(_HANDLER, _replaced)
-
-
-def replace_what_cannot_be_shown(*streams: Any) -> None:
-    """From now on a stream shows what its encoding has. A file's name that is no text goes out as its own bytes, as
-    `ls` shows it; any other character that is missing becomes a question mark, and nothing fails."""
-    for stream in streams:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_HANDLER)
-
-
-def forget_impossible_sizes() -> None:
-    """Takes sizes of the terminal that are none out of the environment: typer and rich read them as numbers, some when
-    they are imported."""
-    for name in _SIZES:
-        if not re.fullmatch("[1-9][0-9]{0,3}", os.environ.get(name, "1")):
-            del os.environ[name]
-
-
-def quoted(path: object) -> str:
-    """A path as a shell's word, which no command takes for an option."""
-    text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -262,7 +262,7 @@ def test_one_line_for_a_backend_that_cannot_be(arguments, message):
     ],
 )
 def test_processes_and_runs_at_once_unless_given(given, cores, workers, together, monkeypatch):
-    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    monkeypatch.setattr(backends, "granted_cores", lambda: cores)
     backend = backend_named("joblib", **given)
     assert (backend.workers, backend.together) == (workers, together)
     if "workers" not in given:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -16,7 +20,8 @@ from PIL import Image
 
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
-from ternary_vae.reports.figures import canvas, comparison_figure, evolution_figure, write_figure
+from ternary_vae.reports.comparison import write_comparison
+from ternary_vae.reports.figures import canvas, comparison_figure, evolution_figure, figure_title, write_figure
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
 from ternary_vae.reports.panels import share_axis
 from ternary_vae.storage.runs import RunDirectory
@@ -174,3 +179,53 @@ def test_comparison_has_a_line_a_run_and_no_phases_where_they_differ(
     mixed = comparison_figure([("good", good), ("short", other)], [100])
     assert all(not list(shades(axis)) for axis in mixed.axes)
     assert "not shaded" in mixed.get_supxlabel()
+
+
+def small_figure(output: Path) -> bytes:
+    with canvas(1, 1, (2, 1)) as (drawn, _):
+        figure_title(drawn, "a title")
+    return write_figure(drawn, output).read_bytes()
+
+
+@pytest.mark.parametrize("backend", ["module://no_such_package.backend", "nonsense"])
+def test_figures_are_drawn_whatever_names_a_display(backend: str, tmp_path: Path) -> None:
+    """And what a notebook has chosen is what it goes on with."""
+    program = (
+        "import os, sys\nfrom ternary_vae.reports.figures import canvas, write_figure\n"
+        "with canvas(1, 1, (2, 1)) as (figure, _):\n    pass\n"
+        "write_figure(figure, sys.argv[1])\n"
+        "import matplotlib\nprint(matplotlib.rcParams._get('backend') == os.environ['MPLBACKEND'])"
+    )
+    environment = {**os.environ, "MPLBACKEND": backend, "MPLCONFIGDIR": os.devnull}
+    output = tmp_path / "figure.png"
+    done = subprocess.run([sys.executable, "-c", program, str(output)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert output.exists()
+    assert done.stdout.strip() == str(backend.startswith("module://"))
+
+
+def test_settings_of_whoever_draws_change_nothing_and_are_left_alone(tmp_path: Path) -> None:
+    plain = small_figure(tmp_path / "plain.png")
+    own = {"savefig.bbox": "tight", "savefig.transparent": True, "figure.dpi": 20, "font.sans-serif": ["monospace"]}
+    before = matplotlib.rcParams["backend"]
+    try:
+        with matplotlib.rc_context(own):
+            matplotlib.rcParams["backend"] = "svg"
+            assert small_figure(tmp_path / "own.png") == plain
+            assert matplotlib.rcParams["backend"] == "svg"
+    finally:
+        matplotlib.rcParams["backend"] = before
+
+
+@pytest.mark.parametrize("name", ["caf\udce9 $x_$", "a\nb"])
+def test_runs_of_any_name_can_be_compared(name: str, good_run: RunDirectory, tmp_path: Path) -> None:
+    try:
+        shutil.copytree(good_run.path, tmp_path / name)
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("no such names here")
+    shutil.copytree(good_run.path, tmp_path / "other")
+    text, figure = write_comparison(
+        [RunDirectory(tmp_path / name), RunDirectory(tmp_path / "other")], tmp_path / "c.md"
+    )
+    assert figure.exists()
+    assert all(row.endswith("|") for row in text.read_text(encoding="utf-8").splitlines() if row.startswith("|"))

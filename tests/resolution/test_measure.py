@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ternary_vae.errors import UserError
-from ternary_vae.resolution.measure import available_device, measure_coupled, measure_isolated
+from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.splits import training_split
 from ternary_vae.storage.checkpoints import load_checkpoint, model_of
@@ -142,9 +142,3 @@ def test_checkpoints_that_cannot_be_measured_say_why(checkpoint_file: Path) -> N
     exploded["encoder_B.fc_logvar.bias"] += 1e5
     with pytest.raises(UserError, match=r"LatentSeparation.mean_posterior_standard_deviation came out as inf"):
         measure_isolated(replace(checkpoint, model=exploded))
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", ""])
-def test_a_device_that_is_not_here_is_one_line(name: str) -> None:
-    with pytest.raises(UserError, match="is not available on this machine"):
-        available_device(name)

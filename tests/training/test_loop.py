@@ -456,7 +456,7 @@ class TestRefusals:
         assert not (tmp_path / "run").exists()
 
     def test_no_such_device(self, tmp_path, small_recipe):
-        assert "expected auto, cpu or cuda" in self.refused(
+        assert "expected auto, cpu, cuda or cuda:N" in self.refused(
             lambda: loop.train(small_recipe(), tmp_path / "run", device="tpu")
         )
         assert not (tmp_path / "run").exists()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from ternary_vae.devices import granted_cores
 from ternary_vae.errors import UserError, nearest
 from ternary_vae.experiments.bundles import (
     PROCESSES_ON_AN_ACCELERATOR,
@@ -82,12 +83,12 @@ class LocalProcesses:
 
     def __init__(self, workers: int | None = None, together: int = 1, most: int | None = None) -> None:
         try:
-            import joblib
+            import joblib  # noqa: F401
         except ImportError:
             raise UserError(
                 "--backend joblib: joblib is not installed; pip install joblib, or --backend inprocess"
             ) from None
-        cores = joblib.cpu_count()
+        cores = granted_cores()
         self.workers = workers or min(cores, most or cores)
         self.together = together
         self.told = f"{self.workers} local process{'es' if self.workers > 1 else ''} of one thread"

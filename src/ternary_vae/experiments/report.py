@@ -24,9 +24,9 @@ from ternary_vae.experiments.tables import (
 )
 from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
 from ternary_vae.formats import cell, counted
-from ternary_vae.output import quoted
 from ternary_vae.reports.figures import write_figure
 from ternary_vae.storage.files import reported, write_text
+from ternary_vae.terminal import quoted
 
 _SENTENCES_SHOWN = 40
 _WRITTEN = ("report.md", "index.html", "results.csv", "comparisons.csv", "curves.png", "seeds.png", "effects.png")

@@ -20,9 +20,9 @@ from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
 from ternary_vae.experiments.time_left import ExperimentTimeLeft
 from ternary_vae.formats import counted, duration, percent
-from ternary_vae.output import replace_what_cannot_be_shown
 from ternary_vae.reading import parse_json
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import replace_what_cannot_be_shown
 from ternary_vae.training.progress import is_screen
 from ternary_vae.training.time_left import TimeLeft
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, cell, code, duration, listed, number, percent, shown, table
-from ternary_vae.output import quoted
 from ternary_vae.reports.figures import comparison_figure, write_figure
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import quoted
 
 Pick = Callable[[IsolatedRecord, CoupledRecord], str]
 _QUANTITIES: tuple[tuple[str, Pick], ...] = (

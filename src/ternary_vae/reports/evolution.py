@@ -16,12 +16,12 @@ from ternary_vae.formats import (
     table,
     uniform_level,
 )
-from ternary_vae.output import quoted
 from ternary_vae.reports.expectations import THROUGHOUT, Quantity, expected_at
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import quoted
 
 FIGURE_NAME = "resolution_evolution.png"
 _EVENTS_SHOWN = 60

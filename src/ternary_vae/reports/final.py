@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, beside_uniform, code, duration, number, percent, table
-from ternary_vae.output import quoted
 from ternary_vae.reports.evolution import FIGURE_NAME
 from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, Expected
 from ternary_vae.reports.findings import (
@@ -30,6 +29,7 @@ from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import quoted
 
 SUSTAINED_EPOCHS = 20
 _BENCHMARK_SECONDS = 900  # the plan's section 9: 15 minutes a checkpoint

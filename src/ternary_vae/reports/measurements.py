@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ternary_vae.errors import UserError
-from ternary_vae.output import quoted
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.records import (
     CoupledRecord,
@@ -18,6 +17,7 @@ from ternary_vae.resolution.records import (
     read_isolated_record,
 )
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import quoted
 
 
 class PhaseSpan(NamedTuple):

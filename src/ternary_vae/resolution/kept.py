@@ -18,9 +18,9 @@ from ternary_vae import __version__
 from ternary_vae.model import Posteriors
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import all_operations
-from ternary_vae.output import quoted
 from ternary_vae.storage.checkpoints import Checkpoint, checkpoint_bytes
 from ternary_vae.storage.tensor_cache import TensorCache
+from ternary_vae.terminal import quoted
 
 OPERATIONS_KEY = "all_ternary_operations"
 SIDES: tuple[Side, ...] = ("A", "B")

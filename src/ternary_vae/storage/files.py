@@ -46,9 +46,7 @@ def require_utf_8(path: Path, library: str) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise UserError(
-            f"{path}: is not UTF-8, and {library} opens nothing else; name another place"
-        ) from None
+        raise UserError(f"{path}: is not UTF-8, and {library} opens nothing else; name another place") from None
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = ()) -> None:

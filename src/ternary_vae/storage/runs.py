@@ -23,7 +23,6 @@ from typing import Any
 from ternary_vae import __version__
 from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
-from ternary_vae.output import quoted
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import (
     read_json,
@@ -33,6 +32,7 @@ from ternary_vae.storage.files import (
     write_text,
 )
 from ternary_vae.storage.lease import Lease, leased
+from ternary_vae.terminal import quoted
 
 
 class RunDirectory:

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ternary_vae.formats import UNIFORM_MODEL, beside_uniform, duration, number, percent
-from ternary_vae.output import replace_what_cannot_be_shown
 from ternary_vae.recipe import Recipe
+from ternary_vae.terminal import replace_what_cannot_be_shown
 from ternary_vae.training.time_left import TimeLeft
 
 PHASES = {1: "isolation", 2: "consolidation", 3: "resonant coupling", 4: "ultra-exploration"}

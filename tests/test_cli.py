@@ -256,12 +256,12 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [
-            (["train", "--device", "gpu"], "'gpu' is not one of 'auto', 'cpu', 'cuda'; see ternary-vae train --help"),
+            (["train", "--device", "gpu"], "--device 'gpu': expected auto, cpu, cuda or cuda:N, such as cuda:1"),
             (["train", "--epoch-count", "3"], "No such option: --epoch-count"),
             (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
             (["train", "resolution"], "see ternary-vae train --help"),
             (["benchmark"], "Missing argument"),
-            (["experiment", "ablations", "--device", "gpu"], "see ternary-vae experiment --help"),
+            (["experiment", "ablations", "--device", "gpu"], "--device 'gpu': expected auto"),
             (["cache", "bild"], "see ternary-vae cache --help"),
             (["trian"], "No such command 'trian'"),
         ],

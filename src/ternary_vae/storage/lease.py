@@ -138,7 +138,7 @@ class Lease:
             os.link(own, self.path)
         except FileExistsError:
             return False
-        except OSError:  # no hard links here
+        except (OSError, AttributeError):  # no hard links here, or none in this system's Python
             try:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:

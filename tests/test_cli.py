@@ -254,12 +254,12 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [
-            (["train", "--device", "gpu"], "'gpu' is not one of 'auto', 'cpu', 'cuda'; see ternary-vae train --help"),
+            (["train", "--device", "gpu"], "'gpu': expected auto, cpu, cuda or cuda:N"),
             (["train", "--epoch-count", "3"], "No such option: --epoch-count"),
             (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
             (["train", "resolution"], "see ternary-vae train --help"),
             (["benchmark"], "Missing argument"),
-            (["experiment", "ablations", "--device", "gpu"], "see ternary-vae experiment --help"),
+            (["experiment", "ablations", "--device", "gpu"], "expected auto, cpu, cuda or cuda:N"),
             (["cache", "bild"], "see ternary-vae cache --help"),
             (["trian"], "No such command 'trian'"),
         ],

@@ -64,7 +64,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     for arguments, says in (
         (["--checkpoint", str(tmp_path / "absent.safetensors"), "--output", output], "not found"),
         (["--checkpoint", str(foreign), "--output", output], "expected a v5.5 checkpoint"),
-        (["--checkpoint", good, "--output", output, "--device", "gpu"], "not available"),
+        (["--checkpoint", good, "--output", output, "--device", "gpu"], "expected auto, cpu"),
         (["--checkpoint", good, "--output", str(tmp_path)], "it is a directory"),
         (["--checkpoint", good, "--output", str(blocker / "record.json")], "is a file, not a directory"),
     ):

@@ -161,7 +161,7 @@ def main() -> None:
     # Threads that spin while they wait make a busy machine many times slower; read when PyTorch starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="ternary-vae")
     except _UsageError as error:
         # Without a command the help is out already, and there is nothing else to say.
         if told := " ".join(error.format_message().split()):

@@ -257,7 +257,7 @@ class TestBadInput:
         ("arguments", "says"),
         [
             (["train", "--device", "gpu"], "--device 'gpu': expected auto, cpu, cuda or cuda:N, such as cuda:1"),
-            (["train", "--epoch-count", "3"], "No such option: --epoch-count"),
+            (["train", "--epoch-count", "3"], "--epoch-count"),
             (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
             (["train", "resolution"], "see ternary-vae train --help"),
             (["benchmark"], "Missing argument"),

@@ -100,7 +100,7 @@ if __name__ == "__main__":
     parser.add_argument("which", nargs="?", choices=list(PYTHONS), help="only these (default: one after the other)")
     parser.add_argument("--torch", help="a version of torch in place of the one that would be chosen")
     parser.add_argument("--place", type=Path, default=ROOT / ".versions", help="where environments go (.versions)")
-    parser.add_argument("--tests", nargs="*", default=[], help="which (default: all)")
+    parser.add_argument("--tests", nargs=argparse.REMAINDER, default=[], help="all that follows is given to pytest")
     options = parser.parse_args()
     columns: dict[str, dict[str, object]] = {}
     for which in [options.which] if options.which else PYTHONS:

@@ -177,7 +177,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         _require_no_empty_arguments(sys.argv[1:])
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="ternary-vae")
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk is told here, not on the way out
     except _UsageError as error:

@@ -98,17 +98,18 @@ def test_a_directory_made_for_a_run_goes_with_a_run_that_never_began(tmp_path, r
 
 
 HOLDER = """
-import sys, time
+import sys
 from ternary_vae.storage.runs import RunDirectory
 with RunDirectory(sys.argv[1]).held():
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def test_a_lock_dies_with_its_process(run, recipe):
     """However that dies."""
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(run.path)], stdout=subprocess.PIPE, text=True) as holder:
+    command, pipe = [sys.executable, "-c", HOLDER, str(run.path)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
         try:
             assert holder.stdout.readline() == "held\n"
             with pytest.raises(UserError, match=rf"process {holder.pid} on "), run.held():

@@ -1,4 +1,4 @@
-"""`ternary-vae cache …` and the scripts, as a user runs them; and that a whole run leaves nothing elsewhere."""
+"""`ternary-vae cache …` and the scripts, as a user runs them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ternary_vae.cli import app
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
-from ternary_vae.resolution.kept import PURPOSES, Kept
+from ternary_vae.resolution.kept import Kept
 from ternary_vae.resolution.measure import encoded
 from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
@@ -186,43 +186,6 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     finished = run(tmp_path, "-c", program)
     assert (finished.returncode, finished.stderr) == (0, "")
-
-
-SHORT_RUN = """
-from ternary_vae.cli import app
-settings = {"data.train_share": 0.1, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
-            "evaluation.coverage_draws": 2000,
-            "evaluation.full_coverage_draws": "null", "evaluation.milestones": "[2]",
-            "statenet.validation_batch": 256, "objective.prior_information.draws": 128,
-            "cache.limit_megabytes": 1.5}
-changes = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-app(["train", "--epochs", "2", "--run-dir", "runs/short", "--device", "cpu", *changes], standalone_mode=False)
-from ternary_vae import operations
-assert operations._all_operations_on.cache_info().currsize <= 1
-"""
-
-
-def test_a_whole_run_leaves_nothing_outside_the_declared_places(tmp_path: Path) -> None:
-    """Home, its caches, the directory of temporary files and the working directory, before and after a run with its
-    benchmark and reports. Declared: the run's directory, the tensor cache, matplotlib's list of fonts, and what the
-    audit knows."""
-    places = {"HOME": "home", "XDG_CACHE_HOME": "caches", "XDG_CONFIG_HOME": "settings", "TMPDIR": "temporary"}
-    world = tmp_path / "world"
-    for name in (*places.values(), "work"):
-        (world / name).mkdir(parents=True)
-    environment = {variable: str(world / name) for variable, name in places.items()}
-    finished = run(world / "work", "-c", SHORT_RUN, **environment)
-    assert finished.returncode == 0, finished.stderr
-    left = {str(path.relative_to(world)) for path in world.rglob("*") if not path.is_dir()}
-    declared = ("work/runs/short/", "work/models/cached_tensors/", "caches/matplotlib/", "settings/matplotlib/")
-    assert [path for path in sorted(left) if not path.startswith(declared)] == []
-    directory = RunDirectory(world / "work" / "runs" / "short")
-    kept = {path.split("/")[-1].rpartition("-")[0] for path in left if path.startswith(declared[1])} - {""}
-    assert kept == {f"{name}_epoch2" for name in PURPOSES}
-    assert not any(path.endswith((".tmp", ".damaged")) for path in left)
-    warnings = [event for event in directory.events() if event["kind"] == "warning"]
-    assert len(warnings) == 1  # 5 MB are more than 1.5: once, with what is largest
-    assert "more than the limit of 1.5 MB; largest: latent_encodings_" in warnings[0]["message"]
 
 
 SMALL = {

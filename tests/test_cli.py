@@ -588,24 +588,3 @@ def test_a_background_job_whose_reader_leaves(place):
     assert process.wait(timeout=60) == 130
     assert len(said) == 1
     assert said[0].endswith("all saved; go on with: ternary-vae resume run")
-
-
-def test_the_whole_way(place):
-    """`train` on a fresh machine's terminal: trains, benchmarks, writes reports, prints the verdict, says where."""
-    done = subprocess.run(
-        [*COMMAND, "train", "--run-dir", "run", "--epochs", "1", "--device", "cpu", *SMALL_OPTIONS, "--require", "own"],
-        capture_output=True, text=True, env=ENVIRONMENT, cwd=place,
-    )  # fmt: skip
-    assert done.returncode == 1, done.stderr  # one epoch meets no level
-    assert done.stderr == "level 'own' is not met\n"
-    assert "resolution, seed 42, after 1 epochs" in done.stdout
-    assert "missed" in done.stdout
-    *files, page, model = done.stdout.partition("files:\n")[2].splitlines()
-    named = [Path(line.strip()) for line in files]
-    assert Path("run/reports/index.html") in named
-    assert all((place / path).exists() for path in named)
-    assert page == f"open the page: {(place / 'run' / 'reports' / 'index.html').resolve().as_uri()}"
-    assert model == "use the model: model, _ = ternary_vae.load_model('run/checkpoints/best.safetensors')"
-    assert {path.name for path in (place / "run" / "benchmarks").iterdir()} == {
-        "manifold_resolution_1.json", "coupled_resolution_1.json",
-    }  # fmt: skip

@@ -10,7 +10,7 @@ from ternary_vae.devices import choose_device, device_to_go_on_with, granted_cor
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Task
 from ternary_vae.recipe import load_recipe
-from ternary_vae.storage.files import write_json
+from ternary_vae.storage.runs import RunDirectory
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_run_goes_on_where_it_was(gpus):
     [("cpu", "auto", "cpu"), ("cuda:1", "auto", "cuda:1"), ("cuda", "auto", "auto"), ("cpu", "cuda:1", "cuda:1")],
 )
 def test_runs_of_an_experiment_are_bundled_by_where_they_were_begun(tmp_path, begun_on, device, own):
-    write_json(tmp_path / "run.json", {"device": begun_on})
+    RunDirectory(tmp_path).create(load_recipe(), {"device": begun_on})
     assert Task("a", load_recipe(), str(tmp_path), "", "", device=device).own_device == own
 
 

@@ -15,11 +15,12 @@ from PIL import Image
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "train_and_show.ipynb"
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory):
+@pytest.fixture
+def outputs(tmp_path):
     """What each cell of code put out, by kind: text, values, pictures."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    place = tmp_path_factory.mktemp("notebook")
+    place = tmp_path / "notebook"
+    place.mkdir()
     first = nbformat.v4.new_code_cell(f"import tempfile; tempfile.tempdir = {str(place)!r}")
     notebook.cells.insert(0, first)  # what the notebook trains goes with the other files of the tests
     where = {"metadata": {"path": str(place)}}
@@ -31,7 +32,14 @@ def text(cell):
     return "".join(output.text for output in cell if output.output_type == "stream")
 
 
-def test_it_trains_and_shows_how_far_it_is(outputs):
+def test_it_runs(outputs):
+    """One test, since it trains and benchmarks."""
+    shows_how_far_training_is(outputs)
+    shows_the_figure(outputs)
+    reconstructs_a_gate(outputs)
+
+
+def shows_how_far_training_is(outputs):
     said = text(outputs[0]).splitlines()
     assert said[0].startswith("resolution, seed 42: epochs 0 to 10, in ")
     assert any(line.startswith("epoch  10/10  phase 4") for line in said)
@@ -39,7 +47,7 @@ def test_it_trains_and_shows_how_far_it_is(outputs):
     assert all(output.output_type == "stream" and output.name == "stdout" for output in outputs[0])
 
 
-def test_it_shows_the_figure(outputs):
+def shows_the_figure(outputs):
     assert "resolution_evolution.png" in outputs[1][-1].data["text/plain"]
     (shown,) = (output.data["image/png"] for output in outputs[2] if "image/png" in output.get("data", {}))
     with Image.open(BytesIO(b64decode(shown))) as picture:
@@ -47,7 +55,7 @@ def test_it_shows_the_figure(outputs):
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 100
 
 
-def test_it_reconstructs_a_gate(outputs):
+def reconstructs_a_gate(outputs):
     assert text(outputs[3]) == "[[-1, -1, -1], [-1, 0, 0], [-1, 0, 1]] exact\n"
 
 

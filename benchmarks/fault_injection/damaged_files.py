@@ -11,6 +11,7 @@ import string
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,15 +39,11 @@ def damaged_files(damages: int, place: Path, chance: random.Random, records: boo
         content = path.read_bytes()
         bad = _damaged(path, content, chance)
         path.write_bytes(bad)
-        before = _contents(place)
+        before = _files(place)
         _read(outcomes[name], read, f"damage {number}")
-        after = _contents(place)
-        for changed in sorted(file for file in before if before[file] != after.get(file)):
+        for changed in sorted({file for file, _ in before ^ _files(place)}):
             outcomes[name].found(CHANGED, f"damage {number}: {changed}")
         outcomes[name].trials += 1
-        for file, old in before.items():
-            if after.get(file) != old:
-                file.write_bytes(old)
         path.write_bytes(content)
     return list(outcomes.values())
 
@@ -129,6 +126,9 @@ def _kinds(place: Path, records: bool) -> dict[str, tuple[Path, Callable[[], obj
         report_markdown(gather(described, state_of(described, place / "experiment", source=source)))
 
     def cached() -> None:
+        with TemporaryDirectory() as copy:  # since a damaged entry is set aside
+            shutil.copytree(store.directory, copy, dirs_exist_ok=True)
+            TensorCache(copy, report=lambda _: None).load("entry", made_from={"number": 1})
         store.list_cache(), store.verify(), store.exists("entry", made_from={"number": 1})
         _command("cache", "list", "--cache-dir", store.directory)
         _command("cache", "verify", "--cache-dir", store.directory)
@@ -201,8 +201,10 @@ def _read(outcome: Outcome, read: Callable[[], object], what: str) -> None:
         outcome.found(TRACEBACKS, f"{what}: {type(failure).__name__}: {str(failure)[:300]}")
 
 
-def _contents(place: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and "tensorboard" not in path.parts}
+def _files(place: Path) -> set[tuple[str, tuple[int, int, int]]]:
+    """Every file, with what changes whenever it is written or replaced."""
+    found = {str(path): path.stat() for path in place.rglob("*") if path.is_file()}
+    return {(name, (state.st_ino, state.st_size, state.st_mtime_ns)) for name, state in found.items()}
 
 
 # ---------------------------------------------------------------- how files are damaged

@@ -47,7 +47,7 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
         trials: how often in each place that writes.
         only: names of places; all unless given.
     """
-    recipe = quick_recipe(3, evaluation__checkpoint_every=1)
+    recipe = quick_recipe(2, evaluation__checkpoint_every=1)
     straight = place / "straight"
     _undisturbed(train_or_resume, recipe, straight, 1)
     benchmarked = place / "benchmarked"

@@ -16,6 +16,7 @@ QUICK = {
     "data.train_share": 0.1,
     "data.validation_share": 0.1,
     "optimizer.batch_size": 512,
+    "optimizer.first_batches.epochs": 0,
     "objective.prior_information.draws": 128,
     "evaluation.coverage_draws": 2000,
     "evaluation.full_coverage_draws": None,

@@ -97,7 +97,7 @@ def test_a_record_under_a_wrong_name_is_refused(good_run: RunDirectory, tmp_path
     ("old", "new", "told"),
     [
         ('"schema_version": 1', '"schema_version": 9', "schema version 9"),
-        ('"mean_correlation": 0.1', '"mean_correlation": NaN', "mean_correlation"),
+        ('"mean_correlation": 0.1', '"mean_correlation": NaN', "not valid JSON"),
         ('"kind": "coupled"', '"kind": "isolated"', "kind"),
         ("{", "", "not valid JSON"),
     ],

@@ -18,10 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ternary_vae import __version__
-from ternary_vae.descriptions import read_yaml
+from ternary_vae.descriptions import Number, Whole, read_yaml, validated
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import (
@@ -33,6 +35,25 @@ from ternary_vae.storage.files import (
 )
 from ternary_vae.storage.lease import Lease, leased
 from ternary_vae.terminal import quoted
+
+
+class _Facts(BaseModel):
+    """What `run.json` may say. Other programs may add to it."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    recipe: str
+    fingerprint: str
+    seed: Whole
+    epochs: Whole
+    code_version: str | None = None
+    device: str | None = None
+    environment: dict[str, str | int] | None = None
+    started_at: str | None = None
+    started_from: str | None = None
+    finished_at: str | None = None
+    status: str | None = None
+    seconds: Annotated[Number, Field(ge=0)] | None = None
 
 
 class RunDirectory:
@@ -160,13 +181,12 @@ class RunDirectory:
         """`run.json`.
 
         Raises:
-            UserError: if the directory holds no run.
+            UserError: if the directory holds no run, or what is said of it cannot be.
         """
         if not self.exists:
             raise UserError(f"{self.path}: holds no run (no run.json); expected a directory that `train` made")
         facts = read_json(self.run_file, what="the description of a run")
-        if not isinstance(facts, dict):
-            raise UserError(f"{self.run_file}: expected the description of a run, found {type(facts).__name__}")
+        validated(_Facts, facts, str(self.run_file), "the description of a run", lambda _: [])
         return facts
 
     def recipe(self) -> Recipe:

@@ -59,7 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="SIGKILLs, over everything that is disturbed")
     parser.add_argument("--damages", type=int, default=2000, help="damaged files, over every kind")
     parser.add_argument("--recipes", type=int, default=500, help="odd but valid recipes, two epochs each")
-    parser.add_argument("--disk-trials", type=int, default=20, help="full disks, for each place that writes")
+    parser.add_argument("--disk-trials", type=int, default=6, help="full disks, for each place that writes")
     parser.add_argument("--processes", type=int, default=16, help="processes on one cache entry")
     parser.add_argument("--rounds", type=int, default=10, help="how often they meet there")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments, damages and settings")

@@ -4,8 +4,8 @@ a full disk, a crowd at one cache entry.
     python benchmarks/reliability.py --output reports/reliability.md
 
 Nothing is simulated: processes are killed with SIGKILL, files are changed on disk, the full disk is a small file system
-of its own (Linux, as root; left out elsewhere). `--seed` chooses the random moments and damages; the same seed makes
-the same damages, while what a kill interrupts depends on the machine. Exit code 1 if anything happened that must not.
+of its own (Linux, as root; left out elsewhere). `--seed` chooses the random moments, damages
+and settings; what a kill interrupts depends on the machine. Exit code 1 if anything happened that must not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts, here and in every process; runs set their own
@@ -68,24 +69,30 @@ def _options() -> argparse.Namespace:
 
 
 def _outcomes(options: argparse.Namespace, place: Path) -> Iterator[Outcome]:
-    chance = random.Random(options.seed)
-
     def directory(name: str) -> Path:
         (place / name).mkdir()
         return place / name
 
-    yield shared_cache(options.rounds, options.processes, directory("shared_cache"))
-    yield from damaged_files(options.damages, directory("damages"), chance)
-    yield odd_recipes(options.recipes, directory("recipes"), chance)
-    yield from full_disk(options.disk_trials, directory("disk"), chance)
-    count = {name: round(options.kills * share) for name, share in KILLS.items()}
+    chance = random.Random(options.seed)
+    with ThreadPoolExecutor(1) as beside:  # kills mostly wait for processes
+        killed = beside.submit(lambda: list(_kills(options.kills, random.Random(options.seed), directory)))
+        yield shared_cache(options.rounds, options.processes, directory("shared_cache"))
+        yield from damaged_files(options.damages, directory("damages"), chance)
+        yield odd_recipes(options.recipes, directory("recipes"), chance)
+        yield from full_disk(options.disk_trials, directory("disk"), chance)
+        yield from killed.result()
+
+
+def _kills(kills_in_all: int, chance: random.Random, directory: Callable[[str], Path]) -> Iterator[Outcome]:
+    count = {name: round(kills_in_all * share) for name, share in KILLS.items()}
     yield kills.training(count["training"], directory("training"), chance)
     yield kills.saving(count["saving"], directory("saving"), chance)
     yield kills.caching(count["caching"], directory("caching"), chance)
-    yield kills.benchmarking(count["benchmarking"], directory("benchmarking"), chance)
-    yield kills.reporting(count["reporting"], directory("reporting"), chance, place / "benchmarking" / "straight")
+    benchmarked = directory("benchmarking")
+    yield kills.benchmarking(count["benchmarking"], benchmarked, chance)
+    yield kills.reporting(count["reporting"], directory("reporting"), chance, benchmarked / "straight")
     yield kills.experiment(count["workers"], directory("workers"), chance, whole_experiment=False)
-    rest = options.kills - sum(count.values())
+    rest = kills_in_all - sum(count.values())
     yield kills.experiment(rest, directory("experiments"), chance, whole_experiment=True)
 
 

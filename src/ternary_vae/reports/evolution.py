@@ -236,7 +236,9 @@ def _epoch_counts(measured: Measurements) -> str:
     exact = list(zip(measured.column("exact_match_a"), measured.column("exact_match_b")))
     perfect = sum(a == 1 and b == 1 for a, b in exact)
     covered = [
-        a and b for a, b in zip(measured.column("covered_all_a"), measured.column("covered_all_b")) if a is not None
+        bool(a and b)
+        for a, b in zip(measured.column("covered_all_a"), measured.column("covered_all_b"))
+        if a is not None
     ]
     below = [
         epoch

@@ -13,6 +13,7 @@ from ternary_vae.storage.files import read_json, write_text
 SCHEMA_VERSION = 1
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Draws = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
@@ -92,12 +93,12 @@ class Coverage(Section):
     coverage_limit: Share
     """1 − (1 − 1/K)^draws, what a perfectly uniform model is expected to reach."""
     unique_operations: float
-    draws: int
+    draws: Draws
     interval: Interval
 
 
 class CoveragePoint(Section):
-    draws: int
+    draws: Draws
     coverage_rate: Share
     coverage_limit: Share
 
@@ -154,7 +155,7 @@ class Information(Section):
 
     mutual_information_bits: float
     limit_bits: float
-    draws: int
+    draws: Draws
     estimator: str
 
 
@@ -214,7 +215,7 @@ class CrossInjectedSampling(Section):
     coverage_rate: Share
     coverage_limit: Share
     unique_operations: float
-    draws: int
+    draws: Draws
     interval: Interval
     prior_preserving: Coverage
     by_draws: list[CoveragePoint]
@@ -235,7 +236,7 @@ class ComplementaryCoverage(Section):
     errors_a_fewer: int
     errors_b_fewer: int
     noise_sigma: float
-    noise_draws: int
+    noise_draws: Draws
     exact_under_noise_a: Share
     exact_under_noise_b: Share
     exact_under_noise_ensemble: Share

@@ -14,7 +14,7 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,8 @@ from ternary_vae.storage.files import (
 )
 from ternary_vae.storage.lease import Lease, leased
 from ternary_vae.terminal import quoted
+
+_SECTIONS_OF_METRICS = ("terms", "statenet")
 
 
 class _Facts(BaseModel):
@@ -208,11 +210,28 @@ class RunDirectory:
         for number, row in enumerate(rows, start=1):
             if type(row.get("epoch")) is not int:
                 raise UserError(f"{self.metrics_file}: row {number} has no epoch; restore the file")
+            if (key := _misplaced(row)) is not None:
+                raise UserError(f"{self.metrics_file}: row {number}: {key} is no measurement; restore the file")
         return rows
 
     def events(self) -> list[dict[str, Any]]:
         """One row an event, in order."""
         return read_json_lines(self.events_file)
+
+
+def _misplaced(row: dict[str, Any], sections: Container[str] | None = _SECTIONS_OF_METRICS) -> str | None:
+    """The first value of a row of metrics that is neither a number, a truth value nor nothing.
+
+    Args:
+        sections: keys that may hold a section of such values; None: any.
+    """
+    for key, value in row.items():
+        if isinstance(value, dict) and (sections is None or key in sections):
+            if (inside := _misplaced(value, None)) is not None:
+                return f"{key}.{inside}"
+        elif not isinstance(value, int | float | None):
+            return key
+    return None
 
 
 @cache

@@ -71,7 +71,7 @@ class Findings:
             row = pending["row"]
             evaluation = None if row is None else Evaluation.of(row, tensors, checkpoint.recipe.evaluation.noise_draws)
             return cls(evaluation, Interventions.from_json(pending["interventions"]))
-        except (KeyError, TypeError) as failure:
+        except (AttributeError, LookupError, TypeError, ValueError) as failure:
             raise UserError(
                 f"{checkpoint.path}: cannot be trained on: its pending measurement is damaged ({failure!r}); "
                 "use another checkpoint of the run"

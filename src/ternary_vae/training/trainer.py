@@ -428,12 +428,23 @@ class Trainer:
             UserError: if the checkpoint does not fit this recipe's model or lacks something.
         """
         try:
+            if checkpoint.source == "native":
+                self._require_shapes(checkpoint)
             self._restore(checkpoint)
-        except (KeyError, RuntimeError, TypeError, ValueError) as failure:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as failure:
             detail = str(failure).partition("\n")[2] or repr(failure)
             raise UserError(
                 f"{checkpoint.path}: cannot be trained on with recipe {self.recipe.name!r}: {detail.strip()}"
             ) from None
+
+    def _require_shapes(self, checkpoint: Checkpoint) -> None:
+        """Raises ValueError for a tensor of the training state that is of another shape than this trainer's."""
+        shapes = {name: tensor.shape for name, tensor in self.checkpoint({}).training.items()}
+        for name, parameter in self.model.named_parameters():
+            shapes |= {f"{name}.{key}": parameter.shape for key in ("exp_avg", "exp_avg_sq")}
+        for name, tensor in (checkpoint.training | checkpoint.optimizer).items():
+            if tensor.shape != shapes.get(name, tensor.shape):
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {tuple(shapes[name])}")
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         weights = checkpoint.model

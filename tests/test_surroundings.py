@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fault_injection.small_runs import QUICK
 from ternary_vae import cli, commands
 from ternary_vae.recipe import load_recipe
 from ternary_vae.storage.checkpoints import load_checkpoint
@@ -18,17 +19,7 @@ from ternary_vae.storage.files import append_json_line, read_json, read_json_lin
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
 
-SMALL = {
-    "data.train_share": 0.1,
-    "optimizer.batch_size": 512,
-    "optimizer.first_batches.epochs": 0,
-    "objective.prior_information.draws": 128,
-    "evaluation.coverage_draws": 2000,
-    "evaluation.full_coverage_draws": None,
-    "evaluation.noise_draws": 1,
-    "evaluation.milestones": [1],
-    "statenet.validation_batch": 256,
-}
+SMALL = QUICK | {"evaluation.milestones": [1]}
 SOURCES = str(Path(cli.__file__).parents[1])
 NOT_UTF_8 = "caf\udce9"
 COMMANDS = """

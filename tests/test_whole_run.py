@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,15 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
+from fault_injection.small_runs import QUICK
 from ternary_vae import cli
 from ternary_vae.resolution.kept import PURPOSES
 from ternary_vae.storage.runs import RunDirectory
 
-SETTINGS = {
-    "data.train_share": 0.1, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
-    "evaluation.coverage_draws": 2000, "evaluation.full_coverage_draws": "null", "evaluation.milestones": "[1]",
-    "statenet.validation_batch": 256, "objective.prior_information.draws": 128, "cache.limit_megabytes": 1.5,
-}  # fmt: skip
+SETTINGS = QUICK | {"evaluation.milestones": [1], "cache.limit_megabytes": 1.5}
 PROGRAM = """
 from ternary_vae.cli import main
 try:
@@ -52,7 +50,7 @@ def whole_run(tmp_path):
     }
     environment |= {variable: str(world / name) for variable, name in PLACES.items()}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    changes = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+    changes = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     arguments = ["train", "--epochs", "1", "--run-dir", "run", "--device", "cpu", *changes, "--require", "own"]
     command = [sys.executable, "-c", PROGRAM, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=world / "work")

@@ -194,3 +194,16 @@ def test_an_empty_argument_is_one_line(run, tmp_path, monkeypatch, arguments):
 def test_a_command_to_go_on_with_can_be_copied(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert commands._how_to_go_on(RunDirectory("-a 'run'")).endswith("""resume './-a '"'"'run'"'"''""")
+
+
+def test_without_a_place_for_temporary_files_one_line_says_what_to_do(run, monkeypatch):
+    """Raised by Python for whoever asks, torch among them, before anything is written."""
+
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(commands, "_overview", nowhere)
+    code, _, said = run("info")
+    assert code == 2
+    assert said.count("\n") == 1
+    assert said.endswith("; set TMPDIR to one that can be written\n")

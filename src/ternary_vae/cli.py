@@ -190,7 +190,9 @@ def main() -> None:
     except typer.Abort:  # what earlier versions of typer make of Ctrl-C
         sys.exit(INTERRUPTED)
     except (UserError, OSError) as error:
-        print(f"ternary-vae: {error}", file=sys.stderr)
+        # Libraries ask for such a directory when they are imported, and say no more than this.
+        hint = "; set TMPDIR to one that can be written" if "usable temporary directory" in str(error) else ""
+        print(f"ternary-vae: {error}{hint}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -106,7 +106,7 @@ class TestResuming:
         assert changed <= {"run.json"}
 
     def test_a_run_stays_on_its_device(self, finished_run, monkeypatch):
-        """Also where a faster one is at hand: there it would not go on to the same bits. Nothing is left to train, since
+        """Also where a faster one is at hand: there it would not go on to the same bits. No epoch is left to train, as
         PyTorch itself would look for the device that is made up here."""
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         loop.resume(finished_run, benchmark_milestones=False)  # device="auto"

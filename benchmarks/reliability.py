@@ -21,7 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts, here and in every process; runs set their own
+# Before torch starts, here and in every process: one thread unless a run sets its own, which wait as in a command.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from fault_injection import kills
 from fault_injection.damaged_files import damaged_files
@@ -60,7 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="SIGKILLs, over everything that is disturbed")
     parser.add_argument("--damages", type=int, default=2000, help="damaged files, over every kind")
     parser.add_argument("--recipes", type=int, default=500, help="odd but valid recipes, two epochs each")
-    parser.add_argument("--disk-trials", type=int, default=6, help="full disks, for each place that writes")
+    parser.add_argument("--disk-trials", type=int, default=4, help="full disks, for each place that writes")
     parser.add_argument("--processes", type=int, default=16, help="processes on one cache entry")
     parser.add_argument("--rounds", type=int, default=10, help="how often they meet there")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments, damages and settings")

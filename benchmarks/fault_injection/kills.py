@@ -19,7 +19,7 @@ UNREADABLE, LOST, BITS = "unreadable files", "lost epochs", "other bits"
 _KILLS_A_RUN = 3
 
 
-def training(kills: int, place: Path, chance: random.Random, epochs: int = 8, threads: int = 2) -> Outcome:
+def training(kills: int, place: Path, chance: random.Random, epochs: int = 6, threads: int = 2) -> Outcome:
     """A run is killed while it starts, trains, measures and saves; three times, then it may finish."""
     outcome = Outcome.of("SIGKILL: training a run", UNREADABLE, LOST, BITS)
     recipe = quick_recipe(epochs, evaluation__checkpoint_every=1)
@@ -158,6 +158,9 @@ def experiment(kills: int, place: Path, chance: random.Random, whole_experiment:
 _ENTRIES = 5
 
 
+def _nothing(report: Callable[[int], object]) -> None: ...
+
+
 def _save_for_ever(report: Callable[[int], object], source: Path, directory: Path) -> None:
     from dataclasses import replace
 
@@ -210,8 +213,8 @@ def _experiment(report: Callable[[int], object], directory: Path) -> None:
 
     described = Experiment.model_validate(
         {
-            "name": "killed", "recipes": ["resolution"], "seeds": list(range(4)), "epochs": 12, "benchmarks": "none",
-            "milestones": [12],
+            "name": "killed", "recipes": ["resolution"], "seeds": list(range(4)), "epochs": 8, "benchmarks": "none",
+            "milestones": [8],
             "set": {key: value for key, value in QUICK.items() if key != "evaluation.milestones"},
         }
     )  # fmt: skip
@@ -233,6 +236,7 @@ def _until(outcome: Outcome, kills: int) -> Iterator[int]:
 
 def _timed(do: Callable[..., object], *given: Any) -> tuple[Path, float]:
     """Does something undisturbed; the first path that it was given, and how long it took."""
+    _finished(_nothing)  # the first process waits for all that the others find imported
     started = time.monotonic()
     _finished(do, *given)
     return next(one for one in given if isinstance(one, Path)), time.monotonic() - started

@@ -15,16 +15,16 @@ from pydantic_core import PydanticUndefined
 from ternary_vae.operations import OPERATION_COUNT
 from ternary_vae.recipe import Phases, Recipe
 
-MOST_STEPS = 40
+MOST_STEPS = 10
 """Of an epoch: where batches are small, less is trained on."""
 
 # Accepted and slow: what a test can wait for. No setting else is held back.
 _AFFORDABLE = {
     "draws": 4096,
     "subsets": 6,
-    "coverage_draws": 20_000,
-    "full_coverage_draws": 40_000,
-    "noise_draws": 24,
+    "coverage_draws": 4000,
+    "full_coverage_draws": 8000,
+    "noise_draws": 4,
     "epochs": 3,
     "validation_batch": 2048,
     "entropy_bins": 2000,

@@ -8,7 +8,12 @@ from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch", "ternary_vae.training.loop", "ternary_vae.reports.page"])
+_CONTEXT.set_forkserver_preload(
+    [
+        "torch._dynamo", "torch.utils.tensorboard", "matplotlib.figure",
+        "ternary_vae.training.loop", "ternary_vae.reports.page",
+    ]
+)  # fmt: skip
 
 
 class Victim:

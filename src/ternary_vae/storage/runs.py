@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ternary_vae import __version__
 from ternary_vae.descriptions import Number, Whole, read_yaml, validated
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, shown
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import (
     read_json,
@@ -210,8 +210,8 @@ class RunDirectory:
         for number, row in enumerate(rows, start=1):
             if type(row.get("epoch")) is not int:
                 raise UserError(f"{self.metrics_file}: row {number} has no epoch; restore the file")
-            if (key := _misplaced(row)) is not None:
-                raise UserError(f"{self.metrics_file}: row {number}: {key} is no measurement; restore the file")
+            if misplaced := _misplaced(row):
+                raise UserError(f"{self.metrics_file}: row {number}: {misplaced}; restore the file")
         return rows
 
     def events(self) -> list[dict[str, Any]]:
@@ -219,19 +219,20 @@ class RunDirectory:
         return read_json_lines(self.events_file)
 
 
-def _misplaced(row: dict[str, Any], sections: Container[str] | None = _SECTIONS_OF_METRICS) -> str | None:
-    """The first value of a row of metrics that is neither a number, a truth value nor nothing.
+def _misplaced(row: dict[str, Any], sections: Container[str] | None = _SECTIONS_OF_METRICS) -> str:
+    """What is said of the first value of a row of metrics that is neither a number, a truth value nor nothing; empty if
+    there is none.
 
     Args:
         sections: keys that may hold a section of such values; None: any.
     """
     for key, value in row.items():
         if isinstance(value, dict) and (sections is None or key in sections):
-            if (inside := _misplaced(value, None)) is not None:
+            if inside := _misplaced(value, None):
                 return f"{key}.{inside}"
         elif not isinstance(value, int | float | None):
-            return key
-    return None
+            return f"{key} is {shown(value)}, not a number"
+    return ""
 
 
 @cache

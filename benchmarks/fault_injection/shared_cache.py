@@ -42,7 +42,7 @@ def _use(number: int, directory: Path) -> None:
         store.keep({"entry": (found, {"purpose": "a test"})}, made_from="the same")
     again = store.recall("entry", made_from="the same")
     if said or again is None or not torch.equal(found, _made(torch)) or not torch.equal(again, found):
-        raise SystemExit(1)
+        raise SystemExit(f"process {number}: {said}, read back: {again is not None}")  # and exit code 1
 
 
 def _made(torch: Any) -> Any:

@@ -34,6 +34,7 @@ from fault_injection.shared_cache import shared_cache
 
 KILLS = {"training": 0.30, "saving": 0.20, "benchmarking": 0.08, "reporting": 0.12, "caching": 0.15, "workers": 0.10}
 """Share of the kills by what is disturbed; an experiment's own process gets the rest."""
+PARTS = ("cache", "damages", "recipes", "disk", "kills")
 COMMAND = "python benchmarks/reliability.py --output reports/reliability.md"
 
 
@@ -66,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=16, help="processes on one cache entry")
     parser.add_argument("--rounds", type=int, default=10, help="how often they meet there")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments, damages and settings")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts; all unless given")
     parser.add_argument("--output", type=Path, help="Markdown file to write")
     return parser.parse_args()
 
@@ -75,13 +77,20 @@ def _outcomes(options: argparse.Namespace, place: Path) -> Iterator[Outcome]:
         (place / name).mkdir()
         return place / name
 
-    chance = random.Random(options.seed)
+    def chance() -> random.Random:
+        return random.Random(options.seed)  # for each part, so that it does not depend on which others are run
+
     with ThreadPoolExecutor(1) as beside:  # kills mostly wait for processes
-        killed = beside.submit(lambda: list(_kills(options.kills, random.Random(options.seed), directory)))
-        yield shared_cache(options.rounds, options.processes, directory("shared_cache"))
-        yield from damaged_files(options.damages, directory("damages"), chance)
-        yield odd_recipes(options.recipes, directory("recipes"), chance)
-        yield from full_disk(options.disk_trials, directory("disk"), chance)
+        count = options.kills if "kills" in options.only else 0
+        killed = beside.submit(lambda: list(_kills(count, chance(), directory)) if count else [])
+        if "cache" in options.only:
+            yield shared_cache(options.rounds, options.processes, directory("shared_cache"))
+        if "damages" in options.only:
+            yield from damaged_files(options.damages, directory("damages"), chance())
+        if "recipes" in options.only:
+            yield odd_recipes(options.recipes, directory("recipes"), chance())
+        if "disk" in options.only:
+            yield from full_disk(options.disk_trials, directory("disk"), chance())
         yield from killed.result()
 
 

@@ -289,6 +289,7 @@ class TestBadInput:
             ("objective.prior_information.subset_entries", 9),
             ("objective.prior_information.widened_share", 1.1),
             ("objective.specialisation.strength", 1),
+            ("objective.uniformity.bounds", [0, 0]),
             ("statenet.learning", "backprop"),
             ("evaluation.milestones", [3, -1]),
             ("evaluation.milestones", [10, 5]),

@@ -302,7 +302,9 @@ class Uniformity(Section):
     orders_step: NonNegative = 0.05
     widened_share: Share = 0.0
     momentum: Share = 0.95
-    bounds: Interval = (0.5, 2.0)
+    bounds: Annotated[
+        tuple[NonNegative, Annotated[Number, Field(ge=1e-3, le=1e6)]], AfterValidator(_low_to_high)
+    ] = (0.5, 2.0)
 
 
 class HardExamples(Section):

@@ -80,6 +80,9 @@ def _outcomes(options: argparse.Namespace, place: Path) -> Iterator[Outcome]:
     def chance() -> random.Random:
         return random.Random(options.seed)  # for each part, so that it does not depend on which others are run
 
+    if list(options.only) == ["kills"]:
+        yield from _kills(options.kills, chance(), directory)
+        return
     with ThreadPoolExecutor(1) as beside:  # kills mostly wait for processes
         count = options.kills if "kills" in options.only else 0
         killed = beside.submit(lambda: list(_kills(count, chance(), directory)) if count else [])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ternary_vae.recipe import Recipe, load_recipe
 from ternary_vae.resolution.records import comparable, read_coupled_record, read_isolated_record
+from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 
 QUICK = {
@@ -60,7 +62,6 @@ def unreadable(place: Path) -> list[str]:
     """What lies in a directory of a run, or below it, and cannot be read as a whole. Files that a killed process was
     writing have names of their own, which nobody reads."""
     from ternary_vae.errors import UserError
-    from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.files import read_json, read_json_lines
 
     readers: dict[str, Callable[[Path], object]] = {
@@ -80,7 +81,6 @@ def unreadable(place: Path) -> list[str]:
 
 def epochs_saved(place: Path) -> int:
     """How many epochs a run can go on from."""
-    from ternary_vae.storage.checkpoints import load_checkpoint
 
     latest = RunDirectory(place).checkpoint("latest")
     return load_checkpoint(latest).epochs_completed if latest.exists() else 0
@@ -107,7 +107,10 @@ def _rows(place: Path) -> list[str]:
 
 
 def _content(path: Path) -> Any:
+    """What a file holds, leaving out which code wrote it: a checkout may change meanwhile."""
     if path.suffix == ".safetensors":
-        return path.read_bytes()
+        return checkpoint_bytes(replace(load_checkpoint(path), code_version=""))
     read = read_coupled_record if path.name.startswith("coupled") else read_isolated_record
-    return comparable(read(path))
+    content = comparable(read(path))
+    content["header"] |= {"code_version": "", "checkpoint_hash": ""}
+    return content

@@ -97,16 +97,13 @@ def reporting(kills: int, place: Path, chance: random.Random, run: Path) -> Outc
         run: directory of a run with benchmark records.
     """
     outcome = Outcome.of("SIGKILL: writing reports", "reports half written")
-    straight = place / "straight"
-    shutil.copytree(run, straight)
-    shutil.rmtree(straight / "reports", ignore_errors=True)
-    _, seconds = _timed(_write_reports, straight)
-    whole = _files(straight / "reports")
+    again = place / "run"  # always the same, since reports name the directory
+    shutil.copytree(run, again)
+    shutil.rmtree(again / "reports", ignore_errors=True)
+    _, seconds = _timed(_write_reports, again)
+    whole = _files(again / "reports")
     while outcome.trials < kills:
-        again = place / "again"
-        shutil.rmtree(again, ignore_errors=True)
-        shutil.copytree(straight, again)
-        shutil.rmtree(again / "reports")
+        shutil.rmtree(again / "reports", ignore_errors=True)
         _killed(outcome, chance.uniform(0, seconds), _write_reports, again)
         for name, content in _files(again / "reports").items():
             if name in whole and content != whole[name]:

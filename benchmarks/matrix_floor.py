@@ -3,7 +3,7 @@
 Forward and both backward products of every linear layer, at the batch sizes of a recipe's training steps,
 prior draws and evaluation; plain `torch.addmm` and `torch.mm` into outputs allocated beforehand. No
 activation, loss, optimizer step, random number or count. What also multiplies matrices but is no layer (the
-joint distribution of the prior information term, StateNet once an epoch) is left out, so the floor is a
+joint distribution of the prior information term, the overlap of the codes) is left out, so the floor is a
 little lower than it could be.
 """
 
@@ -121,6 +121,9 @@ def _layers_of(part: str, recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
         for _ in range(round(len(batches) / settings.every_steps) if settings.weight else 0):
             for network in decoders:
                 yield from _layers(network, settings.draws, gradient_stops_at={0})
+            if recipe.objective.recognition:
+                for network in (model.encoder_A, model.encoder_B):
+                    yield from _layers(network, settings.draws)
     else:
         yield from _evaluation(recipe, model)
 
@@ -138,8 +141,6 @@ def _evaluation(recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
     for network in (model.encoder_A, model.encoder_B):
         yield from _layers(network, under_noise, backward=False)
     draws = [under_noise * settings.noise_draws, settings.coverage_draws // 2]
-    if recipe.objective.uniformity.widened_share:
-        draws.append(settings.coverage_draws // 4)
     for network in decoders:
         for count in draws:
             for rows in _chunks(count):

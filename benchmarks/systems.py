@@ -130,8 +130,8 @@ def _ours(recipe: Any) -> Epoch:
         }
         return Turn(seconds, parts)
 
-    # Specialisation starts a few epochs in; measuring begins when every term is at work.
-    for _ in range(recipe.objective.specialisation.start_epoch + 1):
+    # Measuring begins when every term is at work and batches have their size.
+    for _ in range(recipe.optimizer.first_batches.epochs + 1):
         pipeline.train_epoch()
     pipeline.drain()
     return epoch

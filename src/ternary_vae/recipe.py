@@ -42,6 +42,19 @@ Operations = Annotated[Whole, Field(ge=1, le=19_683)]
 CoverageDraws = Annotated[Whole, Field(ge=2, le=10_000_000)]
 
 
+_REMOVED = {
+    "permeability": ("max_step",),
+    "gradient_balance": ("close_interval",),
+    "objective": (
+        "entropy_alignment_differentiable", "decorrelation", "widened_share", "balancing_bound", "balancing_homes_from",
+        "balancing_homes_step", "specialisation", "uniformity", "hard_examples", "dimensions",
+    ),
+    "statenet": ("learning", "learning_rate", "correction_penalty", "validation_batch"),
+}  # fmt: skip
+_LAST_WITH_REMOVED = "41dfed3"
+"""The last commit that knows the settings above."""
+
+
 def increasing(epochs: Any) -> Any:
     """A validator's step: epochs as a list of each one once, from low to high; a word is left as it is."""
     if not isinstance(epochs, str) and any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
@@ -186,33 +199,24 @@ class Phases(Section):
 
 
 class Permeability(Section):
-    """What bounds ρ beside the phases. `max_step` is the most it may move an epoch (null: no bound).
-    `isolated_share` of each batch is decoded from unmixed latents, so that decoders serve both."""
+    """What bounds ρ beside the phases. `isolated_share` of each batch is decoded from unmixed latents, so that decoders
+    serve both."""
 
     max: Share = 0.9
-    max_step: Annotated[Number, Field(gt=0, le=1)] | None = None
     isolated_share: Share = 0.0
     adaptive: Switch = False
     adaptive_bound: Share = 0.05
 
 
 class GradientBalance(Section):
-    """Scales each VAE's loss by the ratio of the other's gradient-norm average to its own. The gate opens
-    when the ratio B/A is inside `open_interval` and closes when it leaves `close_interval` (the same: no
-    hysteresis)."""
+    """Scales each VAE's loss by the ratio of the other's gradient-norm average to its own. The gate is open while the
+    ratio B/A is inside `open_interval`."""
 
     enabled: Switch = True
     scale_bounds: Interval = (0.5, 2.0)
     open_interval: Interval = (0.8, 1.2)
-    close_interval: Interval = (0.8, 1.2)
     momentum_balanced: Share = 0.95
     momentum_unbalanced: Share = 0.5
-
-    @model_validator(mode="after")
-    def _hysteresis(self) -> GradientBalance:
-        if self.close_interval[0] > self.open_interval[0] or self.close_interval[1] < self.open_interval[1]:
-            raise ValueError("close_interval must contain open_interval")
-        return self
 
 
 class Lambdas(Section):
@@ -262,11 +266,13 @@ _MOST_DRAWS_OF_SUBSETS = 2**18  # with subsets of eight entries a step takes som
 
 
 class PriorInformation(Section):
-    """Mutual information between fresh prior draws and the decoded operation, estimated from the joint
-    distribution of random subsets of entries. `widened_share` of the draws are as wide as the plan's sum of two at
-    ρ = 0.7."""
+    """What is rewarded of random subsets of entries decoded from fresh prior draws: with `weight` the mutual
+    information between draw and entries, with `entropy_weight` the entropy of the entries' joint distribution, which is
+    largest where all values of a subset are met equally often. `widened_share` of the draws are as wide as the plan's
+    sum of two at ρ = 0.7."""
 
     weight: NonNegative = 0.0
+    entropy_weight: NonNegative = 0.0
     widened_share: Share = 0.0
     draws: Annotated[Whole, Field(ge=2, le=65_536)] = 1024
     subset_entries: Annotated[Whole, Field(ge=1, le=8)] = 5
@@ -280,95 +286,40 @@ class PriorInformation(Section):
         return self
 
 
-class Specialisation(Section):
-    """One number an operation says which VAE represents it better; its median splits the space, and each VAE
-    weighs its own half 1 + strength, the other 1 − strength. The number is what the complementarity score looks
-    at: how much more often the one VAE than the other was exact under `evaluation.noise`."""
-
-    strength: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    start_epoch: Epoch = 0
-
-
-class Uniformity(Section):
-    """Each VAE weighs an operation in its reconstruction by (share of the prior : fair share)^−strength within
-    `bounds`, the share being a running mean over epochs of what the evaluation's prior draws decode to. Beside it, what
-    shares have in common for all operations with certain values in up to `orders` entries is driven to nothing by
-    weights whose logarithm moves by `orders_step` times the excess, an epoch. `widened_share` of what a share is
-    comes from draws as wide as those of the plan's benchmark, in which the ends of an axis are met more often; since
-    that benchmark asks what both VAEs meet together, it is the mean of both."""
-
-    strength: NonNegative = 0.0
-    orders: Annotated[Whole, Field(ge=0, le=9)] = 0
-    orders_step: NonNegative = 0.05
-    widened_share: Share = 0.0
-    momentum: Share = 0.95
-    bounds: Annotated[
-        tuple[NonNegative, Annotated[Number, Field(ge=1e-3, le=1e6)]], AfterValidator(_low_to_high)
-    ] = (0.5, 2.0)
-
-
-class HardExamples(Section):
-    """From `start_epoch` on, the logarithm of an operation's weight in a VAE's reconstruction grows by `step` after
-    every epoch in which that VAE does not decode its posterior mean exactly, alone or coupled, or with logits by less
-    than `lead` above the next best in some entry; it is multiplied by `momentum` each epoch, and the weight is at most
-    `bound`. Weights are divided by their mean."""
-
-    step: NonNegative = 0.0
-    lead: NonNegative = 0.0
-    momentum: Momentum = 0.98
-    bound: Annotated[Number, Field(ge=1, le=1e6)] = 8.0
-    start_epoch: Epoch = 0
-
-
-class Dimensions(Section):
-    """Each VAE's posterior means may have so many effective dimensions (participation ratio of their covariance); the
-    square of what is above `most` is a cost of this weight."""
-
-    weight: NonNegative = 0.0
-    most: Annotated[Number, Field(ge=1, le=16)] = 9.5
-
-
 class Objective(Section):
-    """Weights of the terms; 0 leaves a term out of the computation. `mean_share` of each batch is decoded from
-    posterior means, without noise, a third of it cross-injected; `widened_share`, of the isolated rows, from latents as
-    far out as the plan's additive injection takes prior draws.
+    """Weights of the terms; 0 leaves a term out of the computation.
 
-    `decorrelation` weighs the squared correlation of the two codes, `alignment` their squared distance (plan, appendix
-    B.1). `balancing` moves a log-weight between the two reconstruction losses, step by step against the difference of
-    the losses; from epoch `balancing_homes_from` on, epoch by epoch against the logarithm of n_A : n_B, the operations
-    at home in either VAE, by at most `balancing_homes_step`."""
+    `mean_share` of each batch is decoded from posterior means instead of draws, a third of it cross-injected, the rest
+    with fixed noise of width `mean_noise` that is the same for both VAEs. `best_of_two` weighs the loss of the ensemble
+    on the latter: that neither VAE is exact.
+
+    `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as
+    `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
+    directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is how far a log-weight between the
+    two reconstruction losses may move an epoch, against the logarithm of n_A : n_B, the operations at home in either
+    VAE."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01
     repulsion_width: Width = 0.25
     entropy_alignment: NonNegative = 1.0
-    entropy_alignment_differentiable: Switch = False
     entropy_bins: Annotated[Whole, Field(ge=2, le=100_000)] = 50
-    decorrelation: NonNegative = 0.0
     alignment: NonNegative = 0.0
     mean_share: Share = 0.0
-    widened_share: Share = 0.0
-    balancing: NonNegative = 0.0
-    balancing_bound: Annotated[Number, Field(gt=0, le=10)] = 0.5  # a logarithm: 10 is a weight of 22,026
-    balancing_homes_from: Epoch | None = None
-    balancing_homes_step: NonNegative = 0.004
+    mean_noise: Annotated[Number, Field(ge=0, le=1000)] = 0.0
+    best_of_two: NonNegative = 0.0
+    balancing: Annotated[Number, Field(ge=0, le=10)] = 0.0  # a logarithm: 10 is a weight of 22,026
+    subspace_overlap: NonNegative = 0.0
+    recognition: NonNegative = 0.0
     prior_information: PriorInformation = PriorInformation()
-    specialisation: Specialisation = Specialisation()
-    uniformity: Uniformity = Uniformity()
-    hard_examples: HardExamples = HardExamples()
-    dimensions: Dimensions = Dimensions()
 
 
 class StateNet(Section):
-    """The controller. `learning: none` leaves it at its random start, as the plan does."""
+    """The controller. It does not learn: the plan's takes its corrections out of the graph, so it has no gradient."""
 
     enabled: Switch = True
-    learning: Literal["none", "hypergradient"] = "none"
-    learning_rate: Positive = 0.01
-    correction_penalty: NonNegative = 0.5
     learning_rate_scale: NonNegative = 0.05
     lambda_scale: NonNegative = 0.01
-    validation_batch: Operations = 2048
 
 
 GuardQuantity = Literal[
@@ -505,19 +456,11 @@ class Recipe(Section):
         rate = data["optimizer"]["learning_rate"]
         rate["steps"] = {at(epoch): value for epoch, value in rate["steps"].items()}
         rate["warmup_epochs"] = at(rate["warmup_epochs"])
-        data["permeability"]["max_step"] = (
-            None if self.permeability.max_step is None else min(1.0, self.permeability.max_step / ratio)
-        )
         data["lambdas"]["lambda3_period"] = length(self.lambdas.lambda3_period)
         data["temperature"]["b_lag_epochs"] = at(self.temperature.b_lag_epochs)
         data["temperature"]["cycle_epochs"] = length(self.temperature.cycle_epochs)
         data["beta"]["warmup_epochs"] = length(self.beta.warmup_epochs)
         data["beta"]["b_delay_epochs"] = at(self.beta.b_delay_epochs)
-        objective = data["objective"]
-        for name in ("specialisation", "hard_examples"):
-            objective[name]["start_epoch"] = at(getattr(self.objective, name).start_epoch)
-        if self.objective.balancing_homes_from is not None:
-            objective["balancing_homes_from"] = at(self.objective.balancing_homes_from)
         data["optimizer"]["averaging_epochs"] = self.optimizer.averaging_epochs * ratio
         for guard in data["guards"].values():
             guard["from_epoch"] = at(guard["from_epoch"])
@@ -598,6 +541,12 @@ def validate_recipe(data: Any, source: str) -> Recipe:
     Raises:
         UserError: the first thing wrong, in one line.
     """
+    for section, removed in _REMOVED.items():
+        given = data.get(section) if isinstance(data, dict) else None
+        for name in removed if isinstance(given, dict) else ():
+            if name in given:
+                instead = f"leave it out, or use commit {_LAST_WITH_REMOVED}"
+                raise UserError(f"{source}: {section}.{name} is no setting any more; {instead}")
     return validated(Recipe, data, source, "a recipe", _known_keys)
 
 

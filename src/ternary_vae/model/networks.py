@@ -44,10 +44,13 @@ class Encoder(nn.Module):
         self.fc_logvar = Linear(64, LATENT_DIMENSIONS)
 
     def forward(self, x: Float[Tensor, "*n 9"]) -> tuple[Float[Tensor, "*n 16"], Float[Tensor, "*n 16"]]:
-        if self.middle_value:
-            x = torch.remainder(x + (1 - self.middle_value), len(VALUES)) - 1
+        x = self.as_read(x)
         hidden = self.encoder(as_factor(x)).to(x.dtype)
         return self.fc_mu(hidden), self.fc_logvar(hidden)
+
+    def as_read(self, x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """What this encoder reads values as."""
+        return torch.remainder(x + (1 - self.middle_value), len(VALUES)) - 1 if self.middle_value else x
 
 
 class DecoderA(nn.Module):

@@ -101,7 +101,7 @@ def _collapse(plan: Side) -> str:
 
 
 def _idle_controller(plan: Side) -> str:
-    if not plan.measured.recipe.statenet.enabled or plan.measured.recipe.statenet.learning != "none":
+    if not plan.measured.recipe.statenet.enabled:
         return ""
     return (
         "**A controller that cannot learn.** StateNet's corrections leave the graph as plain numbers, so it receives "
@@ -111,7 +111,7 @@ def _idle_controller(plan: Side) -> str:
 
 def remedies(own: Side) -> str:
     recipe = own.measured.recipe
-    prior, special = recipe.objective.prior_information, recipe.objective.specialisation
+    objective, prior = recipe.objective, recipe.objective.prior_information
     rows = []
     if recipe.permeability.isolated_share > 0:
         rows.append(
@@ -120,10 +120,8 @@ def remedies(own: Side) -> str:
                 f"{percent(recipe.permeability.isolated_share, 0)} of each batch is decoded unmixed",
             ]
         )
-    if recipe.permeability.max_step is not None:
-        rows.append(
-            ["ρ leaps", f"ρ moves by at most {recipe.permeability.max_step:g} an epoch; the gate has hysteresis"]
-        )
+    if recipe.gradient_balance.open_interval[0] == 0:
+        rows.append(["ρ leaps", "nothing closes the gate"])
     if recipe.model.injection == "translated":
         bends = f" with {recipe.model.translation_units} bends" if recipe.model.translation_units else ", linear,"
         rows.append(["Two codes become one", f"a learned map{bends} translates one VAE's code into the other's basis"])
@@ -145,71 +143,37 @@ def remedies(own: Side) -> str:
                 + (wide if prior.widened_share else ""),
             ]
         )
-    if special.strength > 0:
-        rows.append(
-            [
-                "No complementarity",
-                f"each VAE weighs its half of the operations {1 + special.strength:g}, the "
-                f"other {1 - special.strength:g}",
-            ]
-        )
-    if recipe.objective.balancing > 0 and recipe.objective.balancing_homes_from is not None:
-        rows.append(
-            [
-                "One VAE ahead",
-                f"from epoch {recipe.objective.balancing_homes_from} on, weight between the two follows how many "
-                "operations are at home in each",
-            ]
-        )
-    uniformity = recipe.objective.uniformity
-    if uniformity.strength > 0:
-        wide = (
-            f"; {percent(uniformity.widened_share, 0)} of a share is what both meet in draws as wide as the plan's sum"
-        )
+    if prior.entropy_weight > 0:
         rows.append(
             [
                 "Unequal shares of the prior",
-                "operations that prior draws meet too rarely weigh more, and the reverse"
-                + (wide if uniformity.widened_share else ""),
+                f"the entropy of the joint distribution of {prior.subset_entries} decoded entries is rewarded, weight "
+                f"{prior.entropy_weight:g}",
             ]
         )
-    if recipe.objective.uniformity.orders:
+    if objective.recognition > 0:
         rows.append(
             [
-                "Unequal shares of values",
-                f"what the shares of up to {recipe.objective.uniformity.orders} entries' values have too much of loses "
-                "weight until it is gone",
+                "Cells that no code tells apart",
+                "each encoder learns to tell from a decoded operation which prior draw it came from",
             ]
         )
-    if recipe.objective.widened_share:
+    if objective.best_of_two > 0:
         rows.append(
-            [
-                "The plan's wider draws",
-                f"{recipe.objective.widened_share:.0%} of each batch is decoded from latents as far out as they reach",
-            ]
+            ["No complementarity", "the ensemble's own loss: each VAE learns most where the other fails under noise"]
         )
-    if recipe.objective.decorrelation > 0:
-        rows.append(["Two codes become one", "their squared correlation is a small cost, which the translation allows"])
-    if recipe.objective.mean_share > 0:
+    if objective.balancing > 0:
         rows.append(
-            [
-                "A few operations traded for their neighbours",
-                f"{recipe.objective.mean_share:.0%} of each batch is decoded from posterior means, as in use",
-            ]
+            ["One VAE ahead", "weight between the two follows how many operations are at home in each, epoch by epoch"]
         )
-    if recipe.objective.hard_examples.step > 0:
+    if objective.subspace_overlap > 0:
+        rows.append(["Two codes become one", "directions that both codes use are a small cost"])
+    if objective.mean_share > 0:
+        noise = f", under noise of {objective.mean_noise:g}" if objective.mean_noise else ""
         rows.append(
             [
                 "A few operations traded for their neighbours",
-                "operations that are not exact after an epoch, by a clear lead, weigh more until they are, up to "
-                f"{recipe.objective.hard_examples.bound:g} times",
-            ]
-        )
-    if recipe.objective.dimensions.weight > 0:
-        rows.append(
-            [
-                "More dimensions than the space needs",
-                f"more than {recipe.objective.dimensions.most:g} effective dimensions cost",
+                f"{objective.mean_share:.0%} of each batch is decoded from posterior means, as in use{noise}",
             ]
         )
     if recipe.optimizer.averaging_epochs > 0:
@@ -219,8 +183,6 @@ def remedies(own: Side) -> str:
                 f"what is kept is an average of the weights over {recipe.optimizer.averaging_epochs:g} epochs",
             ]
         )
-    if recipe.statenet.enabled and recipe.statenet.learning != "none":
-        rows.append(["A controller that cannot learn", "StateNet is trained by a one-step hypergradient each epoch"])
     if not rows:
         return f"`{recipe.name}` has none of the known remedies switched on."
     missed = [

@@ -1,5 +1,5 @@
-"""What keeps the two VAEs of a run in balance from step to step: scales of their losses, running averages of their
-gradient norms, and the weight between their reconstructions.
+"""What keeps the two VAEs of a run in balance: scales of their losses, running averages of their gradient norms, and
+the weight between their reconstructions.
 
 VAE-A and VAE-B stand in the first dimension; behind it may stand one for several runs of equal settings.
 """
@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ternary_vae.recipe import GradientBalance, Objective
+from ternary_vae.recipe import GradientBalance
+from ternary_vae.resolution.complementarity import NoiseOutcome, home_under_noise
 
-_BALANCE_MOMENTUM = 0.98
-_BALANCE_RATE = 0.01
+_HOMES_BEFOREHAND = 5.0
+_LARGEST_BALANCE = 0.5
 
 
 def loss_scales(
@@ -39,17 +40,15 @@ def averaged_norms(
     return torch.lerp(norms, averages, momentum)
 
 
-def moved_balance(
-    balance: Float[Tensor, " *runs"],
-    losses: Float[Tensor, "2 *runs"],
-    averages: Float[Tensor, "2 *runs"],
-    settings: Objective,
-) -> tuple[Float[Tensor, " *runs"], Float[Tensor, "2 *runs"]]:
-    """The log-weight between the two reconstruction losses, moved towards the VAE that is behind, and the running
-    averages of these losses."""
-    averages = torch.lerp(losses, averages, _BALANCE_MOMENTUM)
-    behind_a, behind_b = averages.unbind()
-    difference = (behind_a - behind_b) / (behind_a + behind_b).clamp(min=1e-12)
-    bound = settings.balancing_bound
-    step = _BALANCE_RATE * settings.balancing
-    return (balance + step * difference).clamp(-bound, bound), averages
+def moved_balance(balance: Float[Tensor, ""], outcome: NoiseOutcome, step: float) -> Float[Tensor, ""]:
+    """The log-weight between the two reconstruction losses, moved by at most `step` towards the VAE that fewer
+    operations are at home in."""
+    lead = log_ratio_of_homes(outcome).clamp(-1.0, 1.0)
+    return (balance - step * lead).clamp(-_LARGEST_BALANCE, _LARGEST_BALANCE)
+
+
+def log_ratio_of_homes(outcome: NoiseOutcome) -> Float[Tensor, ""]:
+    """ln(n_A : n_B) over the operations of one measurement, by significance. Five are added to either, so that few
+    operations say little."""
+    home = home_under_noise(outcome)
+    return torch.log(((home > 0).sum() + _HOMES_BEFOREHAND) / ((home < 0).sum() + _HOMES_BEFOREHAND))

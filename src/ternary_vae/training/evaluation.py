@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int, Int8
+from jaxtyping import Bool, Int, Int8
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from ternary_vae.limits import completion_odds, coverage_limit
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables
@@ -18,9 +17,8 @@ from ternary_vae.model.linear import rounded_once
 from ternary_vae.operations import OPERATION_COUNT, all_operations
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
-from ternary_vae.resolution.coverage import decoded_indices, in_chunks, indices_of_latents, prior_draws
+from ternary_vae.resolution.coverage import decoded_indices, in_chunks
 from ternary_vae.resolution.parallel import Tasks, side_by_side
-from ternary_vae.training.objective import WIDENING
 
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
@@ -41,24 +39,15 @@ class Evaluation:
 
     Attributes:
         row: figures for the log, by name.
-        operations: indices of the operations that were decoded under noise.
-        outcome: how often each of them was exact.
-        usage: how often A and B answered each operation when fed prior draws, 1 being its fair share; where the
-            recipe's uniformity says so, in part how often both together did when fed draws as wide as the plan's sum.
-        hard: which operations A and B did not decode exactly from posterior means, alone or coupled, or not by the lead
-            that the recipe's hard examples ask for.
+        outcome: how often each of the operations that were decoded under noise was exact.
     """
 
     row: dict[str, Any]
-    operations: Int[Tensor, " n"]
     outcome: NoiseOutcome
-    usage: Float[Tensor, "2 19683"]
-    hard: Bool[Tensor, "2 19683"]
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything but the row, by name, for a checkpoint."""
-        counts = {name: count for name, count in self.outcome._asdict().items() if isinstance(count, Tensor)}
-        return {"operations": self.operations, "usage": self.usage, "hard": self.hard, **counts}
+        return {name: count for name, count in self.outcome._asdict().items() if isinstance(count, Tensor)}
 
     @classmethod
     def of(cls, row: dict[str, Any], tensors: dict[str, Tensor], draws: int) -> Evaluation:
@@ -68,7 +57,7 @@ class Evaluation:
             KeyError: if a tensor is missing.
         """
         outcome = NoiseOutcome(tensors["only_a"], tensors["only_b"], tensors["both"], draws)
-        return cls(row, tensors["operations"], outcome, tensors["usage"], tensors["hard"])
+        return cls(row, outcome)
 
 
 @torch.no_grad()
@@ -95,16 +84,15 @@ def evaluate(
         results = run_all(
             {
                 "B": lambda: _covered(model, "B", recipe, generator_for(0)),
-                "exact": lambda: _reconstructed(model, recipe.objective.hard_examples.lead),
+                "exact": lambda: _reconstructed(model),
                 "noise": lambda: _under_noise(model, recipe, epoch, generator_for(1)),
                 "A": lambda: _covered(model, "A", recipe, generator_for(2)),
             },
             device,
         )
-    operations, outcome = results["noise"]
-    exact, hard = results["exact"]
+    exact, outcome = results["exact"], results["noise"]
     home = home_under_noise(outcome)
-    (half_a, full_a, *usage_a), (half_b, full_b, *usage_b) = results["A"], results["B"]
+    (half_a, full_a), (half_b, full_b) = results["A"], results["B"]
     covered = torch.stack([table.sum() for table in (half_a | half_b, half_a, half_b, full_a, full_b)])
     homes = torch.stack([(home > 0).sum(), (home < 0).sum()])
     counts = torch.cat([exact, homes, covered]).tolist()
@@ -124,48 +112,33 @@ def evaluate(
         "covered_all_a": all_a == OPERATION_COUNT if complete else None,
         "covered_all_b": all_b == OPERATION_COUNT if complete else None,
     }
-    usage, widened_usage = (torch.stack(pair) for pair in zip(usage_a, usage_b))
-    if widened := recipe.objective.uniformity.widened_share:
-        usage = torch.lerp(usage, widened_usage.mean(dim=0, keepdim=True), widened)
-    return Evaluation(row, operations, outcome, usage, hard)
+    return Evaluation(row, outcome)
 
 
 @torch.no_grad()
-def _reconstructed(model: DualVAE, lead: float) -> tuple[Int[Tensor, "8"], Bool[Tensor, "2 19683"]]:
-    """How many operations are reconstructed exactly, in the order of `_ANSWERS`; and which are hard for A and B."""
+def _reconstructed(model: DualVAE) -> Int[Tensor, "8"]:
+    """How many operations are reconstructed exactly, in the order of `_ANSWERS`."""
     tables = all_operations(model.encoder_A.fc_mu.weight.device)
-    counts, hard = zip(*(_exact(model, chunk, model.encode(chunk), lead) for chunk in in_chunks(tables)))
-    return torch.stack(counts).sum(dim=0), torch.cat(hard, dim=1)
+    return torch.stack([_exact(model, chunk, model.encode(chunk)) for chunk in in_chunks(tables)]).sum(dim=0)
 
 
 @torch.no_grad()
-def _under_noise(
-    model: DualVAE, recipe: Recipe, epoch: int, generator: torch.Generator
-) -> tuple[Int[Tensor, " n"], NoiseOutcome]:
-    """This epoch's operations and how often each was exact. They are spread over the whole space by index."""
+def _under_noise(model: DualVAE, recipe: Recipe, epoch: int, generator: torch.Generator) -> NoiseOutcome:
+    """How often each of this epoch's operations was exact. They are spread over the whole space by index."""
     settings = recipe.evaluation
     first = epoch % settings.noise_cycle
     operations = torch.arange(first, OPERATION_COUNT, settings.noise_cycle, device=generator.device)
     posteriors = model.encode(all_operations(generator.device)[operations])
-    return operations, decode_under_noise(
-        model, posteriors, generator, settings.noise, settings.noise_draws, operations
-    )
+    return decode_under_noise(model, posteriors, generator, settings.noise, settings.noise_draws, operations)
 
 
-def _exact(
-    model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors, lead: float
-) -> tuple[Int[Tensor, "8"], Bool[Tensor, "2 n"]]:
-    """How many operations are reconstructed exactly, in the order of `_ANSWERS`; and which A and B do not
-    reconstruct with right logits ahead of all others by `lead`, alone or coupled."""
+def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) -> Int[Tensor, "8"]:
+    """How many operations are reconstructed exactly, in the order of `_ANSWERS`."""
     logits = model.decode(posteriors.mu_a, "A"), model.decode(posteriors.mu_b, "B")
     coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
     voters = (*logits, *coupled)
     answers = torch.stack([logits_to_tables(each) for each in voters])
     exact = (answers == tables).all(dim=-1)
-    sure = exact
-    if lead:
-        handicap = lead * one_hot(tables.long() + 1, 3)
-        sure = torch.stack([(logits_to_tables(each - handicap) == tables).all(dim=-1) for each in voters])
     # Where all four voters agree, so does every ensemble of them; soon that is nearly everywhere.
     disputed = (answers != answers[0]).any(dim=-1).any(dim=0)
     agreed = (exact[0] & ~disputed).sum()
@@ -173,16 +146,14 @@ def _exact(
     tables, (logits_a, logits_b, *coupled) = tables[rows], (each[rows] for each in voters)
     combined = [combine(tables, logits_a, logits_b, strategy, tuple(coupled)) for strategy in STRATEGIES]
     by_ensembles = agreed + (torch.stack(combined) == tables).all(dim=-1).sum(dim=-1)
-    return torch.cat([exact.sum(dim=-1), by_ensembles]), ~(sure[:2] & sure[2:])
+    return torch.cat([exact.sum(dim=-1), by_ensembles])
 
 
 def _covered(
     model: DualVAE, vae: Side, recipe: Recipe, generator: torch.Generator
-) -> tuple[Bool[Tensor, "19683"], Bool[Tensor, "19683"], Float[Tensor, "19683"], Float[Tensor, "19683"]]:
-    """Operations that one VAE meets in its half of `coverage_draws` decoded draws, and in `full_coverage_draws`; and
-    how often it met each in all draws made, 1 being a fair share. The second count ends early once the odds of meeting
-    everything have fallen below one in 10,000. The fourth table is the third for draws as wide as those of the plan's
-    benchmark, half as many as `coverage_draws` asks of one VAE, where the recipe wants them."""
+) -> tuple[Bool[Tensor, "19683"], Bool[Tensor, "19683"]]:
+    """Operations that one VAE meets in its half of `coverage_draws` decoded draws, and in `full_coverage_draws`. The
+    second count ends early once the odds of meeting everything have fallen below one in 10,000."""
     half = recipe.evaluation.coverage_draws // 2
     full = max(half, recipe.evaluation.full_coverage_draws or 0)
     met = torch.bincount(decoded_indices(model, vae, half, generator), minlength=OPERATION_COUNT)
@@ -192,13 +163,7 @@ def _covered(
         more = min(half, full - drawn)
         met = met + torch.bincount(decoded_indices(model, vae, more, generator), minlength=OPERATION_COUNT)
         drawn += more
-    usage = widened_usage = met * (OPERATION_COUNT / drawn)
-    if recipe.objective.uniformity.widened_share:
-        count = max(1, half // 2)
-        latents = WIDENING * prior_draws(count, generator)
-        met_widened = torch.bincount(indices_of_latents(model, vae, latents), minlength=OPERATION_COUNT)
-        widened_usage = met_widened * (OPERATION_COUNT / count)
-    return in_half, met > 0, usage, widened_usage
+    return in_half, met > 0
 
 
 def _could_meet_all(met: Int[Tensor, "19683"], drawn: int, full: int) -> bool:

@@ -7,21 +7,18 @@ the same run alone up to the rounding of sums; the same runs together give the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ternary_vae.model import DualVAE
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import on_one_core
-from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
+from ternary_vae.training.balancing import averaged_norms, loss_scales
 from ternary_vae.training.denormals import flushed_denormals
-from ternary_vae.training.looking_ahead import Probe, pays_at_once
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, objective
 from ternary_vae.training.stacked import Stack
 from ternary_vae.training.steps import TERMS, take_steps
@@ -29,8 +26,6 @@ from ternary_vae.training.trainer import EpochPlan, Trainer
 
 LARGEST_BATCH_ON_A_CPU = 1280
 _SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
-# Of the objective, but read by Trainer alone:
-_OF_THE_RUN = ("specialisation", "uniformity", "hard_examples", "balancing_homes_from", "balancing_homes_step")
 _OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use
 _OF_LATENTS = ("rho", "temperature_a", "temperature_b")  # controls that multiply whole latents
 
@@ -107,14 +102,12 @@ def pays_together(recipe: Recipe, device: torch.device) -> bool:
 def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
     """What runs must have in common to be computed together in an epoch: sizes, which terms there are, and the
     settings that the objective and the optimizer read as numbers. Seeds, schedules (ρ, β, λ, temperatures, learning
-    rates), averaging, guards, controllers, specialisation, uniformity, hard examples and evaluation may differ."""
+    rates), averaging, guards, controllers and evaluation may differ."""
     return (
         *recipe_shape(trainer.recipe),
         tuple(map(len, plan.batches)),
         tuple(bool(getattr(plan.controls, name)) for name in _SWITCHES),
-        plan.prior_information,
-        trainer.operation_weights(plan.batches[0][:1])[0] is None,
-        trainer.balances_losses(),
+        plan.with_prior,
     )
 
 
@@ -123,7 +116,7 @@ def recipe_shape(recipe: Recipe) -> tuple[Hashable, ...]:
     parts = (
         recipe.model.model_dump_json(),
         recipe.optimizer.model_dump_json(exclude={"learning_rate", "averaging_epochs"}),
-        recipe.objective.model_dump_json(exclude=set(_OF_THE_RUN)),
+        recipe.objective.model_dump_json(),
         recipe.gradient_balance.model_dump_json(),
     )
     return (
@@ -145,16 +138,13 @@ class _Together:
         self.stacked_controls = stacked_controls(self.controls, self.leader.device)
         self.batches = [torch.stack(batches) for batches in zip(*(trainer.plan.batches for trainer in trainers))]
         self.gradient_norms = torch.stack([trainer.gradient_norms for trainer in trainers], dim=1)
-        self.loss_averages = torch.stack([trainer.loss_averages for trainer in trainers], dim=1)
         self.balance = torch.stack([trainer.balance for trainer in trainers])
 
     def train(self) -> list[dict[str, Any]]:
         self.stack.model.train()
-        sums, computed = take_steps(self, self.batches, self.leader.plan.prior_information)
+        sums, computed = take_steps(self, self.batches, self.leader.plan.with_prior)
         for run, trainer in enumerate(self.trainers):
             trainer.gradient_norms = self.gradient_norms[:, run].clone()
-            trainer.loss_averages = self.loss_averages[:, run].clone()
-            trainer.balance = self.balance[run].clone()
         return [
             trainer.finish_epoch(dict(zip(TERMS, of_run)), computed)
             for trainer, of_run in zip(self.trainers, sums.T.tolist())
@@ -165,23 +155,18 @@ class _Together:
         generators = [trainer.generator for trainer in self.trainers]
         return draw_noise(batches.shape[1], self.recipe.objective, generators, self.leader.device, with_prior)
 
-    def step(self, batches: Int[Tensor, "runs n"], noise: Noise, look_ahead: bool) -> dict[str, Float[Tensor, " runs"]]:
+    def step(self, batches: Int[Tensor, "runs n"], noise: Noise) -> dict[str, Float[Tensor, " runs"]]:
         """As `Trainer.step`."""
-        weights = self._weights(batches)
-        look_back = self._look_ahead(batches, noise, weights) if look_ahead else None
-        terms = self._terms(batches, noise, weights, self.stack.model, self.stacked_controls)
-        gradients = torch.autograd.grad(terms["loss"].sum(), self.stack.weights)
-        norms = self.stack.step(gradients, self.recipe.optimizer.gradient_clip)
-        self.gradient_norms = averaged_norms(norms[:2], self.gradient_norms, self.recipe.gradient_balance)
-        if look_back is not None:
-            look_back()
-        terms = {name: value.detach() for name, value in terms.items()}
-        if self.leader.balances_losses():
-            losses = torch.stack([terms["reconstruction_a"], terms["reconstruction_b"]])
-            self.balance, self.loss_averages = moved_balance(
-                self.balance, losses, self.loss_averages, self.recipe.objective
-            )
-        return terms
+        recipe, leader = self.recipe, self.leader
+        weights = Weights(*loss_scales(self.gradient_norms, recipe.gradient_balance), self.balance)
+        loss, terms = objective(
+            self.stack.model, leader.inputs[batches], leader.classes[batches], noise, self.stacked_controls, weights,
+            recipe.objective, recipe.permeability.isolated_share, recipe.beta.free_bits,
+        )  # fmt: skip
+        gradients = torch.autograd.grad(loss.sum(), self.stack.weights)
+        norms = self.stack.step(gradients, recipe.optimizer.gradient_clip)
+        self.gradient_norms = averaged_norms(norms[:2], self.gradient_norms, recipe.gradient_balance)
+        return {name: value.detach() for name, value in terms.items()}
 
     def average(self, number: int) -> None:
         """As `Trainer.average`; runs whose averages move alike move at once."""
@@ -192,62 +177,6 @@ class _Together:
         for share, rows in alike.items():
             averages, weights = zip(*rows)
             torch._foreach_lerp_(averages, weights, share)
-
-    def _weights(self, batches: Int[Tensor, "runs n"]) -> dict[str, Tensor]:
-        """Fields of `Weights` that are tensors, runs in front."""
-        scale_a, scale_b = loss_scales(self.gradient_norms, self.recipe.gradient_balance)
-        operations = [trainer.operation_weights(batch) for trainer, batch in zip(self.trainers, batches)]
-        operation_a, operation_b = (
-            None if side[0] is None else torch.stack(side)  # type: ignore[arg-type]
-            for side in zip(*operations)
-        )
-        found = {
-            "scale_a": scale_a, "scale_b": scale_b, "balance": self.balance,
-            "operation_a": operation_a, "operation_b": operation_b,
-        }  # fmt: skip
-        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
-
-    def _terms(
-        self,
-        batches: Int[Tensor, "runs n"],
-        noise: Noise,
-        weights: dict[str, Tensor],
-        model: DualVAE,
-        controls: Controls,
-    ) -> dict[str, Float[Tensor, " runs"]]:
-        """Every term of every run, with the graph back to the stacked weights of the model."""
-        recipe = self.recipe
-        _, terms = objective(
-            model, self.leader.inputs[batches], self.leader.classes[batches], noise, controls, Weights(**weights),
-            recipe.objective, recipe.permeability.isolated_share, recipe.beta.free_bits,
-        )  # fmt: skip
-        return terms
-
-    def _look_ahead(
-        self, batches: Int[Tensor, "runs n"], noise: Noise, weights: dict[str, Tensor]
-    ) -> Callable[[], None]:
-        """Lets the controllers look ahead, together where that pays, and answers how they look back after the step."""
-        controllers = [trainer.controller for trainer in self.trainers]
-        if pays_at_once(controllers):
-
-            def losses_under(model: DualVAE, controls: Controls) -> Float[Tensor, " runs"]:
-                return self._terms(batches, noise, weights, model, controls)["loss"]
-
-            probe = Probe(self.stack, controllers, losses_under, self.controls, self.stacked_controls)
-            generators = [trainer.generator for trainer in self.trainers]
-            return partial(probe.look_back, self.leader.inputs, self.leader.classes, generators)
-        noises = {field.name: getattr(noise, field.name) for field in fields(Noise)}
-        for run, trainer in enumerate(self.trainers):
-            own = Weights(**{name: value[run] for name, value in weights.items()})
-            own_noise = Noise(**{name: value[run] for name, value in noises.items() if value is not None})
-            loss_under = trainer.loss_of(batches[run], own_noise, own)
-            trainer.controller.before_last_step(trainer.model, loss_under, self.controls[run])
-
-        def each_looks_back() -> None:
-            for trainer, controls in zip(self.trainers, self.controls):
-                trainer.look_back(controls)
-
-        return each_looks_back
 
 
 def stacked_controls(controls: Sequence[Controls], device: torch.device) -> Controls:

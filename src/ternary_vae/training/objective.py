@@ -1,8 +1,8 @@
 """The objective: every term a named quantity; a term of weight 0 is not computed.
 
 loss = λ1·gA·w_A·(CE_A + β_A·KL_A) + λ2·gB·w_B·(CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
-     + λ3·|H(z_A) − H(z_B)| + δ·squared correlation of the codes + α·‖μ_A − μ_B‖²
-     − ι·(information of A + information of B)
+     + λ3·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes − υ·log P(A or B is exact under noise)
+     + what A's and B's fresh prior draws cost: − ι·information − ε·entropy − ϱ·log q(z | what z was decoded to)
 
 with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries
 in nats, averaged over the batch (plan, sections 2 and 7; the loss of v5.5).
@@ -12,6 +12,7 @@ Every function takes one run's tensors or, stacked in front, those of several ru
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from ternary_vae.model import LATENT_DIMENSIONS, DualVAE, Posteriors
 from ternary_vae.model.dual_vae import Side
+from ternary_vae.model.networks import Encoder
 from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Objective, PriorInformation
 
@@ -31,6 +33,7 @@ WIDENING = (1 + 0.7**2) ** 0.5
 """z_A + ρ·z_B at ρ = 0.7 is distributed as z_A times this."""
 _SMALLEST_PROBABILITY = 1e-12
 _SMALLEST_VARIANCES = 1e-12
+_LOG_TWO_PI = math.log(2 * math.pi)
 _LARGEST_EXPONENT = 87.0
 """Beyond it exp(−x) is not a normal float32 any more, and takes forty times as long."""
 
@@ -39,9 +42,9 @@ Number = float | Tensor
 
 @dataclass(frozen=True)
 class Controls:
-    """Everything the schedules, StateNet and the guards decide about one epoch. Numbers may be tensors: 0-d ones, so
-    that the hypergradient can ask how the loss depends on them, or one number a run, of shape (runs, 1, 1) for ρ and
-    the temperatures, (runs,) for the others. A weight that is a tensor always counts, also at 0."""
+    """Everything the schedules, StateNet and the guards decide about one epoch. Numbers may be tensors, one number a
+    run, of shape (runs, 1, 1) for ρ and the temperatures, (runs,) for the others. A weight that is a tensor always
+    counts, also at 0."""
 
     learning_rate: float
     rho: Number
@@ -58,24 +61,22 @@ class Controls:
 
 @dataclass(frozen=True)
 class Noise:
-    """The random numbers of one step, drawn beforehand so that a step can be evaluated twice."""
+    """The random numbers of one step. `mean_noise` is added to the codes of both VAEs."""
 
     epsilon_a: Float[Tensor, "*runs n 16"]
     epsilon_b: Float[Tensor, "*runs n 16"]
+    mean_noise: Float[Tensor, "*runs n 16"] | None = None
     prior_draws: Float[Tensor, "*runs m 16"] | None = None
     subsets: Int[Tensor, "*runs subsets entries"] | None = None
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that live on the device: gradient-balance scales, the balance, and each operation's own
-    weights."""
+    """Weights that live on the device: gradient-balance scales and the balance."""
 
     scale_a: Number = 1.0
     scale_b: Number = 1.0
     balance: Number = 0.0
-    operation_a: Float[Tensor, "*runs n"] | None = None
-    operation_b: Float[Tensor, "*runs n"] | None = None
 
 
 def draw_noise(
@@ -85,23 +86,26 @@ def draw_noise(
     device: torch.device,
     with_prior: bool,
 ) -> Noise:
-    """Posterior noise for a batch of `count`, and prior draws when the prior information is due. From the generators of
+    """Posterior noise for a batch of `count`, and prior draws when the terms on them are due. From the generators of
     several runs, each run's own, runs in front."""
     epsilon = drawn(torch.randn, 2, count, LATENT_DIMENSIONS, generator=generator, device=device)
     epsilon_a, epsilon_b = epsilon.unbind(dim=-3)
     # Some rows are decoded from their means, as in use: else a decoder may trade the mean of a few operations for the
     # surroundings of others. Two thirds of these rows are the first, isolated, the others the last, mixed.
-    means = round(settings.mean_share * count)
-    last = means // 3
-    epsilon[..., : means - last, :].zero_()
+    first, last = _rows_of_means(settings, count)
+    epsilon[..., :first, :].zero_()
     epsilon[..., count - last :, :].zero_()
+    noise = None
+    if settings.mean_noise:
+        noise = settings.mean_noise * drawn(torch.randn, count, LATENT_DIMENSIONS, generator=generator, device=device)
+        noise[..., first:, :].zero_()
     if not with_prior:
-        return Noise(epsilon_a, epsilon_b)
+        return Noise(epsilon_a, epsilon_b, noise)
     information = settings.prior_information
     draws = drawn(torch.randn, information.draws, LATENT_DIMENSIONS, generator=generator, device=device)
     draws[..., : round(information.widened_share * information.draws), :] *= WIDENING
     order = drawn(torch.rand, information.subsets, ENTRIES, generator=generator, device=device).argsort(dim=-1)
-    return Noise(epsilon_a, epsilon_b, draws, order[..., : information.subset_entries])
+    return Noise(epsilon_a, epsilon_b, noise, draws, order[..., : information.subset_entries])
 
 
 def drawn(
@@ -114,6 +118,12 @@ def drawn(
     if isinstance(generator, torch.Generator):
         return draw(*shape, generator=generator, device=device)
     return torch.stack([draw(*shape, generator=own, device=device) for own in generator])
+
+
+def _rows_of_means(settings: Objective, count: int) -> tuple[int, int]:
+    """How many of the first rows of a batch are decoded from means, isolated, and how many of the last, mixed."""
+    means = round(settings.mean_share * count)
+    return means - means // 3, means // 3
 
 
 class Latents(NamedTuple):
@@ -143,8 +153,9 @@ def objective(
     """Loss of one batch and its terms by name (unweighted). The first `isolated_share` of the rows are decoded from
     unmixed latents, the rest from cross-injected ones."""
     posteriors = Posteriors(*model.encoder_A(x), *model.encoder_B(x))
-    latents = latents_of(model, posteriors, noise, controls, settings, isolated_share)
+    latents = latents_of(model, posteriors, noise, controls, isolated_share)
     parts = [loss_of_codes(posteriors, latents, controls, weights, settings, free_bits)]
+    decoded = []
     for side, mixed in (("A", latents.mixed_a), ("B", latents.mixed_b)):
         prior_logits = None
         if noise.prior_draws is None:
@@ -152,9 +163,14 @@ def objective(
         else:
             together = torch.cat([mixed, noise.prior_draws], dim=-2)
             logits, prior_logits = model.decode(together, side).tensor_split([mixed.shape[-2]], dim=-3)
+        decoded.append(logits)
         parts.append(loss_of_decoding(side, logits, classes, controls, weights, settings))
         if prior_logits is not None and noise.subsets is not None:
-            parts.append(loss_of_prior(side, prior_logits, noise.subsets, settings))
+            parts.append(loss_of_prior(model, side, noise.prior_draws, prior_logits, noise.subsets, settings))
+    if settings.best_of_two:
+        first, _ = _rows_of_means(settings, x.shape[-2])
+        neither = best_of_two_loss(*(each[..., :first, :, :] for each in decoded), classes[..., :first, :])
+        parts.append((settings.best_of_two * neither, {"best_of_two": neither}))
     return sum_of_parts(parts)
 
 
@@ -174,13 +190,14 @@ def latents_of(
     posteriors: Posteriors,
     noise: Noise,
     controls: Controls,
-    settings: Objective,
     isolated_share: float = 0.0,
 ) -> Latents:
     """z = μ + T·σ·ε of both VAEs, and cross-injected as `inject` does."""
     z_a = posteriors.mu_a + controls.temperature_a * torch.exp(0.5 * posteriors.logvar_a) * noise.epsilon_a
     z_b = posteriors.mu_b + controls.temperature_b * torch.exp(0.5 * posteriors.logvar_b) * noise.epsilon_b
-    return Latents(z_a, z_b, *inject(model, z_a, z_b, controls.rho, isolated_share, settings.widened_share))
+    if noise.mean_noise is not None:
+        z_a, z_b = z_a + noise.mean_noise, z_b + noise.mean_noise
+    return Latents(z_a, z_b, *inject(model, z_a, z_b, controls.rho, isolated_share))
 
 
 def loss_of_decoding(
@@ -192,10 +209,8 @@ def loss_of_decoding(
     settings: Objective,
 ) -> Part:
     """Reconstruction by one VAE, and the entropy of its output where the recipe rewards it."""
-    cross_entropy = entry_cross_entropy(logits, classes)
-    mean = cross_entropy.mean(dim=-1)
-    terms = {f"reconstruction_{side.lower()}": mean}
-    loss = _weighted_mean(cross_entropy, weights.operation_a if side == "A" else weights.operation_b, mean)
+    loss = entry_cross_entropy(logits, classes).mean(dim=-1)
+    terms = {f"reconstruction_{side.lower()}": loss}
     if settings.balancing:
         balance = torch.as_tensor(weights.balance)
         loss = loss * torch.exp(balance if side == "A" else -balance)
@@ -230,42 +245,80 @@ def loss_of_codes(
         terms["repulsion_b"] = repulsion(latents.z_b, settings.repulsion_width)
         loss = loss + _weight("B", controls, weights) * (controls.repulsion_b * terms["repulsion_b"])
     if settings.entropy_alignment:
-        # The plain histogram has no gradient: the plan's alignment is seen in the loss and changes no weight.
-        entropy = latent_entropy if settings.entropy_alignment_differentiable else histogram_entropy
-        difference = entropy(latents.z_a, settings.entropy_bins) - entropy(latents.z_b, settings.entropy_bins)
-        terms["entropy_alignment"] = difference.abs()
+        # A histogram has no gradient: the plan's alignment is seen in the loss and changes no weight.
+        entropies = [histogram_entropy(z, settings.entropy_bins) for z in (latents.z_a, latents.z_b)]
+        terms["entropy_alignment"] = (entropies[0] - entropies[1]).abs()
         loss = loss + controls.lambda3 * settings.entropy_alignment * terms["entropy_alignment"]
-    if settings.decorrelation:
-        terms["decorrelation"] = squared_correlation(mu_a, mu_b)
-        loss = loss + settings.decorrelation * terms["decorrelation"]
+    if settings.subspace_overlap:
+        # Grows with β: codes that may not overlap from the first step on are learned far more slowly.
+        terms["subspace_overlap"] = subspace_overlap(mu_a, mu_b)
+        loss = loss + settings.subspace_overlap * controls.beta_a * terms["subspace_overlap"]
     if settings.alignment:
         terms["alignment"] = (mu_a - mu_b).square().sum(dim=-1).mean(dim=-1)
         loss = loss + settings.alignment * terms["alignment"]
-    if settings.dimensions.weight:
-        excess = (effective_dimensions(means) - settings.dimensions.most).clamp(min=0)
-        terms |= zip(("excess_dimensions_a", "excess_dimensions_b"), excess.unbind())
-        loss = loss + settings.dimensions.weight * excess.square().sum(dim=0)
     return loss, terms
 
 
 def loss_of_prior(
+    model: DualVAE,
     side: Side,
+    draws: Float[Tensor, "*runs m 16"],
     logits: Float[Tensor, "*runs m 9 3"],
     subsets: Int[Tensor, "*runs subsets entries"],
     settings: Objective,
 ) -> Part:
-    """The information between prior draws and what one VAE decodes from them, which is rewarded."""
-    information = prior_information(logits, subsets)
-    return -settings.prior_information.weight * information, {f"prior_information_{side.lower()}": information}
+    """What is asked of one VAE's answers (logits) to prior draws."""
+    prior, suffix = settings.prior_information, side.lower()
+    log_probability = class_log_probability(logits)
+    probability = log_probability.exp()
+    joint, conditional = prior_entropies(log_probability, probability, subsets)
+    terms = {f"prior_information_{suffix}": joint - conditional, f"prior_entropy_{suffix}": joint}
+    loss = -prior.weight * (joint - conditional)
+    if prior.entropy_weight:
+        loss = loss - prior.entropy_weight * joint
+    if settings.recognition:
+        surprise = recognition(model.encoder_A if side == "A" else model.encoder_B, draws, probability)
+        terms[f"recognition_{suffix}"] = surprise
+        loss = loss + settings.recognition * surprise
+    return loss, terms
 
 
-def squared_correlation(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
-    """Squared Pearson correlation of the batch's means, dimension by dimension, averaged. The translation between
-    the codes makes each code's basis free, so that it costs no reconstruction to be at 0."""
-    centred_a, centred_b = mu_a - mu_a.mean(dim=-2, keepdim=True), mu_b - mu_b.mean(dim=-2, keepdim=True)
-    covariance = (centred_a * centred_b).mean(dim=-2)
-    variances = centred_a.square().mean(dim=-2) * centred_b.square().mean(dim=-2)
-    return (covariance.square() / (variances + _SMALLEST_VARIANCES)).mean(dim=-1)
+def best_of_two_loss(
+    logits_a: Float[Tensor, "*runs n 9 3"],
+    logits_b: Float[Tensor, "*runs n 9 3"],
+    classes: Int[Tensor, "*runs n 9"],
+) -> Float[Tensor, "*runs"]:
+    """−log P(VAE-A or VAE-B is exact) in nats, averaged over the batch: the likelihood of the ensemble that takes the
+    better of two independent answers. Each VAE learns most where the other fails, as experts of a mixture do (Jacobs et
+    al. 1991, "Adaptive mixtures of local experts")."""
+    exact_a, exact_b = ((-entry_cross_entropy(logits, classes)).exp() for logits in (logits_a, logits_b))
+    return -(exact_a + exact_b - exact_a * exact_b).clamp(min=_SMALLEST_PROBABILITY).log().mean(dim=-1)
+
+
+def recognition(
+    encoder: Encoder, draws: Float[Tensor, "*runs m 16"], probability: Float[Tensor, "3 *runs m 9"]
+) -> Float[Tensor, "*runs"]:
+    """−E log q(z | x) in nats, summed over dimensions, with z the prior draws, x the operations decoded from them and q
+    the encoder's posterior. x is the most likely operation, with the gradient of the probabilities (Bengio et al. 2013,
+    "Estimating or propagating gradients through stochastic neurons"). The entropy of the prior less this is a lower
+    bound on the information between z and x (Barber and Agakov 2003, "The IM algorithm"): it is largest where every
+    operation has a cell of its own that its code tells as exactly as it can, and needs no list of operations."""
+    most_likely = probability.argmax(dim=0).to(probability.dtype) - 1
+    minus, zero, plus = encoder.as_read(torch.arange(-1.0, 2.0, device=probability.device)).unbind()
+    mean = minus * probability[0] + zero * probability[1] + plus * probability[2]
+    mu, logvar = encoder(most_likely + (mean - mean.detach()))
+    surprise = 0.5 * ((draws - mu).square() * (-logvar).exp() + logvar + _LOG_TWO_PI)
+    return surprise.sum(dim=-1).mean(dim=-1)
+
+
+def subspace_overlap(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
+    """Cosine of the angle between the covariances of the two codes' means, tr(C_A·C_B) / √(tr C_A² · tr C_B²): 0 where
+    they lie in orthogonal subspaces, 1 where both spread alike. Two codes of nine axes in sixteen dimensions share two
+    at least: 2/9. The translation between the codes makes each code's basis free, so that it costs no
+    reconstruction."""
+    spread_a, spread_b = covariance(mu_a), covariance(mu_b)
+    squares = spread_a.square().sum(dim=(-2, -1)) * spread_b.square().sum(dim=(-2, -1))
+    return (spread_a * spread_b).sum(dim=(-2, -1)) / (squares.sqrt() + _SMALLEST_VARIANCES)
 
 
 def covariance(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs 16 16"]:
@@ -274,35 +327,20 @@ def covariance(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs 16 16"]:
     return centred.mT @ centred / mu.shape[-2]
 
 
-def effective_dimensions(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
-    """Participation ratio (Σλ)²/Σλ² of the eigenvalues λ of the batch's covariance, between 1 and 16, without finding
-    them: their sum is the trace, the sum of their squares the square of the Frobenius norm."""
-    spread = covariance(mu)
-    trace = spread.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    return trace.square() / (spread.square().sum(dim=(-2, -1)) + _SMALLEST_VARIANCES)
-
-
 def inject(
     model: DualVAE,
     z_a: Float[Tensor, "*runs n 16"],
     z_b: Float[Tensor, "*runs n 16"],
     rho: Number,
     isolated_share: float,
-    widened_share: float = 0.0,
 ) -> tuple[Float[Tensor, "*runs n 16"], Float[Tensor, "*runs n 16"]]:
-    """Cross-injection with the first `isolated_share` of the rows left unmixed; the last of these, `widened_share` of
-    all rows, are as far from the origin as the plan's additive injection takes a prior draw at ρ = 0.7."""
+    """Cross-injection with the first `isolated_share` of the rows left unmixed."""
     isolated = round(isolated_share * z_a.shape[-2])
     if not isolated:
         return model.injection(z_a, z_b, rho)
-    inner = max(0, isolated - round(widened_share * z_a.shape[-2]))
-    (own_a, far_a, rest_a), (own_b, far_b, rest_b) = (z.tensor_split([inner, isolated], dim=-2) for z in (z_a, z_b))
+    (own_a, rest_a), (own_b, rest_b) = (z.tensor_split([isolated], dim=-2) for z in (z_a, z_b))
     mixed_a, mixed_b = model.injection(rest_a, rest_b, rho)
-    latents_a, latents_b = [own_a, mixed_a], [own_b, mixed_b]
-    if inner < isolated:
-        latents_a.insert(1, WIDENING * far_a)
-        latents_b.insert(1, WIDENING * far_b)
-    return torch.cat(latents_a, dim=-2), torch.cat(latents_b, dim=-2)
+    return torch.cat([own_a, mixed_a], dim=-2), torch.cat([own_b, mixed_b], dim=-2)
 
 
 def entry_cross_entropy(
@@ -349,24 +387,6 @@ def repulsion(z: Float[Tensor, "*runs n 16"], width: float = 0.25) -> Float[Tens
     return (kernel.sum(dim=(-2, -1)) - kernel.diagonal(dim1=-2, dim2=-1).sum(dim=-1)) / pairs
 
 
-def latent_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tensor, "*runs"]:
-    """Histogram entropy in nats over [−3, 3], averaged over dimensions. Each latent is shared linearly
-    between the two nearest bin centres, so that the entropy has a gradient; values outside count in the
-    outermost bins."""
-    columns = _columns(z)
-    width = 2 * HISTOGRAM_RANGE / bins
-    # Where a code is not a number neither is the loss, but no number is no place in a histogram.
-    position = ((columns.nan_to_num() + HISTOGRAM_RANGE) / width - 0.5).clamp(0, bins - 1 - 1e-4)
-    lower = position.detach().floor()
-    share = position - lower
-    cell = lower.long() + torch.arange(columns.shape[1], device=z.device) * bins
-    counts = z.new_zeros(columns.shape[1] * bins)
-    # Not index_add, whose sums CUDA does in an order that changes from call to call.
-    counts = counts.index_put((cell.flatten(),), (1 - share).flatten(), accumulate=True)
-    counts = counts.index_put((cell.flatten() + 1,), share.flatten(), accumulate=True)
-    return _entropy(counts.view(-1, bins) / len(columns)).view(*z.shape[:-2], -1).mean(dim=-1)
-
-
 @torch.no_grad()
 def histogram_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tensor, "*runs"]:
     """The plain histogram's entropy in nats over [−3, 3], averaged over dimensions: values outside are left
@@ -381,29 +401,30 @@ def histogram_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[T
     return _entropy(counts / counts.sum(dim=-1, keepdim=True).clamp(min=1)).mean(dim=-1)
 
 
-def prior_information(
-    logits: Float[Tensor, "*runs m 9 3"], subsets: Int[Tensor, "*runs subsets entries"]
-) -> Float[Tensor, "*runs"]:
-    """Mutual information in nats between prior draw and the decoded entries of a subset, averaged over
-    subsets: H(mean over draws of p(x_S|z)) − mean over draws of H(p(x_S|z)). Given z the entries are
-    independent, so the second is a sum over entries and the first a joint distribution of 3^|S| cells,
-    built as an outer product."""
-    draws = logits.shape[-3]
-    log_probability = class_log_probability(logits)
-    probability = log_probability.exp()
+def prior_entropies(
+    log_probability: Float[Tensor, "3 *runs m 9"],
+    probability: Float[Tensor, "3 *runs m 9"],
+    subsets: Int[Tensor, "*runs subsets entries"],
+) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"]]:
+    """Entropies in nats of the decoded entries of a subset, averaged over subsets: H(mean over draws of p(x_S|z)), and
+    mean over draws of H(p(x_S|z)). The first less the second is the mutual information between draw and entries. Given
+    z the entries are independent, so the second is a sum over entries and the first that of a joint distribution of
+    3^|S| cells, built as an outer product."""
+    draws = probability.shape[-2]
     entropy = -(probability * log_probability).sum(dim=(0, -2)) / draws
-    total = logits.new_zeros(())
+    total = given = probability.new_zeros(())
     for subset in subsets.unbind(dim=-2):  # few, a setting of the recipe; not a loop over samples
         chosen = _at(probability, subset).unbind(dim=-1)
         middle = len(chosen) // 2
-        first, second = _outer(chosen[:middle], logits), _outer(chosen[middle:], logits)
+        first, second = _outer(chosen[:middle], chosen[0][0]), _outer(chosen[middle:], chosen[0][0])
         joint = first.movedim(0, -2) @ second.movedim(0, -1) / draws
-        total = total + _entropy(joint.flatten(-2)) - _at(entropy, subset).sum(dim=-1)
-    return total / subsets.shape[-2]
+        total = total + _entropy(joint.flatten(-2))
+        given = given + _at(entropy, subset).sum(dim=-1)
+    return total / subsets.shape[-2], given / subsets.shape[-2]
 
 
 def information_limit(settings: PriorInformation) -> float:
-    """The most that `prior_information` can be: ln 3 a subset entry."""
+    """The most that the information of a subset can be: ln 3 an entry."""
     return settings.subset_entries * float(torch.log(torch.tensor(3.0)))
 
 
@@ -420,9 +441,11 @@ def _at(values: Float[Tensor, "*n 9"], subset: Int[Tensor, "*runs entries"]) -> 
     return values.gather(-1, index)
 
 
-def _outer(distributions: tuple[Float[Tensor, "3 *runs m"], ...], like: Tensor) -> Float[Tensor, "cells *runs m"]:
+def _outer(
+    distributions: tuple[Float[Tensor, "3 *runs m"], ...], like: Float[Tensor, "*runs m"]
+) -> Float[Tensor, "cells *runs m"]:
     """Joint distribution of independent entries, a row a cell."""
-    joint = like.new_ones(1, *like.shape[:-2])
+    joint = torch.ones_like(like)[None]
     for distribution in distributions:
         joint = (joint[:, None] * distribution[None]).flatten(0, 1)
     return joint
@@ -435,10 +458,6 @@ def _weight(side: Side, controls: Controls, weights: Weights) -> Number:
 
 def _counts(weight: Number) -> bool:
     return isinstance(weight, Tensor) or weight != 0
-
-
-def _weighted_mean(values: Tensor, weights: Tensor | None, mean: Tensor) -> Tensor:
-    return mean if weights is None else (values * weights).mean(dim=-1)
 
 
 def _entropy(probability: Float[Tensor, "*n cells"]) -> Float[Tensor, " *n"]:

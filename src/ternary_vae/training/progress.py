@@ -160,9 +160,7 @@ class Display:
         for heading in ("", "VAE-A", "VAE-B", "ensemble"):
             table.add_column(heading, justify="left" if not heading else "right")
         table.add_row("exact match", *(_good(row[f"exact_match_{name}"], 1.0) for name in ("a", "b", "best_of_two")))
-        table.add_row(
-            "exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"], 1.0) for side in ("a", "b"))
-        )
+        table.add_row("exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"], 1.0) for side in ("a", "b")))
         table.add_row("decoded coverage", *(percent(row[name]) for name in ("coverage_a", "coverage_b", "coverage")))
         alone, both = percent(row["coverage_single_limit"]), percent(row["coverage_limit"])
         table.add_row(f"[dim]{UNIFORM_MODEL}[/]", *(f"[dim]{value}[/]" for value in (alone, alone, both)))

@@ -45,20 +45,14 @@ def permeability_target(recipe: Recipe, epoch: int, gate_open: bool) -> float:
     return phase.start_rho + (phase.end_rho - phase.start_rho) * progress
 
 
-def permeability(recipe: Recipe, target: float, previous: float | None) -> float:
-    """ρ really used: the target within its bounds, moved no further from `previous` than the recipe's
-    step."""
-    wanted = min(max(target, 0.0), recipe.permeability.max)
-    step = recipe.permeability.max_step
-    if previous is None or step is None:
-        return wanted
-    return min(max(wanted, previous - step), previous + step)
+def permeability(recipe: Recipe, target: float) -> float:
+    """ρ really used: the target within its bounds."""
+    return clamp(target, (0.0, recipe.permeability.max))
 
 
-def gate_is_open(settings: GradientBalance, ratio: float, was_open: bool) -> bool:
-    """The gradient-balance gate: opens when the ratio B/A enters the inner interval, closes when it leaves
-    the outer one."""
-    low, high = settings.close_interval if was_open else settings.open_interval
+def gate_is_open(settings: GradientBalance, ratio: float) -> bool:
+    """The gradient-balance gate: open while the ratio B/A is inside the interval."""
+    low, high = settings.open_interval
     return low < ratio < high
 
 

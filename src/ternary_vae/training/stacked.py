@@ -79,39 +79,11 @@ class Stack:
         of_name = {names[id(parameter)]: weight for parameter, weight in zip(self._parameters[0], weights)}
         return _stand_in(self._models[0], of_name)
 
-    @cached_property
-    def shadow_rows(self) -> Float[Tensor, "runs p"]:
-        """The weights as they were when `shadow` was last asked for."""
-        return torch.empty_like(self.rows)
-
-    @cached_property
-    def _shadow(self) -> tuple[list[Tensor], DualVAE]:
-        weights = [piece.requires_grad_() for piece in self._pieces(self.shadow_rows)]
-        return weights, self._answering_with(weights)
-
-    @torch.no_grad()
-    def shadow(self) -> tuple[list[Tensor], DualVAE]:
-        """The present weights, parameter by parameter, and a model that answers with them, as `weights` and `model`;
-        the coming step leaves them as they are."""
-        self.shadow_rows.copy_(self.rows)
-        return self._shadow
-
     def in_rows(self, tensors: Sequence[Tensor | None]) -> Float[Tensor, "runs p"]:
         """Tensors shaped as `weights` in the order of `rows`; None counts as zeros."""
         pairs = zip(tensors, self.weights)
         pieces = [torch.zeros_like(weight) if tensor is None else tensor for tensor, weight in pairs]
         return torch.cat([piece.reshape(len(self.rows), -1) for piece in pieces], dim=1)
-
-    @torch.no_grad()
-    def step_sizes(self) -> Float[Tensor, "runs p"]:
-        """η/(√v̂ + ε) of every weight, as after the optimizers' last step."""
-        pieces = []
-        for number, (part, place) in enumerate(zip(self._groups, self._first_of_group)):
-            group = self._optimizers[0].param_groups[number]
-            correction = 1 - group["betas"][1] ** self._steps[:, place, None]
-            root = (self._moments[1, :, part] / correction).sqrt() + group["eps"]
-            pieces.append(self._learning_rates()[number].to(self.rows.dtype) / root)
-        return torch.cat(pieces, dim=1)
 
     @torch.no_grad()
     def adopt(self) -> Stack:

@@ -22,10 +22,11 @@ from ternary_vae.training.objective import Noise
 
 TERMS = (
     "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
-    "entropy_alignment", "decorrelation", "alignment", "excess_dimensions_a", "excess_dimensions_b",
-    "prior_information_a", "prior_information_b",
+    "entropy_alignment", "alignment", "subspace_overlap", "best_of_two",
+    "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b",
+    "recognition_a", "recognition_b",
 )  # fmt: skip
-RUNNING = ("gradient_norms", "balance", "loss_averages")
+RUNNING = ("gradient_norms",)
 """What a step moves besides weights, moments and its count: attributes that it sets to new tensors."""
 WORTH_RECORDING = 6
 """Steps of a kind in an epoch from which on recording one takes less than is gained by replaying it."""
@@ -37,14 +38,12 @@ class Steps(Protocol):
     """What an epoch needs of a run, or of several together ("*runs" is then their number)."""
 
     gradient_norms: Float[Tensor, "2 *runs"]
-    balance: Float[Tensor, "*runs"]
-    loss_averages: Float[Tensor, "2 *runs"]
 
     def draw(self, batch: Int[Tensor, "*runs n"], with_prior: bool) -> Noise:
         """The random numbers of a step."""
 
-    def step(self, batch: Int[Tensor, "*runs n"], noise: Noise, look_ahead: bool) -> Terms:
-        """One optimizer step. With `look_ahead` the controller looks ahead and back."""
+    def step(self, batch: Int[Tensor, "*runs n"], noise: Noise) -> Terms:
+        """One optimizer step."""
 
     def average(self, number: int) -> None:
         """Moves the averaged weights after the step of this number."""
@@ -53,31 +52,30 @@ class Steps(Protocol):
 def take_steps(
     of: Steps, batches: Sequence[Int[Tensor, "*runs n"]], with_prior: Sequence[bool]
 ) -> tuple[Float[Tensor, "terms *runs"], set[str]]:
-    """Takes every step of an epoch; in the last, controllers look ahead.
+    """Takes every step of an epoch.
 
     Args:
         batches: rows of the table of operations, a tensor a step.
-        with_prior: for every step, whether the prior-information term is due.
+        with_prior: for every step, whether the terms on prior draws are due.
 
     Returns:
         every term's sum over the steps, in the order of `TERMS`, and the names of the terms that were computed at all.
     """
-    sums, nothing = of.balance.new_zeros(len(TERMS), *of.balance.shape), torch.zeros_like(of.balance)
+    nothing = torch.zeros_like(of.gradient_norms[0])
+    sums = nothing.new_zeros(len(TERMS), *nothing.shape)
     computed: set[str] = set()
 
-    def take(batch: Tensor, noise: Noise, look_ahead: bool = False) -> None:
-        terms = of.step(batch, noise, look_ahead)
+    def take(batch: Tensor, noise: Noise) -> None:
+        terms = of.step(batch, noise)
         computed.update(terms)
         sums.add_(torch.stack([terms.get(name, nothing) for name in TERMS]))
 
     replay = Replay(take, of)
     kinds = [(batch.shape, due) for batch, due in zip(batches, with_prior)]
-    often = Counter(kinds[:-1])
+    often = Counter(kinds)
     for number, (batch, kind) in enumerate(zip(batches, kinds)):
         noise = of.draw(batch, with_prior[number])
-        if number == len(batches) - 1:
-            take(batch, noise, look_ahead=True)
-        elif pays_recorded(of.balance.device) and often[kind] >= WORTH_RECORDING:
+        if pays_recorded(nothing.device) and often[kind] >= WORTH_RECORDING:
             replay(kind, batch, noise)
         else:
             take(batch, noise)

@@ -26,18 +26,17 @@ from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
 from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
+from ternary_vae.training.controller import Controller
 from ternary_vae.training.denormals import flushed_denormals
 from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.guards import Interventions
-from ternary_vae.training.hard_examples import HardExamples
-from ternary_vae.training.hypergradient import Controller, LossUnder
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
-from ternary_vae.training.specialisation import Specialisation, log_ratio_of_homes
 from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
 from ternary_vae.training.steps import TERMS, take_steps
-from ternary_vae.training.uniformity import Uniformity
 
-_INFORMATION_TERMS = frozenset({"prior_information_a", "prior_information_b"})
+_PRIOR_TERMS = frozenset(
+    f"{name}_{side}" for name in ("prior_information", "prior_entropy", "recognition") for side in "ab"
+)
 _AVERAGED_SHARE = 0.2
 _WEIGHT = "weight."
 
@@ -51,20 +50,18 @@ class EpochPlan:
         row: what the log has of it already.
         batches: rows of the table of operations, a tensor a step.
         first_step: how many steps were taken before.
-        prior_information: for every step, whether the prior-information term is due.
+        with_prior: for every step, whether the terms on prior draws are due.
     """
 
     controls: Controls
     row: dict[str, Any]
     batches: tuple[Int[Tensor, " n"], ...]
     first_step: int
-    prior_information: tuple[bool, ...]
+    with_prior: tuple[bool, ...]
 
     def mean_terms(self, sums: dict[str, float], computed: set[str]) -> dict[str, float | None]:
         """Means over the steps in which a term was due; None for terms that were never computed."""
-        counts = {
-            name: sum(self.prior_information) if name in _INFORMATION_TERMS else len(self.batches) for name in TERMS
-        }
+        counts = {name: sum(self.with_prior) if name in _PRIOR_TERMS else len(self.batches) for name in TERMS}
         return {name: sums[name] / counts[name] if name in computed else None for name in TERMS}
 
 
@@ -97,20 +94,16 @@ class Trainer:
         self._parameters = parameters_in_order(self.optimizer)
         self._stack: Stack | None = None
         self.averaged_row = self._average_in_one_row()
-        self.controller = Controller(recipe, self.model.state_net, self.device)
-        self.specialisation = Specialisation(recipe.objective.specialisation, self.device)
-        self.uniformity = Uniformity(recipe.objective.uniformity, self.device)
-        self.hard_examples = HardExamples(recipe.objective.hard_examples, self.training_index)
+        self.controller = Controller(recipe.statenet, self.model.state_net)
         self.interventions = Interventions()
         self.plan: EpochPlan
 
         self.epochs_completed = 0
         self.lambda1 = self.lambda2 = recipe.lambdas.initial
-        self.rho: float | None = None
+        self.rho = 0.0
         self.gate_open = False
         self.gradient_norms = torch.ones(2, device=self.device)  # exponential averages, A and B
         self.balance = torch.zeros((), device=self.device)
-        self.loss_averages = torch.zeros(2, device=self.device)
         self.last_state: dict[str, float] | None = None
 
     # ---------------------------------------------------------------- one epoch
@@ -131,7 +124,7 @@ class Trainer:
     def train_steps(self) -> dict[str, Any]:
         """Every step of the epoch that has begun, and its end."""
         self._stacked().adopt()
-        sums, computed = take_steps(self, self.plan.batches, self.plan.prior_information)
+        sums, computed = take_steps(self, self.plan.batches, self.plan.with_prior)
         return self.finish_epoch(dict(zip(TERMS, sums.tolist())), computed)
 
     def begin_epoch(self) -> EpochPlan:
@@ -145,7 +138,7 @@ class Trainer:
         order = torch.randperm(len(self.training_index), generator=self.generator, device=self.device)
         batches = self.training_index[order].split(schedules.batch_size(recipe, epoch))
         first_step = schedules.steps_before(recipe, epoch, len(order))
-        due = tuple(self._prior_information_is_due(first_step + number) for number in range(len(batches)))
+        due = tuple(self._prior_is_due(first_step + number) for number in range(len(batches)))
         self.plan = EpochPlan(controls, row, batches, first_step, due)
         return self.plan
 
@@ -185,7 +178,7 @@ class Trainer:
         target = schedules.permeability_target(recipe, epoch, self.gate_open)
         bound = recipe.permeability.adaptive_bound
         correction = schedules.clamp(corrections.get("rho", 0.0), (-bound, bound))
-        self.rho = schedules.permeability(recipe, target + acted.rho_bonus + correction, self.rho)
+        self.rho = schedules.permeability(recipe, target + acted.rho_bonus + correction)
         controls = Controls(
             learning_rate=rate,
             rho=self.rho,
@@ -207,39 +200,26 @@ class Trainer:
         }  # fmt: skip
         return controls, row
 
-    def _prior_information_is_due(self, step: int) -> bool:
-        settings = self.recipe.objective.prior_information
-        return settings.weight > 0 and step % settings.every_steps == 0
+    def _prior_is_due(self, step: int) -> bool:
+        settings = self.recipe.objective
+        prior = settings.prior_information
+        counts = prior.weight > 0 or prior.entropy_weight > 0 or settings.recognition > 0
+        return counts and step % prior.every_steps == 0
 
     def draw(self, batch: Int[Tensor, " n"], with_prior: bool) -> Noise:
         """The random numbers of a step."""
         return draw_noise(len(batch), self.recipe.objective, self.generator, self.device, with_prior)
 
-    def step(self, batch: Int[Tensor, " n"], noise: Noise, look_ahead: bool) -> dict[str, Tensor]:
-        """One optimizer step. With `look_ahead` the controller keeps what its hypergradient needs."""
-        controls, loss_under = self.plan.controls, self.loss_of(batch, noise, self._weights(batch))
-        if look_ahead:
-            self.controller.before_last_step(self.model, loss_under, controls)
-        loss, terms = loss_under(self.model, controls)
-        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-        self._move(gradients)
-        if look_ahead:
-            self.look_back(controls)
-        terms = {name: value.detach() for name, value in terms.items()}
-        self._update_balance(terms["reconstruction_a"], terms["reconstruction_b"])
-        return terms
-
-    def loss_of(self, batch: Int[Tensor, " n"], noise: Noise, weights: Weights) -> LossUnder:
-        """The loss of one step as a function of the model and the controls."""
-        recipe, x, classes = self.recipe, self.inputs[batch], self.classes[batch]
-
-        def loss_under(model: DualVAE, controls: Controls) -> tuple[Tensor, dict[str, Tensor]]:
-            return objective(
-                model, x, classes, noise, controls, weights, recipe.objective,
-                recipe.permeability.isolated_share, recipe.beta.free_bits,
-            )  # fmt: skip
-
-        return loss_under
+    def step(self, batch: Int[Tensor, " n"], noise: Noise) -> dict[str, Tensor]:
+        """One optimizer step."""
+        recipe = self.recipe
+        weights = Weights(*loss_scales(self.gradient_norms, recipe.gradient_balance), self.balance)
+        loss, terms = objective(
+            self.model, self.inputs[batch], self.classes[batch], noise, self.plan.controls, weights, recipe.objective,
+            recipe.permeability.isolated_share, recipe.beta.free_bits,
+        )  # fmt: skip
+        self._move(torch.autograd.grad(loss, self._parameters, allow_unused=True))
+        return {name: value.detach() for name, value in terms.items()}
 
     def average(self, number: int) -> None:
         """Moves the averaged weights towards the present ones, after the epoch's step of this number."""
@@ -251,26 +231,6 @@ class Trainer:
         average is over a fifth of the steps so far, so that the start is soon forgotten."""
         epochs, step = self.recipe.optimizer.averaging_epochs, self.plan.first_step + number
         return 1 / max(1.0, min(epochs * len(self.plan.batches), 1 + _AVERAGED_SHARE * step))
-
-    def look_back(self, controls: Controls) -> None:
-        """After an epoch's last step: the controller's hypergradients."""
-        self.controller.after_last_step(self.model, self.optimizer, self.inputs, self.classes, controls, self.generator)
-
-    def _weights(self, batch: Int[Tensor, " n"]) -> Weights:
-        scale_a, scale_b = loss_scales(self.gradient_norms, self.recipe.gradient_balance)
-        return Weights(scale_a, scale_b, self.balance, *self.operation_weights(batch))
-
-    def operation_weights(
-        self, batch: Int[Tensor, " n"]
-    ) -> tuple[Float[Tensor, " n"] | None, Float[Tensor, " n"] | None]:
-        """Weights of a batch's operations in VAE-A's and VAE-B's reconstruction; None where there is nothing to
-        weigh."""
-        own = self.specialisation.weights(batch, self.epochs_completed)
-        weight_a, weight_b = (
-            _product(_product(*pair), hard)
-            for *pair, hard in zip(own, self.uniformity.weights(batch), self.hard_examples.weights(batch))
-        )
-        return weight_a, weight_b
 
     def _move(self, gradients: Sequence[Tensor | None]) -> None:
         """Moves the weights by their gradients and updates the exponential average of each VAE's (clipped) norm."""
@@ -286,38 +246,13 @@ class Trainer:
     def _weights_are_finite(self) -> bool:
         return bool(torch.isfinite(torch.stack(torch._foreach_norm(self._parameters))).all())
 
-    def _update_balance(self, cross_entropy_a: Tensor, cross_entropy_b: Tensor) -> None:
-        """The log-weight between the two reconstruction losses, moved towards the VAE that is behind."""
-        if not self.balances_losses():
-            return
-        losses = torch.stack([cross_entropy_a, cross_entropy_b])
-        self.balance, self.loss_averages = moved_balance(
-            self.balance, losses, self.loss_averages, self.recipe.objective
-        )
-
     def take_measurement(self, evaluation: Evaluation) -> None:
-        """Takes an epoch's evaluation into what the next epochs are trained by: the homes of the operations, the
-        balance that follows from them, the operations' shares of the prior, and which are hard."""
-        self.specialisation.update(evaluation.operations, evaluation.outcome)
-        self.uniformity.update(evaluation.usage)
-        self.hard_examples.update(evaluation.hard, self.epochs_completed)
-        settings = self.recipe.objective
-        if self._balances_homes():
-            step = settings.balancing_homes_step * settings.balancing
-            lead = log_ratio_of_homes(evaluation.outcome).clamp(-1.0, 1.0)
-            self.balance = (self.balance - step * lead).clamp(-settings.balancing_bound, settings.balancing_bound)
-
-    def balances_losses(self) -> bool:
-        """Whether every step of this epoch moves the balance against the difference of the losses."""
-        return self.recipe.objective.balancing > 0 and not self._balances_homes()
-
-    def _balances_homes(self) -> bool:
-        settings = self.recipe.objective
-        first = settings.balancing_homes_from
-        return settings.balancing > 0 and first is not None and self.epochs_completed >= first
+        """Takes an epoch's evaluation into what the next epochs are trained by: the balance of the two VAEs."""
+        if self.recipe.objective.balancing:
+            self.balance = moved_balance(self.balance, evaluation.outcome, self.recipe.objective.balancing)
 
     def _after_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Reads the running averages once, moves λ and the gate, trains the controller."""
+        """Reads the running averages once, moves λ and the gate."""
         with torch.no_grad():
             self.model.eval()
             posteriors = self.model.encode(self.inputs[self.training_index[:4096]])
@@ -331,7 +266,7 @@ class Trainer:
         ratio = norm_b / max(norm_a, 1e-12)
         settings = self.recipe.gradient_balance
         if math.isfinite(ratio):
-            self.gate_open = schedules.gate_is_open(settings, ratio, self.gate_open)
+            self.gate_open = schedules.gate_is_open(settings, ratio)
             self.lambda1, self.lambda2 = schedules.adapted_lambdas(
                 self.recipe.lambdas, self.lambda1, self.lambda2, ratio, settings
             )
@@ -341,7 +276,9 @@ class Trainer:
             "gradient_ratio": ratio, "rho": row["rho"],
             "lambda1": row["lambda1"], "lambda2": row["lambda2"], "lambda3": row["lambda3"],
         }  # fmt: skip
-        statenet = self.controller.learn(self.last_state)
+        statenet = (
+            {"corrections": self.controller.corrections(self.last_state)} if self.recipe.statenet.enabled else None
+        )
         if all(map(math.isfinite, state.values())):
             self.last_state = state
         return {
@@ -393,21 +330,17 @@ class Trainer:
             epochs_completed=self.epochs_completed,
             recipe=self.recipe,
             model=self.averaged.state_dict(),
-            optimizer={**moments, **self.controller.optimizer_tensors()},
+            optimizer=moments,
             generators={"training": self.generator.get_state()},
             training={
                 "gradient_norms": self.gradient_norms,
                 "balance": self.balance,
-                "loss_averages": self.loss_averages,
-                "specialisation": self.specialisation.table,
-                "hard_examples": self.hard_examples.table,
-                **self.uniformity.tensors(),
                 **self._weights_in_training(),
             },
             state={
                 "lambda1": self.lambda1, "lambda2": self.lambda2, "gate_open": self.gate_open,
                 "last_state": self.last_state, "interventions": self.interventions.as_json(),
-                **({} if self.rho is None else {"rho": self.rho}), **(extra_state or {}),
+                "rho": self.rho, **(extra_state or {}),
             },
             code_version=code_version(),
         )  # fmt: skip
@@ -461,8 +394,8 @@ class Trainer:
         state, tensors = checkpoint.state, checkpoint.training
         self.lambda1 = float(state.get("lambda1", self.lambda1))
         self.lambda2 = float(state.get("lambda2", self.lambda2))
-        self.rho = None if state.get("rho") is None else float(state["rho"])
-        self.model.permeability = self.averaged.permeability = self.rho or 0.0
+        self.rho = float(state.get("rho") or 0.0)
+        self.model.permeability = self.averaged.permeability = self.rho
         if checkpoint.source == "v5.5":
             self.gate_open = bool(state.get("grad_balance_achieved", False))
             norms = [tensors.get(f"gradient_norm_{side}", torch.ones(())) for side in ("a", "b")]
@@ -476,11 +409,6 @@ class Trainer:
         self.interventions = Interventions.from_json(state["interventions"])
         self.gradient_norms = tensors["gradient_norms"].to(self.device)
         self.balance = tensors["balance"].to(self.device)
-        self.loss_averages = tensors["loss_averages"].to(self.device)
-        self.specialisation.table = tensors["specialisation"].to(self.device)
-        self.hard_examples.table = tensors["hard_examples"].to(self.device)
-        self.uniformity.restore(tensors)
-        self.controller.restore_optimizer(checkpoint.optimizer)
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
         self.optimizer.state.clear()
@@ -490,12 +418,6 @@ class Trainer:
                 self.optimizer.state[parameter] = {
                     key: tensors[f"{name}.{key}"].to(self.device, torch.float32, copy=True) for key in keys
                 }
-
-
-def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    if first is None or second is None:
-        return second if first is None else first
-    return first * second
 
 
 def _initial_model(recipe: Recipe) -> DualVAE:

@@ -221,7 +221,8 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
     if any(kind == "name" for kind, _, _ in found) and word != word.upper():
         found = [reading for reading in found if reading[0] != "heptavintimal"]  # written in capitals
     if len({gate for _, gate, _ in found}) > 1:
-        ways = " or ".join(f"{how}, {gate.text} ({kind}:{word})" for kind, gate, how in found)
+        exact = [word if kind != "table" else ",".join(map(str, gate.table)) for kind, gate, _ in found]
+        ways = " or ".join(f"{how}, {gate.text} ({kind}:{way})" for way, (kind, gate, how) in zip(exact, found))
         raise UserError(f"{shown(text)} could be {ways}; write what is in brackets")
     if found:
         return found[0][1], " and ".join(how for _, _, how in found)
@@ -245,7 +246,10 @@ def _by_index(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate
 
 
 def _by_table(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
-    space, table = parse_table(word, values, inputs)
+    zeros = values == 3 and re.fullmatch("0+", word)  # all of value 0, or all of class 0
+    space, table = parse_table(",".join(word) if zeros else word, values, inputs)
+    if zeros:
+        yield Gate(space, 0), f"a truth table of {counted(space.inputs, 'input')}, in classes"
     if None in table:
         raise UserError(f"table {shown(word)} leaves entries open; `ternary-vae gates --table` lists what fits")
     yield Gate(space, int(space.index(table))), f"a truth table of {counted(space.inputs, 'input')}"
@@ -268,7 +272,7 @@ def _by_name(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate,
     folded = _folded(word)
     gates = {gate: name for (_, name), gate in known.items() if folded in (_folded(name), _folded(name, short=True))}
     if not gates:
-        hint = nearest(word, (name for _, name in known), otherwise=_EXPECTED)
+        hint = nearest(folded, {_folded(name) for _, name in known}, otherwise=_EXPECTED)
         raise UserError(f"{shown(word)} names no gate; {hint}")
     yield from ((gate, f"the name {name}") for gate, name in gates.items())
 

@@ -205,6 +205,7 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
     Raises:
         UserError: it names nothing, or could be two things.
     """
+    Space(values, inputs or 1)  # says what is wrong with them
     kind, colon, rest = text.partition(":")
     kind = kind.strip().lower()
     if colon and kind not in _READINGS:
@@ -235,7 +236,7 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
 
 def _by_index(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
     plain = re.sub(r"(?<=\d)[,_](?=\d{3})", "", word)
-    if not re.fullmatch("[0-9]{1,400}", plain):
+    if not re.fullmatch("[0-9]{1,2000}", plain):
         raise UserError(f"{shown(word)} is no index: expected a whole number")
     space = Space(values, inputs or 2)
     if int(plain) >= space.operations:

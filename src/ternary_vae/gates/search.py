@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
-from ternary_vae.errors import UserError, nearest, shown
+from ternary_vae.errors import UserError, nearest, shortened, shown
 from ternary_vae.gates.names import Gate
 from ternary_vae.gates.properties import Properties
 from ternary_vae.space import MOST_LISTED, Space
@@ -65,14 +65,14 @@ def find_gates(
     if count > MOST_LISTED:
         if condition is not None:
             raise UserError(
-                f"--where: {shown(count)} gates fit, and a condition can be asked of at most {MOST_LISTED:,}; "
-                "give a --table with fewer ?"
+                f"condition {shown(where)}: can be asked of at most {MOST_LISTED:,} gates, not of "
+                f"{shortened(f'{count:,}')}; give a table with fewer open entries"
             )
         tables = np.array(list(itertools.islice(_in_order(space, table, near), limit)), dtype=np.int8)
     else:
         tables = np.repeat(np.array([value or 0 for value in table], dtype=np.int8)[None], count, axis=0)
         # The last free entry is the most significant one of an index.
-        grids = np.indices((space.values,) * len(free), dtype=np.int8).reshape(len(free), -1)
+        grids = np.indices((space.values,) * len(free), dtype=np.int8).reshape(len(free), count)
         tables[:, free[::-1]] = grids.T + np.int8(space.lowest)
         if condition is not None:
             tables = tables[condition(Properties(space, tables))]

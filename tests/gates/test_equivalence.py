@@ -92,5 +92,5 @@ def test_orbits_of_a_space_that_cannot_be_listed(kind, index):
 def test_too_large():
     with pytest.raises(UserError, match="cannot be listed"):
         classes(Space(3, 3), "exchange")
-    with pytest.raises(UserError, match="too many"):
+    with pytest.raises(UserError, match="too large"):
         orbit(Space(5, 2), 5, "permutation")

@@ -180,6 +180,12 @@ class TestSpacesThatCannotBeListed:
                         near.append((changes, int(Space(3, 3).index(table))))
         assert indices(found)[1:] == [index for _, index in sorted(near)[:154]]
 
+    def test_the_largest_there_are(self):
+        near = Gate(Space(2, 10), 2**1024 - 1)
+        found = find_gates(near.space, near=near, limit=1026)
+        assert found.distances == [0] + [1] * 1024 + [2]
+        assert indices(found)[1:4] == [near.index - 2**place for place in (1023, 1022, 1021)]
+
     def test_a_condition_needs_few_enough(self):
         with pytest.raises(UserError, match="at most 1,048,576 gates, not of 7,625"):
             find_gates(Space(3, 3), where="sheffer")
@@ -195,3 +201,8 @@ class TestSpacesThatCannotBeListed:
 def test_near_to_a_gate_of_another_space():
     with pytest.raises(UserError, match="gates of 3 inputs cannot be near to one of 2"):
         find_gates(Space(3, 3), near=SUM)
+
+
+def test_a_table_of_another_space():
+    with pytest.raises(UserError, match="9 entries, got 3"):
+        find_gates(Space(), table=[None, 0, 1])

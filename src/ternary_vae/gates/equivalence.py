@@ -16,8 +16,8 @@ from jaxtyping import Int
 from ternary_vae.errors import UserError
 from ternary_vae.space import MOST_LISTED, Space
 
-MOST_IN_AN_ORBIT = 2**17
-"""A gate's own orbit is computed for groups of at most so many elements."""
+MOST_IN_AN_ORBIT = 2**20
+"""A gate's own orbit is computed if tables for all elements of its group have at most so many entries together."""
 
 _Generator = tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " values"]]
 """Entries where the new answers are taken from, and what each class of answer becomes."""
@@ -78,8 +78,9 @@ def orbit(space: Space, index: int, kind: str) -> Int[np.ndarray, " orbit"]:
     Raises:
         UserError: the group has too many elements.
     """
-    if group_order(space, kind) > MOST_IN_AN_ORBIT:
-        raise UserError(f"{kind}: {group_order(space, kind):,} elements are too many; at most {MOST_IN_AN_ORBIT:,}")
+    most = MOST_IN_AN_ORBIT // space.entries
+    if group_order(space, kind) > most:
+        raise UserError(f"{kind}: a group of {group_order(space, kind):,} elements is too large; at most {most:,}")
     generators = list(_generators(space, kind))
     found = new = np.atleast_1d(space.index(space.table(index)))
     while new.size and generators:

@@ -82,7 +82,8 @@ HARDWARE_NAMES: dict[int, dict[str, str]] = {
 }  # fmt: skip
 """Names of ternary hardware by number of inputs, as heptavintimal names: those of Jones 2012 and Bos 2024, of the cells
 of the Mixed Radix Circuit Synthesizer, of ternary.wiki (CON, NCON, ANY, NANY) and of the literature on carbon nanotube
-gates (TNAND, TNOR). Left out is what sources state differently: NMIN and NMAX (exchanged in one), BUF (K in one)."""
+gates (TNAND, TNOR). The second input of EN enables the first. Left out is what sources state differently: NMIN and NMAX
+(exchanged in one), BUF (K in one)."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from ternary_vae.space import MOST_LISTED, Space
 Relation = Iterable[tuple[int, ...]]
 _MOST_VALUES_KEPT = 5
 """Sets, equivalences and permutations are looked at up to so many values."""
+_MOST_TOGETHER = 2**22
+"""Answers that are looked up at once; bounds memory."""
 _LETTERS = "abcdefghij"
 
 
@@ -31,7 +33,7 @@ class Properties(Mapping[str, Shaped[np.ndarray, " gates"]]):
         self.space = space
         self.count = len(tables)
         # An entry of all gates lies together, since entries are what is gathered.
-        self._classes = np.ascontiguousarray((tables - space.lowest).T.astype(np.uint8))
+        self.classes = np.ascontiguousarray((tables - space.lowest).T.astype(np.uint8))
         self._computed: dict[str, Shaped[np.ndarray, " gates"]] = {}
 
     def __getitem__(self, name: str) -> Shaped[np.ndarray, " gates"]:
@@ -47,28 +49,29 @@ class Properties(Mapping[str, Shaped[np.ndarray, " gates"]]):
 
     def at(self, inputs: Int[np.ndarray, "points inputs"]) -> Shaped[np.ndarray, "points gates"]:
         """Answers, as classes, at inputs given as classes."""
-        return self._classes[inputs @ self._places()]
+        return self.classes[inputs @ self._places()]
 
     def after(self, *inputs: Shaped[np.ndarray, "*points gates"] | int) -> Shaped[np.ndarray, "*points gates"]:
         """Answers of each gate at inputs that differ between gates."""
         entry = sum(place * np.asarray(value, dtype=np.intp) for place, value in zip(self._places(), inputs))
-        return self._classes[entry, np.arange(self.count)]
+        return self.classes[entry, np.arange(self.count)]
 
     def axes(self) -> Shaped[np.ndarray, "*inputs gates"]:
         """Classes, with an axis for each input."""
-        return self._classes.reshape(*(self.space.values,) * self.space.inputs, -1)
+        return self.classes.reshape(*(self.space.values,) * self.space.inputs, -1)
 
     def keep(self, relation: Relation) -> Bool[np.ndarray, " gates"]:
         """Whether whatever rows of a relation are put in, entry by entry, gives one of its rows."""
         rows = np.array(sorted(relation))
         chosen = rows[np.array(list(itertools.product(range(len(rows)), repeat=self.space.inputs)))]
-        powers = [self.space.values**place for place in range(rows.shape[1])]
+        powers = self.space.values ** np.arange(rows.shape[1])
         allowed = np.zeros(self.space.values ** rows.shape[1], dtype=bool)
         allowed[rows @ powers] = True
         kept = np.ones(self.count, dtype=bool)
-        for start in range(0, len(chosen), 64):  # bounds memory
-            part = chosen[start : start + 64]
-            row = sum(power * self.at(part[..., place]).astype(np.intp) for place, power in enumerate(powers))
+        together = max(1, _MOST_TOGETHER // max(1, self.count))
+        for start in range(0, len(chosen), together):
+            part = chosen[start : start + together]
+            row = sum(self.at(part[..., place]) * np.uint16(power) for place, power in enumerate(powers))
             kept &= allowed[row].all(axis=0)
         return kept
 
@@ -146,12 +149,12 @@ def _idempotent(gates: Properties) -> Bool[np.ndarray, " gates"]:
 
 
 def _values_taken(gates: Properties) -> Int[np.ndarray, " gates"]:
-    return np.sum([(gates._classes == value).any(axis=0) for value in range(gates.space.values)], axis=0)
+    return np.sum([(gates.classes == value).any(axis=0) for value in range(gates.space.values)], axis=0)
 
 
 def _balanced(gates: Properties) -> Bool[np.ndarray, " gates"]:
     each = gates.space.entries // gates.space.values
-    return np.all([(gates._classes == value).sum(axis=0) == each for value in range(gates.space.values)], axis=0)
+    return np.all([(gates.classes == value).sum(axis=0) == each for value in range(gates.space.values)], axis=0)
 
 
 def _uses(place: int) -> Callable[[Properties], Bool[np.ndarray, " gates"]]:
@@ -178,15 +181,15 @@ def _quasigroup(gates: Properties) -> Bool[np.ndarray, " gates"]:
 
 
 def _self_dual(gates: Properties) -> Bool[np.ndarray, " gates"]:
-    return (gates._classes[::-1] == gates.space.values - 1 - gates._classes).all(axis=0)
+    return (gates.classes[::-1] == gates.space.values - 1 - gates.classes).all(axis=0)
 
 
 def _affine(gates: Properties) -> Bool[np.ndarray, " gates"]:
     q, n = gates.space.values, gates.space.inputs
     inputs = gates.space.arguments().astype(np.intp) - gates.space.lowest
-    constant = gates._classes[0].astype(np.intp)
+    constant = gates.classes[0].astype(np.intp)
     weights = gates.at(np.eye(n, dtype=np.intp)) - constant
-    return ((inputs @ weights + constant) % q == gates._classes).all(axis=0)
+    return ((inputs @ weights + constant) % q == gates.classes).all(axis=0)
 
 
 def _slupecki(gates: Properties) -> Bool[np.ndarray, " gates"]:

@@ -54,12 +54,14 @@ def find_gates(
     a condition can be asked of at most `MOST_LISTED` gates.
 
     Raises:
-        UserError: a condition that is none, `near` is of another space, or too many gates for a condition.
+        UserError: a condition that is none, a table or `near` of another space, or too many gates for a condition.
     """
     condition = None if where is None else parse_condition(where, space)
     if near is not None and near.space != space:
         raise UserError(f"gates of {space.inputs} inputs cannot be near to one of {near.space.inputs}")
     table = [None] * space.entries if table is None else table
+    if len(table) != space.entries:
+        raise UserError(f"a truth table has {space.entries} entries, got {len(table)}")
     free = [entry for entry, value in enumerate(table) if value is None]
     count = space.values ** len(free)
     if count > MOST_LISTED:
@@ -87,31 +89,37 @@ def find_gates(
 
 def _in_order(space: Space, table: Sequence[int | None], near: Gate | None) -> Iterator[list[int]]:
     """All tables that fit, ordered by distance and index, one after the other."""
-    free = [entry for entry, value in enumerate(table) if value is None][::-1]
+    free = [entry for entry, value in enumerate(table) if value is None][::-1]  # the most significant first
     values = range(space.lowest, space.lowest + space.values)
+    filled = [value or 0 for value in table]
+    if near is None:
+        for numbers in itertools.product(values, repeat=len(free)):
+            for entry, value in zip(free, numbers):
+                filled[entry] = value
+            yield list(filled)
+        return
+    nearest_values = near.table.tolist()
 
-    def choices(place: int, differing: int) -> Iterator[tuple[int, ...]]:
-        """Values of the free entries from `place` on, of which so many differ from `near`."""
-        if not 0 <= differing <= len(free) - place:
-            return
-        if place == len(free):
+    def changes(first: int, number: int) -> Iterator[tuple[tuple[int, int], ...]]:
+        """Entries and their values where so many free entries, from the `first` on, differ from `near`."""
+        if number == 0:
             yield ()
             return
-        for value in values:
-            rest = differing - (near is not None and value != near.table[free[place]])
-            for following in choices(place + 1, rest):
-                yield value, *following
+        places = range(first, len(free) - number + 1)
+        # The sooner an index turns lower, the lower it is; the sooner it turns higher, the higher.
+        lower = ((place, value) for place in places for value in values if value < nearest_values[free[place]])
+        higher = ((place, value) for place in places[::-1] for value in values if value > nearest_values[free[place]])
+        for place, value in itertools.chain(lower, higher):
+            for following in changes(place + 1, number - 1):
+                yield (free[place], value), *following
 
-    chosen = (
-        itertools.product(values, repeat=len(free))
-        if near is None
-        else itertools.chain.from_iterable(choices(0, differing) for differing in range(len(free) + 1))
-    )
-    filled = [value or 0 for value in table]
-    for numbers in chosen:
-        for entry, value in zip(free, numbers):
-            filled[entry] = value
-        yield list(filled)
+    for number in range(len(free) + 1):
+        for changed in changes(0, number):
+            for entry in free:
+                filled[entry] = nearest_values[entry]
+            for entry, value in changed:
+                filled[entry] = value
+            yield list(filled)
 
 
 def parse_condition(text: str, space: Space) -> Condition:

@@ -89,7 +89,6 @@ class TestGate:
             (["5", "--inputs", "7"], "at most 1,024 entries"),
             (["--fromat"], "no such option: --fromat"),
             (["PC0", "--fromat", "csv"], "--fromat"),
-            ([], "see ternary-vae gate --help"),
         ],
     )
     def test_bad_input_is_one_line(self, refused, arguments, told):

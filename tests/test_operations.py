@@ -1,4 +1,4 @@
-"""The space against enumeration by hand, and the named gates against truth tables written out."""
+"""The space against enumeration by hand."""
 
 from __future__ import annotations
 
@@ -10,44 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ternary_vae.operations import (
-    NAMED_GATES,
     OPERATION_COUNT,
     all_operations,
     as_input,
     class_index,
-    gate_names,
     hamming_distance,
-    named_gate_index,
     operation_index,
     operation_table,
 )
 
 VALUES = (-1, 0, 1)
-
-# Truth tables as one reads them: rows a = −1, 0, 1 from top to bottom, columns b = −1, 0, 1.
-TRUTH_TABLES = {
-    "false": "--- --- ---",
-    "unknown": "000 000 000",
-    "true": "+++ +++ +++",
-    "first": "--- 000 +++",
-    "second": "-0+ -0+ -0+",
-    "not first": "+++ 000 ---",
-    "not second": "+0- +0- +0-",
-    "minimum (Kleene and)": "--- -00 -0+",
-    "maximum (Kleene or)": "-0+ 00+ +++",
-    "not minimum": "+++ +00 +0-",
-    "not maximum": "+0- 00- ---",
-    "product (exclusive nor)": "+0- 000 -0+",
-    "exclusive or": "-0+ 000 +0-",
-    "sum modulo 3": "+-0 -0+ 0+-",
-    "consensus": "-00 000 00+",
-    "any": "--0 -0+ 0++",
-    "comparison": "0-- +0- ++0",
-    "equality": "+-- -+- --+",
-    "Kleene implication": "+++ 00+ -0+",
-    "Łukasiewicz implication": "+++ 0++ -0+",
-    "Gödel implication": "+++ -++ -0+",
-}
 
 
 def test_all_operations_are_every_table_once_in_index_order():
@@ -120,23 +92,3 @@ def test_every_operation_has_eighteen_neighbours():
 def test_input_keeps_values():
     assert as_input(all_operations()).dtype == torch.float32
     assert torch.equal(as_input(all_operations()).to(torch.int8), all_operations())
-
-
-def test_every_named_gate_has_a_table_written_here():
-    assert set(TRUTH_TABLES) == set(NAMED_GATES)
-
-
-@pytest.mark.parametrize("name", TRUTH_TABLES)
-def test_named_gate_has_its_truth_table(name):
-    rows = TRUTH_TABLES[name].split()
-    table = operation_table(torch.tensor(named_gate_index(name)))
-    for a, b in itertools.product(VALUES, VALUES):
-        expected = "-0+".index(rows[a + 1][b + 1]) - 1
-        assert int(table[3 * (a + 1) + (b + 1)]) == expected, (name, a, b)
-
-
-def test_gates_are_found_by_index_and_no_two_share_one():
-    assert len(gate_names()) == len(NAMED_GATES)
-    assert gate_names()[named_gate_index("sum modulo 3")] == "sum modulo 3"
-    with pytest.raises(KeyError):
-        named_gate_index("no such gate")

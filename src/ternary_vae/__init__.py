@@ -22,7 +22,7 @@ _PUBLIC = {
     "load_checkpoint": "ternary_vae.storage.checkpoints",
     "load_model": "ternary_vae.storage.checkpoints",
     "load_recipe": "ternary_vae.recipe",
-    "named_gate_index": "ternary_vae.operations",
+    "named_gate_index": "ternary_vae.gates.names",
     "operation_index": "ternary_vae.operations",
     "operation_table": "ternary_vae.operations",
     "train": "ternary_vae.training.loop",

@@ -22,6 +22,7 @@ import typer
 from ternary_vae.cache_cli import CacheDirectory, cache_app
 from ternary_vae.errors import UserError
 from ternary_vae.experiment_cli import experiment
+from ternary_vae.gate_cli import gate, gates
 from ternary_vae.options import BAD_INPUT, INTERRUPTED, DeviceOption
 from ternary_vae.training.interruption import signals_to_stop
 
@@ -164,6 +165,9 @@ def report(
 
 
 app.command()(experiment)
+# A truth table may begin with a minus sign.
+app.command(context_settings={"ignore_unknown_options": True})(gate)
+app.command()(gates)
 
 
 def main() -> None:

@@ -35,8 +35,8 @@ def shown(value: Any) -> str:
     return shortened(_REPR.repr(value))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint that names the known word closest to `word`, or all known words if none is close."""
+def nearest(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """A hint that names the known word closest to `word`; if none is close, `otherwise`, or all known words."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return f"did you mean {close[0]!r}?" if close else otherwise or f"known: {', '.join(known)}"

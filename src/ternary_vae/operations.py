@@ -1,4 +1,4 @@
-"""The space: all 3^9 = 19,683 ternary operations, their indices, distances and named gates.
+"""The space: all 3^9 = 19,683 ternary operations, their indices and distances.
 
 An operation is a function of two inputs a, b in {-1, 0, 1}. Its truth table has nine entries; entry
 j = 3(a + 1) + (b + 1) holds the answer for (a, b). Its index is sum over j of (entry_j + 1) * 3^j, so that
@@ -7,7 +7,6 @@ index 0 answers -1 everywhere and index 19,682 answers +1 everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -77,59 +76,3 @@ def hamming_distance(first: Shaped[Tensor, "*batch 9"], second: Shaped[Tensor, "
 def as_input(tables: Shaped[Tensor, "*batch 9"]) -> Float[Tensor, "*batch 9"]:
     """Truth tables as the encoders read them."""
     return tables.float()
-
-
-def _consensus(a: int, b: int) -> int:
-    return a if a == b else 0
-
-
-def _any(a: int, b: int) -> int:
-    return max(-1, min(1, a + b))
-
-
-def _balanced_sum(a: int, b: int) -> int:
-    return (a + b + 1) % 3 - 1
-
-
-NAMED_GATES: dict[str, Callable[[int, int], int]] = {
-    "false": lambda a, b: -1,
-    "unknown": lambda a, b: 0,
-    "true": lambda a, b: 1,
-    "first": lambda a, b: a,
-    "second": lambda a, b: b,
-    "not first": lambda a, b: -a,
-    "not second": lambda a, b: -b,
-    "minimum (Kleene and)": min,
-    "maximum (Kleene or)": max,
-    "not minimum": lambda a, b: -min(a, b),
-    "not maximum": lambda a, b: -max(a, b),
-    "product (exclusive nor)": lambda a, b: a * b,
-    "exclusive or": lambda a, b: -a * b,
-    "sum modulo 3": _balanced_sum,
-    "consensus": _consensus,
-    "any": _any,
-    "comparison": lambda a, b: (a > b) - (a < b),
-    "equality": lambda a, b: 1 if a == b else -1,
-    "Kleene implication": lambda a, b: max(-a, b),
-    "Łukasiewicz implication": lambda a, b: min(1, 1 - a + b),
-    "Gödel implication": lambda a, b: 1 if a <= b else b,
-}
-"""Gates of three-valued logic by name, as functions of (a, b)."""
-
-
-@cache
-def named_gate_index(name: str) -> int:
-    """Index of a gate in `NAMED_GATES`.
-
-    Raises:
-        KeyError: if no gate has that name.
-    """
-    gate = NAMED_GATES[name]
-    table = [gate(a, b) for a in VALUES for b in VALUES]
-    return sum((value + 1) * power for value, power in zip(table, _POWERS))
-
-
-@cache
-def gate_names() -> dict[int, str]:
-    """Name of each named gate, by index."""
-    return {named_gate_index(name): name for name in NAMED_GATES}

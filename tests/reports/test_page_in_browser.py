@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from ternary_vae.operations import named_gate_index, operation_table
+from ternary_vae.gates.names import named_gate_index
+from ternary_vae.operations import operation_table
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import latent_map as maps
 from ternary_vae.reports.page import write_page

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ternary_vae.formats import UNIFORM_MODEL
+from ternary_vae.gates.names import gate_names
 from ternary_vae.limits import coverage_limit
-from ternary_vae.operations import gate_names
 from ternary_vae.reports.expectations import AT_MILESTONE, PHASE_NAMES, PLAN_EPOCHS, THROUGHOUT, expected_band
 from ternary_vae.reports.latent_map import LatentMap, SideMap
 from ternary_vae.reports.measurements import Measurements

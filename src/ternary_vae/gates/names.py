@@ -1,0 +1,306 @@
+"""What gates are called: our names, those common in hardware, heptavintimal names, indices and truth tables.
+
+A heptavintimal name is the index in base 27, one character for three entries (Jones 2012, "Standard Ternary Logic"; Bos
+2024, "Beyond 0 and 1", appendix G): one for one input, three for two inputs, nine for three. Some pages write the
+characters of two inputs in the other order, or use another alphabet; neither is read here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from jaxtyping import Int8
+
+from ternary_vae.errors import UserError, nearest, shown
+from ternary_vae.formats import counted
+from ternary_vae.space import Space
+
+HEPTAVINTIMAL = "0123456789ABCDEFGHKMNPRTVXZ"
+DONT_CARE = "?"
+_EXPECTED = (
+    "expected an index, a truth table such as ----00-0+, a heptavintimal name such as PC0, or a name such as MIN"
+)
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_VALUES = (-1, 0, 1)
+
+
+def _consensus(a: int, b: int) -> int:
+    return a if a == b else 0
+
+
+def _any(a: int, b: int) -> int:
+    return max(-1, min(1, a + b))
+
+
+def _balanced_sum(a: int, b: int) -> int:
+    return (a + b + 1) % 3 - 1
+
+
+NAMED_GATES: dict[str, Callable[[int, int], int]] = {
+    "false": lambda a, b: -1,
+    "unknown": lambda a, b: 0,
+    "true": lambda a, b: 1,
+    "first": lambda a, b: a,
+    "second": lambda a, b: b,
+    "not first": lambda a, b: -a,
+    "not second": lambda a, b: -b,
+    "minimum (Kleene and)": min,
+    "maximum (Kleene or)": max,
+    "not minimum": lambda a, b: -min(a, b),
+    "not maximum": lambda a, b: -max(a, b),
+    "product (exclusive nor)": lambda a, b: a * b,
+    "exclusive or": lambda a, b: -a * b,
+    "sum modulo 3": _balanced_sum,
+    "consensus": _consensus,
+    "any": _any,
+    "comparison": lambda a, b: (a > b) - (a < b),
+    "equality": lambda a, b: 1 if a == b else -1,
+    "Kleene implication": lambda a, b: max(-a, b),
+    "Łukasiewicz implication": lambda a, b: min(1, 1 - a + b),
+    "Gödel implication": lambda a, b: 1 if a <= b else b,
+}
+"""Gates of three-valued logic by name, as functions of (a, b)."""
+
+HARDWARE_NAMES: dict[int, dict[str, str]] = {
+    1: {
+        "NTI": "2", "STI": "5", "PTI": "8", "MTI": "6", "INC": "7", "INCREMENT": "7", "DEC": "B", "DECREMENT": "B",
+        "NOT_NTI": "V", "NOT_MTI": "N", "NOT_PTI": "K", "CLAMP_DOWN": "C", "CLAMP_UP": "R", "CONST_LOW": "0",
+        "CONST_MIDDLE": "D", "CONST_HIGH": "Z", "negation": "5", "identity": "P",
+    },
+    2: {
+        "MIN": "PC0", "MAX": "ZRP", "TAND": "PC0", "TOR": "ZRP", "TNAND": "5EZ", "TNOR": "045", "XOR": "5DP",
+        "MUL": "PD5", "MULTIPLY": "PD5", "SUM": "7PB", "CONS": "RDC", "CON": "RDC", "NCONS": "4DE", "NCON": "4DE",
+        "ANY": "XP9", "NANY": "15H", "MLE": "H51", "COMPARE": "H51", "EN": "RD4", "ENABLE": "RD4", "DESEL": "VP0",
+        "DESELECT": "VP0", "IMPLICATION": "PRZ",
+    },
+    3: {"SUM3": "B7P7PBPB7", "CAR3": "XRDRDCDC9", "MIN3": "PC0CC0000", "MAX3": "ZZZZRRZRP"},
+}  # fmt: skip
+"""Names of ternary hardware by number of inputs, as heptavintimal names: those of Jones 2012 and Bos 2024, of the cells
+of the Mixed Radix Circuit Synthesizer, of ternary.wiki (CON, NCON, ANY, NANY) and of the literature on carbon nanotube
+gates (TNAND, TNOR). The second input of EN enables the first. Left out is what sources state differently: NMIN and NMAX
+(exchanged in one), BUF (K in one)."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One operation of a space."""
+
+    space: Space
+    index: int
+
+    @cached_property
+    def table(self) -> Int8[np.ndarray, " entries"]:
+        """Its truth table."""
+        return self.space.table(self.index)
+
+    @property
+    def text(self) -> str:
+        """Its truth table as text, which `find_gate` reads."""
+        return table_text(self.space, self.table)
+
+    @property
+    def heptavintimal(self) -> str | None:
+        """Its heptavintimal name, if it has three values."""
+        if self.space.values != 3:
+            return None
+        places = range(self.space.entries // 3 - 1, -1, -1)
+        return "".join(HEPTAVINTIMAL[self.index // 27**place % 27] for place in places)
+
+    @property
+    def names(self) -> list[str]:
+        """Its other names, ours first."""
+        return _names_by_index().get((self.space, self.index), [])
+
+
+@cache
+def named_gate_index(name: str) -> int:
+    """Index of a gate in `NAMED_GATES`.
+
+    Raises:
+        KeyError: if no gate has that name.
+    """
+    gate = NAMED_GATES[name]
+    return int(Space().index([gate(a, b) for a in _VALUES for b in _VALUES]))
+
+
+@cache
+def gate_names() -> dict[int, str]:
+    """Name of each gate of `NAMED_GATES`, by index."""
+    return {named_gate_index(name): name for name in NAMED_GATES}
+
+
+def from_heptavintimal(name: str) -> Gate:
+    """The gate of a heptavintimal name, in capitals or not.
+
+    Raises:
+        UserError: another length than 1, 3, 9 …, or a character that is not in the alphabet.
+    """
+    digits = name.upper()
+    inputs = next((inputs for inputs in range(1, 7) if 3 ** (inputs - 1) == len(digits)), None)
+    if inputs is None or not set(digits) <= set(HEPTAVINTIMAL):
+        raise UserError(
+            f"{shown(name)} is no heptavintimal name: expected 1, 3, 9, 27, 81 or 243 characters of {HEPTAVINTIMAL}"
+        )
+    index = 0
+    for digit in digits:
+        index = 27 * index + HEPTAVINTIMAL.index(digit)
+    return Gate(Space(3, inputs), index)
+
+
+def table_text(space: Space, table: Int8[np.ndarray, " entries"]) -> str:
+    """A truth table as text, entry 0 first: `-0+` for three values, a digit a value where they begin at 0 (at most 36
+    values), else values with commas between them."""
+    if space.values == 3:
+        return "".join("-0+"[value + 1] for value in table)
+    if space.lowest == 0:
+        return "".join(_DIGITS[value] for value in table)
+    return ",".join(str(value) for value in table)
+
+
+def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[Space, list[int | None]]:
+    """A truth table from text, entry 0 first, None for a don't-care (`?`). `-0+` or the classes `012` of three values,
+    digits of others, or values with commas between them; spaces, `/` and `|` may divide rows.
+
+    Raises:
+        UserError: characters that are none of these, a length that no number of inputs has, or what could be read in
+            two ways (of three values only zeros).
+    """
+    plain = re.sub(r"[\s/|]", "", text.replace("−", "-").lower())
+    if "," in plain:
+        known = {str(value + Space(values, 1).lowest): value for value in range(values)}
+        known |= {f"+{value}": number for value, number in known.items() if number + Space(values, 1).lowest > 0}
+        symbols = plain.split(",")
+    else:
+        known = {digit: value for value, digit in enumerate(_DIGITS[:values])}
+        symbols = list(plain)
+        balanced = values == 3 and not set(plain) & set("12")
+        if balanced and set(plain) <= {"0", DONT_CARE} and "0" in plain:
+            raise UserError(
+                f"table {shown(text)}: 0 may be the value 0 or the class 0, the value −1; write values with commas "
+                "between them, such as 0,0,0, or the class 1 or the sign - instead"
+            )
+        known = {"-": 0, "0": 1, "+": 2} if balanced else known
+    classes = [None if symbol == DONT_CARE else known.get(symbol, -1) for symbol in symbols]
+    if -1 in classes:
+        wrong = symbols[classes.index(-1)]
+        kinds = "-, 0 and +, or 0, 1 and 2" if values == 3 else ", ".join(known)
+        raise UserError(f"table {shown(text)}: {shown(wrong)} is no value; expected {kinds}, or ? for any")
+    fitting = next((n for n in range(1, 11) if values**n == len(classes)), None)
+    if fitting is None or inputs not in (None, fitting):
+        expected = f"{values**inputs}" if inputs else ", ".join(str(values**n) for n in (1, 2, 3)) + " …"
+        raise UserError(f"table {shown(text)}: {counted(len(classes), 'value')}; expected {expected}")
+    space = Space(values, fitting)
+    return space, [None if value is None else value + space.lowest for value in classes]
+
+
+def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Gate, str]:
+    """The gate that a text names, and how the text was understood. An index is that of a gate of two inputs unless
+    `inputs` says otherwise. `index:`, `table:`, `heptavintimal:` or `name:` before it says what it is. Capitals matter
+    only where they decide: `MAX` is a name of the maximum and the heptavintimal name of another gate, `max` a name.
+
+    Raises:
+        UserError: it names nothing, or could be two things.
+    """
+    Space(values, inputs or 1)  # says what is wrong with them
+    kind, colon, rest = text.partition(":")
+    kind = kind.strip().lower()
+    if colon and kind not in _READINGS:
+        raise UserError(f"{shown(text)}: {shown(kind)} is no kind of name; {nearest(kind, _READINGS)}")
+    kinds = [kind] if colon else list(_READINGS)
+    word = (rest if colon else text).strip()
+    found: list[tuple[str, Gate, str]] = []
+    refused: dict[str, UserError] = {}
+    for kind in kinds:
+        try:
+            found += [(kind, gate, how) for gate, how in _READINGS[kind](word, values, inputs)]
+        except UserError as error:
+            refused[kind] = error
+    if any(kind == "name" for kind, _, _ in found) and word != word.upper():
+        found = [reading for reading in found if reading[0] != "heptavintimal"]  # written in capitals
+    if len({gate for _, gate, _ in found}) > 1:
+        exact = [word if kind != "table" else ",".join(map(str, gate.table)) for kind, gate, _ in found]
+        ways = " or ".join(f"{how}, {gate.text} ({kind}:{way})" for way, (kind, gate, how) in zip(exact, found))
+        raise UserError(f"{shown(text)} could be {ways}; write what is in brackets")
+    if found:
+        return found[0][1], " and ".join(how for _, _, how in found)
+    if re.fullmatch("[0-9]+", word):
+        kinds = [*kinds, "index"]
+    elif re.fullmatch(r"[-−+?0-9,\s/|]+", word):
+        kinds = [*kinds, "table"]
+    raise refused.get(kinds[-1]) or refused["name"]
+
+
+def _by_index(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
+    plain = re.sub(r"(?<=\d)[,_](?=\d{3})", "", word)
+    if not re.fullmatch("[0-9]{1,2000}", plain):
+        raise UserError(f"{shown(word)} is no index: expected a whole number")
+    space = Space(values, inputs or 2)
+    if int(plain) >= space.operations:
+        raise UserError(
+            f"index {shown(word)}: of {counted(space.inputs, 'input')} there are 0 to {shown(space.operations - 1)}"
+        )
+    yield Gate(space, int(plain)), f"the index of a gate of {counted(space.inputs, 'input')}"
+
+
+def _by_table(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
+    zeros = values == 3 and re.fullmatch("0+", word)  # all of value 0, or all of class 0
+    space, table = parse_table(",".join(word) if zeros else word, values, inputs)
+    if zeros:
+        yield Gate(space, 0), f"a truth table of {counted(space.inputs, 'input')}, in classes"
+    if None in table:
+        raise UserError(f"table {shown(word)} leaves entries open; `ternary-vae gates --table` lists what fits")
+    yield Gate(space, int(space.index(table))), f"a truth table of {counted(space.inputs, 'input')}"
+
+
+def _by_heptavintimal(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
+    gate = from_heptavintimal(word)
+    if values != 3 or inputs not in (None, gate.space.inputs):
+        raise UserError(f"{shown(word)} is the heptavintimal name of a gate of 3 values and {gate.space.inputs} inputs")
+    yield gate, f"the heptavintimal name of a gate of {counted(gate.space.inputs, 'input')}"
+
+
+def _by_name(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
+    known = {
+        (space, name): Gate(space, index)
+        for (space, index), names in _names_by_index().items()
+        if space.values == values and inputs in (None, space.inputs)
+        for name in names
+    }
+    folded = _folded(word)
+    gates = {gate: name for (_, name), gate in known.items() if folded in (_folded(name), _folded(name, short=True))}
+    if not gates:
+        hint = nearest(folded, {_folded(name) for _, name in known}, otherwise=_EXPECTED)
+        raise UserError(f"{shown(word)} names no gate; {hint}")
+    yield from ((gate, f"the name {name}") for gate, name in gates.items())
+
+
+_READINGS: dict[str, Callable[[str, int, int | None], Iterator[tuple[Gate, str]]]] = {
+    "index": _by_index,
+    "table": _by_table,
+    "heptavintimal": _by_heptavintimal,
+    "name": _by_name,
+}
+
+
+def _folded(name: str, short: bool = False) -> str:
+    """A name without capitals, accents and dividers; a short one also without what is in brackets."""
+    plain = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l"))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return re.sub(r"[\s_-]+", " ", re.sub(r"\(.*\)", "", plain) if short else plain).strip()
+
+
+@cache
+def _names_by_index() -> dict[tuple[Space, int], list[str]]:
+    names: dict[tuple[Space, int], list[str]] = {}
+    for index, name in gate_names().items():
+        names.setdefault((Space(), index), []).append(name)
+    for by_name in HARDWARE_NAMES.values():
+        for name, code in by_name.items():
+            gate = from_heptavintimal(code)
+            names.setdefault((gate.space, gate.index), []).append(name)
+    return names

@@ -1,0 +1,103 @@
+"""Spaces of truth tables: functions of some inputs over some values, and their numbering.
+
+An operation of a `Space` has one entry for each combination of its inputs. The first input is the most significant
+digit of an entry's number, so that the last one changes fastest. With an odd number of values they are balanced
+(-1, 0, 1 of three), with an even number they are 0 … q - 1; a value's class is its place among them, from 0. The index
+of an operation is the sum over its entries j of class_j * q**j.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int, Int8, Shaped
+from numpy.typing import ArrayLike
+
+from ternary_vae.errors import UserError, shown
+
+MOST_LISTED = 2**20
+"""Operations that are still held in memory all at once, unless another limit is given."""
+_MOST_VALUES = 36
+_MOST_ENTRIES = 1024
+
+
+@dataclass(frozen=True)
+class Space:
+    """All functions of `inputs` inputs over `values` values; 19,683 of them for three values and two inputs.
+
+    Raises:
+        UserError: fewer than 2 or more than 36 values, no input, or more than 1,024 entries.
+    """
+
+    values: int = 3
+    inputs: int = 2
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.values <= _MOST_VALUES:
+            raise UserError(f"a space of {shown(self.values)} values: expected 2 to {_MOST_VALUES}")
+        if self.inputs < 1:
+            raise UserError(f"a space of {shown(self.inputs)} inputs: expected at least 1")
+        if self.inputs > _MOST_ENTRIES.bit_length() or self.entries > _MOST_ENTRIES:
+            raise UserError(
+                f"a space of {self.values} values and {shown(self.inputs)} inputs: a truth table may have at most "
+                f"{_MOST_ENTRIES:,} entries"
+            )
+
+    @property
+    def entries(self) -> int:
+        """Entries of a truth table."""
+        return self.values**self.inputs
+
+    @property
+    def operations(self) -> int:
+        """Operations there are."""
+        return self.values**self.entries
+
+    @property
+    def lowest(self) -> int:
+        """The lowest value, whose class is 0."""
+        return -(self.values // 2) if self.values % 2 else 0
+
+    def is_enumerable(self, limit: int = MOST_LISTED) -> bool:
+        """Whether there are at most `limit` operations."""
+        return self.operations <= limit
+
+    def arguments(self) -> Int8[np.ndarray, "entries inputs"]:
+        """The values of the inputs at each entry."""
+        return (np.indices((self.values,) * self.inputs).reshape(self.inputs, -1).T + self.lowest).astype(np.int8)
+
+    def table(self, index: ArrayLike) -> Int8[np.ndarray, "*batch entries"]:
+        """Truth table of each index, the inverse of `index`.
+
+        Raises:
+            UserError: an index is no whole number of 0 … operations - 1.
+        """
+        # Beyond 64 bits numpy calculates with Python's integers.
+        indices = np.asarray(index, dtype=object if self.operations > 2**63 else None)
+        if not indices.size:
+            return np.zeros((*indices.shape, self.entries), dtype=np.int8)
+        whole = indices.dtype == object or np.issubdtype(indices.dtype, np.integer)
+        if not whole or indices.min() < 0 or indices.max() >= self.operations:
+            raise UserError(f"index {shown(index)}: expected 0 to {shown(self.operations - 1)}")
+        if indices.dtype != object:
+            indices = indices.astype(np.int64)
+        classes = indices[..., None] // self._powers() % self.values
+        return (classes.astype(np.int64) + self.lowest).astype(np.int8)
+
+    def index(self, table: Shaped[ArrayLike, "*batch entries"]) -> Int[np.ndarray, "*batch"]:
+        """Index of each truth table, the inverse of `table`: int64, or Python's integers where they need more bits.
+
+        Raises:
+            UserError: the last dimension is not `entries`, or an entry is none of the values.
+        """
+        tables = np.asarray(table)
+        if tables.ndim == 0 or tables.shape[-1] != self.entries:
+            raise UserError(f"a truth table has {self.entries} entries, got shape {tables.shape}")
+        if not np.isin(tables, np.arange(self.values) + self.lowest).all():
+            raise UserError(f"a truth table's entries are {self.lowest} to {self.lowest + self.values - 1}")
+        return np.asarray((tables.astype(np.int64) - self.lowest) @ self._powers())
+
+    def _powers(self) -> Int[np.ndarray, " entries"]:
+        powers = [self.values**entry for entry in range(self.entries)]
+        return np.array(powers, dtype=np.int64 if self.operations <= 2**63 else object)

@@ -1,0 +1,299 @@
+"""Names against truth tables written out, and against the functions that they stand for."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ternary_vae.errors import UserError
+from ternary_vae.gates.names import (
+    HARDWARE_NAMES,
+    NAMED_GATES,
+    Gate,
+    find_gate,
+    from_heptavintimal,
+    gate_names,
+    named_gate_index,
+    parse_table,
+    table_text,
+)
+from ternary_vae.space import Space
+
+VALUES = (-1, 0, 1)
+
+# Truth tables as one reads them: rows a = −1, 0, 1 from top to bottom, columns b = −1, 0, 1.
+TRUTH_TABLES = {
+    "false": "--- --- ---",
+    "unknown": "000 000 000",
+    "true": "+++ +++ +++",
+    "first": "--- 000 +++",
+    "second": "-0+ -0+ -0+",
+    "not first": "+++ 000 ---",
+    "not second": "+0- +0- +0-",
+    "minimum (Kleene and)": "--- -00 -0+",
+    "maximum (Kleene or)": "-0+ 00+ +++",
+    "not minimum": "+++ +00 +0-",
+    "not maximum": "+0- 00- ---",
+    "product (exclusive nor)": "+0- 000 -0+",
+    "exclusive or": "-0+ 000 +0-",
+    "sum modulo 3": "+-0 -0+ 0+-",
+    "consensus": "-00 000 00+",
+    "any": "--0 -0+ 0++",
+    "comparison": "0-- +0- ++0",
+    "equality": "+-- -+- --+",
+    "Kleene implication": "+++ 00+ -0+",
+    "Łukasiewicz implication": "+++ 0++ -0+",
+    "Gödel implication": "+++ -++ -0+",
+}
+
+PUBLISHED = {  # heptavintimal name: index
+    "PC0": 15_633, "ZRP": 19_569, "7PB": 5_681, "RDC": 16_401, "H51": 12_529, "15H": 881, "5DP": 4_017, "PD5": 15_665,
+}  # fmt: skip
+
+HARDWARE = {
+    "NTI": lambda a: 1 if a == -1 else -1,
+    "PTI": lambda a: -1 if a == 1 else 1,
+    "MTI": lambda a: 1 if a == 0 else -1,
+    "STI": lambda a: -a,
+    "negation": lambda a: -a,
+    "identity": lambda a: a,
+    "INC": lambda a: {-1: 0, 0: 1, 1: -1}[a],
+    "INCREMENT": lambda a: {-1: 0, 0: 1, 1: -1}[a],
+    "DEC": lambda a: {-1: 1, 0: -1, 1: 0}[a],
+    "DECREMENT": lambda a: {-1: 1, 0: -1, 1: 0}[a],
+    "NOT_NTI": lambda a: -1 if a == -1 else 1,
+    "NOT_PTI": lambda a: 1 if a == 1 else -1,
+    "NOT_MTI": lambda a: -1 if a == 0 else 1,
+    "CLAMP_DOWN": lambda a: min(a, 0),
+    "CLAMP_UP": lambda a: max(a, 0),
+    "CONST_LOW": lambda a: -1,
+    "CONST_MIDDLE": lambda a: 0,
+    "CONST_HIGH": lambda a: 1,
+    "MIN": min,
+    "TAND": min,
+    "MAX": max,
+    "TOR": max,
+    "TNAND": lambda a, b: -min(a, b),
+    "TNOR": lambda a, b: -max(a, b),
+    "XOR": lambda a, b: max(min(a, -b), min(-a, b)),
+    "MUL": lambda a, b: a * b,
+    "MULTIPLY": lambda a, b: a * b,
+    "SUM": lambda a, b: (a + b + 1) % 3 - 1,
+    "CONS": lambda a, b: (a + b) // 2 if a == b else 0,
+    "CON": lambda a, b: (a + b) // 2 if a == b else 0,
+    "NCONS": lambda a, b: -a if a == b else 0,
+    "NCON": lambda a, b: -a if a == b else 0,
+    "ANY": lambda a, b: (a + b > 0) - (a + b < 0),
+    "NANY": lambda a, b: (a + b < 0) - (a + b > 0),
+    "MLE": lambda a, b: (a > b) - (a < b),
+    "COMPARE": lambda a, b: (a > b) - (a < b),
+    "EN": lambda a, b: a if b == 1 else 0,
+    "ENABLE": lambda a, b: a if b == 1 else 0,
+    "DESEL": lambda a, b: a if b == 0 else b if a == 0 else min(a, b),
+    "DESELECT": lambda a, b: a if b == 0 else b if a == 0 else min(a, b),
+    "IMPLICATION": lambda a, b: max(-a, b),
+    "SUM3": lambda a, b, c: (a + b + c + 1) % 3 - 1,
+    "CAR3": lambda a, b, c: (a + b + c - ((a + b + c + 1) % 3 - 1)) // 3,
+    "MIN3": min,
+    "MAX3": max,
+}
+
+
+def test_every_named_gate_has_a_table_written_here():
+    assert set(TRUTH_TABLES) == set(NAMED_GATES)
+
+
+@pytest.mark.parametrize("name", TRUTH_TABLES)
+def test_named_gate_has_its_truth_table(name):
+    rows = TRUTH_TABLES[name].split()
+    table = Space().table(named_gate_index(name))
+    for a, b in itertools.product(VALUES, VALUES):
+        expected = "-0+".index(rows[a + 1][b + 1]) - 1
+        assert int(table[3 * (a + 1) + (b + 1)]) == expected, (name, a, b)
+
+
+def test_gates_are_found_by_index_and_no_two_share_one():
+    assert len(gate_names()) == len(NAMED_GATES)
+    assert gate_names()[named_gate_index("sum modulo 3")] == "sum modulo 3"
+    with pytest.raises(KeyError):
+        named_gate_index("no such gate")
+
+
+def test_every_name_of_hardware_has_a_function_written_here():
+    assert set(HARDWARE) == {name for names in HARDWARE_NAMES.values() for name in names}
+
+
+@pytest.mark.parametrize("name", HARDWARE)
+def test_name_of_hardware_is_its_function(name):
+    inputs = next(inputs for inputs, names in HARDWARE_NAMES.items() if name in names)
+    gate, understood = find_gate(f"name:{name}")
+    assert gate.space == Space(3, inputs)
+    assert gate.table.tolist() == [HARDWARE[name](*values) for values in itertools.product(VALUES, repeat=inputs)]
+    assert name in gate.names
+    assert understood == f"the name {name}"
+
+
+class TestHeptavintimal:
+    @pytest.mark.parametrize("name", PUBLISHED)
+    def test_published(self, name):
+        assert from_heptavintimal(name) == Gate(Space(), PUBLISHED[name])
+        assert Gate(Space(), PUBLISHED[name]).heptavintimal == name
+
+    def test_every_gate_of_two_inputs_has_one_of_its_own(self):
+        names = [Gate(Space(), index).heptavintimal for index in range(19_683)]
+        assert len(set(names)) == 19_683
+        assert [from_heptavintimal(name).index for name in names] == list(range(19_683))
+
+    @given(st.sampled_from([1, 2, 3, 4]), st.data())
+    def test_is_the_inverse_of_the_index(self, inputs, data):
+        gate = Gate(Space(3, inputs), data.draw(st.integers(0, Space(3, inputs).operations - 1)))
+        assert from_heptavintimal(gate.heptavintimal) == gate
+        assert len(gate.heptavintimal) == 3 ** (inputs - 1)
+
+    @pytest.mark.parametrize("name", ["", "PC", "PCI", "P0", "PC0PC0", "²"])
+    def test_refused(self, name):
+        with pytest.raises(UserError, match="no heptavintimal name"):
+            from_heptavintimal(name)
+
+    def test_other_logics_have_none(self):
+        assert Gate(Space(2, 2), 7).heptavintimal is None
+
+
+class TestTables:
+    @given(st.sampled_from([(3, 1), (3, 2), (3, 3), (2, 2), (2, 4), (4, 2), (5, 2)]), st.data())
+    def test_text_is_read_back(self, size, data):
+        space = Space(*size)
+        gate = Gate(space, data.draw(st.integers(0, space.operations - 1)))
+        if set(gate.text) == {"0"} and space.values == 3:
+            return  # of zeros alone, see below
+        assert parse_table(gate.text, space.values) == (space, gate.table.tolist())
+        assert parse_table(",".join(map(str, gate.table)), space.values) == (space, gate.table.tolist())
+        assert find_gate(f"table:{gate.text}", space.values)[0] == gate
+
+    @pytest.mark.parametrize(
+        "text",
+        ["+-0-0+0+-", "+-0 -0+ 0+-", "+−0/−0+/0+−", "201012120", "1,-1,0,-1,0,1,0,1,-1", "+1,-1,0,-1,0,1,0,+1,-1"],
+    )
+    def test_ways_to_write_one(self, text):
+        assert Space().index(parse_table(text)[1]) == PUBLISHED["7PB"]
+
+    def test_open_entries(self):
+        assert parse_table("?--0?0-0+") == (Space(), [None, -1, -1, 0, None, 0, -1, 0, 1])
+        assert parse_table("???") == (Space(3, 1), [None] * 3)
+        assert parse_table("?1", 2) == (Space(2, 1), [None, 1])
+
+    @pytest.mark.parametrize("text", ["000", "0?0", "000000000"])
+    def test_zeros_alone_could_be_two_things(self, text):
+        with pytest.raises(UserError, match="value 0 or the class 0"):
+            parse_table(text)
+        assert parse_table(",".join(text))[1][0] == 0
+
+    @pytest.mark.parametrize(
+        ("text", "values", "inputs", "told"),
+        [
+            ("+-0-0+0+", 3, None, "8 values; expected 3, 9, 27"),
+            ("+-0-0+0+-", 3, 1, "9 values; expected 3$"),
+            ("+-0-0+0+3", 3, None, "'3' is no value"),
+            ("+-2", 3, None, "is no value"),
+            ("0,1,2", 3, None, "'2' is no value; expected -, 0 and"),
+            ("0120", 2, None, "'2' is no value; expected 0, 1,"),
+            ("", 3, None, "0 values"),
+        ],
+    )
+    def test_refused(self, text, values, inputs, told):
+        with pytest.raises(UserError, match=told):
+            parse_table(text, values, inputs)
+
+
+class TestFindGate:
+    @pytest.mark.parametrize(
+        ("text", "name", "understood"),
+        [
+            ("15633", "PC0", "the index of a gate of 2 inputs"),
+            ("15,633", "PC0", "the index of a gate of 2 inputs"),
+            ("index:881", "15H", "the index of a gate of 2 inputs"),
+            ("PC0", "PC0", "the heptavintimal name of a gate of 2 inputs"),
+            ("pc0", "PC0", "the heptavintimal name of a gate of 2 inputs"),
+            ("heptavintimal: max", "MAX", "the heptavintimal name of a gate of 2 inputs"),
+            ("----00-0+", "PC0", "a truth table of 2 inputs"),
+            ("max", "ZRP", "the name MAX"),
+            ("Name:MAX", "ZRP", "the name MAX"),
+            ("minimum", "PC0", "the name minimum (Kleene and)"),
+            ("Minimum (Kleene and)", "PC0", "the name minimum (Kleene and)"),
+            ("lukasiewicz_implication", "PXZ", "the name Łukasiewicz implication"),
+            ("not ptI", "K", "the name NOT_PTI"),
+            ("consensus", "RDC", "the name consensus"),
+            ("b7p7pbpb7", "B7P7PBPB7", "the heptavintimal name of a gate of 3 inputs"),
+        ],
+    )
+    def test_what_was_understood(self, text, name, understood):
+        gate, how = find_gate(text)
+        assert (gate.heptavintimal, how) == (name, understood)
+
+    def test_every_name_is_found(self):
+        for names in (NAMED_GATES, HARDWARE):
+            for name in names:
+                assert name in find_gate(f"name:{name.swapcase()}")[0].names
+
+    def test_another_space(self):
+        assert find_gate("7", 2)[0] == Gate(Space(2, 2), 7)
+        assert find_gate("table:1110", 2)[0] == Gate(Space(2, 2), 7)
+        assert find_gate("7", 4, 1)[0] == Gate(Space(4, 1), 7)
+        with pytest.raises(UserError, match="names no gate"):
+            find_gate("SUM", 2)
+
+    @pytest.mark.parametrize(
+        ("text", "ways"),
+        [
+            ("MAX", ["heptavintimal:MAX", "name:MAX"]),
+            ("DEC", ["heptavintimal:DEC", "name:DEC"]),
+            ("5", ["index:5", "heptavintimal:5"]),
+            ("881", ["index:881", "heptavintimal:881"]),
+            ("121", ["index:121", "table:0,1,0", "heptavintimal:121"]),
+            ("012012012", ["table:-1,0,1,-1,0,1,-1,0,1", "heptavintimal:012012012"]),
+            ("000", ["index:000", "heptavintimal:000", "table:0,0,0", "table:-1,-1,-1"]),
+            ("table:000", ["table:0,0,0", "table:-1,-1,-1"]),
+        ],
+    )
+    def test_what_could_be_two_things_is_one_line_that_says_how_to_choose(self, text, ways):
+        with pytest.raises(UserError) as refused:
+            find_gate(text)
+        assert "could be" in str(refused.value)
+        for way in ways:
+            assert f"({way})" in str(refused.value)
+            find_gate(way)
+
+    def test_the_number_of_inputs_may_decide(self):
+        assert (
+            find_gate("5", inputs=1)[1]
+            == "the index of a gate of 1 input and the heptavintimal name of a gate of 1 input"
+        )
+        assert find_gate("012012012", inputs=2)[0].text == "-0+-0+-0+"
+        assert find_gate("881", inputs=3)[0] == Gate(Space(3, 3), 881)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("summ", "did you mean 'sum'"),
+            ("NMIN", "did you mean"),
+            ("qqq", "expected an index, a truth table"),
+            ("99999", "0 to 19682"),
+            ("index:1.5", "no index"),
+            ("?--0?0-0+", "leaves entries open"),
+            ("+-0+", "4 values; expected 3, 9, 27"),
+            ("hept:PC0", "no kind of name; known: heptavintimal, index"),
+            ("heptavintimal:PCI", "no heptavintimal name"),
+            ("", "names no gate"),
+            ("9" * 5000, "no index"),
+        ],
+    )
+    def test_refused(self, text, told):
+        with pytest.raises(UserError, match=told):
+            find_gate(text)
+
+
+def test_text_of_many_values_has_commas():
+    assert table_text(Space(5, 1), Space(5, 1).table(7)) == "0,-1,-2,-2,-2"

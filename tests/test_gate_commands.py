@@ -1,0 +1,171 @@
+"""`ternary-vae gate` and `ternary-vae gates` as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ternary_vae import cli
+from ternary_vae.gates import find_gate, find_gates, known_properties
+from ternary_vae.space import Space
+
+SOURCES = str(Path(cli.__file__).parents[1])
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function: arguments → (exit code, standard output, standard error), through the real entry point."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ternary-vae", *arguments])
+        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+        return ending.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def refused(run):
+    """A function: arguments → the one line on standard error."""
+
+    def call(*arguments):
+        code, out, told = run(*arguments)
+        assert (code, out, told.count("\n")) == (2, "", 1)
+        return told
+
+    return call
+
+
+class TestGate:
+    @pytest.mark.parametrize("name", ["PC0", "15633", "min", "----00-0+", "name:MIN"])
+    def test_is_shown_however_it_is_named(self, run, name):
+        code, out, _ = run("gate", name)
+        assert code == 0
+        assert out.startswith(f"{name}: {find_gate(name)[1]}\nminimum (Kleene and); MIN; TAND\n")
+        assert "index          15633" in out
+
+    @pytest.mark.parametrize("name", ["---", "-0+", "--0", "+-0", "--------+"])
+    def test_a_table_may_begin_with_a_sign(self, run, name):
+        code, out, _ = run("gate", name, "--format", "json")
+        assert code == 0
+        assert json.loads(out)["text"] == name
+
+    def test_as_json(self, run):
+        found = json.loads(run("gate", "SUM3", "--format", "json")[1])
+        assert found["understood"] == "SUM3: the name SUM3"
+        assert found["heptavintimal"] == "B7P7PBPB7"
+        assert found["properties"]["affine"] is True
+        assert found["classes"]["exchange"] == {"least": found["index"], "size": 1}
+
+    @pytest.mark.parametrize(("form", "start"), [("csv", "a,b,answer\n-1,-1,1\n"), ("verilog", "// gate_7PB; sum")])
+    def test_other_formats_say_on_standard_error_what_was_understood(self, run, form, start):
+        code, out, told = run("gate", "sum", "--format", form)
+        assert (code, told) == (0, "ternary-vae: sum: the name SUM\n")
+        assert out.startswith(start)
+
+    def test_another_space(self, run):
+        assert "keeps_0" in run("gate", "index:7", "--values", "2")[1]
+        assert "index          7" in run("gate", "7", "--values", "4", "--inputs", "1")[1]
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["MAX"], "(heptavintimal:MAX) or the name MAX, -0+00++++ (name:MAX); write what is in brackets"),
+            (["zzz0"], "names no gate"),
+            (["+-0+"], "4 values; expected 3, 9, 27"),
+            (["?--0?0-0+"], "gates --table"),
+            (["99999"], "0 to 19682"),
+            (["PC0", "--format", "yaml"], "'yaml' is not one of"),
+            (["PC0", "--values", "1"], "a space of 1 values: expected 2 to 36"),
+            (["5", "--inputs", "7"], "at most 1,024 entries"),
+            (["--fromat"], "no such option: --fromat"),
+            (["PC0", "--fromat", "csv"], "--fromat"),
+        ],
+    )
+    def test_bad_input_is_one_line(self, refused, arguments, told):
+        assert told in refused("gate", *arguments)
+
+
+class TestGates:
+    def test_by_properties_the_nearest_first(self, run):
+        code, out, _ = run("gates", "--where", "commutative and sheffer", "--near", "SUM", "--limit", "3")
+        assert code == 0
+        lines = out.splitlines()
+        assert lines[0] == "SUM: the name SUM, index 5681; distance is the number of entries that differ"
+        assert lines[1].startswith("90 gates, of which the first 3; tables from all inputs -1 to all inputs 1, ")
+        assert lines[2].split() == ["distance", "index", "heptavintimal", "table", "names"]
+        found = find_gates(Space(), where="commutative and sheffer", near=find_gate("SUM")[0], limit=3)
+        assert [line.split() for line in lines[3:]] == [
+            [str(distance), str(gate.index), gate.heptavintimal, gate.text]
+            for gate, distance in zip(found.gates, found.distances)
+        ]
+
+    def test_by_a_table_with_open_entries(self, run):
+        out = run("gates", "--table", "?--0?0-0+", "--format", "json")[1]
+        found = json.loads(out)
+        assert found["count"] == 9
+        assert all(gate["table"][1:4] == "--0" for gate in found["gates"])
+
+    def test_in_a_space_that_cannot_be_listed(self, run):
+        code, out, _ = run("gates", "--table", "-" + "?" * 26, "--near", "SUM3", "--limit", "2")
+        assert code == 0
+        assert "2,541,865,828,329 gates, of which the first 2" in out
+        assert "4,294,967,296 gates" in run("gates", "--values", "4", "--limit", "1")[1]
+
+    def test_as_csv(self, run):
+        _, out, told = run("gates", "--where", "commutative and idempotent and associative", "--format", "csv")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert len(rows) == 9
+        assert rows[1]["names"] == "minimum (Kleene and); MIN; TAND"
+        assert told.startswith("9 gates;")
+
+    def test_nothing_found(self, run):
+        assert run("gates", "--where", "constant and sheffer")[1].startswith("0 gates;")
+        assert json.loads(run("gates", "--where", "constant and sheffer", "--format", "json")[1])["gates"] == []
+
+    def test_properties_are_listed(self, run):
+        for arguments, space in (([], Space()), (["--values", "2", "--inputs", "3"], Space(2, 3))):
+            out = run("gates", "--properties", *arguments)[1]
+            assert [line.split()[0] for line in out.splitlines()] == list(known_properties(space))
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--where", "comutative"], "did you mean 'commutative'"),
+            (
+                ["--where", "sheffer", "--inputs", "3"],
+                "at most 1,048,576 gates, not of 7,625,597,484,987; give a table",
+            ),
+            (["--table", "?-"], "2 values; expected 3, 9, 27"),
+            (["--table", "?-+", "--near", "SUM"], "names no gate"),
+            (["--near", "MAX"], "write what is in brackets"),
+            (["--limit", "-1"], "--limit"),
+            (["--format", "verilog"], "'verilog' is not one of"),
+        ],
+    )
+    def test_bad_input_is_one_line(self, refused, arguments, told):
+        assert told in refused("gates", *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gate", "PC0"], ["gate", "SUM3", "--format", "json"], ["gates", "--properties"],
+        ["gates", "--where", "sheffer", "--near", "sum"], ["gates", "--table", "?" * 27],
+    ],
+)  # fmt: skip
+def test_without_torch(arguments):
+    program = "import sys; sys.modules['torch'] = None; from ternary_vae import cli; cli.main()"
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout

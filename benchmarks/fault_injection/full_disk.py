@@ -52,8 +52,10 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
     _undisturbed(train_or_resume, recipe, straight, 1)
     benchmarked = place / "benchmarked"
     shutil.copytree(straight, benchmarked)
+    beside = place / "beside"
     if not only:
         _undisturbed(train_or_resume, recipe, benchmarked, 1, True)
+        _undisturbed(train_or_resume, quick_recipe(2, seed=1), beside, 1, True)
 
     places = {
         "a run": Writing(_run, (recipe, False), wrong=lambda where: differences(straight, where)),
@@ -64,7 +66,9 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
             _reports, before=benchmarked,
             wrong=_missing("reports/index.html", "reports/verdict.json", "reports/resolution_evolution.png"),
         ),
-        "a comparison": Writing(_comparison, (benchmarked,), wrong=_missing("COMPARISON.md")),
+        "a comparison": Writing(
+            _comparison, (benchmarked, beside), wrong=_missing("COMPARISON.md", "COMPARISON.png")
+        ),
         "the tensor cache": Writing(_cache, damaged=_damaged_entries),
         "an experiment": Writing(
             _experiment, wrong=_missing("report.md", "index.html", "results.csv", "comparisons.csv")
@@ -191,11 +195,11 @@ def _reports(report: Callable[[int], object], where: Path) -> None:
     write_reports(RunDirectory(where))
 
 
-def _comparison(report: Callable[[int], object], where: Path, run: Path) -> None:
+def _comparison(report: Callable[[int], object], where: Path, *runs: Path) -> None:
     from ternary_vae.reports import write_comparison
     from ternary_vae.storage.runs import RunDirectory
 
-    write_comparison([RunDirectory(run), RunDirectory(run)], where / "COMPARISON.md")
+    write_comparison([RunDirectory(run) for run in runs], where / "COMPARISON.md")
 
 
 def _cache(report: Callable[[int], object], where: Path) -> None:

@@ -52,9 +52,10 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
     _undisturbed(train_or_resume, recipe, straight, 1)
     benchmarked = place / "benchmarked"
     shutil.copytree(straight, benchmarked)
-    beside = place / "beside"
-    if not only:
+    if not only or {"benchmark records", "reports of a run", "a comparison"} & set(only):
         _undisturbed(train_or_resume, recipe, benchmarked, 1, True)
+    beside = place / "beside"
+    if not only or "a comparison" in only:
         _undisturbed(train_or_resume, quick_recipe(2, seed=1), beside, 1, True)
 
     places = {
@@ -66,28 +67,36 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
             _reports, before=benchmarked,
             wrong=_missing("reports/index.html", "reports/verdict.json", "reports/resolution_evolution.png"),
         ),
-        "a comparison": Writing(
-            _comparison, (benchmarked, beside), wrong=_missing("COMPARISON.md", "COMPARISON.png")
-        ),
+        "a comparison": comparison(benchmarked, beside),
         "the tensor cache": Writing(_cache, damaged=_damaged_entries),
         "an experiment": Writing(
             _experiment, wrong=_missing("report.md", "index.html", "results.csv", "comparisons.csv")
         ),
     }  # fmt: skip
     for name in only or places:
-        outcome = Outcome.of(f"a full disk: {name}", TRACEBACKS, UNREADABLE, AFTERWARDS)
-        for number in range(trials):
-            disk = place / f"disk {name} {number}"
-            try:
-                mount(disk)
-            except OSError as refusal:
-                outcome.left_out = f"no file system of its own can be mounted here: {refusal}"
-                break
-            try:
-                _try(outcome, disk, chance, places[name])
-            finally:
-                subprocess.run(["umount", "--lazy", disk], check=True)
-        yield outcome
+        yield in_one_place(name, places[name], trials, place, chance)
+
+
+def in_one_place(name: str, writing: Writing, trials: int, place: Path, chance: random.Random) -> Outcome:
+    """As `full_disk`, for one thing that is written."""
+    outcome = Outcome.of(f"a full disk: {name}", TRACEBACKS, UNREADABLE, AFTERWARDS)
+    for number in range(trials):
+        disk = place / f"disk {name} {number}"
+        try:
+            mount(disk)
+        except OSError as refusal:
+            outcome.left_out = f"no file system of its own can be mounted here: {refusal}"
+            break
+        try:
+            _try(outcome, disk, chance, writing)
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+    return outcome
+
+
+def comparison(*runs: Path) -> Writing:
+    """A comparison of runs that have benchmark records."""
+    return Writing(_comparison, runs, wrong=_missing("COMPARISON.md", "COMPARISON.png"))
 
 
 def mount(place: Path) -> None:

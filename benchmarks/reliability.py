@@ -14,6 +14,7 @@ import argparse
 import os
 import platform
 import random
+import shlex
 import sys
 import tempfile
 import time
@@ -35,7 +36,7 @@ from fault_injection.shared_cache import shared_cache
 KILLS = {"training": 0.30, "saving": 0.20, "benchmarking": 0.08, "reporting": 0.12, "caching": 0.15, "workers": 0.10}
 """Share of the kills by what is disturbed; an experiment's own process gets the rest."""
 PARTS = ("cache", "damages", "recipes", "disk", "kills")
-COMMAND = "python benchmarks/reliability.py --output reports/reliability.md"
+STOPPED = "stopped before its end"
 
 
 def main() -> int:
@@ -80,21 +81,42 @@ def _outcomes(options: argparse.Namespace, place: Path) -> Iterator[Outcome]:
     def chance() -> random.Random:
         return random.Random(options.seed)  # for each part, so that it does not depend on which others are run
 
+    def cache() -> Iterator[Outcome]:
+        yield shared_cache(options.rounds, options.processes, directory("shared_cache"))
+
+    def recipes() -> Iterator[Outcome]:
+        yield odd_recipes(options.recipes, directory("recipes"), chance())
+
+    parts: dict[str, Callable[[], Iterator[Outcome]]] = {
+        "cache": cache,
+        "damages": lambda: damaged_files(options.damages, directory("damages"), chance()),
+        "recipes": recipes,
+        "disk": lambda: full_disk(options.disk_trials, directory("disk"), chance()),
+        "kills": lambda: _kills(options.kills, chance(), directory),
+    }
     if list(options.only) == ["kills"]:
-        yield from _kills(options.kills, chance(), directory)
+        yield from _to_its_end("kills", parts["kills"])
         return
     with ThreadPoolExecutor(1) as beside:  # kills mostly wait for processes
-        count = options.kills if "kills" in options.only else 0
-        killed = beside.submit(lambda: list(_kills(count, chance(), directory)) if count else [])
-        if "cache" in options.only:
-            yield shared_cache(options.rounds, options.processes, directory("shared_cache"))
-        if "damages" in options.only:
-            yield from damaged_files(options.damages, directory("damages"), chance())
-        if "recipes" in options.only:
-            yield odd_recipes(options.recipes, directory("recipes"), chance())
-        if "disk" in options.only:
-            yield from full_disk(options.disk_trials, directory("disk"), chance())
-        yield from killed.result()
+        killed = None
+        if "kills" in options.only:
+            killed = beside.submit(lambda: list(_to_its_end("kills", parts["kills"])))
+        for name in PARTS:
+            if name in options.only and name != "kills":
+                yield from _to_its_end(name, parts[name])
+        if killed is not None:
+            yield from killed.result()
+
+
+def _to_its_end(name: str, part: Callable[[], Iterator[Outcome]]) -> Iterator[Outcome]:
+    """The outcomes of a part; one that stops is something that must not happen, and ends no other part."""
+    try:
+        yield from part()
+    except (Exception, SystemExit) as stopped:
+        outcome = Outcome.of(f"the part {name}", STOPPED)
+        outcome.trials = 1
+        outcome.found(STOPPED, f"{type(stopped).__name__}: {stopped}")
+        yield outcome
 
 
 def _kills(kills_in_all: int, chance: random.Random, directory: Callable[[str], Path]) -> Iterator[Outcome]:
@@ -125,6 +147,7 @@ def _markdown(outcomes: Sequence[Outcome], options: argparse.Namespace, seconds:
 
     killed = sum(outcome.trials for outcome in outcomes if outcome.check.startswith("SIGKILL"))
     damaged = sum(outcome.trials for outcome in outcomes if outcome.check.startswith("damaged"))
+    odd = sum(outcome.trials for outcome in outcomes if outcome.check.startswith("odd"))
     rows = [tuple(map(cell, _row(outcome))) for outcome in outcomes]
     happened = [f"- {cell(problem)}" for outcome in outcomes for problem in outcome.problems]
     where = f"{os.cpu_count()} cores of a {platform.system()} {platform.machine()} machine"
@@ -133,10 +156,10 @@ def _markdown(outcomes: Sequence[Outcome], options: argparse.Namespace, seconds:
         [
             "# Reliability",
             "",
-            f"{killed:,} SIGKILLs, {damaged:,} damaged files, {options.recipes:,} odd recipes; "
+            f"{killed:,} SIGKILLs, {damaged:,} damaged files, {odd:,} odd recipes; "
             + ("nothing happened that must not." if not happened else f"{len(happened)} things that must not happen."),
             "",
-            f"    {COMMAND}",
+            "    " + shlex.join(["python", "benchmarks/reliability.py", *sys.argv[1:]]),
             "",
             table(("what is disturbed", "times", "answered in one line", "what must not happen, and how often it did"),
                   rows),

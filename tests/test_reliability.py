@@ -13,6 +13,7 @@ from fault_injection.full_disk import full_disk
 from fault_injection.odd_recipes import odd_recipes
 from fault_injection.outcome import Outcome
 from fault_injection.shared_cache import shared_cache
+from reliability import STOPPED, _to_its_end
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked from one that has torch")
 
@@ -33,6 +34,18 @@ def test_an_outcome_holds_until_something_is_found():
     outcome.found("bad things", "one")
     assert not outcome.holds
     assert outcome.counts["bad things"] == 1
+
+
+@pytest.mark.parametrize("reason", [SystemExit("it fails"), RuntimeError("it fails")])
+def test_a_part_that_stops_is_something_found(reason):
+    def part():
+        yield Outcome.of("a check", "bad things")
+        raise reason
+
+    first, last = _to_its_end("kills", part)
+    assert first.holds
+    assert last.counts == {STOPPED: 1}
+    assert "it fails" in last.problems[0]
 
 
 def test_a_run_is_killed(tmp_path, chance):

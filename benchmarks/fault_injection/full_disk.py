@@ -52,38 +52,54 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
     _undisturbed(train_or_resume, recipe, straight, 1)
     benchmarked = place / "benchmarked"
     shutil.copytree(straight, benchmarked)
-    if not only:
+    if not only or set(only) - {"a run", "the tensor cache", "an experiment"}:
         _undisturbed(train_or_resume, recipe, benchmarked, 1, True)
+    beside = place / "beside"
+    if not only or "a comparison" in only:
+        _undisturbed(train_or_resume, quick_recipe(2, seed=1), beside, 1, True)
 
     places = {
         "a run": Writing(_run, (recipe, False), wrong=lambda where: differences(straight, where)),
         "benchmark records": Writing(
             _run, (recipe, True), before=straight, wrong=lambda where: differences(benchmarked, where)
         ),
+        "benchmark records, the cache elsewhere": Writing(
+            _run, (recipe, True, False), before=straight, wrong=lambda where: differences(benchmarked, where)
+        ),
         "reports of a run": Writing(
             _reports, before=benchmarked,
             wrong=_missing("reports/index.html", "reports/verdict.json", "reports/resolution_evolution.png"),
         ),
-        "a comparison": Writing(_comparison, (benchmarked,), wrong=_missing("COMPARISON.md")),
+        "a comparison": comparison(benchmarked, beside),
         "the tensor cache": Writing(_cache, damaged=_damaged_entries),
         "an experiment": Writing(
             _experiment, wrong=_missing("report.md", "index.html", "results.csv", "comparisons.csv")
         ),
     }  # fmt: skip
     for name in only or places:
-        outcome = Outcome.of(f"a full disk: {name}", TRACEBACKS, UNREADABLE, AFTERWARDS)
-        for number in range(trials):
-            disk = place / f"disk {name} {number}"
-            try:
-                mount(disk)
-            except OSError as refusal:
-                outcome.left_out = f"no file system of its own can be mounted here: {refusal}"
-                break
-            try:
-                _try(outcome, disk, chance, places[name])
-            finally:
-                subprocess.run(["umount", "--lazy", disk], check=True)
-        yield outcome
+        yield in_one_place(name, places[name], trials, place, chance)
+
+
+def in_one_place(name: str, writing: Writing, trials: int, place: Path, chance: random.Random) -> Outcome:
+    """As `full_disk`, for one thing that is written."""
+    outcome = Outcome.of(f"a full disk: {name}", TRACEBACKS, UNREADABLE, AFTERWARDS)
+    for number in range(trials):
+        disk = place / f"disk {name} {number}"
+        try:
+            mount(disk)
+        except OSError as refusal:
+            outcome.left_out = f"no file system of its own can be mounted here: {refusal}"
+            break
+        try:
+            _try(outcome, disk, chance, writing)
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+    return outcome
+
+
+def comparison(*runs: Path) -> Writing:
+    """A comparison of runs that have benchmark records."""
+    return Writing(_comparison, runs, wrong=_missing("COMPARISON.md", "COMPARISON.png"))
 
 
 def mount(place: Path) -> None:
@@ -179,8 +195,9 @@ def _in_one_line(report: Callable[[int], object], do: Callable[..., object], *gi
         raise SystemExit(_LINE if "\n" not in str(line) else 3) from None
 
 
-def _run(report: Callable[[int], object], where: Path, recipe: Any, benchmarks: bool) -> None:
-    os.environ["TERNARY_VAE_CACHE_DIR"] = str(where.parent / "cache")  # on the same disk
+def _run(report: Callable[[int], object], where: Path, recipe: Any, benchmarks: bool, cache: bool = True) -> None:
+    if cache:  # on the same disk, where it takes hundreds of times the room of the records
+        os.environ["TERNARY_VAE_CACHE_DIR"] = str(where.parent / "cache")
     train_or_resume(report, recipe, where, 1, benchmarks)
 
 
@@ -191,11 +208,11 @@ def _reports(report: Callable[[int], object], where: Path) -> None:
     write_reports(RunDirectory(where))
 
 
-def _comparison(report: Callable[[int], object], where: Path, run: Path) -> None:
+def _comparison(report: Callable[[int], object], where: Path, *runs: Path) -> None:
     from ternary_vae.reports import write_comparison
     from ternary_vae.storage.runs import RunDirectory
 
-    write_comparison([RunDirectory(run), RunDirectory(run)], where / "COMPARISON.md")
+    write_comparison([RunDirectory(run) for run in runs], where / "COMPARISON.md")
 
 
 def _cache(report: Callable[[int], object], where: Path) -> None:

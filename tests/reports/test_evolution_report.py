@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import re
 import shutil
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import MILESTONES
 
+from fault_injection.full_disk import comparison, in_one_place
 from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
 from ternary_vae.recipe import load_recipe
@@ -188,6 +191,14 @@ def test_comparison_of_runs(good_run: RunDirectory, failing_run: RunDirectory, t
     assert ends[-1].startswith("| 400 | synthetic, seed 42 | 100% | 100% | 100% |")
     assert "](COMPARISON.png)" in text
     assert f"ternary-vae compare {good_run.path} {failing_run.path}" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="what is disturbed is done by processes that are forked")
+def test_comparison_on_a_full_disk(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
+    compared = comparison(good_run.path, failing_run.path)
+    outcome = in_one_place("a comparison", compared, 1, tmp_path, random.Random(1))
+    assert outcome.problems == []
+    assert outcome.trials == 1 or outcome.left_out
 
 
 def test_runs_without_a_common_milestone_are_refused(

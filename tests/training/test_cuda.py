@@ -12,7 +12,7 @@ from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop, steps
 from ternary_vae.training.fleet import Fleet, _Together
-from ternary_vae.training.objective import latent_entropy
+from ternary_vae.training.objective import histogram_entropy
 from ternary_vae.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -21,7 +21,6 @@ SHORT = {"optimizer.batch_size": 4096, "evaluation.full_coverage_draws": None}
 FEW = {
     "data__train_share": 0.02, "data__validation_share": 0.1, "optimizer__batch_size": 64,
     "objective__prior_information__draws": 64, "objective__prior_information__every_steps": 2,
-    "statenet__validation_batch": 64,
 }  # fmt: skip
 
 
@@ -46,7 +45,7 @@ def test_no_training_step_waits_for_the_host(recipe_name, waiting_forbidden):
     batch = trainer.begin_epoch().batches[0]
     for with_prior in {False, recipe_name == "resolution"}:
         noise = waiting_forbidden(trainer.draw, batch, with_prior)
-        waiting_forbidden(trainer.step, batch, noise, look_ahead=False)
+        waiting_forbidden(trainer.step, batch, noise)
 
 
 @pytest.mark.parametrize("recipe_name", ["resolution", "ternary_v5_5"])
@@ -56,12 +55,12 @@ def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidd
     monkeypatch.setattr(steps, "Replay", lambda take, _: take)  # nothing recorded: a record cannot wait
     step, watched = _Together.step, []
 
-    def in_watch(self, batches, noise, look_ahead):
-        if look_ahead or not watched:  # the first step of an epoch copies learning rates to the device
+    def in_watch(self, batches, noise):
+        if not watched:  # the first step of an epoch copies learning rates to the device
             watched.append(False)
-            return step(self, batches, noise, look_ahead)
+            return step(self, batches, noise)
         watched.append(True)
-        return waiting_forbidden(step, self, batches, noise, look_ahead)
+        return waiting_forbidden(step, self, batches, noise)
 
     monkeypatch.setattr(_Together, "step", in_watch)
     fleet.train_epoch()
@@ -124,9 +123,9 @@ def _in_double(trainer):
 
 
 def test_entropies_are_the_same_bits_every_time():
-    """Sums of shares into bins, which CUDA's atomic additions do in any order."""
+    """Counts in bins, which CUDA's atomic additions do in any order."""
     z = torch.randn(20_000, 16, generator=torch.Generator().manual_seed(1)).cuda()
-    found = torch.stack([latent_entropy(z) for _ in range(20)])
+    found = torch.stack([histogram_entropy(z) for _ in range(20)])
     assert (found == found[0]).all()
 
 

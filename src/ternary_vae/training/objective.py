@@ -271,11 +271,11 @@ def loss_of_prior(
     prior, suffix = settings.prior_information, side.lower()
     log_probability = class_log_probability(logits)
     probability = log_probability.exp()
-    joint, conditional = prior_entropies(log_probability, probability, subsets)
-    terms = {f"prior_information_{suffix}": joint - conditional, f"prior_entropy_{suffix}": joint}
-    loss = -prior.weight * (joint - conditional)
-    if prior.entropy_weight:
-        loss = loss - prior.entropy_weight * joint
+    loss, terms = probability.new_zeros(()), {}
+    if prior.weight or prior.entropy_weight:
+        joint, conditional = prior_entropies(log_probability, probability, subsets)
+        terms = {f"prior_information_{suffix}": joint - conditional, f"prior_entropy_{suffix}": joint}
+        loss = loss - prior.weight * (joint - conditional) - prior.entropy_weight * joint
     if settings.recognition:
         surprise = recognition(model.encoder_A if side == "A" else model.encoder_B, draws, probability)
         terms[f"recognition_{suffix}"] = surprise

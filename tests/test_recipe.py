@@ -437,9 +437,7 @@ class TestOverrides:
     def test_reads_key_and_value(self, text, expected):
         assert parse_override(text) == expected
 
-    @pytest.mark.parametrize(
-        "text", ["", "beta.end", "=3", "  =3", "beta.end=[1", "a={b: 1, b: 2}", "a=" + "[" * 4000]
-    )
+    @pytest.mark.parametrize("text", ["", "beta.end", "=3", "  =3", "beta.end=[1", "a={b: 1, b: 2}", "a=" + "[" * 4000])
     def test_refuses_the_rest(self, text):
         assert "--set" in refusal(parse_override, text)
 

@@ -44,7 +44,9 @@ class TestGradientNorms:
         expected = torch.tensor([[0.95 + 0.05 * 2, 0.5 + 0.5 * 2], [0.95 + 0.05 * 4, 1.5 + 0.5 * 4]])
         torch.testing.assert_close(found, expected)
         for run in range(2):
-            torch.testing.assert_close(averaged_norms(norms[:, run], averages[:, run], GradientBalance()), found[:, run])
+            torch.testing.assert_close(
+                averaged_norms(norms[:, run], averages[:, run], GradientBalance()), found[:, run]
+            )
 
 
 class TestHomes:

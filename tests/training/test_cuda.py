@@ -88,6 +88,28 @@ def test_an_epoch_recorded_is_an_epoch(name, runs, small_recipe, monkeypatch):
     assert all(map(torch.equal, weights, plain_weights))
 
 
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_a_step_of_the_default_recipe_can_be_recorded(with_prior):
+    """As it is, at its full size: a copy from the host or an answer to it would end the record."""
+    trainer = Trainer(load_recipe("resolution", overrides={"evaluation.full_coverage_draws": None}), "cuda")
+    batch = trainer.begin_epoch().batches[0]
+    noise = trainer.draw(batch, with_prior)
+    trainer._stacked().adopt()
+    trainer.step(batch, noise)  # the first allocates, chooses kernels and copies learning rates to the device
+    before = [parameter.detach().clone() for parameter in trainer.model.decoder_A.parameters()]
+    terms = {}
+    try:
+        repeat = steps.recorded(lambda: terms.update(trainer.step(batch, noise)), trainer.device)
+        assert all(map(torch.equal, before, trainer.model.decoder_A.parameters()))  # nothing is done meanwhile
+        repeat()
+        assert ({"recognition_a", "recognition_b", "prior_entropy_a"} <= set(terms)) == with_prior
+        assert {"best_of_two", "subspace_overlap"} <= set(terms)
+        assert all(term.isfinite() for term in terms.values())
+        assert not any(map(torch.equal, before, trainer.model.decoder_A.parameters()))
+    finally:
+        steps.release_records()
+
+
 def test_losses_fall_as_on_the_cpu():
     recipe = load_recipe("resolution", overrides=SHORT)
     trainers = [Trainer(recipe, device) for device in ("cpu", "cuda")]

@@ -91,9 +91,7 @@ class TestOneEpoch:
             assert row["lambda3"] == pytest.approx(schedules.clamp(lambda3, recipe.lambdas.lambda3_bounds))
             target = schedules.permeability_target(recipe, epoch, gate)
             assert row["rho_target"] == target
-            rho = schedules.permeability(
-                recipe, target + schedules.clamp(corrections.get("rho", 0), (-0.05, 0.05))
-            )
+            rho = schedules.permeability(recipe, target + schedules.clamp(corrections.get("rho", 0), (-0.05, 0.05)))
             assert row["rho"] == pytest.approx(rho)
             assert trainer.model.permeability == row["rho"]
             ratio = row["gradient_norm_b"] / row["gradient_norm_a"]

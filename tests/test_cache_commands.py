@@ -191,7 +191,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 SMALL = {
     "data.train_share": 0.05, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
     "evaluation.coverage_draws": 200,
-    "evaluation.full_coverage_draws": None, "evaluation.milestones": [1], "statenet.validation_batch": 64,
+    "evaluation.full_coverage_draws": None, "evaluation.milestones": [1],
     "objective.prior_information.draws": 64,
 }  # fmt: skip
 

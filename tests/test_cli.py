@@ -35,7 +35,6 @@ SMALL = {
     "evaluation.full_coverage_draws": None,
     "evaluation.noise_draws": 1,
     "evaluation.milestones": [2],
-    "statenet.validation_batch": 256,
 }
 SMALL_OPTIONS = [option for key, value in SMALL.items() for option in ("--set", f"{key}={json.dumps(value)}")]
 COMMAND = [sys.executable, "-m", "ternary_vae.cli"]
@@ -218,11 +217,16 @@ class TestBadInput:
             ("data.train_share=1.5", "data.train_share"),
             ("permeability.max=-0.1", "permeability.max"),
             ("optimizer.gradient_clip=.nan", "optimizer.gradient_clip"),
-            ("statenet.learning=sometimes", "statenet.learning"),
+            ("model.injection=sometimes", "model.injection"),
         ],
     )
     def test_value_out_of_range(self, refused, setting, named):
         assert named in refused("train", "--set", setting)
+
+    @pytest.mark.parametrize("setting", ["permeability.max_step=null", "objective.uniformity.strength=1.0"])
+    def test_settings_that_are_none_any_more(self, refused, setting):
+        named = ".".join(setting.partition("=")[0].split(".")[:2])
+        assert f"{named} is no setting any more; leave it out, or use commit " in refused("train", "--set", setting)
 
     @pytest.mark.parametrize("setting", ["nonsense", "=3", "optimizer.batch_size", "a=[1"])
     def test_settings_that_are_none(self, refused, setting):
@@ -419,7 +423,7 @@ class TestTrainAndResume:
         assert {path.name for path in (place / "runs").iterdir()} == {"resolution-seed7", "resolution-seed7-2"}
 
     def test_scaled_phases(self, run, place, unmeasured):
-        changes = ["--set", "evaluation.every=10", "--set", "statenet.learning=none"]
+        changes = ["--set", "evaluation.every=10"]
         arguments = ["--epochs", "10", "--scale-phases", "--run-dir", "short", "--device", "cpu"]
         assert run("train", *arguments, *SMALL_OPTIONS, *changes)[0] == 0
         rows = RunDirectory(place / "short").metrics()

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from ternary_vae.descriptions import parse_yaml
 from ternary_vae.errors import UserError
+from ternary_vae.experiments.arms import arms_of
+from ternary_vae.experiments.description import validate_experiment
 from ternary_vae.recipe import (
+    _REMOVED,
     Recipe,
     load_recipe,
     parse_override,
@@ -94,7 +97,7 @@ class TestPlanRecipes:
         balance = recipe.gradient_balance
         assert balance.enabled
         assert balance.scale_bounds == (0.5, 2)
-        assert balance.open_interval == balance.close_interval == (0.8, 1.2)
+        assert balance.open_interval == (0.8, 1.2)
         assert (balance.momentum_balanced, balance.momentum_unbalanced) == (0.95, 0.5)
         lambdas = recipe.lambdas
         assert (lambdas.initial, lambdas.step, lambdas.bounds) == (0.7, 0.02, (0.5, 0.95))
@@ -117,13 +120,12 @@ class TestPlanRecipes:
             0.25,
         )
         assert (objective.entropy_alignment, objective.entropy_bins) == (1, 50)
-        assert not objective.entropy_alignment_differentiable
-        assert objective.balancing == objective.prior_information.weight == 0
-        assert objective.specialisation.strength == 0
-        assert recipe.permeability.max_step is None
+        assert objective.prior_information.weight == objective.prior_information.entropy_weight == 0
+        for name in ("alignment", "mean_share", "mean_noise", "best_of_two", "balancing", "subspace_overlap",
+                     "recognition"):  # fmt: skip
+            assert getattr(objective, name) == 0, name
         assert recipe.permeability.isolated_share == 0
         assert recipe.statenet.enabled
-        assert recipe.statenet.learning == "none"
         assert (recipe.statenet.learning_rate_scale, recipe.statenet.lambda_scale) == (0.05, 0.01)
         assert recipe.evaluation.milestones == (3, 100, 120, 150, 200, 250, 300, 350, 400)
         assert recipe.evaluation.checkpoint_every == 10
@@ -279,18 +281,21 @@ class TestBadInput:
             ("optimizer.learning_rate.bounds", [0.01, 1e-6]),
             ("lambdas.bounds", [0.95, 0.5]),
             ("lambdas.bounds", [0.5]),
-            ("gradient_balance.close_interval", [0.9, 1.1]),
+            ("gradient_balance.open_interval", [1.1, 0.9]),
             ("permeability.max", 1.01),
-            ("permeability.max_step", 0),
             ("permeability.isolated_share", -0.1),
             ("model.injection", "translate"),
             ("temperature.a_start", 0),
             ("beta.free_bits", -1),
             ("objective.prior_information.subset_entries", 9),
             ("objective.prior_information.widened_share", 1.1),
-            ("objective.specialisation.strength", 1),
-            ("objective.uniformity.bounds", [0, 0]),
-            ("statenet.learning", "backprop"),
+            ("objective.prior_information.entropy_weight", -1),
+            ("objective.recognition", -0.5),
+            ("objective.best_of_two", -1),
+            ("objective.subspace_overlap", math.inf),
+            ("objective.mean_noise", -0.3),
+            ("objective.balancing", 11),
+            ("statenet.lambda_scale", -0.1),
             ("evaluation.milestones", [3, -1]),
             ("evaluation.milestones", [10, 5]),
             ("evaluation.milestones", [5, 5, 10]),
@@ -370,6 +375,47 @@ class TestBadInput:
         assert "1" in refusal(load_recipe, write(tmp_path / "mine.yaml", "extends: resolution\n1: {a: 2}\n"))
 
 
+REMOVED_SETTINGS = [f"{section}.{name}" for section, names in _REMOVED.items() for name in names]
+
+
+class TestRemovedSettings:
+    @pytest.mark.parametrize("key", REMOVED_SETTINGS)
+    def test_none_is_a_setting(self, key):
+        """And none is refused that is one."""
+        section, name = key.split(".")
+        assert name not in Recipe.model_fields[section].annotation.model_fields
+
+    @given(st.sampled_from(REMOVED_SETTINGS), st.sampled_from(recipe_names()), st.data())
+    def test_one_line_says_so_whatever_the_value(self, key, name, data):
+        value = data.draw(st.none() | st.integers() | st.text(max_size=5) | st.just({"strength": 0.2, "bounds": [1]}))
+        message = refusal(load_recipe, name, overrides={key: value})
+        assert f"{name}.yaml: {key} is no setting any more; leave it out, or use commit " in message
+
+    @pytest.mark.parametrize("key", REMOVED_SETTINGS)
+    def test_in_a_file_and_in_what_it_inherits(self, key, tmp_path):
+        section, name = key.split(".")
+        path = write(tmp_path / "old.yaml", f"extends: resolution\nname: old\n{section}: {{{name}: 0.5}}\n")
+        assert f"old.yaml: {key} is no setting any more" in refusal(load_recipe, path)
+        child = write(tmp_path / "child.yaml", "extends: old.yaml\nname: child\n")
+        assert f"{key} is no setting any more" in refusal(load_recipe, child)
+
+    def test_a_setting_inside_one(self):
+        message = refusal(load_recipe, overrides={"objective.specialisation.strength": 0.2})
+        assert "objective.specialisation is no setting any more" in message
+
+    @pytest.mark.parametrize("key", REMOVED_SETTINGS)
+    def test_in_an_arm_of_an_experiment(self, key):
+        arms = {"old": {"set": {key: 0.5}}}
+        experiment = validate_experiment({"name": "mine", "arms": arms, "seeds": [1]}, "mine.yaml")
+        message = refusal(arms_of, experiment, "mine.yaml")
+        assert "old" in message
+        assert f"{key} is no setting any more" in message
+
+    @pytest.mark.parametrize("content", [5, [1], {}, {"objective": 5}, {"objective": [1]}, {"objective": None}])
+    def test_what_is_no_recipe_is_refused_as_such(self, content):
+        assert "any more" not in refusal(validate_recipe, content, "mine.yaml")
+
+
 class TestOverrides:
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -391,9 +437,7 @@ class TestOverrides:
     def test_reads_key_and_value(self, text, expected):
         assert parse_override(text) == expected
 
-    @pytest.mark.parametrize(
-        "text", ["", "beta.end", "=3", "  =3", "beta.end=[1", "a={b: 1, b: 2}", "a=" + "[" * 4000]
-    )
+    @pytest.mark.parametrize("text", ["", "beta.end", "=3", "  =3", "beta.end=[1", "a={b: 1, b: 2}", "a=" + "[" * 4000])
     def test_refuses_the_rest(self, text):
         assert "--set" in refusal(parse_override, text)
 
@@ -479,12 +523,6 @@ class TestLength:
             assert recipe.scaled_to(enough).epochs == enough
         else:
             assert {scaled.phase_at(epoch) for epoch in range(epochs)} == {1, 2, 3, 4}
-
-    def test_a_bounded_step_of_permeability_is_scaled_with_the_run(self):
-        recipe = load_recipe("ternary_v5_5", overrides={"permeability.max_step": 0.01})
-        assert recipe.scaled_to(40).permeability.max_step == pytest.approx(0.1)
-        assert recipe.scaled_to(800).permeability.max_step == pytest.approx(0.005)
-        assert recipe.scaled_to(10).permeability.max_step == pytest.approx(0.4)
 
     def test_guards_and_the_untrained_milestone_are_scaled(self):
         recipe = load_recipe(

@@ -26,7 +26,6 @@ _AFFORDABLE = {
     "full_coverage_draws": 8000,
     "noise_draws": 4,
     "epochs": 3,
-    "validation_batch": 2048,
     "entropy_bins": 2000,
 }
 _TEXTS = ("", "1e5", "010", "yes", "~", "null", "1:30", "0x10", "2024-01-01", "<<", "=", "λ ≠ μ", "- a\n b: #c\t'\"\\")

@@ -25,7 +25,6 @@ QUICK = {
     "evaluation.noise_draws": 1,
     "evaluation.checkpoint_every": 2,
     "evaluation.milestones": [],
-    "statenet.validation_batch": 256,
 }
 _TIMES = ("seconds_training", "seconds_evaluation")
 

@@ -18,7 +18,6 @@ SMALL = {
     "evaluation.coverage_draws": 2000,
     "evaluation.full_coverage_draws": None,
     "evaluation.noise_draws": 1,
-    "statenet.validation_batch": 256,
 }
 
 

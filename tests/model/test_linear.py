@@ -38,7 +38,7 @@ def test_it_is_pytorchs_own_with_its_gradients(rows, inputs, outputs, biased, se
 
 @pytest.mark.parametrize("biased", [True, False])
 def test_gradients_of_gradients(biased):
-    """What hypergradients need."""
+    """As of any operation of PyTorch's."""
     leaves = tensors((4, 3), (2, 3), (2,)) if biased else tensors((4, 3), (2, 3))
     assert torch.autograd.gradgradcheck(lambda x, w, b=None: linear(x, w, b).sin(), leaves)
 

@@ -167,9 +167,21 @@ def test_remedies_come_from_the_recipe(
     own = make_run(load_recipe("resolution"))
     text = write_final_report(failing_run, own, tmp_path / "final.md").read_text(encoding="utf-8")
     recipe = own.recipe()
-    assert f"ρ moves by at most {recipe.permeability.max_step:g} an epoch" in text
+    objective = recipe.objective
+    assert "| ρ leaps | nothing closes the gate |" in text
+    assert f"the entropy of the joint distribution of {objective.prior_information.subset_entries} decoded" in text
+    assert f"rewarded, weight {objective.prior_information.entropy_weight:g}" in text
+    assert "each encoder learns to tell from a decoded operation which prior draw it came from" in text
+    assert "the ensemble's own loss: each VAE learns most where the other fails under noise" in text
+    assert "weight between the two follows how many operations are at home in each, epoch by epoch" in text
+    assert "directions that both codes use are a small cost" in text
+    assert f"{objective.mean_share:.0%} of each batch is decoded from posterior means" in text
+    assert f"as in use, under noise of {objective.mean_noise:g}" in text
     assert f"{recipe.permeability.isolated_share:.0%} of each batch is decoded unmixed" in text
     assert "No line of the success criteria is missed." in text
+    bare = make_run(load_recipe("ternary_v5_5_high_rho"))
+    text = write_final_report(failing_run, bare, tmp_path / "bare.md").read_text(encoding="utf-8")
+    assert "has none of the known remedies switched on" in text
 
 
 def test_the_same_run_twice_is_refused(good_run: RunDirectory, tmp_path: Path) -> None:

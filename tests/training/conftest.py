@@ -25,14 +25,10 @@ SMALL = {
     "optimizer.matrix_products": "highest",
     "objective.prior_information.draws": 128,
     "objective.prior_information.subset_entries": 5,
-    "objective.specialisation.strength": 0.15,
-    "objective.specialisation.start_epoch": 1,
-    "objective.hard_examples.start_epoch": 1,
     "evaluation.coverage_draws": 2000,
     "evaluation.full_coverage_draws": None,
     "evaluation.noise_draws": 1,
     "evaluation.milestones": [2],
-    "statenet.validation_batch": 256,
 }
 
 

@@ -12,7 +12,7 @@ from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop, steps
 from ternary_vae.training.fleet import Fleet, _Together
-from ternary_vae.training.objective import latent_entropy
+from ternary_vae.training.objective import histogram_entropy
 from ternary_vae.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -21,7 +21,6 @@ SHORT = {"optimizer.batch_size": 4096, "evaluation.full_coverage_draws": None}
 FEW = {
     "data__train_share": 0.02, "data__validation_share": 0.1, "optimizer__batch_size": 64,
     "objective__prior_information__draws": 64, "objective__prior_information__every_steps": 2,
-    "statenet__validation_batch": 64,
 }  # fmt: skip
 
 
@@ -46,7 +45,7 @@ def test_no_training_step_waits_for_the_host(recipe_name, waiting_forbidden):
     batch = trainer.begin_epoch().batches[0]
     for with_prior in {False, recipe_name == "resolution"}:
         noise = waiting_forbidden(trainer.draw, batch, with_prior)
-        waiting_forbidden(trainer.step, batch, noise, look_ahead=False)
+        waiting_forbidden(trainer.step, batch, noise)
 
 
 @pytest.mark.parametrize("recipe_name", ["resolution", "ternary_v5_5"])
@@ -56,12 +55,12 @@ def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidd
     monkeypatch.setattr(steps, "Replay", lambda take, _: take)  # nothing recorded: a record cannot wait
     step, watched = _Together.step, []
 
-    def in_watch(self, batches, noise, look_ahead):
-        if look_ahead or not watched:  # the first step of an epoch copies learning rates to the device
+    def in_watch(self, batches, noise):
+        if not watched:  # the first step of an epoch copies learning rates to the device
             watched.append(False)
-            return step(self, batches, noise, look_ahead)
+            return step(self, batches, noise)
         watched.append(True)
-        return waiting_forbidden(step, self, batches, noise, look_ahead)
+        return waiting_forbidden(step, self, batches, noise)
 
     monkeypatch.setattr(_Together, "step", in_watch)
     fleet.train_epoch()
@@ -87,6 +86,28 @@ def test_an_epoch_recorded_is_an_epoch(name, runs, small_recipe, monkeypatch):
     (rows, weights), (plain_rows, plain_weights) = found
     assert rows == plain_rows
     assert all(map(torch.equal, weights, plain_weights))
+
+
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_a_step_of_the_default_recipe_can_be_recorded(with_prior):
+    """As it is, at its full size: a copy from the host or an answer to it would end the record."""
+    trainer = Trainer(load_recipe("resolution", overrides={"evaluation.full_coverage_draws": None}), "cuda")
+    batch = trainer.begin_epoch().batches[0]
+    noise = trainer.draw(batch, with_prior)
+    trainer._stacked().adopt()
+    trainer.step(batch, noise)  # the first allocates, chooses kernels and copies learning rates to the device
+    before = [parameter.detach().clone() for parameter in trainer.model.decoder_A.parameters()]
+    terms = {}
+    try:
+        repeat = steps.recorded(lambda: terms.update(trainer.step(batch, noise)), trainer.device)
+        assert all(map(torch.equal, before, trainer.model.decoder_A.parameters()))  # nothing is done meanwhile
+        repeat()
+        assert ({"recognition_a", "recognition_b", "prior_entropy_a"} <= set(terms)) == with_prior
+        assert {"best_of_two", "subspace_overlap"} <= set(terms)
+        assert all(term.isfinite() for term in terms.values())
+        assert not any(map(torch.equal, before, trainer.model.decoder_A.parameters()))
+    finally:
+        steps.release_records()
 
 
 def test_losses_fall_as_on_the_cpu():
@@ -124,9 +145,9 @@ def _in_double(trainer):
 
 
 def test_entropies_are_the_same_bits_every_time():
-    """Sums of shares into bins, which CUDA's atomic additions do in any order."""
+    """Counts in bins, which CUDA's atomic additions do in any order."""
     z = torch.randn(20_000, 16, generator=torch.Generator().manual_seed(1)).cuda()
-    found = torch.stack([latent_entropy(z) for _ in range(20)])
+    found = torch.stack([histogram_entropy(z) for _ in range(20)])
     assert (found == found[0]).all()
 
 

@@ -21,7 +21,7 @@ def poison(monkeypatch):
 
     def arrange(epoch, value=math.nan, times=1, after_last_step=False):
         left = {"times": times}
-        train_epoch, average = Trainer.train_epoch, Trainer._update_balance
+        train_epoch, average = Trainer.train_epoch, Trainer.average
 
         def spoil(trainer):
             left["times"] -= 1
@@ -35,8 +35,8 @@ def poison(monkeypatch):
                 spoil(trainer)
             return train_epoch(trainer)
 
-        def after_step(trainer, *arguments):
-            average(trainer, *arguments)
+        def after_step(trainer, number):
+            average(trainer, number)
             trainer.steps_left -= 1
             if (
                 trainer.epochs_completed + 1 == epoch
@@ -47,7 +47,7 @@ def poison(monkeypatch):
                 spoil(trainer)
 
         monkeypatch.setattr(Trainer, "train_epoch", poisoned_epoch)
-        monkeypatch.setattr(Trainer, "_update_balance", after_step)
+        monkeypatch.setattr(Trainer, "average", after_step)
 
     return arrange
 

@@ -189,7 +189,7 @@ class TestActionsAreTaken:
             start = [parameter.detach().clone() for parameter in trainer.model.parameters()]
             trainer.begin_epoch()
             batch = trainer.training_index[:64]
-            trainer.step(batch, trainer.draw(batch, with_prior=False), look_ahead=False)
+            trainer.step(batch, trainer.draw(batch, with_prior=False))
             names = [name for name, _ in trainer.model.named_parameters()]
             change = {n: (p - s).abs().mean().item() for n, p, s in zip(names, trainer.model.parameters(), start)}
             moved.append(change)
@@ -209,10 +209,7 @@ class TestActionsAreTaken:
             trainer = Trainer(small_recipe(name))
             before, _ = trainer._controls(0)
             fire(trainer, "raise_rho")
-            rho = [trainer._controls(0)[0].rho for _ in range(20)]
-            assert rho[-1] == pytest.approx(before.rho + 0.05)
-            step = trainer.recipe.permeability.max_step or 1.0
-            assert rho[0] == pytest.approx(before.rho + min(step, 0.05))  # never faster than the recipe allows
+            assert trainer._controls(0)[0].rho == pytest.approx(before.rho + 0.05)
 
     def test_temperature_boost(self, trainer):
         quiet, boosted = trainer._controls(0)[0], trainer._controls(270)[0]

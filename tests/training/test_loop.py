@@ -55,6 +55,14 @@ class Seen(Silent):
         self.events.append(event)
 
 
+def tensorboard_of(run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(run / "tensorboard"))
+    board.Reload()
+    return board
+
+
 class TestWhatARunWrites:
     def test_files(self, finished_run):
         names = {str(p.relative_to(finished_run)) for p in finished_run.rglob("*") if p.is_file()}
@@ -99,13 +107,9 @@ class TestWhatARunWrites:
         default = RunDirectory(finished_run).metrics()[-1]["terms"]
         plan = RunDirectory(tmp_path / "plan").metrics()[-1]["terms"]
         assert {name for name, value in plan.items() if value is None} == {
-            "prior_information_a",
-            "prior_information_b",
-            "decorrelation",
-            "alignment",
-            "excess_dimensions_a",
-            "excess_dimensions_b",
-        }
+            "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b", "recognition_a",
+            "recognition_b", "best_of_two", "subspace_overlap", "alignment",
+        }  # fmt: skip
         objective = small_recipe().objective
         weights = {
             "output_entropy_b": objective.output_entropy_b, "repulsion_b": objective.repulsion_b,
@@ -126,14 +130,18 @@ class TestWhatARunWrites:
         assert (outcome.status, outcome.epochs_completed) == ("completed", 2)
 
     def test_tensorboard_holds_the_rows(self, finished_run):
-        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-        board = EventAccumulator(str(finished_run / "tensorboard"))
-        board.Reload()
+        board = tensorboard_of(finished_run)
         rows = RunDirectory(finished_run).metrics()
         found = [(scalar.step, scalar.value) for scalar in board.Scalars("terms/loss")]
         assert found == [(row["epoch"], pytest.approx(row["terms"]["loss"], rel=1e-6)) for row in rows]
-        assert {"exact_match_a", "coverage", "statenet/corrections/lambda1"} <= set(board.Tags()["scalars"])
+        assert {"exact_match_a", "coverage"} <= set(board.Tags()["scalars"])
+
+    def test_tensorboard_holds_what_lies_deeper(self, small_recipe, quick_train, tmp_path):
+        quick_train(small_recipe("ternary_v5_5", epochs=2), tmp_path / "run")
+        found = [scalar.value for scalar in tensorboard_of(tmp_path / "run").Scalars("statenet/corrections/lambda1")]
+        rows = RunDirectory(tmp_path / "run").metrics()
+        assert found == pytest.approx([row["statenet"]["corrections"]["lambda1"] for row in rows], rel=1e-6)
+        assert found[0] == 0 != found[1]  # there is no state before the first epoch
 
     def test_checkpoints_at_their_epochs(self, finished_run):
         directory = RunDirectory(finished_run)
@@ -185,8 +193,8 @@ class TestSameSeedSameBits:
         assert rows_of(tmp_path / "other")[0]["terms"] != rows_of(finished_run)[0]["terms"]
 
     def test_evaluating_more_changes_no_weight(self, finished_run, small_recipe, quick_train, tmp_path):
-        """Evaluation has random numbers of its own. Specialisation, which it feeds, is switched off here."""
-        recipe = {"epochs": 2, "objective__specialisation__strength": 0.0}
+        """Evaluation has random numbers of its own. The balance of the VAEs, which it feeds, is switched off here."""
+        recipe = {"epochs": 2, "objective__balancing": 0.0}
         weights = []
         for name, changes in (
             ("few", {}),
@@ -216,8 +224,10 @@ class TestAllRecipes:
         rows = outcome.directory.metrics()
         assert [row["epoch"] for row in rows] == [1, 2]
         assert all(row["terms"]["loss"] is not None for row in rows)
-        five = name == "ternary_v5_5_adaptive_rho"
-        assert len(rows[1]["statenet"]["corrections"]) == (5 if five else 4)
+        if name == "resolution":
+            assert rows[1]["statenet"] is None
+        else:
+            assert len(rows[1]["statenet"]["corrections"]) == (5 if name == "ternary_v5_5_adaptive_rho" else 4)
 
     def test_a_short_run_goes_through_all_four_phases(self, small_recipe):
         recipe = small_recipe().model_copy(update={"epochs": 400}).scaled_to(8)
@@ -292,8 +302,7 @@ class TestBest:
                 "coverage_limit": 1.0,
             }  # fmt: skip
             nothing = torch.zeros(0, dtype=torch.long)
-            outcome, usage = NoiseOutcome(nothing, nothing, nothing, draws=1), torch.ones(2, 19_683)
-            return Evaluation(row, nothing, outcome, usage, hard=usage < 1)
+            return Evaluation(row, NoiseOutcome(nothing, nothing, nothing, draws=1))
 
         monkeypatch.setattr(pipeline, "evaluate", scripted)
         directory = RunDirectory(place)

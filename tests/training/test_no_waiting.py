@@ -12,6 +12,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ternary_vae.recipe import recipe_names
+from ternary_vae.training import trainer as trainers
+from ternary_vae.training.fleet import Fleet, _Together
 from ternary_vae.training.trainer import Trainer
 
 READS = {
@@ -55,21 +57,36 @@ class _Calls(TorchFunctionMode):
 
 
 def step(trainer, with_prior):
-    """One watched training step; the names of the operations it ran."""
+    """One watched training step; the names of the operations it ran and of its terms."""
     plan = trainer.begin_epoch()
     with _Operations() as operations, _Calls():
-        trainer.step(plan.batches[0], trainer.draw(plan.batches[0], with_prior), look_ahead=False)
-    return operations.seen
+        terms = trainer.step(plan.batches[0], trainer.draw(plan.batches[0], with_prior))
+    return operations.seen, set(terms)
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_no_step_of_any_recipe_waits(name, small_recipe):
-    recipe = small_recipe(name, optimizer__batch_size=64, objective__specialisation__start_epoch=0)
+    recipe = small_recipe(name, optimizer__batch_size=64)
     trainer = Trainer(recipe)
-    trainer.epochs_completed = 1  # specialisation has begun
     for with_prior in {False, recipe.objective.prior_information.weight > 0}:
-        seen = step(trainer, with_prior)
+        seen, terms = step(trainer, with_prior)
         assert {"addmm", "threshold_backward", "_fused_adamw_"} <= seen  # forward, backward and optimizer were watched
+        assert ("recognition_a" in terms) == ("prior_entropy_b" in terms) == with_prior
+
+
+def test_no_step_of_several_runs_waits(small_recipe, monkeypatch):
+    fleet = Fleet([Trainer(small_recipe(seed=seed, data__train_share=0.02)) for seed in range(2)])
+    take, watched = _Together.step, set()
+
+    def in_watch(self, batches, noise):
+        with _Operations(), _Calls():
+            terms = take(self, batches, noise)
+        watched.update(terms)
+        return terms
+
+    monkeypatch.setattr(_Together, "step", in_watch)
+    fleet.train_epoch()
+    assert {"recognition_a", "best_of_two", "subspace_overlap", "prior_entropy_b"} <= watched
 
 
 @pytest.mark.parametrize(
@@ -84,6 +101,6 @@ def test_no_step_of_any_recipe_waits(name, small_recipe):
 )  # fmt: skip
 def test_one_that_asks_is_caught(asks, small_recipe, monkeypatch):
     trainer = Trainer(small_recipe(optimizer__batch_size=64))
-    monkeypatch.setattr(Trainer, "_update_balance", lambda self, loss_a, loss_b: asks(loss_a))
+    monkeypatch.setattr(trainers, "averaged_norms", lambda norms, averages, settings: asks(norms[0]))
     with pytest.raises(WouldWait):
         step(trainer, with_prior=False)

@@ -8,14 +8,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import linalg, stats
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ternary_vae.limits import OPERATION_BITS
 from ternary_vae.model import DualVAE
+from ternary_vae.model.networks import Encoder
 from ternary_vae.operations import all_operations
 from ternary_vae.recipe import Objective, PriorInformation, load_recipe
-from ternary_vae.resolution.isolated import dimensionality
 from ternary_vae.training import objective as terms_of
 from ternary_vae.training.objective import Controls, Noise, Weights, objective
+from ternary_vae.training.stacked import Stack
 
 N = 12
 
@@ -23,6 +26,15 @@ N = 12
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(11)
+
+
+@pytest.fixture
+def in_double():
+    """What is made without a word about precision is double."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
 
 
 @pytest.fixture
@@ -51,7 +63,7 @@ def noise_for(generator, count=N, prior=False):
     if not prior:
         return Noise(*epsilon)
     draws = torch.randn(20, 16, generator=generator, dtype=torch.float64)
-    return Noise(*epsilon, draws, torch.tensor([[0, 3, 5, 6, 8]]))
+    return Noise(*epsilon, prior_draws=draws, subsets=torch.tensor([[0, 3, 5, 6, 8]]))
 
 
 def controls_with(**changes):
@@ -145,53 +157,15 @@ class TestRepulsion:
         assert descent[1, 0] > 0 > descent[0, 0]
 
 
-class TestLatentEntropy:
-    def test_by_loops(self, z):
-        """Triangular shares between the two nearest of 50 bin centres, written out for one value at a time."""
-        values, entropies = z.numpy() * 1.5, []
-        centres = [-3 + 0.12 * (k + 0.5) for k in range(50)]
-        for d in range(16):
-            counts = [
-                sum(max(0.0, 1 - abs(min(max(v, centres[0]), centres[-1]) - centre) / 0.12) for v in values[:, d])
-                for centre in centres
-            ]
-            entropies.append(-sum(c / N * math.log(c / N) for c in counts if c > 0))
-        assert terms_of.latent_entropy(z * 1.5).item() == pytest.approx(np.mean(entropies), rel=1e-3)
-
-    def test_close_to_the_plain_histogram_on_many_samples(self):
+class TestHistogramEntropy:
+    def test_on_many_samples(self):
         """Standard normal: h − ln(bin width) = 1.4189 + 2.1203 = 3.5392 nats. 100,000 × 16 samples: the estimates' bias
-        is below (bins − 1)/2N = 2.5e-4, the linear shares widen the density by width²/6: below 0.002."""
+        is below (bins − 1)/2N = 2.5e-4; 0.27% of the mass lies beyond ±3."""
         z = torch.randn(100_000, 16, generator=torch.Generator().manual_seed(5))
         closed_form = 0.5 * math.log(2 * math.pi * math.e) - math.log(6 / 50)
-        soft, plain = terms_of.latent_entropy(z).item(), terms_of.histogram_entropy(z).item()
-        assert plain == pytest.approx(np.mean([_numpy_entropy(column) for column in z.numpy().T]), abs=1e-4)
-        assert soft == pytest.approx(plain, abs=0.03)
-        assert plain == pytest.approx(closed_form, abs=0.03)  # 0.27% of the mass lies beyond ±3
-
-    def test_gradient_by_finite_differences(self, generator):
-        z = torch.randn(6, 16, generator=generator, dtype=torch.float64).requires_grad_()
-        (gradient,) = torch.autograd.grad(terms_of.latent_entropy(z), z)
-        h = 1e-6
-        for i, d in itertools.product(range(6), range(0, 16, 3)):
-            step = torch.zeros_like(z)
-            step[i, d] = h
-            with torch.no_grad():
-                slope = (terms_of.latent_entropy(z + step) - terms_of.latent_entropy(z - step)) / (2 * h)
-            assert gradient[i, d].item() == pytest.approx(slope.item(), rel=1e-4, abs=1e-6)
-        assert gradient.abs().max() > 0.01
-
-    def test_alignment_descends(self):
-        """Gradient descent on |H(z_A) − H(z_B)| brings the two entropies together."""
-        generator = torch.Generator().manual_seed(0)
-        wide, narrow = torch.randn(400, 16, generator=generator), 0.2 * torch.randn(400, 16, generator=generator)
-        scale = torch.tensor(1.0, requires_grad=True)
-        differences = []
-        for _ in range(60):
-            difference = (terms_of.latent_entropy(wide) - terms_of.latent_entropy(narrow * scale)).abs()
-            differences.append(difference.item())
-            (slope,) = torch.autograd.grad(difference, scale)
-            scale = (scale.detach() - 0.1 * slope).requires_grad_()
-        assert differences[-1] < 0.25 * differences[0]
+        found = terms_of.histogram_entropy(z).item()
+        assert found == pytest.approx(np.mean([_numpy_entropy(column) for column in z.numpy().T]), abs=1e-4)
+        assert found == pytest.approx(closed_form, abs=0.03)
 
     def test_histogram_leaves_out_what_lies_outside(self):
         z = torch.full((10, 16), 50.0)
@@ -208,56 +182,156 @@ def _numpy_entropy(values):
     return -(share * np.log(share)).sum()
 
 
-class TestDecorrelation:
+class TestSubspaceOverlap:
+    """Codes are columns of a Hadamard matrix but its first: of mean 0, variance 1 and without correlation."""
+
+    COLUMNS = torch.from_numpy(linalg.hadamard(32)[:, 1:]).double()
+
+    def code(self, axes):
+        """One that lies in these axes alone, spread alike in all of them."""
+        mu = torch.zeros(32, 16, dtype=torch.float64)
+        mu[:, axes] = self.COLUMNS[:, axes]
+        return mu
+
+    @pytest.mark.parametrize(
+        ("axes_a", "axes_b", "expected"),
+        [
+            (range(8), range(8, 16), 0.0),
+            (range(9), range(9), 1.0),
+            (range(9), range(7, 16), 2 / 9),
+            (range(16), range(16), 1.0),
+            (range(16), range(4), 0.5),  # cosine of (1, …, 1) and four ones: 4 / √(16·4)
+            ([0], [0], 1.0),
+        ],
+    )
+    def test_closed_forms(self, axes_a, axes_b, expected):
+        mu_a, mu_b = self.code(list(axes_a)), self.code(list(axes_b))
+        assert terms_of.subspace_overlap(mu_a, mu_b).item() == pytest.approx(expected, abs=1e-11)
+        # Other operations in the same directions: what overlaps is directions, not what is said in them.
+        assert terms_of.subspace_overlap(mu_a, mu_b.flip(0)).item() == pytest.approx(expected, abs=1e-11)
+
+    def test_nine_axes_of_sixteen_share_no_less_than_two(self):
+        """Whichever two subspaces: tr(P_A·P_B) ≥ 9 + 9 − 16."""
+        generator = np.random.default_rng(3)
+        for _ in range(50):
+            turned = self.code(list(range(9))) @ torch.from_numpy(stats.ortho_group.rvs(16, random_state=generator))
+            assert terms_of.subspace_overlap(self.code(list(range(9))), turned).item() >= 2 / 9 - 1e-12
+
     def test_against_numpy(self, generator):
         mu_a, mu_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
-        mu_b = mu_b + torch.linspace(0, 2, 16, dtype=torch.float64) * mu_a - 3
-        each = [np.corrcoef(mu_a[:, d], mu_b[:, d])[0, 1] ** 2 for d in range(16)]
-        assert terms_of.squared_correlation(mu_a, mu_b).item() == pytest.approx(np.mean(each), abs=1e-9)
+        mu_b = mu_b * torch.linspace(0.1, 2, 16, dtype=torch.float64) - 3
+        spreads = [np.cov(mu.numpy().T, bias=True) for mu in (mu_a, mu_b)]
+        expected = np.trace(spreads[0] @ spreads[1]) / np.prod([np.linalg.norm(spread) for spread in spreads])
+        assert 0.1 < expected < 0.9
+        assert terms_of.subspace_overlap(mu_a, mu_b).item() == pytest.approx(expected, rel=1e-9)
+        assert terms_of.subspace_overlap(mu_b, mu_a).item() == pytest.approx(expected, rel=1e-9)
 
-    def test_extremes(self, z):
-        assert terms_of.squared_correlation(z, 2 - 3 * z).item() == pytest.approx(1)
-        assert terms_of.squared_correlation(z, torch.ones_like(z)) == 0  # a code that says nothing
+    def test_invariances(self, generator):
+        """One rotation of both codes, either's scale and place; not a rotation of one alone."""
+        mu_a, mu_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
+        before = terms_of.subspace_overlap(mu_a, mu_b).item()
+        turn = torch.from_numpy(stats.ortho_group.rvs(16, random_state=1))
+        for changed in ((mu_a @ turn, mu_b @ turn), (3 * mu_a, mu_b / 50), (mu_a + 2, mu_b - 9)):
+            assert terms_of.subspace_overlap(*changed).item() == pytest.approx(before, rel=1e-9)
+        assert terms_of.subspace_overlap(mu_a @ turn, mu_b).item() != pytest.approx(before, rel=1e-2)
 
-    def test_descends_to_independent_codes(self, z, generator):
-        mu_b = (z + 0.3 * torch.randn(z.shape, generator=generator, dtype=torch.float64)).requires_grad_()
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("constant", ["both", "one"])
+    def test_a_code_that_says_nothing_overlaps_with_nothing_and_does_no_harm(self, generator, constant, dtype):
+        mu_a = torch.ones(N, 16, dtype=dtype, requires_grad=True)
+        mu_b = torch.randn(N, 16, generator=generator, dtype=dtype) if constant == "one" else torch.ones_like(mu_a)
+        mu_b.requires_grad_()
+        value = terms_of.subspace_overlap(mu_a, mu_b)
+        assert value.item() == 0
+        for gradient in torch.autograd.grad(value, [mu_a, mu_b]):
+            assert torch.isfinite(gradient).all()
+
+    def test_descends_to_orthogonal_codes(self, generator):
+        """Two codes of eight axes: there is room for both."""
+        mu_a = self.code(list(range(8)))
+        mu_b = (mu_a + 0.3 * torch.randn(mu_a.shape, generator=generator, dtype=torch.float64)).requires_grad_()
         optimizer = torch.optim.Adam([mu_b], lr=0.05)
-        first = terms_of.squared_correlation(z, mu_b).item()
+        first = terms_of.subspace_overlap(mu_a, mu_b).item()
         for _ in range(200):
             optimizer.zero_grad()
-            terms_of.squared_correlation(z, mu_b).backward()
+            terms_of.subspace_overlap(mu_a, mu_b).backward()
             optimizer.step()
         assert first > 0.8
-        assert terms_of.squared_correlation(z, mu_b).item() < 0.01
+        assert terms_of.subspace_overlap(mu_a, mu_b).item() < 0.01
+
+    def test_of_several_runs_each_ones_own(self, generator):
+        mu_a, mu_b = torch.randn(2, 3, N, 16, generator=generator, dtype=torch.float64)
+        alone = [terms_of.subspace_overlap(a, b).item() for a, b in zip(mu_a, mu_b)]
+        assert terms_of.subspace_overlap(mu_a, mu_b).tolist() == pytest.approx(alone)
 
 
-class TestDimensions:
-    def test_against_the_eigenvalues(self, z):
-        mu = z * torch.linspace(0.1, 2, 16, dtype=torch.float64)
-        expected = dimensionality(mu).participation_ratio
-        assert terms_of.effective_dimensions(mu).item() == pytest.approx(expected)
-        stacked = terms_of.effective_dimensions(torch.stack([mu, z]))
-        assert stacked.tolist() == pytest.approx([expected, dimensionality(z).participation_ratio])
+class TestBestOfTwo:
+    def slow(self, logits_a, logits_b, classes):
+        """An operation and an entry at a time."""
+        losses = []
+        for i in range(len(classes)):
+            exact = [
+                math.prod(
+                    math.exp(logits[i, j, classes[i, j]]) / sum(math.exp(logits[i, j, k]) for k in range(3))
+                    for j in range(9)
+                )
+                for logits in (logits_a, logits_b)
+            ]
+            losses.append(-math.log(1 - (1 - exact[0]) * (1 - exact[1])))
+        return sum(losses) / len(losses)
 
-    def test_extremes(self, z):
-        assert terms_of.effective_dimensions(torch.zeros_like(z)) == 0
-        line = z[:, :1] * torch.arange(1.0, 17)
-        assert terms_of.effective_dimensions(line).item() == pytest.approx(1)
+    @pytest.fixture
+    def answers(self, logits, generator):
+        _, classes = batch(generator)
+        right = 3 * torch.nn.functional.one_hot(classes, 3)
+        return logits + right, torch.randn(logits.shape, generator=generator, dtype=torch.float64) + right, classes
 
-    @pytest.mark.parametrize("most", [2.0, 16.0])
-    def test_only_what_is_above_the_most_costs(self, generator, most):
-        x, classes = batch(generator)
-        model, noise = double_model(), noise_for(generator)
-        limited = Objective.model_validate({"entropy_alignment": 0.0, "dimensions": {"weight": 0.5, "most": most}})
-        losses = [
-            objective(model, x, classes, noise, controls_with(), Weights(), each)
-            for each in (Objective(entropy_alignment=0.0), limited)
+    def test_by_loops_and_from_either_side(self, answers):
+        logits_a, logits_b, classes = answers
+        expected = self.slow(logits_a, logits_b, classes)
+        assert 0.1 < expected < 5
+        assert terms_of.best_of_two_loss(logits_a, logits_b, classes).item() == pytest.approx(expected, rel=1e-9)
+        assert terms_of.best_of_two_loss(logits_b, logits_a, classes).item() == pytest.approx(expected, rel=1e-9)
+
+    def test_no_worse_than_either_alone(self, answers):
+        for row in range(N):
+            one = [each[row : row + 1] for each in answers]
+            alone = [terms_of.entry_cross_entropy(each, one[2]).item() for each in one[:2]]
+            assert 0 <= terms_of.best_of_two_loss(*one).item() <= min(alone)
+
+    def test_each_learns_most_where_the_other_fails(self, answers):
+        """With p and q the probabilities of being exact, the slope by ln p is −p·(1 − q) / (p + q − p·q)."""
+        logits_a, logits_b, classes = answers
+        logits_a = logits_a.clone().requires_grad_()
+        cross_entropy = terms_of.entry_cross_entropy(logits_a, classes)
+        (found,) = torch.autograd.grad(terms_of.best_of_two_loss(logits_a, logits_b, classes), logits_a)
+        p, q = (-cross_entropy.detach()).exp(), (-terms_of.entry_cross_entropy(logits_b, classes)).exp()
+        (expected,) = torch.autograd.grad((p * (1 - q) / (p + q - p * q) * cross_entropy).mean(), logits_a)
+        torch.testing.assert_close(found, expected)
+
+    def certain(self, classes):
+        return 500.0 * torch.nn.functional.one_hot(classes, 3).float()
+
+    @pytest.mark.parametrize(("right_a", "right_b"), list(itertools.product([False, True], repeat=2)))
+    def test_certain_answers(self, generator, right_a, right_b):
+        """In single precision, where probabilities are exactly 0 or 1."""
+        _, classes = batch(generator)
+        wrong = (classes + 1) % 3
+        answers = [self.certain(classes if right else wrong).requires_grad_() for right in (right_a, right_b)]
+        value = terms_of.best_of_two_loss(*answers, classes)
+        assert value.item() == pytest.approx(0 if right_a or right_b else -math.log(1e-12), rel=1e-5)
+        for gradient in torch.autograd.grad(value, answers):
+            assert torch.isfinite(gradient).all()
+
+    def test_of_several_runs_each_ones_own(self, answers):
+        logits_a, logits_b, classes = answers
+        shape = (3, N // 3, 9)
+        alone = [
+            self.slow(*(each.view(*shape, *each.shape[2:])[run] for each in (logits_a, logits_b, classes)))
+            for run in range(3)
         ]
-        (mu_a, _), (mu_b, _) = model.encoder_A(x), model.encoder_B(x)
-        excess = [max(0.0, dimensionality(mu.detach()).participation_ratio - most) for mu in (mu_a, mu_b)]
-        assert [losses[1][1][f"excess_dimensions_{side}"].item() for side in "ab"] == pytest.approx(excess)
-        assert (losses[1][0] - losses[0][0]).item() == pytest.approx(0.5 * sum(each**2 for each in excess))
-        assert (sum(excess) > 0) == (most == 2)
+        together = terms_of.best_of_two_loss(logits_a.view(*shape, 3), logits_b.view(*shape, 3), classes.view(shape))
+        assert together.tolist() == pytest.approx(alone)
 
 
 class TestAlignment:
@@ -276,39 +350,69 @@ class TestAlignment:
         assert "alignment" not in losses[0][1]
 
 
-class TestPriorInformation:
-    @pytest.mark.parametrize("subset", [[0], [4, 7], [8, 0, 3], [1, 2, 4, 6, 8], [0, 1, 2, 3, 5, 8]])
+def entropies(logits, subsets):
+    """Of the joint distribution, and the mean one given the draw; the first less the second is what is informed of."""
+    log_probability = terms_of.class_log_probability(logits)
+    return terms_of.prior_entropies(log_probability, log_probability.exp(), torch.as_tensor(subsets))
+
+
+def information(logits, subsets):
+    joint, conditional = entropies(logits, subsets)
+    return joint - conditional
+
+
+def by_enumerating(logits, subset):
+    """H(x_S), H(x_S | z) and I(z; x_S) = Σ_z Σ_cells p(z) p(cell|z) ln(p(cell|z)/p(cell)), a cell at a time."""
+    p = logits.softmax(-1).numpy()
+    cells = list(itertools.product(range(3), repeat=len(subset)))
+    given = np.array([[math.prod(row[j, k] for j, k in zip(subset, cell)) for cell in cells] for row in p])
+    marginal = given.mean(axis=0)
+    joint, conditional = -(marginal * np.log(marginal)).sum(), -(given * np.log(given)).sum() / len(p)
+    return joint, conditional, (given * np.log(given / marginal)).sum() / len(p)
+
+
+class TestPriorEntropies:
+    @pytest.mark.parametrize("subset", [[0], [4, 7], [8, 0, 3], [1, 2, 4, 6, 8], [0, 1, 2, 3, 5, 7, 8]])
     def test_by_enumerating_every_cell(self, logits, subset):
-        """I(z; x_S) = Σ_z Σ_cells p(z) p(cell|z) ln(p(cell|z)/p(cell)), a joint probability at a time."""
-        p = logits.softmax(-1).numpy()
-        cells = list(itertools.product(range(3), repeat=len(subset)))
-        conditional = np.array(
-            [[math.prod(p[i, j, k] for j, k in zip(subset, cell)) for cell in cells] for i in range(N)]
-        )
-        marginal = conditional.mean(axis=0)
-        expected = (conditional * np.log(conditional / marginal)).sum() / N
-        found = terms_of.prior_information(logits, torch.tensor([subset]))
-        assert found.item() == pytest.approx(expected, rel=1e-9)
+        joint, conditional, informed_of = by_enumerating(logits, subset)
+        found = entropies(logits, [subset])
+        assert found[0].item() == pytest.approx(joint, rel=1e-9)
+        assert found[1].item() == pytest.approx(conditional, rel=1e-9)
+        assert (found[0] - found[1]).item() == pytest.approx(informed_of, rel=1e-9)
 
     def test_averages_over_subsets(self, logits):
         subsets = [[0, 1, 2], [3, 5, 8]]
-        alone = [terms_of.prior_information(logits, torch.tensor([subset])).item() for subset in subsets]
-        assert terms_of.prior_information(logits, torch.tensor(subsets)).item() == pytest.approx(np.mean(alone))
+        alone = np.array([by_enumerating(logits, subset) for subset in subsets])
+        assert [each.item() for each in entropies(logits, subsets)] == pytest.approx(alone.mean(axis=0)[:2])
 
-    @pytest.mark.parametrize("entries", [1, 5, 6])
+    def test_of_several_runs_each_by_its_own_subsets(self, generator):
+        logits = torch.randn(3, N, 9, 3, generator=generator, dtype=torch.float64)
+        subsets = [[[0, 1, 2], [3, 5, 8]], [[8, 7, 6], [0, 4, 2]], [[2, 3, 4], [1, 6, 0]]]
+        together = entropies(logits, subsets)
+        for run in range(3):
+            alone = entropies(logits[run], subsets[run])
+            assert [each[run].item() for each in together] == pytest.approx([each.item() for each in alone])
+
+    @pytest.mark.parametrize("entries", [1, 5, 7])
     def test_a_uniform_deterministic_decoder_reaches_the_limit(self, entries):
         settings = PriorInformation(weight=1.0, subset_entries=entries)
         logits = 200 * torch.nn.functional.one_hot(all_operations().long() + 1, 3).double()
-        found = terms_of.prior_information(logits, torch.arange(9)[None, :entries])
-        assert found.item() == pytest.approx(terms_of.information_limit(settings), rel=1e-6)
-        assert found.item() == pytest.approx(entries * math.log(3), rel=1e-6)
+        joint, conditional = (each.item() for each in entropies(logits, torch.arange(9)[None, :entries]))
+        assert joint == pytest.approx(terms_of.information_limit(settings), rel=1e-6)
+        assert joint == pytest.approx(entries * math.log(3), rel=1e-6)
+        assert conditional == pytest.approx(0, abs=1e-9)
+
+    def test_joint_entropy_tells_what_is_met_too_often(self):
+        """Half of the draws one operation, the other half all alike: entropy ln 2 + ½ ln(3^S) but for that one."""
+        tables = all_operations().long() + 1
+        logits = 200 * torch.nn.functional.one_hot(torch.cat([tables, tables[:1].expand_as(tables)]), 3).double()
+        share = np.array([0.5 + 0.5 / 27, *[0.5 / 27] * 26])
+        assert entropies(logits, [[6, 7, 8]])[0].item() == pytest.approx(-(share * np.log(share)).sum(), rel=1e-6)
 
     def test_a_decoder_that_ignores_z_informs_of_nothing(self, generator):
         one = torch.randn(1, 9, 3, generator=generator, dtype=torch.float64)
         for logits in (one.expand(64, 9, 3), torch.zeros(64, 9, 3, dtype=torch.float64)):
-            assert terms_of.prior_information(logits, torch.tensor([[0, 2, 4, 6, 8]])).item() == pytest.approx(
-                0, abs=1e-9
-            )
+            assert information(logits, [[0, 2, 4, 6, 8]]).item() == pytest.approx(0, abs=1e-9)
 
     def test_probabilities_of_exactly_zero_give_finite_gradients(self):
         logits = torch.zeros(8, 9, 3)
@@ -316,11 +420,177 @@ class TestPriorInformation:
         logits[4:] = logits[4:].roll(1, dims=-1)
         logits.requires_grad_()
         assert logits.softmax(-1).min().item() == 0
-        subset = torch.tensor([[0, 1, 2, 3, 4]])
-        for value in (terms_of.prior_information(logits, subset), terms_of.output_entropy(logits)):
-            (gradient,) = torch.autograd.grad(value, logits)
+        joint, conditional = entropies(logits, [[0, 1, 2, 3, 4]])
+        for value in (joint, conditional, terms_of.output_entropy(logits)):
+            (gradient,) = torch.autograd.grad(value, logits, retain_graph=True)
             assert torch.isfinite(value)
             assert torch.isfinite(gradient).all()
+
+
+PRIOR_ENTROPY = 8 * math.log(2 * math.pi * math.e)
+"""Of N(0, I) in sixteen dimensions, in nats."""
+
+
+class Cells:
+    """A decoder and an encoder by hand: entry j is −1, 0 or 1 by the cell that axis j of z lies in, one of three of
+    equal probability; an operation's code has the exact mean and variance of its cell. Axes from 9 on say nothing."""
+
+    BORDERS = stats.norm.ppf([0, 1 / 3, 2 / 3, 1])
+    MEANS, VARIANCES = np.transpose([stats.truncnorm.stats(low, high) for low, high in itertools.pairwise(BORDERS)])
+    INFORMATION = 9 * math.log(3)
+    """I(z; x) = H(x): the decoder is deterministic and its 19,683 operations are equally likely."""
+    KNOWN = -9 * 0.5 * np.log(VARIANCES).mean()
+    """The prior's entropy less E −log q(z|x), that of a Gaussian of a cell's variance: ½ ln(2πe·v) an axis."""
+
+    def __init__(self, shift=0.0, scale=1.0):
+        self.means = torch.from_numpy(self.MEANS + shift).requires_grad_()
+        self.logvars = torch.from_numpy(np.log(self.VARIANCES * scale)).requires_grad_()
+
+    def probability(self, draws):
+        values = torch.bucketize(draws[:, :9].contiguous(), torch.from_numpy(self.BORDERS[1:3]))
+        return terms_of.class_log_probability(200 * torch.nn.functional.one_hot(values, 3).double()).exp()
+
+    def as_read(self, x):
+        return x
+
+    def __call__(self, x):
+        cell, nothing = (x + 1).round().long(), x.new_zeros(*x.shape[:-1], 7)
+        return torch.cat([self.means[cell], nothing], dim=-1), torch.cat([self.logvars[cell], nothing], dim=-1)
+
+
+class TestRecognition:
+    M = 20
+
+    @pytest.fixture
+    def many(self):
+        """200,000 draws. A draw's −log q has a standard deviation of at most 5 nats, so 0.05 is over four standard
+        errors of the mean."""
+        return torch.randn(200_000, 16, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+    def test_reaches_the_known_value_below_the_true_information(self, many):
+        cells = Cells()
+        bound = PRIOR_ENTROPY - terms_of.recognition(cells, many, cells.probability(many)).item()
+        assert bound == pytest.approx(Cells.KNOWN, abs=0.05)
+        assert 0.8 * Cells.INFORMATION < Cells.KNOWN < Cells.INFORMATION - 0.2
+
+    @pytest.mark.parametrize(("shift", "scale"), [(0.3, 1.0), (0.0, 1.5), (0.0, 0.6), (-0.2, 2.0)])
+    def test_a_worse_code_recognises_less(self, many, shift, scale):
+        """By 9·½(ln scale + (1 + shift²/v) / scale − 1) averaged over the cells."""
+        worse = Cells(shift, scale)
+        loss = 4.5 * (math.log(scale) + (1 + shift**2 / Cells.VARIANCES).mean() / scale - 1)
+        bound = PRIOR_ENTROPY - terms_of.recognition(worse, many, worse.probability(many)).item()
+        assert loss > 0.1
+        # Means that are off add at most 2·shift/v times a draw's distance: five times the standard error from above.
+        assert bound == pytest.approx(Cells.KNOWN - loss, abs=0.25)
+        assert bound < Cells.KNOWN - 0.05
+
+    def test_no_code_of_this_kind_recognises_more(self, many):
+        """At the cells' own means and variances the slopes are 0."""
+        cells = Cells()
+        terms = terms_of.recognition(cells, many, cells.probability(many))
+        for slope in torch.autograd.grad(terms, [cells.means, cells.logvars]):
+            assert slope.abs().max() < 0.05
+
+    @pytest.mark.parametrize("middle_value", [-1, 0, 1])
+    def test_never_above_the_true_information(self, many, middle_value):
+        """Whatever the encoder. One that takes every operation for the prior is told of nothing."""
+        probability = Cells().probability(many[:5000])
+        encoder = encoder_of(middle_value)
+        for _ in range(3):
+            bound = PRIOR_ENTROPY - terms_of.recognition(encoder, many[:5000], probability).item()
+            assert bound <= Cells.INFORMATION
+            with torch.no_grad():
+                encoder.fc_mu.weight *= 3
+        for head in (encoder.fc_mu, encoder.fc_logvar):
+            torch.nn.init.zeros_(head.weight)
+            torch.nn.init.zeros_(head.bias)
+        surprise = terms_of.recognition(encoder, many[:5000], probability).item()
+        assert surprise == pytest.approx(PRIOR_ENTROPY, abs=0.25)  # standard error √8 / √5000 = 0.04
+        expected = -stats.norm.logpdf(many[:5000].numpy()).sum(axis=1).mean()
+        assert surprise == pytest.approx(expected, rel=1e-9)
+
+    @pytest.mark.parametrize("middle_value", [-1, 0, 1])
+    def test_by_a_draw_at_a_time(self, generator, middle_value):
+        """log q by scipy, for the most likely operation of each draw, read as the encoder reads any operation."""
+        encoder, draws, logits = encoder_of(middle_value), *self.draws_and_logits(generator)
+        expected = 0.0
+        for z, answer in zip(draws.numpy(), logits.numpy()):
+            table = torch.tensor([[int(np.argmax(entry)) - 1 for entry in answer]], dtype=torch.float64)
+            mu, logvar = (each.detach().numpy()[0] for each in encoder(table))
+            expected -= stats.multivariate_normal.logpdf(z, mu, np.diag(np.exp(logvar))) / self.M
+        found = terms_of.recognition(encoder, draws, terms_of.class_log_probability(logits).exp())
+        assert found.item() == pytest.approx(expected, rel=1e-9)
+
+    @pytest.mark.parametrize("middle_value", [-1, 0, 1])
+    def test_its_gradient_is_that_of_the_probabilities(self, generator, middle_value):
+        """One-hot in value, softmax in slope, times what the encoder reads the three values as: its value in the middle
+        as 0, the next in the cycle −1 → 0 → 1 → −1 as 1, the one before as −1."""
+        encoder, draws, logits = encoder_of(middle_value), *self.draws_and_logits(generator)
+        logits.requires_grad_()
+        found = self.gradients(
+            terms_of.recognition(encoder, draws, terms_of.class_log_probability(logits).exp()), logits, encoder
+        )
+        read = {-1: {-1: 0, 0: 1, 1: -1}, 0: {-1: -1, 0: 0, 1: 1}, 1: {-1: 1, 0: -1, 1: 0}}[middle_value]
+        as_read = torch.tensor([read[value] for value in (-1, 0, 1)], dtype=torch.float64)
+        plain = encoder_of(0)  # reads values as they are
+        plain.load_state_dict(encoder.state_dict())
+        probability = logits.softmax(dim=-1)
+        chosen = torch.nn.functional.one_hot(logits.argmax(dim=-1), 3) + probability - probability.detach()
+        mu, logvar = plain((chosen * as_read).sum(dim=-1))
+        log_q = torch.distributions.Normal(mu, (0.5 * logvar).exp()).log_prob(draws).sum(dim=-1)
+        expected = self.gradients(-log_q.mean(), logits, plain)
+        for mine, theirs in zip(found, expected, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
+        assert (found[0].abs().amax(dim=-1) > 1e-9).all()  # every entry of every draw is told something
+
+    def test_of_several_runs_each_by_its_own_encoder(self, generator, in_double):
+        models = [double_model("translated", seed) for seed in range(3)]
+        optimizers = [torch.optim.AdamW(list(model.encoder_B.parameters())) for model in models]
+        stacked = Stack(models, optimizers).model.encoder_B
+        draws = torch.randn(3, self.M, 16, generator=generator, dtype=torch.float64)
+        logits = torch.randn(3, self.M, 9, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+        together = terms_of.recognition(stacked, draws, terms_of.class_log_probability(logits).exp())
+        (gradients,) = torch.autograd.grad(together.sum(), logits)
+        assert together.shape == (3,)
+        for run, model in enumerate(models):
+            own = logits[run].detach().requires_grad_()
+            alone = terms_of.recognition(model.encoder_B, draws[run], terms_of.class_log_probability(own).exp())
+            assert together[run].item() == pytest.approx(alone.item(), rel=1e-9)
+            torch.testing.assert_close(gradients[run], torch.autograd.grad(alone, own)[0], rtol=1e-9, atol=1e-12)
+
+    def test_needs_no_list_of_operations(self, generator):
+        """No tensor is larger than a layer's answer to the draws."""
+        encoder, draws, logits = encoder_of(1), *self.draws_and_logits(generator)
+        probability = terms_of.class_log_probability(logits.requires_grad_()).exp()
+        with _Largest() as largest:
+            terms_of.recognition(encoder, draws, probability).backward()
+        assert largest.elements == max(self.M * 256, 256 * 128)  # hidden units, or weights between two layers
+
+    def draws_and_logits(self, generator):
+        draws = torch.randn(self.M, 16, generator=generator, dtype=torch.float64)
+        return draws, 2 * torch.randn(self.M, 9, 3, generator=generator, dtype=torch.float64)
+
+    def gradients(self, value, logits, encoder):
+        return torch.autograd.grad(value, [logits, *encoder.parameters()])
+
+
+def encoder_of(middle_value):
+    with torch.random.fork_rng():
+        torch.manual_seed(8)
+        return Encoder(middle_value).double()
+
+
+class _Largest(TorchDispatchMode):
+    """How many elements the largest tensor has that an operation makes."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        made = operation(*arguments, **(options or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, torch.Tensor):
+                self.elements = max(self.elements, tensor.numel())
+        return made
 
 
 class TestIsolatedShare:
@@ -337,17 +607,6 @@ class TestIsolatedShare:
             torch.testing.assert_close(ours[isolated:], injected[isolated:], rtol=1e-12, atol=1e-12)
             assert not torch.isclose(injected, own).all(dim=1).any()
 
-    @pytest.mark.parametrize(("widened_share", "widened"), [(0.25, 3), (0.5, 6), (0.9, 6)])
-    def test_the_last_isolated_rows_reach_as_far_as_the_plans_sum_of_draws(self, generator, widened_share, widened):
-        model = double_model("translated")
-        z_a, z_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
-        plain = terms_of.inject(model, z_a, z_b, 0.7, 0.5)
-        found = terms_of.inject(model, z_a, z_b, 0.7, 0.5, widened_share)
-        for ours, before in zip(found, plain):
-            assert torch.equal(ours[: 6 - widened], before[: 6 - widened])
-            torch.testing.assert_close(ours[6 - widened : 6], 1.49**0.5 * before[6 - widened : 6])
-            assert torch.equal(ours[6:], before[6:])
-
 
 class TestWholeObjective:
     def test_the_plans_formula(self, generator):
@@ -355,7 +614,7 @@ class TestWholeObjective:
         model, noise = double_model(), noise_for(generator)
         x, classes = batch(generator)
         controls = controls_with(repulsion_b=0.01)
-        settings = Objective(entropy_alignment_differentiable=False)
+        settings = Objective()
         loss, terms = objective(model, x, classes, noise, controls, Weights(scale_a=0.5, scale_b=1.7), settings)
 
         mu_a, logvar_a = model.encoder_A(x)
@@ -375,7 +634,7 @@ class TestWholeObjective:
         assert terms["reconstruction_a"].item() == pytest.approx(cross_entropies[0].item())
         assert terms["loss"] is loss
 
-    def test_alignment_without_a_gradient_changes_no_gradient(self, generator):
+    def test_entropy_alignment_changes_no_gradient(self, generator):
         model, noise = double_model(), noise_for(generator)
         x, classes = batch(generator)
         found = []
@@ -384,17 +643,6 @@ class TestWholeObjective:
             loss, _ = objective(model, x, classes, noise, controls_with(), Weights(), settings)
             found.append(torch.autograd.grad(loss, model.encoder_A.fc_mu.weight)[0])
         assert torch.equal(*found)
-
-    def test_alignment_with_a_gradient_adds_its_own(self, generator):
-        model, noise = double_model(), noise_for(generator)
-        x, classes = batch(generator)
-        losses = []
-        for weight in (0.0, 2.0):
-            settings = BARE.model_copy(update={"entropy_alignment": weight, "entropy_alignment_differentiable": True})
-            losses.append(objective(model, x, classes, noise, controls_with(), Weights(), settings))
-        difference = losses[1][0] - losses[0][0]
-        assert difference.item() == pytest.approx(2.0 * 0.3 * losses[1][1]["entropy_alignment"].item())
-        assert torch.autograd.grad(difference, model.encoder_A.fc_mu.weight)[0].abs().max() > 0
 
     def test_no_gradient_crosses_from_one_vae_into_the_others_encoder(self, generator):
         model = double_model("translated")
@@ -412,23 +660,6 @@ class TestWholeObjective:
         side_b = math.exp(-0.4) * terms["reconstruction_b"] + 0.25 * terms["kl_b"]
         assert loss.item() == pytest.approx((0.6 * side_a + 0.8 * side_b).item(), rel=1e-7)
 
-    def test_operation_weights_weigh_each_row(self, generator):
-        model, noise = double_model(), noise_for(generator)
-        x, classes = batch(generator)
-        weights = torch.rand(2, N, generator=generator, dtype=torch.float64) + 0.5
-        weighted = Weights(operation_a=weights[0], operation_b=weights[1])
-        controls = controls_with(beta_a=0.0, beta_b=0.0, rho=0.0)
-        loss, terms = objective(model, x, classes, noise, controls, weighted, BARE)
-        expected = 0.0
-        for row in range(N):
-            one = Noise(noise.epsilon_a[row : row + 1], noise.epsilon_b[row : row + 1])
-            _, alone = objective(model, x[row : row + 1], classes[row : row + 1], one, controls, Weights(), BARE)
-            expected += 0.6 * weights[0, row] * alone["reconstruction_a"] / N
-            expected += 0.8 * weights[1, row] * alone["reconstruction_b"] / N
-        assert loss.item() == pytest.approx(expected.item())
-        unweighted = objective(model, x, classes, noise, controls, Weights(), BARE)[1]
-        assert terms["reconstruction_a"].item() == pytest.approx(unweighted["reconstruction_a"].item())
-
     def test_prior_information_is_gained_by_both(self, generator):
         model, noise = double_model(), noise_for(generator, prior=True)
         x, classes = batch(generator)
@@ -441,6 +672,95 @@ class TestWholeObjective:
         assert loss.item() == pytest.approx((without - gain).item())
         assert terms["prior_information_a"].item() != terms["prior_information_b"].item()
 
+    def test_the_default_recipes_formula(self, in_double):
+        """Every term that the plan lacks, put together here from slow versions. Of 20 rows 12 are isolated, and the
+        first 4 and the last 2 are means, the former under noise."""
+        settings = Objective.model_validate({
+            "output_entropy_b": 0.05, "repulsion_b": 0.0, "entropy_alignment": 0.0, "mean_share": 0.3,
+            "mean_noise": 0.4, "best_of_two": 1.5, "balancing": 0.01, "subspace_overlap": 2.5, "recognition": 0.7,
+            "prior_information": {
+                "weight": 1.3, "entropy_weight": 20.0, "draws": 30, "subset_entries": 4, "subsets": 3,
+                "widened_share": 0.5,
+            },
+        })  # fmt: skip
+        torch.manual_seed(12)
+        model = DualVAE.of(load_recipe("resolution"))
+        generator = torch.Generator().manual_seed(11)
+        x, classes = batch(generator, 20)
+        noise = terms_of.draw_noise(20, settings, generator, torch.device("cpu"), with_prior=True)
+        controls, weights = controls_with(), Weights(balance=torch.tensor(0.2))
+        loss, terms = objective(model, x, classes, noise, controls, weights, settings, 0.6, 0.0)
+
+        (mu_a, logvar_a), (mu_b, logvar_b) = model.encoder_A(x), model.encoder_B(x)
+        z_a = mu_a + 0.9 * (0.5 * logvar_a).exp() * noise.epsilon_a + noise.mean_noise
+        z_b = mu_b + 0.7 * (0.5 * logvar_b).exp() * noise.epsilon_b + noise.mean_noise
+        mixed = model.injection(z_a[12:], z_b[12:], 0.3)
+        logits = [
+            model.decode(torch.cat([z[:12], rest]), side) for z, rest, side in zip((z_a, z_b), mixed, "AB", strict=True)
+        ]
+        best_of_two = TestBestOfTwo().slow(*(each.detach()[:4] for each in logits), classes[:4])
+        overlap = terms_of.subspace_overlap(mu_a, mu_b).item()
+        expected = 1.5 * best_of_two + 2.5 * 0.4 * overlap
+        sides = zip("AB", (mu_a, mu_b), (logvar_a, logvar_b), logits, (0.6, 0.8), (0.4, 0.25), (0.2, -0.2))
+        for side, mu, logvar, answers, weight, beta, balance in sides:
+            cross_entropy = -torch.distributions.Categorical(logits=answers).log_prob(classes).sum(1).mean().item()
+            divergence = terms_of.kl_divergence(mu, logvar).item()
+            expected += weight * (math.exp(balance) * cross_entropy + beta * divergence)
+            if side == "B":
+                expected -= weight * 0.05 * terms_of.output_entropy(answers).item()
+            answers = model.decode(noise.prior_draws, side).detach()
+            joint, _, informed_of = np.mean([by_enumerating(answers, each) for each in noise.subsets.tolist()], axis=0)
+            encoder = model.encoder_A if side == "A" else model.encoder_B
+            mean, log_variance = encoder(answers.argmax(dim=-1).double() - 1)
+            q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+            surprise = -q.log_prob(noise.prior_draws).sum(dim=-1).mean().item()
+            expected += 0.7 * surprise - 1.3 * informed_of - 20.0 * joint
+            found = [
+                terms[f"{name}_{side.lower()}"].item() for name in ("prior_information", "prior_entropy", "recognition")
+            ]
+            assert found == pytest.approx([informed_of, joint, surprise], rel=1e-9)
+        assert loss.item() == pytest.approx(expected, rel=1e-9)
+        assert terms["best_of_two"].item() == pytest.approx(best_of_two, rel=1e-9)
+        assert terms["subspace_overlap"].item() == pytest.approx(overlap)
+        assert set(terms) == {
+            "loss", "best_of_two", "subspace_overlap", "output_entropy_b",
+            *(f"{name}_{side}" for name in ("reconstruction", "kl", "prior_information", "prior_entropy", "recognition")
+              for side in "ab"),
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("rows", [1, 2])
+    def test_a_batch_too_small_for_the_ensembles_loss_has_none(self, generator, rows):
+        """Three tenths of one row are none; of two one, which is isolated."""
+        x, classes = batch(generator, rows)
+        settings = BARE.model_copy(update={"mean_share": 0.3, "best_of_two": 1.0})
+        noise = noise_for(generator, rows)
+        loss, terms = objective(double_model(), x, classes, noise, controls_with(), Weights(), settings)
+        assert ("best_of_two" in terms) == (rows == 2)
+        assert math.isfinite(loss.item())
+
+    def test_recognition_alone_needs_no_entropies(self, generator, monkeypatch):
+        monkeypatch.setattr(terms_of, "prior_entropies", lambda *_: pytest.fail("computed"))
+        model, noise = double_model(), noise_for(generator, prior=True)
+        x, classes = batch(generator)
+        plain, _ = objective(
+            model, x, classes, Noise(noise.epsilon_a, noise.epsilon_b), controls_with(), Weights(), BARE
+        )
+        settings = BARE.model_copy(update={"recognition": 2.0})
+        loss, terms = objective(model, x, classes, noise, controls_with(), Weights(), settings)
+        assert loss.item() == pytest.approx((plain + 2.0 * (terms["recognition_a"] + terms["recognition_b"])).item())
+
+    def test_recognition_teaches_its_own_vae_alone(self, generator):
+        model, noise = double_model(), noise_for(generator, prior=True)
+        settings = Objective(recognition=1.0)
+        logits = model.decode(noise.prior_draws, "A")
+        loss, _ = terms_of.loss_of_prior(model, "A", noise.prior_draws, logits, noise.subsets, settings)
+        parts = {name: list(getattr(model, name).parameters()) for name in ("encoder_A", "decoder_A")}
+        others = [*model.encoder_B.parameters(), *model.decoder_B.parameters()]
+        for parameters in parts.values():
+            gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
+            assert all(gradient.abs().max() > 0 for gradient in gradients)
+        assert torch.autograd.grad(loss, others, allow_unused=True) == (None,) * len(others)
+
 
 class TestWeightZeroCostsNothing:
     def test_absent_terms(self, generator):
@@ -450,7 +770,8 @@ class TestWeightZeroCostsNothing:
         assert set(terms) == {"loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b"}
 
     def test_nothing_is_called_for_them(self, generator, monkeypatch):
-        for name in ("repulsion", "output_entropy", "latent_entropy", "histogram_entropy", "prior_information"):
+        for name in ("repulsion", "output_entropy", "histogram_entropy", "prior_entropies", "recognition",
+                     "best_of_two_loss", "subspace_overlap"):  # fmt: skip
             monkeypatch.setattr(terms_of, name, lambda *_: pytest.fail("computed"))
         model = double_model()
         seen = []
@@ -466,6 +787,7 @@ class TestWeightZeroCostsNothing:
         noise = terms_of.draw_noise(7, settings, generator, torch.device("cpu"), with_prior=False)
         assert noise.prior_draws is None
         torch.randn(2, 7, 16, generator=other)
+        torch.randn(7, 16, generator=other)  # noise on means
         assert torch.equal(generator.get_state(), other.get_state())
 
     def test_a_share_of_the_rows_has_no_noise(self):
@@ -481,6 +803,61 @@ class TestWeightZeroCostsNothing:
             assert (some[37:] == 0).all()
             assert torch.equal(some[7:37], plain[7:37])
             assert (plain != 0).all()
+
+    def test_noise_on_means_is_of_its_width_and_on_the_isolated_ones_alone(self):
+        """Of 1,000 rows of 4,000 the first 667. The other random numbers are those without it."""
+        plain, noisy = (Objective(mean_share=0.25, mean_noise=width) for width in (0.0, 0.3))
+        drawn = [
+            terms_of.draw_noise(4000, each, torch.Generator().manual_seed(3), torch.device("cpu"), with_prior=False)
+            for each in (plain, noisy)
+        ]
+        assert drawn[0].mean_noise is None
+        for name in ("epsilon_a", "epsilon_b"):
+            assert torch.equal(getattr(drawn[0], name), getattr(drawn[1], name))
+        by_hand = torch.Generator().manual_seed(3)
+        torch.randn(2, 4000, 16, generator=by_hand)
+        assert torch.equal(drawn[1].mean_noise[:667], 0.3 * torch.randn(4000, 16, generator=by_hand)[:667])
+        assert (drawn[1].mean_noise[667:] == 0).all()
+        # 10,672 numbers: a standard deviation has a relative error of 0.7%.
+        assert drawn[1].mean_noise[:667].std().item() == pytest.approx(0.3, rel=0.03)
+
+    @pytest.mark.parametrize("runs", [(), (2,)])
+    def test_noise_on_means_is_the_same_for_both(self, generator, runs):
+        model, shape = double_model(), (*runs, 40, 16)
+        posteriors = terms_of.Posteriors(*torch.randn(4, *shape, generator=generator, dtype=torch.float64))
+        generators = [torch.Generator().manual_seed(seed) for seed in (4, 5)]
+        noise = terms_of.draw_noise(
+            40,
+            Objective(mean_share=0.3, mean_noise=0.2),
+            generators if runs else generators[0],
+            torch.device("cpu"),
+            False,
+        )
+        latents = terms_of.latents_of(model, posteriors, noise, controls_with(), isolated_share=1.0)
+        moved_a, moved_b = latents.z_a - posteriors.mu_a, latents.z_b - posteriors.mu_b
+        torch.testing.assert_close(moved_a[..., :8, :], moved_b[..., :8, :])
+        torch.testing.assert_close(moved_a[..., :8, :], noise.mean_noise[..., :8, :].double())
+        assert (moved_a[..., :8, :] != 0).all()
+        assert (moved_a[..., 36:, :] == 0).all()  # means without noise, which are mixed
+        assert (moved_a[..., 8:36, :] != moved_b[..., 8:36, :]).all()
+        assert torch.equal(latents.mixed_a, latents.z_a)
+
+    @pytest.mark.parametrize("with_prior", [False, True])
+    def test_without_noise_on_means_the_random_numbers_are_those_of_before(self, with_prior):
+        """Of the plan's recipes and of any other: posterior noise, prior draws, and what subsets are sorted by."""
+        settings = Objective.model_validate(
+            {"mean_share": 0.2, "prior_information": {"weight": 1.0, "draws": 30, "subsets": 4}}
+        )
+        generator, by_hand = (torch.Generator().manual_seed(6) for _ in range(2))
+        noise = terms_of.draw_noise(20, settings, generator, torch.device("cpu"), with_prior)
+        epsilon = torch.randn(2, 20, 16, generator=by_hand)
+        epsilon[:, :3] = epsilon[:, 19:] = 0
+        assert torch.equal(torch.stack([noise.epsilon_a, noise.epsilon_b]), epsilon)
+        assert noise.mean_noise is None
+        if with_prior:
+            assert torch.equal(noise.prior_draws, torch.randn(30, 16, generator=by_hand))
+            assert torch.equal(noise.subsets, torch.rand(4, 9, generator=by_hand).argsort(dim=-1)[:, :5])
+        assert torch.equal(generator.get_state(), by_hand.get_state())
 
     @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
     def test_some_prior_draws_are_as_wide_as_the_plans_sum(self, share):

@@ -51,9 +51,7 @@ class TestResuming:
         self, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
     ):
         """Plain injection, gradient balance, repulsion, moving λ, five outputs of StateNet, an epoch not evaluated."""
-        recipe = small_recipe(
-            "ternary_v5_5_adaptive_rho", epochs=3, statenet__learning="hypergradient", evaluation__every=2
-        )
+        recipe = small_recipe("ternary_v5_5_adaptive_rho", epochs=3, evaluation__every=2)
         quick_train(recipe, tmp_path / "straight")
         quick_train(recipe, tmp_path / "stopped", progress=stopper(1))
         quick_resume(tmp_path / "stopped")
@@ -61,21 +59,20 @@ class TestResuming:
 
     def test_every_part_of_the_state_survives(self, small_recipe, tmp_path):
         """Also what a short run never reaches: an open gate, ρ on its way, λ moved, guards that have acted."""
-        recipe = small_recipe("ternary_v5_5_adaptive_rho", statenet__learning="hypergradient")
+        recipe = small_recipe("ternary_v5_5_adaptive_rho", objective__balancing=0.01)
         trainer = Trainer(recipe)
         for _ in range(2):
             trainer.train_epoch()
         trainer.gate_open, trainer.rho, trainer.lambda1, trainer.lambda2 = True, 0.437, 0.91, 0.53
         trainer.interventions.rho_bonus, trainer.interventions.fired = 0.05, {"coverage_plateau": 2}
         trainer.balance = torch.tensor(0.25)
-        trainer.uniformity.update(torch.linspace(0.5, 2.0, 2 * 19_683).view(2, -1))
-        trainer.specialisation.table = torch.arange(2 * 19_683, dtype=torch.int32).view(2, -1) % 64
         save_checkpoint(tmp_path / "x.safetensors", trainer.checkpoint({"best": [0.5, 0.25, 0.125]}))
         other = Trainer(recipe)
         other.restore(load_checkpoint(tmp_path / "x.safetensors"))
         again = other.checkpoint({"best": [0.5, 0.25, 0.125]})
         assert checkpoint_bytes(again) == (tmp_path / "x.safetensors").read_bytes()
         assert other.gate_open is True
+        assert other.balance.item() == 0.25
         assert other.train_epoch() == trainer.train_epoch()
 
     def test_stopping_every_epoch(

@@ -1,5 +1,4 @@
-"""StateNet, the controller that corrects learning rate, λ1, λ2, λ3 (and ρ) once an epoch. How it learns is in
-`training.hypergradient`."""
+"""StateNet, the controller that corrects learning rate, λ1, λ2, λ3 (and ρ) once an epoch."""
 
 from __future__ import annotations
 

@@ -167,8 +167,8 @@ def objective(
         parts.append(loss_of_decoding(side, logits, classes, controls, weights, settings))
         if prior_logits is not None and noise.subsets is not None:
             parts.append(loss_of_prior(model, side, noise.prior_draws, prior_logits, noise.subsets, settings))
-    if settings.best_of_two:
-        first, _ = _rows_of_means(settings, x.shape[-2])
+    first, _ = _rows_of_means(settings, x.shape[-2])
+    if settings.best_of_two and first:  # the last batch of an epoch may be so small that none is decoded so
         neither = best_of_two_loss(*(each[..., :first, :, :] for each in decoded), classes[..., :first, :])
         parts.append((settings.best_of_two * neither, {"best_of_two": neither}))
     return sum_of_parts(parts)
@@ -271,11 +271,11 @@ def loss_of_prior(
     prior, suffix = settings.prior_information, side.lower()
     log_probability = class_log_probability(logits)
     probability = log_probability.exp()
-    joint, conditional = prior_entropies(log_probability, probability, subsets)
-    terms = {f"prior_information_{suffix}": joint - conditional, f"prior_entropy_{suffix}": joint}
-    loss = -prior.weight * (joint - conditional)
-    if prior.entropy_weight:
-        loss = loss - prior.entropy_weight * joint
+    loss, terms = probability.new_zeros(()), {}
+    if prior.weight or prior.entropy_weight:
+        joint, conditional = prior_entropies(log_probability, probability, subsets)
+        terms = {f"prior_information_{suffix}": joint - conditional, f"prior_entropy_{suffix}": joint}
+        loss = loss - prior.weight * (joint - conditional) - prior.entropy_weight * joint
     if settings.recognition:
         surprise = recognition(model.encoder_A if side == "A" else model.encoder_B, draws, probability)
         terms[f"recognition_{suffix}"] = surprise
@@ -318,7 +318,9 @@ def subspace_overlap(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "*ru
     reconstruction."""
     spread_a, spread_b = covariance(mu_a), covariance(mu_b)
     squares = spread_a.square().sum(dim=(-2, -1)) * spread_b.square().sum(dim=(-2, -1))
-    return (spread_a * spread_b).sum(dim=(-2, -1)) / (squares.sqrt() + _SMALLEST_VARIANCES)
+    # A root of 0 has no gradient.
+    root = squares.clamp(min=_SMALLEST_VARIANCES**2).sqrt()
+    return (spread_a * spread_b).sum(dim=(-2, -1)) / (root + _SMALLEST_VARIANCES)
 
 
 def covariance(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs 16 16"]:

@@ -290,7 +290,8 @@ class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation.
 
     `mean_share` of each batch is decoded from posterior means instead of draws, a third of it cross-injected, the rest
-    with fixed noise of width `mean_noise` that is the same for both VAEs.
+    with fixed noise of width `mean_noise` that is the same for both VAEs. `best_of_two` weighs the loss of the ensemble
+    on the latter: that neither VAE is exact.
 
     `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
@@ -306,6 +307,7 @@ class Objective(Section):
     alignment: NonNegative = 0.0
     mean_share: Share = 0.0
     mean_noise: Annotated[Number, Field(ge=0, le=1000)] = 0.0
+    best_of_two: NonNegative = 0.0
     balancing: Annotated[Number, Field(ge=0, le=10)] = 0.0  # a logarithm: 10 is a weight of 22,026
     subspace_overlap: NonNegative = 0.0
     recognition: NonNegative = 0.0

@@ -158,6 +158,10 @@ def remedies(own: Side) -> str:
                 "each encoder learns to tell from a decoded operation which prior draw it came from",
             ]
         )
+    if objective.best_of_two > 0:
+        rows.append(
+            ["No complementarity", "the ensemble's own loss: each VAE learns most where the other fails under noise"]
+        )
     if objective.balancing > 0:
         rows.append(
             ["One VAE ahead", "weight between the two follows how many operations are at home in each, epoch by epoch"]

@@ -22,7 +22,7 @@ TERMS = (
     "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b",
     "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b",
     "recognition_a", "recognition_b",
-    "subspace_overlap", "alignment", "output_entropy_b", "repulsion_b", "entropy_alignment",
+    "best_of_two", "subspace_overlap", "alignment", "output_entropy_b", "repulsion_b", "entropy_alignment",
 )  # fmt: skip
 _METRICS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",

@@ -1,7 +1,7 @@
 """The objective: every term a named quantity; a term of weight 0 is not computed.
 
 loss = λ1·gA·w_A·(CE_A + β_A·KL_A) + λ2·gB·w_B·(CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
-     + λ3·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes
+     + λ3·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes − υ·log P(A or B is exact under noise)
      + what A's and B's fresh prior draws cost: − ι·information − ε·entropy − ϱ·log q(z | what z was decoded to)
 
 with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries
@@ -155,6 +155,7 @@ def objective(
     posteriors = Posteriors(*model.encoder_A(x), *model.encoder_B(x))
     latents = latents_of(model, posteriors, noise, controls, isolated_share)
     parts = [loss_of_codes(posteriors, latents, controls, weights, settings, free_bits)]
+    decoded = []
     for side, mixed in (("A", latents.mixed_a), ("B", latents.mixed_b)):
         prior_logits = None
         if noise.prior_draws is None:
@@ -162,9 +163,14 @@ def objective(
         else:
             together = torch.cat([mixed, noise.prior_draws], dim=-2)
             logits, prior_logits = model.decode(together, side).tensor_split([mixed.shape[-2]], dim=-3)
+        decoded.append(logits)
         parts.append(loss_of_decoding(side, logits, classes, controls, weights, settings))
         if prior_logits is not None and noise.subsets is not None:
             parts.append(loss_of_prior(model, side, noise.prior_draws, prior_logits, noise.subsets, settings))
+    first, _ = _rows_of_means(settings, x.shape[-2])
+    if settings.best_of_two and first:  # the last batch of an epoch may be so small that none is decoded so
+        neither = best_of_two_loss(*(each[..., :first, :, :] for each in decoded), classes[..., :first, :])
+        parts.append((settings.best_of_two * neither, {"best_of_two": neither}))
     return sum_of_parts(parts)
 
 
@@ -275,6 +281,18 @@ def loss_of_prior(
         terms[f"recognition_{suffix}"] = surprise
         loss = loss + settings.recognition * surprise
     return loss, terms
+
+
+def best_of_two_loss(
+    logits_a: Float[Tensor, "*runs n 9 3"],
+    logits_b: Float[Tensor, "*runs n 9 3"],
+    classes: Int[Tensor, "*runs n 9"],
+) -> Float[Tensor, "*runs"]:
+    """−log P(VAE-A or VAE-B is exact) in nats, averaged over the batch: the likelihood of the ensemble that takes the
+    better of two independent answers. Each VAE learns most where the other fails, as experts of a mixture do (Jacobs et
+    al. 1991, "Adaptive mixtures of local experts")."""
+    exact_a, exact_b = ((-entry_cross_entropy(logits, classes)).exp() for logits in (logits_a, logits_b))
+    return -(exact_a + exact_b - exact_a * exact_b).clamp(min=_SMALLEST_PROBABILITY).log().mean(dim=-1)
 
 
 def recognition(

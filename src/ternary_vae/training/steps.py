@@ -22,7 +22,7 @@ from ternary_vae.training.objective import Noise
 
 TERMS = (
     "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
-    "entropy_alignment", "alignment", "subspace_overlap",
+    "entropy_alignment", "alignment", "subspace_overlap", "best_of_two",
     "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b",
     "recognition_a", "recognition_b",
 )  # fmt: skip

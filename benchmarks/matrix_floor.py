@@ -118,7 +118,8 @@ def _layers_of(part: str, recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
                 yield from _layers(network, rows)
     elif part == "prior draws":
         settings = recipe.objective.prior_information
-        for _ in range(round(len(batches) / settings.every_steps) if settings.weight else 0):
+        counts = settings.weight or settings.entropy_weight or recipe.objective.recognition
+        for _ in range(round(len(batches) / settings.every_steps) if counts else 0):
             for network in decoders:
                 yield from _layers(network, settings.draws, gradient_stops_at={0})
             if recipe.objective.recognition:

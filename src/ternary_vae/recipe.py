@@ -296,8 +296,8 @@ class Objective(Section):
     `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
     directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is how far a log-weight between the
-    two reconstruction losses may move an epoch, against the logarithm of n_A : n_B, the operations at home in either
-    VAE."""
+    two reconstruction losses may move an evaluation, against the logarithm of n_A : n_B, the operations at home in
+    either VAE."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01

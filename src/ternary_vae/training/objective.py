@@ -98,7 +98,7 @@ def draw_noise(
     noise = None
     if settings.mean_noise:
         noise = settings.mean_noise * drawn(torch.randn, count, LATENT_DIMENSIONS, generator=generator, device=device)
-        noise[..., first:, :].zero_()
+        noise[..., first : count - last, :].zero_()
     if not with_prior:
         return Noise(epsilon_a, epsilon_b, noise)
     information = settings.prior_information

@@ -27,9 +27,8 @@ from ternary_vae.training.loop import resume, train
 
 ROOT = Path(__file__).resolve().parents[2]
 FURTHER = (
-    "The plan's recipe with the same seeds, milestone by milestone beside this one, is in the "
-    "[goals](ten_seeds/GOALS.md). What each part of the recipe is worth, how little data is enough, and what was tried "
-    "and gained nothing, is in the [experiments](experiments/README.md)."
+    "Seed by seed it is in the [goals](ten_seeds/GOALS.md). How little data is enough, and what was tried and gained "
+    "nothing, is in the [experiments](experiments/README.md)."
 )
 START, END = "<!-- figures: made by scripts/publish/publish_reports.py -->", "<!-- end of figures -->"
 

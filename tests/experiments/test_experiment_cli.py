@@ -43,7 +43,7 @@ def test_without_a_name_it_says_what_there_is(call):
 def test_a_plan_writes_nothing(call, tmp_path):
     told = call("ablations", "--plan")
     assert "runs, in experiments/ablations" in told
-    assert "without_translation: 100 epochs, compared after 10, 25, 50, 75 and 100" in told
+    assert "without_translation: 100 epochs, compared after 3, 10, 25, 50, 75 and 100" in told
     assert list(tmp_path.iterdir()) == []
 
 

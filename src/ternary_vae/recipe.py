@@ -308,7 +308,7 @@ class Objective(Section):
     mean_share: Share = 0.0
     mean_noise: Annotated[Number, Field(ge=0, le=1000)] = 0.0
     best_of_two: NonNegative = 0.0
-    balancing: Annotated[Number, Field(ge=0, le=10)] = 0.0  # a logarithm: 10 is a weight of 22,026
+    balancing: Annotated[Number, Field(ge=0, le=10)] = 0.0  # of a logarithm that stays between −0.5 and 0.5
     subspace_overlap: NonNegative = 0.0
     recognition: NonNegative = 0.0
     prior_information: PriorInformation = PriorInformation()

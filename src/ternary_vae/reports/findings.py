@@ -163,7 +163,9 @@ def remedies(own: Side) -> str:
             ["No complementarity", "the ensemble's own loss: each VAE learns most where the other fails under noise"]
         )
     if objective.balancing > 0:
-        rows.append(["One VAE ahead", "weight between the two follows how many operations are at home in each"])
+        rows.append(
+            ["One VAE ahead", "weight between the two follows how many operations are at home in each, epoch by epoch"]
+        )
     if objective.subspace_overlap > 0:
         rows.append(["Two codes become one", "directions that both codes use are a small cost"])
     if objective.mean_share > 0:

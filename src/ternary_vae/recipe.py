@@ -295,9 +295,9 @@ class Objective(Section):
 
     `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
-    directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is how far a log-weight between the
-    two reconstruction losses may move an evaluation, against the logarithm of n_A : n_B, the operations at home in
-    either VAE."""
+    directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is the
+    gain of the controller that moves a log-weight between the two reconstruction losses until as many operations are
+    at home in either VAE."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01
@@ -308,7 +308,7 @@ class Objective(Section):
     mean_share: Share = 0.0
     mean_noise: Annotated[Number, Field(ge=0, le=1000)] = 0.0
     best_of_two: NonNegative = 0.0
-    balancing: Annotated[Number, Field(ge=0, le=10)] = 0.0  # of a logarithm that stays between −0.5 and 0.5
+    balancing: Annotated[Number, Field(ge=0, le=10)] = 0.0
     subspace_overlap: NonNegative = 0.0
     recognition: NonNegative = 0.0
     prior_information: PriorInformation = PriorInformation()

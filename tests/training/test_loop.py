@@ -14,11 +14,10 @@ from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
 from ternary_vae.model import STRATEGIES
 from ternary_vae.recipe import recipe_names
-from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop, memory, pipeline, under_way
-from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
+from ternary_vae.training.evaluation import NOT_EVALUATED, evaluate
 from ternary_vae.training.pipeline import Pipeline, checkpoint_score
 from ternary_vae.training.progress import Silent
 from ternary_vae.training.steps import TERMS
@@ -158,7 +157,7 @@ class TestWhatARunWrites:
         model, checkpoint = load_model(directory.checkpoint(2))
         row = directory.metrics()[1]
         assert {key: row[key] for key in SHARES} == {
-            key: value for key, value in evaluate(model, checkpoint.recipe, 2).row.items() if key in SHARES
+            key: value for key, value in evaluate(model, checkpoint.recipe, 2).items() if key in SHARES
         }
 
     def test_every_tenth_epoch_and_every_milestone(self, small_recipe, tmp_path, monkeypatch):
@@ -251,7 +250,7 @@ class TestEvaluation:
     def test_by_a_slow_independent_version(self, finished_run):
         """Exact match of every operation, one VAE and one batch at a time."""
         model, checkpoint = load_model(RunDirectory(finished_run).checkpoint(3))
-        row = evaluate(model, checkpoint.recipe, 3).row
+        row = evaluate(model, checkpoint.recipe, 3)
         tables = model_input = torch.cartesian_prod(*[torch.tensor([-1, 0, 1])] * 9)
         right = {}
         with torch.no_grad():
@@ -273,14 +272,14 @@ class TestEvaluation:
     def test_random_numbers_are_its_own_and_new_each_epoch(self, small_recipe):
         trainer = Trainer(small_recipe())
         before = trainer.generator.get_state()
-        rows = [evaluate(trainer.model, trainer.recipe, epoch).row for epoch in (1, 2, 1)]
+        rows = [evaluate(trainer.model, trainer.recipe, epoch) for epoch in (1, 2, 1)]
         assert torch.equal(trainer.generator.get_state(), before)
         assert rows[0] == rows[2]
         assert rows[0]["coverage"] != rows[1]["coverage"]
 
     def test_full_coverage_is_said_when_asked_for(self, small_recipe):
         recipe = small_recipe(evaluation__full_coverage_draws=4000)
-        row = evaluate(Trainer(recipe).model, recipe, 0).row
+        row = evaluate(Trainer(recipe).model, recipe, 0)
         assert (row["covered_all_a"], row["covered_all_b"]) == (False, False)
 
 
@@ -297,12 +296,10 @@ class TestBest:
     def run(self, script, small_recipe, quick_train, place, monkeypatch):
         def scripted(model, recipe, epoch, run_all):
             ensemble, a, b, coverage = script[epoch - 1]
-            row = dict.fromkeys(NOT_EVALUATED) | {
+            return dict.fromkeys(NOT_EVALUATED) | {
                 "exact_match_best_of_two": ensemble, "exact_match_a": a, "exact_match_b": b, "coverage": coverage,
                 "coverage_limit": 1.0,
             }  # fmt: skip
-            nothing = torch.zeros(0, dtype=torch.long)
-            return Evaluation(row, NoiseOutcome(nothing, nothing, nothing, draws=1))
 
         monkeypatch.setattr(pipeline, "evaluate", scripted)
         directory = RunDirectory(place)

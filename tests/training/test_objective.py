@@ -677,7 +677,8 @@ class TestWholeObjective:
         first 4 and the last 2 are means under noise."""
         settings = Objective.model_validate({
             "output_entropy_b": 0.05, "repulsion_b": 0.0, "entropy_alignment": 0.0, "mean_share": 0.3,
-            "mean_noise": 0.4, "best_of_two": 1.5, "balancing": 0.01, "subspace_overlap": 2.5, "recognition": 0.7,
+            "mean_noise": 0.4, "best_of_two": 1.5, "balancing": 0.01, "subspace_overlap": 2.5,
+            "recognition": 0.7,
             "prior_information": {
                 "weight": 1.3, "entropy_weight": 20.0, "draws": 30, "subset_entries": 4, "subsets": 3,
                 "widened_share": 0.5,

@@ -20,6 +20,7 @@ from ternary_vae.recipe import recipe_names
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint, load_model, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import log, loop, under_way
+from ternary_vae.training.balancing import Balance
 from ternary_vae.training.interruption import interruptions
 from ternary_vae.training.progress import Silent
 from ternary_vae.training.trainer import Trainer
@@ -65,14 +66,14 @@ class TestResuming:
             trainer.train_epoch()
         trainer.gate_open, trainer.rho, trainer.lambda1, trainer.lambda2 = True, 0.437, 0.91, 0.53
         trainer.interventions.rho_bonus, trainer.interventions.fired = 0.05, {"coverage_plateau": 2}
-        trainer.balance = torch.tensor(0.25)
+        trainer.balance = Balance(0.25, 0.01)
         save_checkpoint(tmp_path / "x.safetensors", trainer.checkpoint({"best": [0.5, 0.25, 0.125]}))
         other = Trainer(recipe)
         other.restore(load_checkpoint(tmp_path / "x.safetensors"))
         again = other.checkpoint({"best": [0.5, 0.25, 0.125]})
         assert checkpoint_bytes(again) == (tmp_path / "x.safetensors").read_bytes()
         assert other.gate_open is True
-        assert other.balance.item() == 0.25
+        assert other.balance == Balance(0.25, 0.01)
         assert other.train_epoch() == trainer.train_epoch()
 
     def test_stopping_every_epoch(

@@ -6,14 +6,17 @@ VAE-A and VAE-B stand in the first dimension; behind it may stand one for severa
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ternary_vae.recipe import GradientBalance
-from ternary_vae.resolution.complementarity import NoiseOutcome, home_under_noise
 
-_HOMES_BEFOREHAND = 5.0
+_AVERAGED, _INTEGRAL_TIME = 5, 30  # measurements
+_LARGEST_LEAD = 1.0
 _LARGEST_BALANCE = 0.5
 
 
@@ -40,15 +43,23 @@ def averaged_norms(
     return torch.lerp(norms, averages, momentum)
 
 
-def moved_balance(balance: Float[Tensor, ""], outcome: NoiseOutcome, step: float) -> Float[Tensor, ""]:
-    """The log-weight between the two reconstruction losses, moved by at most `step` towards the VAE that fewer
-    operations are at home in."""
-    lead = log_ratio_of_homes(outcome).clamp(-1.0, 1.0)
-    return (balance - step * lead).clamp(-_LARGEST_BALANCE, _LARGEST_BALANCE)
+class Balance(NamedTuple):
+    """The log-weight between the two reconstruction losses, positive where it is VAE-A's that counts more, and what it
+    was moved by last: the average of ln(n_A : n_B), the operations at home in either VAE, over some measurements."""
 
+    weight: float = 0.0
+    lead: float = 0.0
 
-def log_ratio_of_homes(outcome: NoiseOutcome) -> Float[Tensor, ""]:
-    """ln(n_A : n_B) over the operations of one measurement, by significance. Five are added to either, so that few
-    operations say little."""
-    home = home_under_noise(outcome)
-    return torch.log(((home > 0).sum() + _HOMES_BEFOREHAND) / ((home < 0).sum() + _HOMES_BEFOREHAND))
+    def moved(self, share_a: float | None, gain: float) -> Balance:
+        """After a measurement: against the lead and, more slowly, against the sum of all leads before (a
+        proportional-integral controller, in increments). The weight stays within bounds.
+
+        Args:
+            share_a: n_A / (n_A + n_B); None where nothing is at home anywhere."""
+        if not gain or share_a is None:
+            return self
+        odds = max(share_a, 1e-9) / max(1 - share_a, 1e-9)
+        now = min(_LARGEST_LEAD, max(-_LARGEST_LEAD, math.log(odds)))
+        lead = self.lead + (now - self.lead) / _AVERAGED
+        weight = self.weight - gain * (lead - self.lead + lead / _INTEGRAL_TIME)
+        return Balance(min(_LARGEST_BALANCE, max(-_LARGEST_BALANCE, weight)), lead)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,41 +32,14 @@ NOT_EVALUATED = (
 """Keys of a row that are null in an epoch without evaluation."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """One epoch's measurement.
-
-    Attributes:
-        row: figures for the log, by name.
-        outcome: how often each of the operations that were decoded under noise was exact.
-    """
-
-    row: dict[str, Any]
-    outcome: NoiseOutcome
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything but the row, by name, for a checkpoint."""
-        return {name: count for name, count in self.outcome._asdict().items() if isinstance(count, Tensor)}
-
-    @classmethod
-    def of(cls, row: dict[str, Any], tensors: dict[str, Tensor], draws: int) -> Evaluation:
-        """The inverse of `row` and `tensors`, measured with so many draws an operation.
-
-        Raises:
-            KeyError: if a tensor is missing.
-        """
-        outcome = NoiseOutcome(tensors["only_a"], tensors["only_b"], tensors["both"], draws)
-        return cls(row, outcome)
-
-
 @torch.no_grad()
 def evaluate(
     model: DualVAE,
     recipe: Recipe,
     epoch: int,
     run_all: Callable[[Tasks, torch.device], dict[Hashable, Any]] = side_by_side,
-) -> Evaluation:
-    """Exact match alone, coupled and as an ensemble; homes under noise; decoded coverage.
+) -> dict[str, Any]:
+    """Exact match alone, coupled and as an ensemble; homes under noise; decoded coverage: figures for the log, by name.
 
     Args:
         epoch: epochs completed; with the recipe's seed it fixes the evaluation's own random numbers.
@@ -90,8 +62,7 @@ def evaluate(
             },
             device,
         )
-    exact, outcome = results["exact"], results["noise"]
-    home = home_under_noise(outcome)
+    exact, home = results["exact"], home_under_noise(results["noise"])
     (half_a, full_a), (half_b, full_b) = results["A"], results["B"]
     covered = torch.stack([table.sum() for table in (half_a | half_b, half_a, half_b, full_a, full_b)])
     homes = torch.stack([(home > 0).sum(), (home < 0).sum()])
@@ -112,7 +83,7 @@ def evaluate(
         "covered_all_a": all_a == OPERATION_COUNT if complete else None,
         "covered_all_b": all_b == OPERATION_COUNT if complete else None,
     }
-    return Evaluation(row, outcome)
+    return row
 
 
 @torch.no_grad()

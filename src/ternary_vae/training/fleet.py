@@ -138,7 +138,7 @@ class _Together:
         self.stacked_controls = stacked_controls(self.controls, self.leader.device)
         self.batches = [torch.stack(batches) for batches in zip(*(trainer.plan.batches for trainer in trainers))]
         self.gradient_norms = torch.stack([trainer.gradient_norms for trainer in trainers], dim=1)
-        self.balance = torch.stack([trainer.balance for trainer in trainers])
+        self.balance = torch.tensor([trainer.balance.weight for trainer in trainers], device=self.leader.device)
 
     def train(self) -> list[dict[str, Any]]:
         self.stack.model.train()

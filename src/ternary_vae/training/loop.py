@@ -219,7 +219,7 @@ def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoi
     trainer = Trainer(recipe, device)
     if start is not None:
         trainer.restore(start)
-    pending = Findings.pending_in(start, trainer.device) if start is not None else None
+    pending = Findings.pending_in(start) if start is not None else None
     with directory.held():
         with _whole_or_absent(directory):
             directory.create(
@@ -280,7 +280,7 @@ def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float
         if started_from:
             start = load_checkpoint(started_from)
             trainer.restore(start)
-            pending = Findings.pending_in(start, trainer.device)
+            pending = Findings.pending_in(start)
         _save_start(trainer, directory, pending)
         return None, pending
     checkpoint = load_checkpoint(latest)
@@ -288,7 +288,7 @@ def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float
     if (before.fingerprint(), before.seed) != (now.fingerprint(), now.seed):
         raise UserError(f"{directory.recipe_file}: differs from the recipe in {checkpoint.path}; restore it to resume")
     trainer.restore(checkpoint)
-    return checkpoint.state.get("best"), Findings.pending_in(checkpoint, trainer.device)
+    return checkpoint.state.get("best"), Findings.pending_in(checkpoint)
 
 
 def _save_start(trainer: Trainer, directory: RunDirectory, pending: Findings | None) -> None:

@@ -212,8 +212,8 @@ def loss_of_decoding(
     loss = entry_cross_entropy(logits, classes).mean(dim=-1)
     terms = {f"reconstruction_{side.lower()}": loss}
     if settings.balancing:
-        balance = torch.as_tensor(weights.balance)
-        loss = loss * torch.exp(balance if side == "A" else -balance)
+        balance = weights.balance if side == "A" else -weights.balance
+        loss = loss * (torch.exp(balance) if isinstance(balance, Tensor) else math.exp(balance))
     if side == "B" and settings.output_entropy_b:
         terms["output_entropy_b"] = output_entropy(logits)
         loss = loss - settings.output_entropy_b * terms["output_entropy_b"]

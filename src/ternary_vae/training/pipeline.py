@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.resolution.parallel import SharedTasks, on_one_core
@@ -23,7 +22,7 @@ from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_ch
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
 from ternary_vae.storage.transfer import copied
-from ternary_vae.training.evaluation import NOT_EVALUATED, Evaluation, evaluate
+from ternary_vae.training.evaluation import NOT_EVALUATED, evaluate
 from ternary_vae.training.guards import Interventions, watch
 from ternary_vae.training.log import RunLog, finite
 from ternary_vae.training.progress import Progress
@@ -38,25 +37,21 @@ class Findings:
     """What measuring an epoch changes about the epoch after the next.
 
     Attributes:
-        evaluation: None where the epoch was not evaluated.
+        row: what was measured; None where the epoch was not evaluated.
         interventions: all that guards have changed so far.
     """
 
-    evaluation: Evaluation | None
+    row: dict[str, Any] | None
     interventions: Interventions
 
     def added_to(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with these findings pending."""
-        pending: dict[str, Any] = {"row": None, "interventions": self.interventions.as_json()}
-        tensors: dict[str, Tensor] = {}
-        if self.evaluation is not None:
-            pending["row"] = finite(self.evaluation.row)
-            tensors = {f"{_PENDING}.{name}": tensor for name, tensor in self.evaluation.tensors().items()}
-        state = {**checkpoint.state, _PENDING: pending}
-        return replace(checkpoint, state=state, training={**checkpoint.training, **tensors})
+        row = None if self.row is None else finite(self.row)
+        pending = {"row": row, "interventions": self.interventions.as_json()}
+        return replace(checkpoint, state={**checkpoint.state, _PENDING: pending})
 
     @classmethod
-    def pending_in(cls, checkpoint: Checkpoint, device: torch.device) -> Findings | None:
+    def pending_in(cls, checkpoint: Checkpoint) -> Findings | None:
         """What is pending in a checkpoint; None where nothing is, as in one written before there were pending findings.
 
         Raises:
@@ -65,12 +60,11 @@ class Findings:
         pending = checkpoint.state.get(_PENDING)
         if pending is None:
             return None
-        prefix = f"{_PENDING}."
-        tensors = {n.removeprefix(prefix): t.to(device) for n, t in checkpoint.training.items() if n.startswith(prefix)}
         try:
             row = pending["row"]
-            evaluation = None if row is None else Evaluation.of(row, tensors, checkpoint.recipe.evaluation.noise_draws)
-            return cls(evaluation, Interventions.from_json(pending["interventions"]))
+            if row is not None and not dict(row).keys() >= {*NOT_EVALUATED}:
+                raise KeyError("a figure is missing")
+            return cls(row, Interventions.from_json(pending["interventions"]))
         except (AttributeError, LookupError, TypeError, ValueError) as failure:
             raise UserError(
                 f"{checkpoint.path}: cannot be trained on: its pending measurement is damaged ({failure!r}); "
@@ -176,8 +170,8 @@ class Pipeline:
     def _take_pending(self) -> None:
         if self.pending is None:
             return
-        if self.pending.evaluation is not None:
-            self.trainer.take_measurement(self.pending.evaluation)
+        if self.pending.row is not None:
+            self.trainer.take_measurement(self.pending.row)
         self.trainer.interventions = self.pending.interventions
         self.pending = None
 
@@ -202,19 +196,19 @@ class Pipeline:
     def _finish(self, row: dict[str, Any], checkpoint: Checkpoint) -> Findings:
         """Measures, watches, logs and saves the epoch that left this checkpoint."""
         recipe, started = checkpoint.recipe, time.monotonic()
-        evaluation = None
+        measured = None
         if recipe.is_evaluated(row["epoch"]):
             self._model.load_state_dict(checkpoint.model)
             self._model.permeability = checkpoint.rho
-            evaluation = evaluate(self._model, recipe, row["epoch"], self._measuring.run)
-        row |= dict.fromkeys(NOT_EVALUATED) if evaluation is None else evaluation.row
+            measured = evaluate(self._model, recipe, row["epoch"], self._measuring.run)
+        row |= dict.fromkeys(NOT_EVALUATED) if measured is None else measured
         row["seconds_evaluation"] = time.monotonic() - started
         interventions = Interventions.from_json(checkpoint.state["interventions"])
         self._watch(interventions, row)
         row["guard_events"] = interventions.fired_count
         row = finite(row)
         self.log.epoch(row)
-        findings = Findings(evaluation, interventions)
+        findings = Findings(measured, interventions)
         self._save(row, findings.added_to(checkpoint))
         self.progress.epoch(row)
         if self.cache is not None:

@@ -25,10 +25,9 @@ from ternary_vae.splits import training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
-from ternary_vae.training.balancing import averaged_norms, loss_scales, moved_balance
+from ternary_vae.training.balancing import Balance, averaged_norms, loss_scales
 from ternary_vae.training.controller import Controller
 from ternary_vae.training.denormals import flushed_denormals
-from ternary_vae.training.evaluation import Evaluation
 from ternary_vae.training.guards import Interventions
 from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
 from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
@@ -103,7 +102,7 @@ class Trainer:
         self.rho = 0.0
         self.gate_open = False
         self.gradient_norms = torch.ones(2, device=self.device)  # exponential averages, A and B
-        self.balance = torch.zeros((), device=self.device)
+        self.balance = Balance()
         self.last_state: dict[str, float] | None = None
 
     # ---------------------------------------------------------------- one epoch
@@ -213,7 +212,7 @@ class Trainer:
     def step(self, batch: Int[Tensor, " n"], noise: Noise) -> dict[str, Tensor]:
         """One optimizer step."""
         recipe = self.recipe
-        weights = Weights(*loss_scales(self.gradient_norms, recipe.gradient_balance), self.balance)
+        weights = Weights(*loss_scales(self.gradient_norms, recipe.gradient_balance), self.balance.weight)
         loss, terms = objective(
             self.model, self.inputs[batch], self.classes[batch], noise, self.plan.controls, weights, recipe.objective,
             recipe.permeability.isolated_share, recipe.beta.free_bits,
@@ -246,10 +245,9 @@ class Trainer:
     def _weights_are_finite(self) -> bool:
         return bool(torch.isfinite(torch.stack(torch._foreach_norm(self._parameters))).all())
 
-    def take_measurement(self, evaluation: Evaluation) -> None:
+    def take_measurement(self, row: dict[str, Any]) -> None:
         """Takes an epoch's evaluation into what the next epochs are trained by: the balance of the two VAEs."""
-        if self.recipe.objective.balancing:
-            self.balance = moved_balance(self.balance, evaluation.outcome, self.recipe.objective.balancing)
+        self.balance = self.balance.moved(row["share_a"], self.recipe.objective.balancing)
 
     def _after_epoch(self, row: dict[str, Any]) -> dict[str, Any]:
         """Reads the running averages once, moves λ and the gate."""
@@ -260,9 +258,7 @@ class Trainer:
             entropies = torch.stack(
                 [histogram_entropy(posteriors.mu_a, bins), histogram_entropy(posteriors.mu_b, bins)]
             )
-        norm_a, norm_b, entropy_a, entropy_b, balance = torch.cat(
-            [self.gradient_norms, entropies, self.balance[None]]
-        ).tolist()
+        norm_a, norm_b, entropy_a, entropy_b = torch.cat([self.gradient_norms, entropies]).tolist()
         ratio = norm_b / max(norm_a, 1e-12)
         settings = self.recipe.gradient_balance
         if math.isfinite(ratio):
@@ -283,7 +279,7 @@ class Trainer:
             self.last_state = state
         return {
             "gradient_norm_a": norm_a, "gradient_norm_b": norm_b, "gradient_ratio": ratio,
-            "gate_open": self.gate_open, "balance": balance, "entropy_a": entropy_a, "entropy_b": entropy_b,
+            "gate_open": self.gate_open, "balance": self.balance.weight, "entropy_a": entropy_a, "entropy_b": entropy_b,
             "statenet": statenet,
         }  # fmt: skip
 
@@ -332,15 +328,11 @@ class Trainer:
             model=self.averaged.state_dict(),
             optimizer=moments,
             generators={"training": self.generator.get_state()},
-            training={
-                "gradient_norms": self.gradient_norms,
-                "balance": self.balance,
-                **self._weights_in_training(),
-            },
+            training={"gradient_norms": self.gradient_norms, **self._weights_in_training()},
             state={
                 "lambda1": self.lambda1, "lambda2": self.lambda2, "gate_open": self.gate_open,
                 "last_state": self.last_state, "interventions": self.interventions.as_json(),
-                "rho": self.rho, **(extra_state or {}),
+                "balance": self.balance, "rho": self.rho, **(extra_state or {}),
             },
             code_version=code_version(),
         )  # fmt: skip
@@ -408,7 +400,7 @@ class Trainer:
         self.last_state = state["last_state"]
         self.interventions = Interventions.from_json(state["interventions"])
         self.gradient_norms = tensors["gradient_norms"].to(self.device)
-        self.balance = tensors["balance"].to(self.device)
+        self.balance = Balance(*state["balance"])
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
         self.optimizer.state.clear()

@@ -269,7 +269,8 @@ class PriorInformation(Section):
     """What is rewarded of random subsets of entries decoded from fresh prior draws: with `weight` the mutual
     information between draw and entries, with `entropy_weight` the entropy of the entries' joint distribution, which is
     largest where all values of a subset are met equally often. `widened_share` of the draws are as wide as the plan's
-    sum of two at ρ = 0.7."""
+    sum of two at ρ = 0.7. Prior draws are due every `every_steps` steps of the whole `optimizer.batch_size`; where the
+    first batches are smaller, every as many operations: codes that mostly spread out are learned far more slowly."""
 
     weight: NonNegative = 0.0
     entropy_weight: NonNegative = 0.0

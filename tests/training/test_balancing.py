@@ -46,14 +46,14 @@ def log_odds(share):
 
 class TestBalance:
     @given(shares=st.lists(st.floats(0.01, 0.99), min_size=1, max_size=30), gain=st.floats(0, 0.5))
-    def test_the_last_lead_and_a_thirtieth_of_all_while_no_bound_is_met(self, shares, gain):
+    def test_the_last_lead_and_a_tenth_of_all_while_no_bound_is_met(self, shares, gain):
         """Leads are averages of the log-odds, of which a fifth is new each time."""
         balance, leads = Balance(), [0.0]
         for share_a in shares:
             balance = balance.moved(share_a, gain)
             leads.append(0.8 * leads[-1] + 0.2 * log_odds(share_a))
             assume(abs(balance.weight) < 0.5)
-        assert balance.weight == pytest.approx(-gain * (leads[-1] + sum(leads) / 30), abs=1e-9)
+        assert balance.weight == pytest.approx(-gain * (leads[-1] + sum(leads) / 10), abs=1e-9)
 
     @pytest.mark.parametrize(("share_a", "end"), [(1.0, -0.5), (0.0, 0.5)])
     def test_stops_at_its_bound(self, share_a, end):
@@ -62,7 +62,7 @@ class TestBalance:
         for _ in range(60):
             balance = balance.moved(share_a, 0.3)
             path.append(balance.weight / end)
-        assert path[0] == pytest.approx(0.3 * 0.2 * (1 + 1 / 30) / 0.5)
+        assert path[0] == pytest.approx(0.3 * 0.2 * (1 + 1 / 10) / 0.5)
         assert path == sorted(path)
         assert path[-1] == 1
 
@@ -77,7 +77,7 @@ class TestBalance:
         from then on."""
         lead, balance, late = -0.6, Balance(), []
         for epoch in range(400):
-            balance = balance.moved(1 / (1 + math.exp(-lead)), 0.3)
+            balance = balance.moved(1 / (1 + math.exp(-lead)), 0.03)
             lead += (7 * balance.weight - 0.6 - lead) / 30
             late += [lead] * (epoch >= 200)
         assert max(map(abs, late)) < 0.03

@@ -51,10 +51,21 @@ class TestOneEpoch:
         assert row["terms"]["prior_information_a"] == pytest.approx(sum(informed) / len(informed), rel=1e-5)
 
     def test_prior_information_comes_every_so_many_steps_across_epochs(self, small_recipe, steps):
-        trainer = Trainer(small_recipe(objective__prior_information__every_steps=3))
+        whole = {"optimizer__first_batches__epochs": 0}
+        trainer = Trainer(small_recipe(objective__prior_information__every_steps=3, **whole))
         for _ in range(3):
             trainer.train_epoch()
         assert [due for _, due, _ in steps] == [step % 3 == 0 for step in range(len(steps))]
+
+    def test_smaller_first_batches_bring_prior_draws_every_as_many_operations(self, small_recipe, steps):
+        few = {"optimizer__batch_size": 40, "optimizer__first_batches": {"epochs": 1, "size": 10}}
+        trainer = Trainer(small_recipe(objective__prior_information__every_steps=2, **few))
+        trainer.train_epoch()
+        assert {len(batch) for batch, _, _ in steps[:-1]} == {10}
+        assert [due for _, due, _ in steps] == [step % 8 == 0 for step in range(len(steps))]
+        first = len(steps)
+        trainer.train_epoch()
+        assert [due for _, due, _ in steps[first:]] == [step % 2 == 0 for step in range(first, len(steps))]
 
     OF_DRAWS = ("objective__prior_information__weight", "objective__prior_information__entropy_weight",
                 "objective__recognition")  # fmt: skip
@@ -67,7 +78,8 @@ class TestOneEpoch:
 
     @pytest.mark.parametrize("name", OF_DRAWS)
     def test_each_term_of_the_draws_is_reason_enough_for_them(self, small_recipe, steps, name):
-        Trainer(small_recipe(**{**dict.fromkeys(self.OF_DRAWS, 0.0), name: 0.5})).train_epoch()
+        others = {**dict.fromkeys(self.OF_DRAWS, 0.0), "optimizer__first_batches__epochs": 0}
+        Trainer(small_recipe(**{**others, name: 0.5})).train_epoch()
         assert [due for _, due, _ in steps] == [step % 2 == 0 for step in range(len(steps))]
 
     @pytest.mark.parametrize("name", ["resolution", "ternary_v5_5", "ternary_v5_5_adaptive_rho"])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ternary_vae.recipe import GradientBalance
 
-_AVERAGED, _INTEGRAL_TIME = 5, 30  # measurements
+_AVERAGED, _INTEGRAL_TIME = 5, 10  # measurements
 _LARGEST_LEAD = 1.0
 _LARGEST_BALANCE = 0.5
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ternary_vae.model import LATENT_DIMENSIONS, DualVAE, Posteriors
+from ternary_vae.model import LATENT_DIMENSIONS, DualVAE, Posteriors, logits_to_tables
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.model.networks import Encoder
 from ternary_vae.operations import ENTRIES
@@ -303,7 +303,7 @@ def recognition(
     "Estimating or propagating gradients through stochastic neurons"). The entropy of the prior less this is a lower
     bound on the information between z and x (Barber and Agakov 2003, "The IM algorithm"): it is largest where every
     operation has a cell of its own that its code tells as exactly as it can, and needs no list of operations."""
-    most_likely = probability.argmax(dim=0).to(probability.dtype) - 1
+    most_likely = logits_to_tables(probability.movedim(0, -1)).to(probability.dtype)
     minus, zero, plus = encoder.as_read(torch.arange(-1.0, 2.0, device=probability.device)).unbind()
     mean = minus * probability[0] + zero * probability[1] + plus * probability[2]
     mu, logvar = encoder(most_likely + (mean - mean.detach()))

@@ -137,7 +137,7 @@ class Trainer:
         order = torch.randperm(len(self.training_index), generator=self.generator, device=self.device)
         batches = self.training_index[order].split(schedules.batch_size(recipe, epoch))
         first_step = schedules.steps_before(recipe, epoch, len(order))
-        due = tuple(self._prior_is_due(first_step + number) for number in range(len(batches)))
+        due = tuple(self._prior_is_due(first_step + number, epoch) for number in range(len(batches)))
         self.plan = EpochPlan(controls, row, batches, first_step, due)
         return self.plan
 
@@ -199,11 +199,12 @@ class Trainer:
         }  # fmt: skip
         return controls, row
 
-    def _prior_is_due(self, step: int) -> bool:
+    def _prior_is_due(self, step: int, epoch: int) -> bool:
         settings = self.recipe.objective
         prior = settings.prior_information
         counts = prior.weight > 0 or prior.entropy_weight > 0 or settings.recognition > 0
-        return counts and step % prior.every_steps == 0
+        smaller = self.recipe.optimizer.batch_size // schedules.batch_size(self.recipe, epoch)
+        return counts and step % (prior.every_steps * max(1, smaller)) == 0
 
     def draw(self, batch: Int[Tensor, " n"], with_prior: bool) -> Noise:
         """The random numbers of a step."""

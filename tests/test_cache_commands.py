@@ -177,17 +177,6 @@ def test_the_plans_regenerate_commands(checkpoint: Path) -> None:
     assert rows["tensor cache"]["bytes"] == store.size()
 
 
-def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
-    """Typer itself lays out options with pydantic; the program's own `--help`, without options, does without."""
-    program = (
-        "import sys\nfrom ternary_vae.cli import app\n"
-        "try:\n    app(['cache', '--help'])\nfinally:\n"
-        "    assert not {'torch', 'numpy', 'safetensors', 'ternary_vae.recipe'} & set(sys.modules)\n"
-    )
-    finished = run(tmp_path, "-c", program)
-    assert (finished.returncode, finished.stderr) == (0, "")
-
-
 SMALL = {
     "data.train_share": 0.05, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
     "evaluation.coverage_draws": 200,

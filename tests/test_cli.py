@@ -19,10 +19,12 @@ import pytest
 import torch
 import yaml
 
-from ternary_vae import cli, commands
+from ternary_vae import cli
+from ternary_vae.cli import reporting, training
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.storage import files
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.storage.tensor_cache import TensorCache
 from ternary_vae.training import loop
 from ternary_vae.training.progress import Silent
 
@@ -38,7 +40,7 @@ SMALL = {
 }
 SMALL_OPTIONS = [option for key, value in SMALL.items() for option in ("--set", f"{key}={json.dumps(value)}")]
 COMMAND = [sys.executable, "-m", "ternary_vae.cli"]
-SOURCES = str(Path(cli.__file__).parents[1])
+SOURCES = str(Path(cli.__file__).parents[2])
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCES}
 
 
@@ -94,7 +96,7 @@ def unmeasured(monkeypatch):
     train, resume = loop.train, loop.resume
     monkeypatch.setattr(loop, "train", lambda *a, **k: train(*a, **{**k, "benchmark_milestones": False}))
     monkeypatch.setattr(loop, "resume", lambda *a, **k: resume(*a, **{**k, "benchmark_milestones": False}))
-    monkeypatch.setattr(commands, "_report", lambda directory: directory)
+    monkeypatch.setattr(reporting, "_write_reports", lambda directory: directory)
 
 
 @pytest.fixture(scope="session")
@@ -131,28 +133,66 @@ class TestHelp:
         for option in ("--config", "--seed", "--epochs", "--device", "--run-dir", "--set", "--scale-phases"):
             assert option in out
 
-    @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
-    def test_imports_nothing_heavy(self, arguments):
-        """That is what makes it answer at once: torch alone takes more than a second. (typer reads the types of a
-        command's options with pydantic, in a twentieth of a second.)"""
-        program = (
-            "import sys\n"
-            "from ternary_vae import cli\n"
-            f"sys.argv = ['ternary-vae', *{arguments!r}]\n"
-            "try:\n    cli.main()\nexcept SystemExit as ending:\n    assert not ending.code\n"
-            "heavy = {'torch', 'numpy', 'matplotlib', 'yaml', 'scipy', 'ternary_vae.recipe', 'ternary_vae.commands'}\n"
-            "heavy |= {'pydantic'} if sys.argv[1] == '--help' else set()\n"
-            "print('imported:', sorted(heavy & set(sys.modules)))"
-        )
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "imported: []"
-
     def test_without_a_command_help_is_shown(self, run):
         code, out, err = run()
         assert code == 2
         assert "train" in out
         assert err == ""
+
+
+class TestImports:
+    """Of commands in a process of their own. What a command does not use it need not wait for: torch alone takes more
+    than a second. (typer reads the types of a command's options with pydantic, in a twentieth of a second.)"""
+
+    HEAVY = frozenset({"torch", "matplotlib", "scipy", "ternary_vae.training"})
+
+    @pytest.fixture
+    def imported(self, place):
+        """A function: command lines → the modules that they have imported, all in one process."""
+
+        def call(*command_lines, code=0):
+            program = (
+                "import sys\nfrom ternary_vae import cli\n"
+                f"for arguments in {command_lines!r}:\n"
+                "    sys.argv = ['ternary-vae', *arguments]\n"
+                "    try:\n        cli.main()\n    except SystemExit as ending:\n"
+                f"        assert (ending.code or 0) == {code}, (arguments, ending.code)\n"
+                "print('\\nimported:', *sys.modules)"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, cwd=place
+            )
+            assert done.returncode == 0, done.stderr
+            return set(done.stdout.splitlines()[-1].split()[1:])
+
+        return call
+
+    def test_of_help(self, imported):
+        heavy = self.HEAVY | {"numpy", "yaml", "ternary_vae.recipe"}
+        assert not (heavy | {"pydantic"}) & imported(["--help"])
+        assert not heavy & imported(["train", "--help"], ["cache", "--help"], ["experiment", "--help"])
+
+    def test_of_what_only_looks_at_files(self, imported, place):
+        cache = place / "models" / "cached_tensors"
+        for number in range(2):
+            TensorCache(cache).save(f"entry{number}", torch.zeros(2), {"purpose": "a test"})
+        commands = [
+            ["info"], ["info", "resolution"], ["gate", "SUM"], ["gates", "--where", "sheffer"],
+            ["cache", "list"], ["cache", "list", "--json"], ["cache", "show", "entry0"], ["cache", "clear", "entry1"],
+            ["cache", "audit"], ["cache", "clean"], ["cache", "clear"],
+        ]  # fmt: skip
+        with_directory = [[*each, "--cache-dir", str(cache)] if each[0] == "cache" else each for each in commands]
+        assert not self.HEAVY & imported(*with_directory)
+        assert {path.name for path in cache.iterdir()} == {"README.md"}
+
+    def test_of_what_only_looks_at_runs_and_experiments(self, imported, finished):
+        assert "torch" not in imported(["info", str(finished)], ["experiment"], ["experiment", "ablations", "--plan"])
+
+    def test_of_what_computes_without_training(self, imported, place):
+        assert "ternary_vae.training" not in imported(["cache", "build", "--operations"])
+        computed = imported(["benchmark", "absent.pt"], ["cache", "build", "absent.pt"], code=2)
+        assert "torch" in computed
+        assert "ternary_vae.training" not in computed
 
 
 class TestInfo:
@@ -459,7 +499,7 @@ class TestTrainAndResume:
                     signal.raise_signal(signal.SIGINT)
 
         before = torch.get_num_threads()
-        monkeypatch.setattr(commands, "_progress", AfterTheFirst)
+        monkeypatch.setattr(training, "_progress", AfterTheFirst)
         torch.set_num_threads(cores)
         arguments = ["--epochs", "5", "--run-dir", "my run", "--device", "cpu"]
         code, out, _ = run("train", *arguments, *SMALL_OPTIONS)
@@ -490,7 +530,7 @@ class TestTrainAndResume:
         assert last.endswith(f"go on with: ternary-vae resume {finished}")
 
     def test_stopped_while_reports_are_written(self, run, finished, unmeasured, monkeypatch):
-        monkeypatch.setattr(commands, "_report", lambda _: signal.raise_signal(signal.SIGTERM))
+        monkeypatch.setattr(reporting, "_write_reports", lambda _: signal.raise_signal(signal.SIGTERM))
         code, out, _ = run("resume", finished, "--device", "cpu")
         assert code == 130
         assert f"go on with: ternary-vae resume {finished}" in out
@@ -500,7 +540,7 @@ class TestTrainAndResume:
             with files.reported("write", directory.reports / "index.html"):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(commands, "_report", fail)
+        monkeypatch.setattr(reporting, "_write_reports", fail)
         code, _, err = run("resume", finished, "--device", "cpu")
         assert code == 2
         assert err == (
@@ -533,7 +573,7 @@ class TestRequire:
     )
     def test_levels(self, run, finished, unmeasured, monkeypatch, required, level, own_met, code):
         verdict = type("Verdict", (), {"level": level, "own_met": own_met})()
-        monkeypatch.setattr(commands, "_report", lambda _: verdict)
+        monkeypatch.setattr(reporting, "_write_reports", lambda _: verdict)
         found, _, err = run("resume", finished, "--require", required, "--device", "cpu")
         assert found == code
         assert (f"level '{required}' is not met" in err) == bool(code)

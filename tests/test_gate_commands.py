@@ -16,7 +16,7 @@ from ternary_vae import cli
 from ternary_vae.gates import find_gate, find_gates, known_properties
 from ternary_vae.space import Space
 
-SOURCES = str(Path(cli.__file__).parents[1])
+SOURCES = str(Path(cli.__file__).parents[2])
 
 
 @pytest.fixture

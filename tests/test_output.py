@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from ternary_vae import output
+from ternary_vae.cli import output
 
 SCRIPT = """
 import sys
-from ternary_vae.output import goes_on, outlast_readers, say
+from ternary_vae.cli.output import notify_without_reader, outlast_readers, say
 outlast_readers()
-goes_on("the run in r")
+notify_without_reader("the run in r")
 print("first", flush=True)
 sys.stdin.readline()
 for number in range(3):
     print(number, flush=True)
-say("how to go on: λ")
+say("how to go on: λ", always=True)
 sys.exit(7)
 """
 NOTICE = "ternary-vae: nobody reads the output any more; the run in r goes on without it\n"
@@ -64,14 +64,14 @@ def test_a_terminal_that_is_closed(ignored, tmp_path):
     script = """
 import os, signal, sys
 from pathlib import Path
-from ternary_vae.output import outlast_readers, say
+from ternary_vae.cli.output import outlast_readers, say
 from ternary_vae.training.interruption import interruptions
 outlast_readers()
 with interruptions() as interruption:
     print("running", flush=True)
     while os.path.exists("open"):
         pass
-    say("stopped")
+    say("stopped", always=True)
     Path("asked").write_text(str(interruption.asked))
 """
     (tmp_path / "open").touch()
@@ -87,7 +87,7 @@ with interruptions() as interruption:
 
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, preexec_fn=begin,
-        env={**os.environ, "PYTHONPATH": str(Path(output.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(output.__file__).parents[2])},
     )  # fmt: skip
     os.close(theirs)
     assert b"running" in os.read(ours, 100)
@@ -109,7 +109,7 @@ def test_streams_of_others_stay(monkeypatch):
     monkeypatch.setattr(sys, "stdout", notebook)
     monkeypatch.setattr(sys, "stderr", None)
     output.outlast_readers()
-    output.say("how to go on")
+    output.say("how to go on", always=True)
     assert sys.stdout is notebook
     assert notebook.getvalue() == "how to go on\n"
     assert sys.stderr is None

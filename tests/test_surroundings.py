@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from fault_injection.small_runs import QUICK
-from ternary_vae import cli, commands
+from ternary_vae import cli
+from ternary_vae.cli import info, training
 from ternary_vae.recipe import load_recipe
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.files import append_json_line, read_json, read_json_lines, write_json, write_text
@@ -20,7 +21,7 @@ from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
 
 SMALL = QUICK | {"evaluation.milestones": [1]}
-SOURCES = str(Path(cli.__file__).parents[1])
+SOURCES = str(Path(cli.__file__).parents[2])
 NOT_UTF_8 = "caf\udce9"
 COMMANDS = """
 def run(*arguments):
@@ -193,7 +194,7 @@ def test_an_empty_argument_is_one_line(run, tmp_path, monkeypatch, arguments):
 
 def test_a_command_to_go_on_with_can_be_copied(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert commands._how_to_go_on(RunDirectory("-a 'run'")).endswith("""resume './-a '"'"'run'"'"''""")
+    assert training._how_to_resume(RunDirectory("-a 'run'")).endswith("""resume './-a '"'"'run'"'"''""")
 
 
 def test_without_a_place_for_temporary_files_one_line_says_what_to_do(run, monkeypatch):
@@ -202,7 +203,7 @@ def test_without_a_place_for_temporary_files_one_line_says_what_to_do(run, monke
     def nowhere():
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
-    monkeypatch.setattr(commands, "_overview", nowhere)
+    monkeypatch.setattr(info, "_describe_recipes", nowhere)
     code, _, said = run("info")
     assert code == 2
     assert said.count("\n") == 1

@@ -49,7 +49,7 @@ def whole_run(tmp_path):
         name: value for name, value in os.environ.items() if name not in ("TERNARY_VAE_CACHE_DIR", "MPLCONFIGDIR")
     }
     environment |= {variable: str(world / name) for variable, name in PLACES.items()}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(cli.__file__).parents[2])}
     changes = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     arguments = ["train", "--epochs", "1", "--run-dir", "run", "--device", "cpu", *changes, "--require", "own"]
     command = [sys.executable, "-c", PROGRAM, *arguments]

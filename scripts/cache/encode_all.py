@@ -18,17 +18,17 @@ if __name__ == "__main__":
     parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
     options = parser.parse_args()
 
-    from ternary_vae import cache_commands
+    from ternary_vae.cli import cache
     from ternary_vae.errors import UserError
 
     try:
-        cache_commands.encode_all(
+        cache.encode_all(
             options.vae or ["A", "B"],
             options.epoch,
             run=options.run,
             checkpoint=options.checkpoint,
             device=options.device,
-            directory=options.cache_dir,
+            cache_dir=options.cache_dir,
         )
     except UserError as error:
         print(f"encode_all: {error}", file=sys.stderr)

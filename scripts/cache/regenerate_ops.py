@@ -11,11 +11,11 @@ if __name__ == "__main__":
     parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
     options = parser.parse_args()
 
-    from ternary_vae import cache_commands
+    from ternary_vae.cli import cache
     from ternary_vae.errors import UserError
 
     try:
-        cache_commands.build([], options.cache_dir, operations=True, device="cpu")
+        cache.build(operations=True, device="cpu", cache_dir=options.cache_dir)
     except UserError as error:
         print(f"regenerate_ops: {error}", file=sys.stderr)
         sys.exit(2)

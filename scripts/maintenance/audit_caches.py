@@ -13,11 +13,11 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     options = parser.parse_args()
 
-    from ternary_vae import cache_commands
+    from ternary_vae.cli import cache
     from ternary_vae.errors import UserError
 
     try:
-        cache_commands.audit(options.project, options.cache_dir, as_json=options.json)
+        cache.audit(options.project, options.cache_dir, as_json=options.json)
     except UserError as error:
         print(f"audit_caches: {error}", file=sys.stderr)
         sys.exit(2)

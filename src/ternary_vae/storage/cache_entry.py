@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as safetensors_bytes
-from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.storage.files import reported
+
+if TYPE_CHECKING:  # headers are read without torch
+    from torch import Tensor
 
 FORMAT = "ternary-vae cached tensor 1"
 _ALIGNMENT = 64
@@ -68,6 +68,8 @@ def entry_bytes(
     Raises:
         UserError: a tensor that safetensors cannot hold, or descriptions that JSON cannot.
     """
+    from safetensors.torch import save as safetensors_bytes
+
     try:
         content = tensor.detach().to("cpu").contiguous()
         entry = Entry(
@@ -113,6 +115,7 @@ def _identity(path: Path) -> tuple[int, int, int]:
 
 def _checked_entry(path: Path) -> tuple[Entry, Tensor]:
     entry, tensor = _opened(path, with_tensor=True)
+    assert tensor is not None
     if tuple(tensor.shape) != entry.shape or str(tensor.dtype).removeprefix("torch.") != entry.dtype:
         raise Damaged("its tensor is not the one that its header describes")
     if _digest(tensor) != entry.sha256:
@@ -125,7 +128,7 @@ def read_description(path: Path) -> Entry:
     return _opened(path, with_tensor=False)[0]
 
 
-def _opened(path: Path, with_tensor: bool) -> tuple[Entry, Tensor]:
+def _opened(path: Path, with_tensor: bool) -> tuple[Entry, Tensor | None]:
     with reported("read", path):
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
@@ -133,9 +136,9 @@ def _opened(path: Path, with_tensor: bool) -> tuple[Entry, Tensor]:
         with open(path, "rb"):  # says why it cannot be read; what is wrong inside is said below
             pass
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(path, framework="pt" if with_tensor else "np") as file:
                 description = json.loads(file.metadata()["entry"])
-                tensor = file.get_tensor("tensor") if with_tensor else torch.empty(0)
+                tensor = file.get_tensor("tensor") if with_tensor else None
             if description.pop("format") != FORMAT:
                 raise Damaged("it was written by another program or version")
             entry = Entry(**{**description, "shape": tuple(description["shape"]), "size": found.st_size})
@@ -147,6 +150,8 @@ def _opened(path: Path, with_tensor: bool) -> tuple[Entry, Tensor]:
 
 
 def _digest(tensor: Tensor) -> str:
+    import torch
+
     return hashlib.sha256(memoryview(tensor.reshape(-1).view(torch.uint8).numpy())).hexdigest()
 
 

@@ -13,16 +13,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from jaxtyping import Shaped
-from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.storage.cache_entry import Damaged, Entry, entry_bytes, read_description, read_entry
 from ternary_vae.storage.cache_readme import README, readme
 from ternary_vae.storage.files import locked, reported, require_utf_8, write_bytes, write_text
+
+if TYPE_CHECKING:  # looking at files needs no torch
+    import torch
+    from torch import Tensor
 
 DEFAULT_DIRECTORY = Path("models/cached_tensors")
 ENVIRONMENT_VARIABLE = "TERNARY_VAE_CACHE_DIR"

@@ -1,0 +1,57 @@
+"""`ternary-vae benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ternary_vae.cli.options import CacheDirectory, DeviceOption
+from ternary_vae.cli.output import say
+from ternary_vae.errors import UserError
+
+
+def benchmark(
+    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints: .safetensors or v5.5 .pt.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the records.")] = Path(
+        "reports/benchmarks"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of the benchmark's own random numbers.")] = 0,
+    device: DeviceOption = "auto",
+    cache: Annotated[bool, typer.Option(help="Keep in the tensor cache what would be computed again.")] = True,
+    cache_dir: CacheDirectory = None,
+) -> None:
+    """Measure checkpoints, each VAE alone and both together, and write the records."""
+    from ternary_vae.devices import choose_device
+    from ternary_vae.formats import beside_uniform, percent
+    from ternary_vae.resolution.measure import measure_coupled, measure_isolated
+    from ternary_vae.resolution.records import write_record
+    from ternary_vae.storage.checkpoints import load_checkpoint
+    from ternary_vae.storage.tensor_cache import TensorCache
+
+    device = choose_device(device)
+    loaded = [load_checkpoint(path) for path in checkpoints]
+    epochs = [checkpoint.epoch for checkpoint in loaded]
+    if len(set(epochs)) < len(epochs):
+        raise UserError(
+            f"two of the checkpoints are of the same epoch ({', '.join(map(str, epochs))}) and would share a "
+            "record; measure them with different --output"
+        )
+    # A checkpoint's own recipe does not say where the cache lies.
+    store = TensorCache(cache_dir) if cache else None
+    for checkpoint in loaded:
+        isolated = measure_isolated(checkpoint, seed=seed, device=device, cache=store)
+        coupled = measure_coupled(checkpoint, seed=seed, device=device, cache=store)
+        write_record(output / f"manifold_resolution_{checkpoint.epoch}.json", isolated)
+        write_record(output / f"coupled_resolution_{checkpoint.epoch}.json", coupled)
+        sampling = coupled.cross_injected_sampling_rho_07
+        say(
+            f"{checkpoint.path}: epoch {checkpoint.epoch}  "
+            f"A {percent(isolated.vae_a.reconstruction.exact_match_rate)}  "
+            f"B {percent(isolated.vae_b.reconstruction.exact_match_rate)}  "
+            f"ensemble {percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)}  "
+            f"coverage {beside_uniform(sampling.coverage_rate, sampling.coverage_limit)}  "
+            f"complementarity {coupled.complementary_coverage.complementarity_score:.3f}"
+        )
+    say(f"records in {output}")

@@ -1,0 +1,130 @@
+"""`ternary-vae gate` and `ternary-vae gates`, without torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ternary_vae.cli.output import print_json, say
+from ternary_vae.errors import UserError
+
+
+class GateFormat(StrEnum):
+    text = "text"
+    json = "json"
+    csv = "csv"
+    verilog = "verilog"
+
+
+class ListFormat(StrEnum):
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+Values = Annotated[int, typer.Option("--values", help="How many values the logic has.")]
+Inputs = Annotated[
+    int | None, typer.Option("--inputs", help="How many inputs gates have.", show_default="as named, otherwise 2")
+]
+
+
+def gate(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name (SUM), a heptavintimal name (7PB), an index (5681) or a truth table (+-0-0+0+-). Where that "
+            "could be two things: name:…, heptavintimal:…, index:… or table:…."
+        ),
+    ],
+    form: Annotated[GateFormat, typer.Option("--format", help="How to print it.")] = GateFormat.text,
+    values: Values = 3,
+    inputs: Inputs = None,
+) -> None:
+    """Show a gate: truth table, names, properties and classes; or write it as Verilog."""
+    from ternary_vae.gates.names import find_gate
+    from ternary_vae.gates.writing import csv_table, described, text_card, verilog_module
+
+    if name.startswith("--") and name.strip("-")[:1].isalpha():
+        raise UserError(f"no such option: {name}; see ternary-vae gate --help")
+    found, how = find_gate(name, values, inputs)
+    understood = f"{name}: {how}"
+    if form is GateFormat.json:
+        print_json({"understood": understood, **described(found)})
+    elif form is GateFormat.text:
+        say(f"{understood}\n{text_card(found)}")
+    else:
+        say(f"ternary-vae: {understood}", error=True)
+        say(csv_table(found) if form is GateFormat.csv else verilog_module(found))
+
+
+def gates(
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="CONDITION", help="Properties with and, or, not: 'commutative and sheffer'."),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="A truth table with ? for entries that may be anything.")
+    ] = None,
+    near: Annotated[
+        str | None, typer.Option(metavar="GATE", help="List the gates nearest to this one first (differing entries).")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many to list; all are counted.")] = 20,
+    form: Annotated[ListFormat, typer.Option("--format", help="How to print them.")] = ListFormat.text,
+    properties: Annotated[bool, typer.Option("--properties", help="List the properties there are, and stop.")] = False,
+    values: Values = 3,
+    inputs: Inputs = None,
+) -> None:
+    """Find gates by properties, by a table with open entries, or near another gate."""
+    from ternary_vae.formats import counted
+    from ternary_vae.gates.names import find_gate, parse_table
+    from ternary_vae.gates.properties import known_properties
+    from ternary_vae.gates.search import find_gates
+    from ternary_vae.space import Space
+
+    if properties:
+        known = known_properties(Space(values, inputs or 2))
+        _print_columns([(name, each.description) for name, each in known.items()], right=False)
+        return
+    partial = None
+    if table is not None:
+        space, partial = parse_table(table, values, inputs)
+        inputs = space.inputs
+    target, how = (None, "") if near is None else find_gate(near, values, inputs)
+    space = target.space if target else Space(values, inputs or 2)
+    found = find_gates(space, where=where, table=partial, near=target, limit=limit)
+    columns: dict[str, list] = {} if found.distances is None else {"distance": found.distances}
+    columns["index"] = [gate.index for gate in found.gates]
+    if space.values == 3:
+        columns["heptavintimal"] = [gate.heptavintimal for gate in found.gates]
+    columns["table"] = [gate.text for gate in found.gates]
+    columns["names"] = ["; ".join(gate.names) for gate in found.gates]
+    rows = list(zip(*columns.values()))
+    understood = target and (f"{near}: {how}, index {target.index}; distance is the number of entries that differ")
+    if form is ListFormat.json:
+        listed = [dict(zip(columns, row)) for row in rows]
+        print_json({"count": found.count, "near": understood, "gates": listed})
+        return
+    first = "" if len(rows) == found.count else f", of which the first {len(rows):,}"
+    lowest, highest = space.lowest, space.lowest + space.values - 1
+    order = f"tables from all inputs {lowest} to all inputs {highest}, the last input fastest"
+    heading = "\n".join([*filter(None, [understood]), f"{counted(found.count, 'gate')}{first}; {order}"])
+    say(heading, error=form is ListFormat.csv)
+    if form is ListFormat.csv:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+        say(text.getvalue().removesuffix("\n"))
+    else:
+        _print_columns([tuple(columns), *rows])
+
+
+def _print_columns(rows: Sequence[Sequence[object]], right: bool = True) -> None:
+    """Prints rows with columns of equal width, all but the last, as plain text of any length."""
+    widths = [max(len(str(cell)) for cell in column) for column in list(zip(*rows))[:-1]]
+    for *cells, last in rows:
+        aligned = [f"{cell!s:{'>' if right else '<'}{width}}" for cell, width in zip(cells, widths)]
+        say("  ".join([*aligned, str(last)]).rstrip())

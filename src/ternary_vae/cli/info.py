@@ -1,0 +1,61 @@
+"""`ternary-vae info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ternary_vae.cli.options import Overrides, chosen_recipe
+from ternary_vae.cli.output import say
+
+
+def info(
+    target: Annotated[
+        str | None, typer.Argument(help="A recipe name or file, a run directory or a checkpoint.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Show recipes, a recipe in full, a run, or what a checkpoint holds."""
+    if target is None:
+        _describe_recipes()
+    elif Path(target).is_dir():
+        _describe_run(Path(target))
+    elif Path(target).suffix in (".safetensors", ".pt", ".pth"):
+        _describe_checkpoint(Path(target))
+    else:
+        say(chosen_recipe(target, overrides).to_yaml())
+
+
+def _describe_recipes() -> None:
+    from ternary_vae.recipe import DEFAULT_RECIPE, load_recipe, recipe_directory, recipe_names
+
+    say(f"recipes in {recipe_directory()}:")
+    for name in recipe_names():
+        default = " (default)" if name == DEFAULT_RECIPE else ""
+        say(f"  {name}{default}: {load_recipe(name).description}")
+    say("\nternary-vae info NAME prints one in full; a run directory or a checkpoint is described.")
+
+
+def _describe_run(path: Path) -> None:
+    from ternary_vae.storage.runs import RunDirectory
+
+    directory = RunDirectory(path)
+    facts, rows = directory.facts(), directory.metrics()
+    say("\n".join(f"{key}: {value}" for key, value in facts.items()))
+    say(f"epochs completed: {rows[-1]['epoch'] if rows else 0}\n")
+    say(directory.recipe().to_yaml())
+
+
+def _describe_checkpoint(path: Path) -> None:
+    from ternary_vae.storage.checkpoints import load_model
+
+    model, checkpoint = load_model(path)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    say(
+        f"{path}: {checkpoint.source} checkpoint, epoch {checkpoint.epoch}, "
+        f"{checkpoint.epochs_completed} epochs completed, ρ {checkpoint.rho:.3f}, {count:,} parameters, "
+        f"written by {checkpoint.code_version}, SHA-256 {checkpoint.content_hash}\n"
+    )
+    say(checkpoint.recipe.to_yaml())

@@ -32,6 +32,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=200)]  # of files, with a seed and an ending beside it
 Share = Annotated[Number, Field(ge=0, le=1)]
 Positive = Annotated[Number, Field(gt=0, le=1e6)]
+Weight = Annotated[Number, Field(ge=-1e6, le=1e6)]
 NonNegative = Annotated[Number, Field(ge=0, le=1e6)]
 Width = Annotated[Number, Field(gt=0, le=1000)]  # of noise or of a kernel, where the prior has 1
 Epoch = Annotated[Whole, Field(ge=0, le=MOST_EPOCHS)]
@@ -297,7 +298,7 @@ class Objective(Section):
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
     directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is the
     gain of the controller that moves a log-weight between the two reconstruction losses until as many operations are
-    at home in either VAE."""
+    at home in either VAE. `extra` weighs terms that another package has registered, by name."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01
@@ -312,6 +313,7 @@ class Objective(Section):
     subspace_overlap: NonNegative = 0.0
     recognition: NonNegative = 0.0
     prior_information: PriorInformation = PriorInformation()
+    extra: Annotated[dict[Name, Weight], Field(max_length=100)] = {}
 
 
 class StateNet(Section):
@@ -488,6 +490,8 @@ class Recipe(Section):
         """Content hash of the recipe, 16 hexadecimal digits. Seed, description, length and the cache do not count:
         a run may be continued past its end, and elsewhere."""
         content = self.model_dump(mode="json", exclude={"seed", "description", "epochs", "cache"})
+        if not self.objective.extra:  # nor does a setting that is not used and that older runs lack
+            del content["objective"]["extra"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -11,10 +11,12 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.objective import TERMS, ForwardPass, Term, register_term, terms
-from ternary_vae.recipe import load_recipe
+from ternary_vae.recipe import ACTIONS, QUANTITIES, load_recipe
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.page_data import page_data
+from ternary_vae.training import guards
 from ternary_vae.training.fleet import Fleet
+from ternary_vae.training.guards import register_action, register_quantity
 from ternary_vae.training.trainer import Trainer
 
 
@@ -102,3 +104,36 @@ class TestTerm:
         expected = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         assert recipe.fingerprint() == expected
         assert load_recipe(overrides={"objective.extra": {"code_length": 0.1}}).fingerprint() != expected
+
+
+class TestGuard:
+    RULE = {"quantity": "extra.lambda_gap", "above": 0.0, "actions": ["extra.slower"], "limit": 1}  # noqa: RUF012
+
+    @pytest.fixture
+    def lambda_gap(self, monkeypatch):
+        for known in ("_quantities", "_actions"):
+            monkeypatch.setattr(guards, known, dict(getattr(guards, known)))
+        register_quantity("lambda_gap", lambda row, history, guard: abs(row["lambda1"] - row["lambda2"]) + len(history))
+        register_action("slower", lambda acted, guard: acted.multiply("learning_rate_factor", 1 / guard.amount))
+
+    def test_fires_is_logged_and_acts(self, lambda_gap, small_recipe, quick_train, tmp_path):
+        recipe = small_recipe(epochs=4, guards__mine=self.RULE | {"from_epoch": 2}, statenet__enabled=False)
+        directory = quick_train(recipe, tmp_path / "run").directory
+        (event,) = directory.events()
+        assert (event["name"], event["quantity"], event["epoch"]) == ("mine", "extra.lambda_gap", 2)
+        assert event["value"] >= 1
+        rates = [row["learning_rate"] for row in directory.metrics()]
+        assert rates[3] == pytest.approx(rates[2] / 1.2, rel=1e-3)  # the epoch after the next
+
+    def test_one_that_nobody_has_registered(self, lambda_gap, small_recipe, quick_train, tmp_path):
+        for change in ({"quantity": "extra.lambda_gab"}, {"actions": ["report", "extra.slow"]}):
+            with pytest.raises(UserError, match=r"guards\.mine\.\w+: unknown 'extra\.\w+'; did you mean 'extra\.\w+'"):
+                quick_train(small_recipe(guards__mine=self.RULE | change), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_misspelt_one_of_the_package_is_found_on_reading(self):
+        with pytest.raises(UserError, match=r"guards\.mine\.quantity: did you mean 'larger_share'"):
+            load_recipe(overrides={"guards.mine": self.RULE | {"quantity": "larger_shares"}})
+
+    def test_every_name_that_a_recipe_may_have_is_there(self):
+        assert (set(QUANTITIES), set(ACTIONS)) == (set(guards._quantities), set(guards._actions))

@@ -38,7 +38,7 @@ from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
 from ternary_vae.training.controller import Controller
 from ternary_vae.training.denormals import flushed_denormals
-from ternary_vae.training.guards import Interventions
+from ternary_vae.training.guards import Interventions, require_known
 from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
 from ternary_vae.training.steps import EpochPlan, take_steps
 
@@ -66,6 +66,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
         self.recipe = recipe
         self.terms = terms_of(recipe.objective)
+        require_known(recipe.guards)
         self.device = torch.device(device)
         self.model = _initial_model(recipe).to(self.device)
         self.averaged = self._new_average()

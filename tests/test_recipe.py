@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import pytest
 from hypothesis import example, given
@@ -549,3 +550,35 @@ class TestLength:
     )
     def test_phase_of_an_epoch(self, epoch, number):
         assert load_recipe("ternary_v5_5").phase_at(epoch) == number
+
+
+class TestWhatScales:
+    """A schedule twice as long: what is in epochs of the schedule doubles, and nothing else changes."""
+
+    KEPT = (  # in epochs, and none of the schedule's
+        "epochs", "schedule_epochs", "optimizer.first_batches.epochs", "evaluation.every",
+        "evaluation.checkpoint_every", "objective.prior_information.every_steps",
+    )  # fmt: skip
+
+    def leaves(self, value, name=""):
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield from self.leaves(item, f"{name}.{key}" if name else str(key))
+        else:
+            yield name, value
+
+    def test_every_setting_that_is_epochs_but_those_named(self):
+        guard = {"quantity": "loss", "above": 1, "from_epoch": 10, "until_epoch": 20, "every": 5, "window": 7}
+        recipe = load_recipe("ternary_v5_5", overrides={"guards": {"mine": guard}})
+        before = dict(self.leaves(recipe.model_dump(exclude={"optimizer": {"learning_rate": {"steps"}}})))
+        after = dict(self.leaves(recipe.scaled_by(2.0)))
+        changed = {name for name in before if before[name] != after[name]}
+        for name in changed:
+            value = before[name]
+            assert after[name] == (tuple(2 * each for each in value) if isinstance(value, tuple) else 2 * value)
+        words = re.compile(r"epoch|milestones|period|every|window")
+        in_epochs = {name for name in before if before[name] and words.search(name) and name not in self.KEPT}
+        assert changed == in_epochs
+        assert recipe.scaled_by(2.0)["optimizer"]["learning_rate"]["steps"] == {
+            2 * epoch: rate for epoch, rate in recipe.optimizer.learning_rate.steps.items()
+        }

@@ -11,14 +11,17 @@ import copy
 import hashlib
 import itertools
 import json
+import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from ternary_vae.descriptions import Number, Switch, Whole, parse_yaml, read_yaml, to_yaml, validated
 from ternary_vae.errors import UserError, nearest, shown
@@ -27,15 +30,39 @@ DEFAULT_RECIPE = "resolution"
 MOST_EPOCHS = 1_000_000
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
+
+@dataclass(frozen=True)
+class Scaled:
+    """Marks a setting that is in epochs of the schedule: `by` says what it is in a schedule `ratio` times as long."""
+
+    by: Callable[[Any, float], Any]
+
+
+def _moment(epoch: int, ratio: float) -> int:
+    return round(epoch * ratio)
+
+
+def _span(epochs: int, ratio: float) -> int:
+    return max(1, round(epochs * ratio))
+
+
+def _milestones(epochs: Iterable[int], ratio: float) -> tuple[int, ...]:
+    """The start stays the start, and nothing else becomes it."""
+    return tuple(sorted({max(1, _moment(epoch, ratio)) if epoch else 0 for epoch in epochs}))
+
+
 # Every number has bounds, wide enough for whatever somebody could mean: beyond them lie slips of the pen, and what no
 # machine holds.
 Name = Annotated[str, Field(pattern=NAME, max_length=200)]  # of files, with a seed and an ending beside it
 Share = Annotated[Number, Field(ge=0, le=1)]
 Positive = Annotated[Number, Field(gt=0, le=1e6)]
+Weight = Annotated[Number, Field(ge=-1e6, le=1e6)]
 NonNegative = Annotated[Number, Field(ge=0, le=1e6)]
 Width = Annotated[Number, Field(gt=0, le=1000)]  # of noise or of a kernel, where the prior has 1
 Epoch = Annotated[Whole, Field(ge=0, le=MOST_EPOCHS)]
 Epochs = Annotated[Whole, Field(ge=1, le=MOST_EPOCHS)]
+Moment = Annotated[Epoch, Scaled(_moment)]  # of the schedule
+Span = Annotated[Epochs, Scaled(_span)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**63)]
 Operations = Annotated[Whole, Field(ge=1, le=19_683)]
 # Its 5,000,000 a VAE take 1 GB while they are decoded.
@@ -82,6 +109,19 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def scaled_by(self, ratio: float) -> dict[str, Any]:
+        """Its settings as plain data, for a schedule `ratio` times as long: those marked `Scaled` change."""
+        return {name: _scaled(getattr(self, name), ratio, field) for name, field in type(self).model_fields.items()}
+
+
+def _scaled(value: Any, ratio: float, field: FieldInfo | None = None) -> Any:
+    if isinstance(value, Section):
+        return value.scaled_by(ratio)
+    marks = [mark for mark in field.metadata if isinstance(mark, Scaled)] if field else []
+    if marks and value is not None:
+        return marks[0].by(value, ratio)
+    return {key: _scaled(item, ratio) for key, item in value.items()} if isinstance(value, dict) else value
+
 
 class Data(Section):
     """How the operations are split. What is not trained on is held out."""
@@ -110,10 +150,13 @@ class LearningRate(Section):
     floor."""
 
     kind: Literal["steps", "cosine"] = "steps"
-    steps: dict[Annotated[Epoch, BeforeValidator(_key_of_json)], Positive] = {0: 1e-3}
+    steps: Annotated[
+        dict[Annotated[Epoch, BeforeValidator(_key_of_json)], Positive],
+        Scaled(lambda steps, ratio: {_moment(epoch, ratio): rate for epoch, rate in steps.items()}),
+    ] = {0: 1e-3}
     peak: Positive = 1e-3
     floor: NonNegative = 1e-5
-    warmup_epochs: Epoch = 0
+    warmup_epochs: Moment = 0
     bounds: Interval = (1e-6, 0.01)
 
     @model_validator(mode="after")
@@ -140,7 +183,7 @@ class Optimizer(Section):
 
     batch_size: Operations = 64
     first_batches: FirstBatches = FirstBatches()
-    averaging_epochs: Annotated[Number, Field(ge=0, le=MOST_EPOCHS)] = 0.0
+    averaging_epochs: Annotated[Number, Field(ge=0, le=MOST_EPOCHS), Scaled(operator.mul)] = 0.0
     matrix_products: Literal["highest", "high", "medium"] = "highest"
     weight_decay: NonNegative = 1e-4
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
@@ -153,11 +196,11 @@ class Phase(Section):
     `gradient_balance_gate`, ρ moves from rho_start to rho_end only while the gate is open and is rho_start
     while it is closed."""
 
-    epochs: tuple[Epoch, Epoch]
+    epochs: Annotated[tuple[Epoch, Epoch], Scaled(lambda ends, ratio: tuple(_moment(end, ratio) for end in ends))]
     rho: Share | None = None
     rho_start: Share | None = None
     rho_end: Share | None = None
-    ramp_epochs: Epochs | None = None
+    ramp_epochs: Annotated[Epochs | None, Scaled(_span)] = None
     gradient_balance_gate: Switch = False
     temperature_boost: Switch = False
 
@@ -228,7 +271,7 @@ class Lambdas(Section):
     bounds: Interval = (0.5, 0.95)
     lambda3_middle: NonNegative = 0.3
     lambda3_amplitude: NonNegative = 0.15
-    lambda3_period: Epochs = 30
+    lambda3_period: Span = 30
     lambda3_phase: Annotated[Number, Field(ge=-1e6, le=1e6)] = 1.5707963267948966
     lambda3_bounds: Interval = (0.15, 0.75)
 
@@ -244,9 +287,9 @@ class Temperature(Section):
     a_boost_amplitude: Annotated[Number, Field(ge=0, le=1000)] = 0.5
     b_start: Width = 0.9
     b_end: Width = 0.2
-    b_lag_epochs: Epoch = 30
+    b_lag_epochs: Moment = 30
     b_boosted: Width | None = 0.3
-    cycle_epochs: Epochs = 30
+    cycle_epochs: Span = 30
     minimum: Width = 0.1
 
 
@@ -254,10 +297,10 @@ class Beta(Section):
     """Weight of the KL divergence: A linear 0 → `warm` over `warmup_epochs`, then → `end`; B zero for
     `b_delay_epochs`, then `b_ratio` of A's."""
 
-    warmup_epochs: Epochs = 50
+    warmup_epochs: Span = 50
     warm: NonNegative = 0.3
     end: NonNegative = 0.8
-    b_delay_epochs: Epoch = 50
+    b_delay_epochs: Moment = 50
     b_ratio: NonNegative = 0.7068251811053659  # |sin 0.785|
     free_bits: NonNegative = 0.5
 
@@ -298,7 +341,7 @@ class Objective(Section):
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
     directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is the
     gain of the controller that moves a log-weight between the two reconstruction losses until as many operations are
-    at home in either VAE."""
+    at home in either VAE. `extra` weighs terms that another package has registered, by name."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01
@@ -313,6 +356,7 @@ class Objective(Section):
     subspace_overlap: NonNegative = 0.0
     recognition: NonNegative = 0.0
     prior_information: PriorInformation = PriorInformation()
+    extra: Annotated[dict[Name, Weight], Field(max_length=100)] = {}
 
 
 class StateNet(Section):
@@ -323,25 +367,24 @@ class StateNet(Section):
     lambda_scale: NonNegative = 0.01
 
 
-GuardQuantity = Literal[
-    "exact_match_a",
-    "exact_match_b",
-    "exact_match_ensemble",
-    "larger_share",
-    "coverage",
-    "coverage_plateau",
-    "loss",
-]
-GuardAction = Literal[
-    "raise_temperature_a",
-    "raise_lambda1",
-    "raise_learning_rate_a",
-    "raise_repulsion",
-    "raise_rho",
-    "raise_temperature_boost",
-    "restore",
-    "report",
-]
+QUANTITIES = (
+    "exact_match_a", "exact_match_b", "exact_match_ensemble", "larger_share", "coverage", "coverage_plateau", "loss",
+)  # fmt: skip
+ACTIONS = (
+    "raise_temperature_a", "raise_lambda1", "raise_learning_rate_a", "raise_repulsion", "raise_rho",
+    "raise_temperature_boost", "restore", "report",
+)  # fmt: skip
+EXTRA = "extra."
+"""Begins the names of what other packages add to guards."""
+
+
+def _known_or_extra(known: Sequence[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in known and not name.startswith(EXTRA):
+            raise ValueError(f"{nearest(name, known)}; what another package has registered is written {EXTRA}NAME")
+        return name
+
+    return AfterValidator(check)
 
 
 Threshold = Annotated[Number, Field(ge=-1e12, le=1e12)]
@@ -351,18 +394,18 @@ class Guard(Section):
     """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`,
     `above` or not `finite`, take `actions`, at most `limit` times, in force from the epoch after the next.
     `coverage_plateau` is how far coverage is below a uniform model's, once it has gained less than `gain` over
-    `window` epochs."""
+    `window` epochs. Another package may register quantities and actions; their names begin with "extra."."""
 
-    quantity: GuardQuantity
+    quantity: Annotated[str, _known_or_extra(QUANTITIES)]
     below: Threshold | None = None
     above: Threshold | None = None
     not_finite: Switch = False
-    from_epoch: Epoch = 0
-    until_epoch: Epoch | None = None
-    every: Epochs = 1
-    window: Epochs = 30
+    from_epoch: Moment = 0
+    until_epoch: Annotated[Epoch | None, Scaled(_moment)] = None
+    every: Span = 1
+    window: Span = 30
     gain: Share = 0.002
-    actions: tuple[GuardAction, ...] = ("report",)
+    actions: tuple[Annotated[str, _known_or_extra(ACTIONS)], ...] = ("report",)
     amount: Positive = 1.2
     limit: Epochs = 1
     says: str = ""
@@ -384,7 +427,9 @@ class Evaluation(Section):
     noise: Annotated[Number, Field(ge=0, le=1000)] = 0.3
     noise_draws: Annotated[Whole, Field(ge=1, le=4096)] = 64
     noise_cycle: Operations = 16
-    milestones: Annotated[tuple[Epoch, ...], AfterValidator(increasing)] = (3, 100, 120, 150, 200, 250, 300, 350, 400)
+    milestones: Annotated[tuple[Epoch, ...], AfterValidator(increasing), Scaled(_milestones)] = (
+        3, 100, 120, 150, 200, 250, 300, 350, 400,
+    )  # fmt: skip
     checkpoint_every: Epochs = 10
 
 
@@ -437,39 +482,11 @@ class Recipe(Section):
         Raises:
             UserError: if the run is too short for four phases, or so long that a setting leaves its bounds.
         """
-        ratio = epochs / self.schedule_epochs
-
-        def at(epoch: int) -> int:
-            return round(epoch * ratio)
-
-        def length(span: int) -> int:
-            return max(1, round(span * ratio))
-
-        data = self.model_dump()
-        for phase in data["phases"].values():
-            phase["epochs"] = tuple(map(at, phase["epochs"]))
-            if phase["ramp_epochs"] is not None:
-                phase["ramp_epochs"] = length(phase["ramp_epochs"])
-            if phase["epochs"][0] >= phase["epochs"][1]:
-                shortest = min(phase.epochs[1] - phase.epochs[0] for phase in self.phases)
-                enough = -(-self.schedule_epochs // shortest)
-                raise UserError(f"epochs: {epochs} are too few for four phases; give at least {enough}")
-        rate = data["optimizer"]["learning_rate"]
-        rate["steps"] = {at(epoch): value for epoch, value in rate["steps"].items()}
-        rate["warmup_epochs"] = at(rate["warmup_epochs"])
-        data["lambdas"]["lambda3_period"] = length(self.lambdas.lambda3_period)
-        data["temperature"]["b_lag_epochs"] = at(self.temperature.b_lag_epochs)
-        data["temperature"]["cycle_epochs"] = length(self.temperature.cycle_epochs)
-        data["beta"]["warmup_epochs"] = length(self.beta.warmup_epochs)
-        data["beta"]["b_delay_epochs"] = at(self.beta.b_delay_epochs)
-        data["optimizer"]["averaging_epochs"] = self.optimizer.averaging_epochs * ratio
-        for guard in data["guards"].values():
-            guard["from_epoch"] = at(guard["from_epoch"])
-            guard["until_epoch"] = None if guard["until_epoch"] is None else at(guard["until_epoch"])
-            guard["every"] = length(guard["every"])
-            guard["window"] = length(guard["window"])
-        milestones = self.evaluation.milestones
-        data["evaluation"]["milestones"] = tuple(sorted({max(1, at(m)) if m else 0 for m in milestones}))
+        data = self.scaled_by(epochs / self.schedule_epochs)
+        if any(first >= end for first, end in (phase["epochs"] for phase in data["phases"].values())):
+            shortest = min(phase.epochs[1] - phase.epochs[0] for phase in self.phases)
+            enough = -(-self.schedule_epochs // shortest)
+            raise UserError(f"epochs: {epochs} are too few for four phases; give at least {enough}")
         content = {**data, "epochs": epochs, "schedule_epochs": epochs}
         return validate_recipe(content, f"{self.name}, scaled to {epochs} epochs")
 
@@ -489,6 +506,8 @@ class Recipe(Section):
         """Content hash of the recipe, 16 hexadecimal digits. Seed, description, length and the cache do not count:
         a run may be continued past its end, and elsewhere."""
         content = self.model_dump(mode="json", exclude={"seed", "description", "epochs", "cache"})
+        if not self.objective.extra:  # nor does a setting that is not used and that older runs lack
+            del content["objective"]["extra"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ternary_vae.objective.information import histogram_entropy
 from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution.measure import measure_isolated
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop, steps
 from ternary_vae.training.fleet import Fleet, _Together
-from ternary_vae.training.objective import histogram_entropy
 from ternary_vae.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

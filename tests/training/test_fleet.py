@@ -8,10 +8,10 @@ from dataclasses import fields
 import pytest
 import torch
 
+from ternary_vae.objective import Controls, Noise, draw_noise
 from ternary_vae.recipe import load_recipe
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.training.fleet import Fleet, pays_together, stacked_controls
-from ternary_vae.training.objective import Controls, Noise, draw_noise
 from ternary_vae.training.stacked import Stack
 from ternary_vae.training.trainer import Trainer
 

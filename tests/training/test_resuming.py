@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from ternary_vae.errors import UserError
+from ternary_vae.objective.weighting import Balance
 from ternary_vae.recipe import recipe_names
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint, load_model, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import log, loop, under_way
-from ternary_vae.training.balancing import Balance
 from ternary_vae.training.interruption import interruptions
 from ternary_vae.training.progress import Silent
 from ternary_vae.training.trainer import Trainer

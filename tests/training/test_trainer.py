@@ -78,7 +78,8 @@ class TestOneEpoch:
 
     @pytest.mark.parametrize("name", OF_DRAWS)
     def test_each_term_of_the_draws_is_reason_enough_for_them(self, small_recipe, steps, name):
-        others = {**dict.fromkeys(self.OF_DRAWS, 0.0), "optimizer__first_batches__epochs": 0}
+        fixed = {"optimizer__first_batches__epochs": 0, "objective__prior_information__every_steps": 2}
+        others = dict.fromkeys(self.OF_DRAWS, 0.0) | fixed
         Trainer(small_recipe(**{**others, name: 0.5})).train_epoch()
         assert [due for _, due, _ in steps] == [step % 2 == 0 for step in range(len(steps))]
 

@@ -105,10 +105,10 @@ def test_one_that_fails_leaves_the_others_alone(recipes, tmp_path, monkeypatch):
 
     finish = Trainer.finish_epoch
 
-    def spoilt(trainer, sums, computed):
+    def spoilt(trainer, sums):
         if trainer.recipe is recipes[1] and trainer.epochs_completed == 1:
             sums = {**sums, "loss": float("nan")}
-        return finish(trainer, sums, computed)
+        return finish(trainer, sums)
 
     monkeypatch.setattr(Trainer, "finish_epoch", spoilt)
     outcomes = together(recipes, tmp_path)

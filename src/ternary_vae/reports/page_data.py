@@ -18,17 +18,11 @@ from ternary_vae.reports.latent_map import LatentMap, SideMap
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.records import CoupledRecord, CoveragePoint, IsolatedRecord, ResolutionCurve
 
-TERMS = (
-    "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b",
-    "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b",
-    "recognition_a", "recognition_b",
-    "best_of_two", "subspace_overlap", "alignment", "output_entropy_b", "repulsion_b", "entropy_alignment",
-)  # fmt: skip
+_TERMS_FIRST = ("loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b")  # what every run is trained for
 _METRICS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",
     "exact_match_coupled_b", "coverage", "complementarity", "share_a", "rho", "gate_open",
     "temperature_a", "temperature_b", "beta_a", "beta_b", "lambda1", "lambda2", "lambda3", "balance",
-    *(f"terms.{term}" for term in TERMS),
 )  # fmt: skip
 _CORRECTIONS = ("learning_rate", "lambda1", "lambda2", "lambda3", "rho")
 _SHORT = 32_767
@@ -36,14 +30,15 @@ _SHORT = 32_767
 
 def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str, Any]:
     """Everything the script needs; the map is None where the run has no checkpoint."""
-    metrics = {name: measured.column(name) for name in _METRICS}
+    terms = terms_logged(measured)
+    metrics = {name: measured.column(name) for name in (*_METRICS, *(f"terms.{term}" for term in terms))}
     for name in _CORRECTIONS:
         metrics[f"statenet.{name}"] = measured.column(f"statenet.corrections.{name}")
     return {
         "epochs": measured.epochs,
         "phases": [{**span._asdict(), "name": PHASE_NAMES[span.number - 1]} for span in measured.phases],
         "metrics": {name: [_short(value) for value in column] for name, column in metrics.items()},
-        "terms": TERMS,
+        "terms": terms,
         "milestones": _milestones(measured),
         "expected": {
             "band": [p for p in expected_band(measured.recipe.schedule_epochs) if p[0] <= measured.epochs],
@@ -56,6 +51,12 @@ def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str,
         "events": [event_row(event) for event in measured.events],
         "map": None if latent_map is None else _packed(latent_map),
     }
+
+
+def terms_logged(measured: Measurements) -> list[str]:
+    """The terms of the objective that a run's log has, whoever has defined them; those of every run first."""
+    logged = dict.fromkeys(name for row in measured.metrics for name in row.get("terms") or {})
+    return [*(name for name in _TERMS_FIRST if name in logged), *(n for n in logged if n not in _TERMS_FIRST)]
 
 
 def event_row(event: dict[str, Any]) -> dict[str, Any]:

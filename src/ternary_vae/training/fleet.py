@@ -15,17 +15,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ternary_vae.objective import Controls, ForwardPass, Noise, draw_noise, total_loss, weighed
+from ternary_vae.objective.weighting import averaged_norms, counts, loss_scales
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import on_one_core
-from ternary_vae.training.balancing import averaged_norms, loss_scales
 from ternary_vae.training.denormals import flushed_denormals
-from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, objective
 from ternary_vae.training.stacked import Stack
-from ternary_vae.training.steps import TERMS, take_steps
-from ternary_vae.training.trainer import EpochPlan, Trainer
+from ternary_vae.training.steps import EpochPlan, take_steps
+from ternary_vae.training.trainer import Trainer
 
 LARGEST_BATCH_ON_A_CPU = 1280
-_SWITCHES = ("beta_a", "beta_b", "repulsion_b")  # controls that leave a term out where they are 0
 _OF_THE_STEP = ("learning_rate", "learning_rate_factor_a")  # controls that the objective does not use
 _OF_LATENTS = ("rho", "temperature_a", "temperature_b")  # controls that multiply whole latents
 
@@ -106,7 +105,7 @@ def shape(trainer: Trainer, plan: EpochPlan) -> Hashable:
     return (
         *recipe_shape(trainer.recipe),
         tuple(map(len, plan.batches)),
-        tuple(bool(getattr(plan.controls, name)) for name in _SWITCHES),
+        tuple((term.name, counts(weight)) for term, weight in plan.terms),
         plan.with_prior,
     )
 
@@ -134,20 +133,24 @@ class _Together:
     def __init__(self, trainers: Sequence[Trainer], stack: Stack) -> None:
         self.trainers, self.stack = trainers, stack
         self.leader, self.recipe = trainers[0], trainers[0].recipe
-        self.controls = [trainer.plan.controls for trainer in trainers]
-        self.stacked_controls = stacked_controls(self.controls, self.leader.device)
-        self.batches = [torch.stack(batches) for batches in zip(*(trainer.plan.batches for trainer in trainers))]
+        plan = self.leader.plan
+        controls = stacked_controls([trainer.plan.controls for trainer in trainers], self.leader.device)
+        self.plan = replace(
+            plan,
+            controls=controls,
+            terms=weighed([term for term, _ in plan.terms], controls, self.recipe.objective),
+            batches=tuple(map(torch.stack, zip(*(trainer.plan.batches for trainer in trainers)))),
+        )
         self.gradient_norms = torch.stack([trainer.gradient_norms for trainer in trainers], dim=1)
-        self.balance = torch.tensor([trainer.balance.weight for trainer in trainers], device=self.leader.device)
 
     def train(self) -> list[dict[str, Any]]:
         self.stack.model.train()
-        sums, computed = take_steps(self, self.batches, self.leader.plan.with_prior)
+        sums = take_steps(self, self.plan)
         for run, trainer in enumerate(self.trainers):
             trainer.gradient_norms = self.gradient_norms[:, run].clone()
         return [
-            trainer.finish_epoch(dict(zip(TERMS, of_run)), computed)
-            for trainer, of_run in zip(self.trainers, sums.T.tolist())
+            trainer.finish_epoch({name: of_runs[run] for name, of_runs in sums.items()})
+            for run, trainer in enumerate(self.trainers)
         ]
 
     def draw(self, batches: Int[Tensor, "runs n"], with_prior: bool) -> Noise:
@@ -158,11 +161,12 @@ class _Together:
     def step(self, batches: Int[Tensor, "runs n"], noise: Noise) -> dict[str, Float[Tensor, " runs"]]:
         """As `Trainer.step`."""
         recipe, leader = self.recipe, self.leader
-        weights = Weights(*loss_scales(self.gradient_norms, recipe.gradient_balance), self.balance)
-        loss, terms = objective(
-            self.stack.model, leader.inputs[batches], leader.classes[batches], noise, self.stacked_controls, weights,
-            recipe.objective, recipe.permeability.isolated_share, recipe.beta.free_bits,
+        forward = ForwardPass(
+            self.stack.model, leader.inputs[batches], leader.classes[batches], noise, self.plan.controls,
+            recipe.objective, loss_scales(self.gradient_norms, recipe.gradient_balance),
+            recipe.permeability.isolated_share, recipe.beta.free_bits,
         )  # fmt: skip
+        loss, terms = total_loss(forward, self.plan.terms)
         gradients = torch.autograd.grad(loss.sum(), self.stack.weights)
         norms = self.stack.step(gradients, recipe.optimizer.gradient_clip)
         self.gradient_norms = averaged_norms(norms[:2], self.gradient_norms, recipe.gradient_balance)

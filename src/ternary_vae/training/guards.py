@@ -5,10 +5,12 @@ what is not finite is acted on at once."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ternary_vae.recipe import Guard, Recipe
+from ternary_vae.errors import UserError, nearest
+from ternary_vae.recipe import EXTRA, Guard, Recipe
 
 REPULSION_STEP = 0.01
 RHO_STEP = 0.05
@@ -41,22 +43,79 @@ class Interventions:
     def fired_count(self) -> int:
         return sum(self.fired.values())
 
-    def act(self, guard: Guard, action: str) -> None:
-        """Takes one action. "restore" is the loop's: here it halves the learning rate."""
-        if action == "raise_temperature_a":
-            self.temperature_factor = min(self.temperature_factor * guard.amount, LARGEST_FACTOR)
-        elif action == "raise_lambda1":
-            self.lambda1_bonus += LAMBDA_STEP
-        elif action == "raise_learning_rate_a":
-            self.learning_rate_factor_a = min(self.learning_rate_factor_a * guard.amount, LARGEST_FACTOR)
-        elif action == "raise_repulsion":
-            self.repulsion_bonus += REPULSION_STEP
-        elif action == "raise_rho":
-            self.rho_bonus += RHO_STEP
-        elif action == "raise_temperature_boost":
-            self.boost_factor = min(self.boost_factor * guard.amount, LARGEST_FACTOR)
-        elif action == "restore":
-            self.learning_rate_factor *= 0.5
+    def multiply(self, factor: str, by: float) -> None:
+        """Raises one of the factors, within bounds."""
+        setattr(self, factor, min(getattr(self, factor) * by, LARGEST_FACTOR))
+
+    def add(self, bonus: str, step: float) -> None:
+        """Raises one of the additions."""
+        setattr(self, bonus, getattr(self, bonus) + step)
+
+
+Quantity = Callable[[dict[str, Any], list[dict[str, Any]], Guard], float | None]
+"""Of an epoch's row of the log and the rows before it. None where there is nothing to judge by."""
+Action = Callable[[Interventions, Guard], None]
+
+
+def _larger_share(row: dict[str, Any], _: list[dict[str, Any]], __: Guard) -> float | None:
+    return None if row["share_a"] is None else max(row["share_a"], 1 - row["share_a"])
+
+
+def _coverage_plateau(row: dict[str, Any], history: list[dict[str, Any]], guard: Guard) -> float | None:
+    """How far coverage is below a uniform model's, if it has gained less than `gain` over the guard's window; else
+    nothing."""
+    earlier = [past["coverage"] for past in history[-guard.window :] if past["coverage"] is not None]
+    if row["coverage"] is None or len(history) < guard.window or not earlier:
+        return None
+    if row["coverage"] - earlier[0] >= guard.gain:
+        return None
+    return row["coverage_limit"] - row["coverage"]
+
+
+_quantities: dict[str, Quantity] = {
+    **{name: lambda row, _, guard: row[guard.quantity] for name in ("exact_match_a", "exact_match_b", "coverage")},
+    "exact_match_ensemble": lambda row, _, __: row["exact_match_best_of_two"],
+    "loss": lambda row, _, __: row["terms"]["loss"],
+    "larger_share": _larger_share,
+    "coverage_plateau": _coverage_plateau,
+}
+_actions: dict[str, Action] = {
+    "raise_temperature_a": lambda acted, guard: acted.multiply("temperature_factor", guard.amount),
+    "raise_learning_rate_a": lambda acted, guard: acted.multiply("learning_rate_factor_a", guard.amount),
+    "raise_temperature_boost": lambda acted, guard: acted.multiply("boost_factor", guard.amount),
+    "raise_lambda1": lambda acted, _: acted.add("lambda1_bonus", LAMBDA_STEP),
+    "raise_repulsion": lambda acted, _: acted.add("repulsion_bonus", REPULSION_STEP),
+    "raise_rho": lambda acted, _: acted.add("rho_bonus", RHO_STEP),
+    "restore": lambda acted, _: acted.multiply("learning_rate_factor", 0.5),  # going back is the run's part
+    "report": lambda _, __: None,
+}
+
+
+def register_quantity(name: str, quantity: Quantity) -> None:
+    """Makes a quantity known, which guards then name as `extra.NAME`."""
+    _quantities[EXTRA + name] = quantity
+
+
+def register_action(name: str, action: Action) -> None:
+    """Makes an action known, which guards then name as `extra.NAME`. It changes what guards have changed so far, by
+    which the next epochs are planned."""
+    _actions[EXTRA + name] = action
+
+
+def require_known(guards: Mapping[str, Guard]) -> None:
+    """Refuses guards that name what nobody has registered.
+
+    Raises:
+        UserError: so it is.
+    """
+    for name, guard in guards.items():
+        for what, named, known in (("quantity", [guard.quantity], _quantities), ("actions", guard.actions, _actions)):
+            for one in named:
+                if one not in known:
+                    raise UserError(
+                        f"guards.{name}.{what}: unknown {one!r}; {nearest(one, known)}; what is not of this package "
+                        "is registered before training, see docs/extending.md"
+                    )
 
 
 def watch(
@@ -75,12 +134,12 @@ def watch(
     for name, guard in recipe.guards.items():
         if not _is_due(guard, row["epoch"]) or interventions.fired.get(name, 0) >= guard.limit:
             continue
-        value = _quantity(guard, row, history)
+        value = _quantities[guard.quantity](row, history, guard)
         if not _fires(guard, value):
             continue
         interventions.fired[name] = interventions.fired.get(name, 0) + 1
         for action in guard.actions:
-            interventions.act(guard, action)
+            _actions[action](interventions, guard)
         threshold = guard.below if guard.below is not None else guard.above
         shown = "not finite" if value is None or not math.isfinite(value) else f"{value:.4g}"
         events.append(
@@ -107,26 +166,3 @@ def _fires(guard: Guard, value: float | None) -> bool:
     if guard.not_finite or not math.isfinite(value):
         return guard.not_finite and not math.isfinite(value)
     return value < guard.below if guard.below is not None else value > guard.above  # type: ignore[operator]
-
-
-def _quantity(guard: Guard, row: dict[str, Any], history: list[dict[str, Any]]) -> float | None:
-    if guard.quantity == "loss":
-        return row["terms"]["loss"]
-    if guard.quantity == "exact_match_ensemble":
-        return row["exact_match_best_of_two"]
-    if guard.quantity == "larger_share":
-        return None if row["share_a"] is None else max(row["share_a"], 1 - row["share_a"])
-    if guard.quantity == "coverage_plateau":
-        return _coverage_plateau(guard, row, history)
-    return row[guard.quantity]
-
-
-def _coverage_plateau(guard: Guard, row: dict[str, Any], history: list[dict[str, Any]]) -> float | None:
-    """How far coverage is below a uniform model's, if it has gained less than `gain` over the guard's window; else
-    nothing."""
-    earlier = [past["coverage"] for past in history[-guard.window :] if past["coverage"] is not None]
-    if row["coverage"] is None or len(history) < guard.window or not earlier:
-        return None
-    if row["coverage"] - earlier[0] >= guard.gain:
-        return None
-    return row["coverage_limit"] - row["coverage"]

@@ -29,6 +29,12 @@ def batch_size(recipe: Recipe, epoch: int) -> int:
     return first.size if epoch < first.epochs else recipe.optimizer.batch_size
 
 
+def prior_draws_every(recipe: Recipe, epoch: int) -> int:
+    """Steps from one that has prior draws to the next: as many operations apart, whatever the size of batches."""
+    whole_batches = recipe.optimizer.batch_size // batch_size(recipe, epoch)
+    return recipe.objective.prior_information.every_steps * max(1, whole_batches)
+
+
 def steps_before(recipe: Recipe, epoch: int, operations: int) -> int:
     """Optimizer steps of all epochs before this one, of as many `operations` each."""
     return sum(-(-operations // batch_size(recipe, before)) for before in range(epoch))

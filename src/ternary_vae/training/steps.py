@@ -9,29 +9,44 @@ Numbers that schedules set for the epoch are part of the record, which lasts as 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from dataclasses import fields
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ternary_vae.training.objective import Noise
+from ternary_vae.objective import LOSS, Controls, Noise, WeighedTerm
 
-TERMS = (
-    "loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b", "output_entropy_b", "repulsion_b",
-    "entropy_alignment", "alignment", "subspace_overlap", "best_of_two",
-    "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b",
-    "recognition_a", "recognition_b",
-)  # fmt: skip
 RUNNING = ("gradient_norms",)
 """What a step moves besides weights, moments and its count: attributes that it sets to new tensors."""
 WORTH_RECORDING = 6
 """Steps of a kind in an epoch from which on recording one takes less than is gained by replaying it."""
 
 Terms = dict[str, Float[Tensor, "*runs"]]
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """What one epoch of a run is trained with, known before its first step.
+
+    Attributes:
+        controls: what schedules, controller and guards say.
+        terms: the terms of the objective that are computed, with their weights.
+        row: what the log has of it already.
+        batches: rows of the table of operations, a tensor a step.
+        first_step: how many steps were taken before.
+        with_prior: for every step, whether the terms on prior draws are due.
+    """
+
+    controls: Controls
+    terms: tuple[WeighedTerm, ...]
+    row: dict[str, Any]
+    batches: tuple[Int[Tensor, " n"], ...]
+    first_step: int
+    with_prior: tuple[bool, ...]
 
 
 class Steps(Protocol):
@@ -49,38 +64,36 @@ class Steps(Protocol):
         """Moves the averaged weights after the step of this number."""
 
 
-def take_steps(
-    of: Steps, batches: Sequence[Int[Tensor, "*runs n"]], with_prior: Sequence[bool]
-) -> tuple[Float[Tensor, "terms *runs"], set[str]]:
+def take_steps(of: Steps, plan: EpochPlan) -> dict[str, Any]:
     """Takes every step of an epoch.
 
     Args:
-        batches: rows of the table of operations, a tensor a step.
-        with_prior: for every step, whether the terms on prior draws are due.
+        plan: of one run, or of several with runs in front of its batches.
 
     Returns:
-        every term's sum over the steps, in the order of `TERMS`, and the names of the terms that were computed at all.
+        sums over the steps, of one run or as a list of several: of the loss and of every term that was computed.
     """
     nothing = torch.zeros_like(of.gradient_norms[0])
-    sums = nothing.new_zeros(len(TERMS), *nothing.shape)
+    names = [LOSS, *(term.name for term, _ in plan.terms)]
+    sums = nothing.new_zeros(len(names), *nothing.shape)
     computed: set[str] = set()
 
     def take(batch: Tensor, noise: Noise) -> None:
         terms = of.step(batch, noise)
         computed.update(terms)
-        sums.add_(torch.stack([terms.get(name, nothing) for name in TERMS]))
+        sums.add_(torch.stack([terms.get(name, nothing) for name in names]))
 
     replay = Replay(take, of)
-    kinds = [(batch.shape, due) for batch, due in zip(batches, with_prior)]
+    kinds = [(batch.shape, due) for batch, due in zip(plan.batches, plan.with_prior)]
     often = Counter(kinds)
-    for number, (batch, kind) in enumerate(zip(batches, kinds)):
-        noise = of.draw(batch, with_prior[number])
+    for number, (batch, kind) in enumerate(zip(plan.batches, kinds)):
+        noise = of.draw(batch, plan.with_prior[number])
         if pays_recorded(nothing.device) and often[kind] >= WORTH_RECORDING:
             replay(kind, batch, noise)
         else:
             take(batch, noise)
         of.average(number)
-    return sums, computed
+    return {name: total for name, total in zip(names, sums.tolist()) if name in computed}
 
 
 def pays_recorded(device: torch.device) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +17,18 @@ from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
+from ternary_vae.objective import (
+    LOSS,
+    Controls,
+    ForwardPass,
+    Noise,
+    draw_noise,
+    terms_of,
+    total_loss,
+    weighed,
+)
+from ternary_vae.objective.information import histogram_entropy
+from ternary_vae.objective.weighting import Balance, averaged_norms, loss_scales
 from ternary_vae.operations import all_operations, as_input
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.parallel import on_one_core
@@ -25,43 +36,14 @@ from ternary_vae.splits import training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
-from ternary_vae.training.balancing import Balance, averaged_norms, loss_scales
 from ternary_vae.training.controller import Controller
 from ternary_vae.training.denormals import flushed_denormals
-from ternary_vae.training.guards import Interventions
-from ternary_vae.training.objective import Controls, Noise, Weights, draw_noise, histogram_entropy, objective
+from ternary_vae.training.guards import Interventions, require_known
 from ternary_vae.training.stacked import Stack, in_one_row, parameters_in_order
-from ternary_vae.training.steps import TERMS, take_steps
+from ternary_vae.training.steps import EpochPlan, take_steps
 
-_PRIOR_TERMS = frozenset(
-    f"{name}_{side}" for name in ("prior_information", "prior_entropy", "recognition") for side in "ab"
-)
 _AVERAGED_SHARE = 0.2
 _WEIGHT = "weight."
-
-
-@dataclass(frozen=True)
-class EpochPlan:
-    """What one epoch of a run is trained with, known before its first step.
-
-    Attributes:
-        controls: what schedules, controller and guards say.
-        row: what the log has of it already.
-        batches: rows of the table of operations, a tensor a step.
-        first_step: how many steps were taken before.
-        with_prior: for every step, whether the terms on prior draws are due.
-    """
-
-    controls: Controls
-    row: dict[str, Any]
-    batches: tuple[Int[Tensor, " n"], ...]
-    first_step: int
-    with_prior: tuple[bool, ...]
-
-    def mean_terms(self, sums: dict[str, float], computed: set[str]) -> dict[str, float | None]:
-        """Means over the steps in which a term was due; None for terms that were never computed."""
-        counts = {name: sum(self.with_prior) if name in _PRIOR_TERMS else len(self.batches) for name in TERMS}
-        return {name: sums[name] / counts[name] if name in computed else None for name in TERMS}
 
 
 class Trainer:
@@ -72,6 +54,7 @@ class Trainer:
         device: where to train.
 
     Attributes:
+        terms: the terms of its objective.
         model: the weights that are trained.
         averaged: what the run is for: their moving average, or the model itself where the recipe does not average.
         averaged_row: the averaged weights as one vector, in the optimizer's order; None without averaging.
@@ -82,6 +65,8 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
         self.recipe = recipe
+        self.terms = terms_of(recipe.objective)
+        require_known(recipe.guards)
         self.device = torch.device(device)
         self.model = _initial_model(recipe).to(self.device)
         self.averaged = self._new_average()
@@ -123,8 +108,7 @@ class Trainer:
     def train_steps(self) -> dict[str, Any]:
         """Every step of the epoch that has begun, and its end."""
         self._stacked().adopt()
-        sums, computed = take_steps(self, self.plan.batches, self.plan.with_prior)
-        return self.finish_epoch(dict(zip(TERMS, sums.tolist())), computed)
+        return self.finish_epoch(take_steps(self, self.plan))
 
     def begin_epoch(self) -> EpochPlan:
         """Decides everything that is fixed for an epoch, and draws its order."""
@@ -137,16 +121,17 @@ class Trainer:
         order = torch.randperm(len(self.training_index), generator=self.generator, device=self.device)
         batches = self.training_index[order].split(schedules.batch_size(recipe, epoch))
         first_step = schedules.steps_before(recipe, epoch, len(order))
-        due = tuple(self._prior_is_due(first_step + number, epoch) for number in range(len(batches)))
-        self.plan = EpochPlan(controls, row, batches, first_step, due)
+        terms, every = weighed(self.terms, controls, recipe.objective), schedules.prior_draws_every(recipe, epoch)
+        on_draws = any(term.on_prior_draws for term, _ in terms)
+        due = tuple(on_draws and (first_step + number) % every == 0 for number in range(len(batches)))
+        self.plan = EpochPlan(controls, terms, row, batches, first_step, due)
         return self.plan
 
-    def finish_epoch(self, sums: dict[str, float], computed: set[str]) -> dict[str, Any]:
+    def finish_epoch(self, sums: dict[str, float]) -> dict[str, Any]:
         """Takes the epoch, whose steps are done, into the state of the run.
 
         Args:
-            sums: every term's sum over the steps.
-            computed: terms that were computed at all.
+            sums: of the loss and every term that was computed, over the steps.
 
         Returns:
             the epoch's row for the log, without the evaluation.
@@ -154,10 +139,16 @@ class Trainer:
         plan, row = self.plan, self.plan.row
         self.epochs_completed += 1
         self.model.permeability = self.averaged.permeability = plan.controls.rho
-        row["terms"] = plan.mean_terms(sums, computed)
+        row["terms"] = self._means(sums)
         if not self._weights_are_finite():
-            row["terms"]["loss"] = math.nan  # the last step's damage, which no loss has seen yet
+            row["terms"][LOSS] = math.nan  # the last step's damage, which no loss has seen yet
         return row | self._after_epoch(row)
+
+    def _means(self, sums: dict[str, float]) -> dict[str, float | None]:
+        """Means over the steps in which a term was due; None for terms that were not computed."""
+        steps, with_prior = len(self.plan.batches), sum(self.plan.with_prior)
+        counts = {LOSS: steps} | {term.name: with_prior if term.on_prior_draws else steps for term in self.terms}
+        return {name: sums[name] / count if name in sums else None for name, count in counts.items()}
 
     def _controls(self, epoch: int) -> tuple[Controls, dict[str, Any]]:
         """What schedules, controller and guards say about this epoch."""
@@ -189,6 +180,7 @@ class Trainer:
             lambda2=self.lambda2,
             lambda3=lambda3,
             repulsion_b=recipe.objective.repulsion_b + acted.repulsion_bonus,
+            balance=self.balance.weight if recipe.objective.balancing else 0.0,
             learning_rate_factor_a=acted.learning_rate_factor_a,
         )
         row = {
@@ -199,13 +191,6 @@ class Trainer:
         }  # fmt: skip
         return controls, row
 
-    def _prior_is_due(self, step: int, epoch: int) -> bool:
-        settings = self.recipe.objective
-        prior = settings.prior_information
-        counts = prior.weight > 0 or prior.entropy_weight > 0 or settings.recognition > 0
-        smaller = self.recipe.optimizer.batch_size // schedules.batch_size(self.recipe, epoch)
-        return counts and step % (prior.every_steps * max(1, smaller)) == 0
-
     def draw(self, batch: Int[Tensor, " n"], with_prior: bool) -> Noise:
         """The random numbers of a step."""
         return draw_noise(len(batch), self.recipe.objective, self.generator, self.device, with_prior)
@@ -213,11 +198,12 @@ class Trainer:
     def step(self, batch: Int[Tensor, " n"], noise: Noise) -> dict[str, Tensor]:
         """One optimizer step."""
         recipe = self.recipe
-        weights = Weights(*loss_scales(self.gradient_norms, recipe.gradient_balance), self.balance.weight)
-        loss, terms = objective(
-            self.model, self.inputs[batch], self.classes[batch], noise, self.plan.controls, weights, recipe.objective,
-            recipe.permeability.isolated_share, recipe.beta.free_bits,
+        forward = ForwardPass(
+            self.model, self.inputs[batch], self.classes[batch], noise, self.plan.controls, recipe.objective,
+            loss_scales(self.gradient_norms, recipe.gradient_balance), recipe.permeability.isolated_share,
+            recipe.beta.free_bits,
         )  # fmt: skip
+        loss, terms = total_loss(forward, self.plan.terms)
         self._move(torch.autograd.grad(loss, self._parameters, allow_unused=True))
         return {name: value.detach() for name, value in terms.items()}
 

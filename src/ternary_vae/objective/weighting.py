@@ -1,7 +1,10 @@
-"""What keeps the two VAEs of a run in balance: scales of their losses, running averages of their gradient norms, and
-the weight between their reconstructions.
+"""What weighs the two VAEs against each other. Each way says two factors, VAE-A's and VAE-B's:
 
-VAE-A and VAE-B stand in the first dimension; behind it may stand one for several runs of equal settings.
+- λ1 and λ2 (schedules), of their whole losses;
+- gradient balance, by running averages of their gradient norms, of their whole losses;
+- the balance, by the operations at home in either, of their reconstructions.
+
+Factors are numbers, or tensors of one number a run for several runs of equal settings.
 """
 
 from __future__ import annotations
@@ -13,16 +16,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ternary_vae.model.dual_vae import Side
 from ternary_vae.recipe import GradientBalance
+
+Number = float | Tensor
+Factors = tuple[Number, Number]
 
 _AVERAGED, _INTEGRAL_TIME = 5, 10  # measurements
 _LARGEST_LEAD = 1.0
 _LARGEST_BALANCE = 0.5
 
 
-def loss_scales(
-    norms: Float[Tensor, "2 *runs"], settings: GradientBalance
-) -> tuple[float | Float[Tensor, " *runs"], float | Float[Tensor, " *runs"]]:
+def counts(weight: Number) -> bool:
+    """Whether a weight is anything but the number 0."""
+    return isinstance(weight, Tensor) or weight != 0
+
+
+def loss_scales(norms: Float[Tensor, "2 *runs"], settings: GradientBalance) -> Factors:
     """Scales of VAE-A's and VAE-B's losses: the other's gradient norm over one's own, within bounds; 1 where
     gradient balance is switched off."""
     if not settings.enabled:
@@ -41,6 +51,12 @@ def averaged_norms(
     balanced = (ratio > low) & (ratio < high)
     momentum = torch.where(balanced, settings.momentum_balanced, settings.momentum_unbalanced)
     return torch.lerp(norms, averages, momentum)
+
+
+def reconstruction_weight(side: Side, balance: Number) -> Number:
+    """What one VAE's reconstruction counts at a log-weight between the two."""
+    own = balance if side == "A" else -balance
+    return torch.exp(own) if isinstance(own, Tensor) else math.exp(own)
 
 
 class Balance(NamedTuple):

@@ -14,10 +14,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ternary_vae.limits import OPERATION_BITS
 from ternary_vae.model import DualVAE
 from ternary_vae.model.networks import Encoder
+from ternary_vae.objective import (
+    TERMS,
+    Controls,
+    ForwardPass,
+    Noise,
+    codes,
+    draw_noise,
+    forward,
+    information,
+    likelihood,
+    terms,
+    total_loss,
+    weighed,
+)
 from ternary_vae.operations import all_operations
 from ternary_vae.recipe import Objective, PriorInformation, load_recipe
-from ternary_vae.training import objective as terms_of
-from ternary_vae.training.objective import Controls, Noise, Weights, objective
 from ternary_vae.training.stacked import Stack
 
 N = 12
@@ -66,6 +78,12 @@ def noise_for(generator, count=N, prior=False):
     return Noise(*epsilon, prior_draws=draws, subsets=torch.tensor([[0, 3, 5, 6, 8]]))
 
 
+def objective(model, x, classes, noise, controls, settings, *more, among=TERMS):
+    """The loss of a batch and its terms."""
+    batch = ForwardPass(model, x, classes, noise, controls, settings, *more)
+    return total_loss(batch, weighed(among, controls, settings))
+
+
 def controls_with(**changes):
     plain = {
         "learning_rate": 1e-3, "rho": 0.3, "temperature_a": 0.9, "temperature_b": 0.7, "beta_a": 0.4, "beta_b": 0.25,
@@ -87,11 +105,11 @@ class TestCrossEntropy:
             )
             for i in range(N)
         ]
-        assert terms_of.entry_cross_entropy(logits, classes).tolist() == pytest.approx(expected)
+        assert likelihood.entry_cross_entropy(logits, classes).tolist() == pytest.approx(expected)
 
     def test_a_decoder_that_answers_thirds_costs_all_the_information(self):
         classes = torch.zeros(5, 9, dtype=torch.long)
-        found = terms_of.entry_cross_entropy(torch.zeros(5, 9, 3), classes)
+        found = likelihood.entry_cross_entropy(torch.zeros(5, 9, 3), classes)
         assert (found / math.log(2)).tolist() == pytest.approx([OPERATION_BITS] * 5, rel=1e-6)
 
 
@@ -102,35 +120,35 @@ class TestKL:
         posterior = torch.distributions.Normal(mu, torch.exp(0.5 * logvar))
         prior = torch.distributions.Normal(torch.zeros_like(mu), torch.ones_like(mu))
         expected = torch.distributions.kl_divergence(posterior, prior)
-        assert terms_of.kl_divergence(mu, logvar).item() == pytest.approx(expected.sum(dim=1).mean().item())
+        assert codes.kl_divergence(mu, logvar).item() == pytest.approx(expected.sum(dim=1).mean().item())
         free = np.maximum(expected.numpy(), 0.5).sum(axis=1).mean()
-        assert terms_of.kl_divergence(mu, logvar, 0.5).item() == pytest.approx(free)
+        assert codes.kl_divergence(mu, logvar, 0.5).item() == pytest.approx(free)
         assert free > expected.sum(dim=1).mean().item() + 0.1
 
     def test_free_bits_are_a_floor_without_a_gradient(self):
         mu = torch.full((4, 16), 0.1, dtype=torch.float64, requires_grad=True)
-        value = terms_of.kl_divergence(mu, torch.zeros(4, 16, dtype=torch.float64), 0.5)
+        value = codes.kl_divergence(mu, torch.zeros(4, 16, dtype=torch.float64), 0.5)
         assert value.item() == pytest.approx(16 * 0.5)
         value.backward()
         assert mu.grad.abs().max() == 0
 
     def test_the_prior_itself_costs_nothing(self):
-        assert terms_of.kl_divergence(torch.zeros(3, 16), torch.zeros(3, 16)).item() == 0
+        assert codes.kl_divergence(torch.zeros(3, 16), torch.zeros(3, 16)).item() == 0
 
 
 class TestOutputEntropy:
     def test_by_loops(self, logits):
         mean = np.mean([np.exp(row) / np.exp(row).sum(-1, keepdims=True) for row in logits.numpy()], axis=0)
         expected = np.mean([-sum(p * math.log(p) for p in entry) for entry in mean])
-        assert terms_of.output_entropy(logits).item() == pytest.approx(expected)
+        assert information.output_entropy(logits).item() == pytest.approx(expected)
 
     def test_extremes(self):
         certain = torch.full((6, 9, 3), -1e4)
         certain[..., 0] = 1e4
-        assert terms_of.output_entropy(certain).item() == pytest.approx(0, abs=1e-6)
+        assert information.output_entropy(certain).item() == pytest.approx(0, abs=1e-6)
         certain[2:4] = certain[2:4].roll(1, dims=-1)
         certain[4:] = certain[4:].roll(2, dims=-1)
-        assert terms_of.output_entropy(certain).item() == pytest.approx(math.log(3))
+        assert information.output_entropy(certain).item() == pytest.approx(math.log(3))
 
 
 class TestRepulsion:
@@ -141,18 +159,18 @@ class TestRepulsion:
             math.exp(-sum((values[i, d] - values[j, d]) ** 2 for d in range(16)) / width)
             for i, j in itertools.permutations(range(N), 2)
         ]
-        assert terms_of.repulsion(z * 0.3, width).item() == pytest.approx(sum(kernel) / len(kernel), rel=1e-9)
+        assert codes.repulsion(z * 0.3, width).item() == pytest.approx(sum(kernel) / len(kernel), rel=1e-9)
 
     def test_extremes(self):
-        assert terms_of.repulsion(torch.ones(5, 16)).item() == pytest.approx(1)
-        assert terms_of.repulsion(100 * torch.arange(5.0)[:, None].expand(5, 16)).item() == 0
-        assert terms_of.repulsion(torch.ones(1, 16)).item() == 0
+        assert codes.repulsion(torch.ones(5, 16)).item() == pytest.approx(1)
+        assert codes.repulsion(100 * torch.arange(5.0)[:, None].expand(5, 16)).item() == 0
+        assert codes.repulsion(torch.ones(1, 16)).item() == 0
 
     def test_its_gradient_pushes_apart(self):
         z = torch.zeros(2, 16, dtype=torch.float64)
         z[1, 0] = 0.1
         z.requires_grad_()
-        terms_of.repulsion(z).backward()
+        codes.repulsion(z).backward()
         descent = -z.grad
         assert descent[1, 0] > 0 > descent[0, 0]
 
@@ -163,7 +181,7 @@ class TestHistogramEntropy:
         is below (bins − 1)/2N = 2.5e-4; 0.27% of the mass lies beyond ±3."""
         z = torch.randn(100_000, 16, generator=torch.Generator().manual_seed(5))
         closed_form = 0.5 * math.log(2 * math.pi * math.e) - math.log(6 / 50)
-        found = terms_of.histogram_entropy(z).item()
+        found = information.histogram_entropy(z).item()
         assert found == pytest.approx(np.mean([_numpy_entropy(column) for column in z.numpy().T]), abs=1e-4)
         assert found == pytest.approx(closed_form, abs=0.03)
 
@@ -172,8 +190,8 @@ class TestHistogramEntropy:
         z[:5] = 0.01
         z[5:9] = 0.20
         expected = -(5 / 9 * math.log(5 / 9) + 4 / 9 * math.log(4 / 9))
-        assert terms_of.histogram_entropy(z).item() == pytest.approx(expected, rel=1e-6)
-        assert terms_of.histogram_entropy(torch.full((10, 16), 50.0)).item() == 0
+        assert information.histogram_entropy(z).item() == pytest.approx(expected, rel=1e-6)
+        assert information.histogram_entropy(torch.full((10, 16), 50.0)).item() == 0
 
 
 def _numpy_entropy(values):
@@ -206,16 +224,16 @@ class TestSubspaceOverlap:
     )
     def test_closed_forms(self, axes_a, axes_b, expected):
         mu_a, mu_b = self.code(list(axes_a)), self.code(list(axes_b))
-        assert terms_of.subspace_overlap(mu_a, mu_b).item() == pytest.approx(expected, abs=1e-11)
+        assert codes.subspace_overlap(mu_a, mu_b).item() == pytest.approx(expected, abs=1e-11)
         # Other operations in the same directions: what overlaps is directions, not what is said in them.
-        assert terms_of.subspace_overlap(mu_a, mu_b.flip(0)).item() == pytest.approx(expected, abs=1e-11)
+        assert codes.subspace_overlap(mu_a, mu_b.flip(0)).item() == pytest.approx(expected, abs=1e-11)
 
     def test_nine_axes_of_sixteen_share_no_less_than_two(self):
         """Whichever two subspaces: tr(P_A·P_B) ≥ 9 + 9 − 16."""
         generator = np.random.default_rng(3)
         for _ in range(50):
             turned = self.code(list(range(9))) @ torch.from_numpy(stats.ortho_group.rvs(16, random_state=generator))
-            assert terms_of.subspace_overlap(self.code(list(range(9))), turned).item() >= 2 / 9 - 1e-12
+            assert codes.subspace_overlap(self.code(list(range(9))), turned).item() >= 2 / 9 - 1e-12
 
     def test_against_numpy(self, generator):
         mu_a, mu_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
@@ -223,17 +241,17 @@ class TestSubspaceOverlap:
         spreads = [np.cov(mu.numpy().T, bias=True) for mu in (mu_a, mu_b)]
         expected = np.trace(spreads[0] @ spreads[1]) / np.prod([np.linalg.norm(spread) for spread in spreads])
         assert 0.1 < expected < 0.9
-        assert terms_of.subspace_overlap(mu_a, mu_b).item() == pytest.approx(expected, rel=1e-9)
-        assert terms_of.subspace_overlap(mu_b, mu_a).item() == pytest.approx(expected, rel=1e-9)
+        assert codes.subspace_overlap(mu_a, mu_b).item() == pytest.approx(expected, rel=1e-9)
+        assert codes.subspace_overlap(mu_b, mu_a).item() == pytest.approx(expected, rel=1e-9)
 
     def test_invariances(self, generator):
         """One rotation of both codes, either's scale and place; not a rotation of one alone."""
         mu_a, mu_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
-        before = terms_of.subspace_overlap(mu_a, mu_b).item()
+        before = codes.subspace_overlap(mu_a, mu_b).item()
         turn = torch.from_numpy(stats.ortho_group.rvs(16, random_state=1))
         for changed in ((mu_a @ turn, mu_b @ turn), (3 * mu_a, mu_b / 50), (mu_a + 2, mu_b - 9)):
-            assert terms_of.subspace_overlap(*changed).item() == pytest.approx(before, rel=1e-9)
-        assert terms_of.subspace_overlap(mu_a @ turn, mu_b).item() != pytest.approx(before, rel=1e-2)
+            assert codes.subspace_overlap(*changed).item() == pytest.approx(before, rel=1e-9)
+        assert codes.subspace_overlap(mu_a @ turn, mu_b).item() != pytest.approx(before, rel=1e-2)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @pytest.mark.parametrize("constant", ["both", "one"])
@@ -241,7 +259,7 @@ class TestSubspaceOverlap:
         mu_a = torch.ones(N, 16, dtype=dtype, requires_grad=True)
         mu_b = torch.randn(N, 16, generator=generator, dtype=dtype) if constant == "one" else torch.ones_like(mu_a)
         mu_b.requires_grad_()
-        value = terms_of.subspace_overlap(mu_a, mu_b)
+        value = codes.subspace_overlap(mu_a, mu_b)
         assert value.item() == 0
         for gradient in torch.autograd.grad(value, [mu_a, mu_b]):
             assert torch.isfinite(gradient).all()
@@ -251,18 +269,18 @@ class TestSubspaceOverlap:
         mu_a = self.code(list(range(8)))
         mu_b = (mu_a + 0.3 * torch.randn(mu_a.shape, generator=generator, dtype=torch.float64)).requires_grad_()
         optimizer = torch.optim.Adam([mu_b], lr=0.05)
-        first = terms_of.subspace_overlap(mu_a, mu_b).item()
+        first = codes.subspace_overlap(mu_a, mu_b).item()
         for _ in range(200):
             optimizer.zero_grad()
-            terms_of.subspace_overlap(mu_a, mu_b).backward()
+            codes.subspace_overlap(mu_a, mu_b).backward()
             optimizer.step()
         assert first > 0.8
-        assert terms_of.subspace_overlap(mu_a, mu_b).item() < 0.01
+        assert codes.subspace_overlap(mu_a, mu_b).item() < 0.01
 
     def test_of_several_runs_each_ones_own(self, generator):
         mu_a, mu_b = torch.randn(2, 3, N, 16, generator=generator, dtype=torch.float64)
-        alone = [terms_of.subspace_overlap(a, b).item() for a, b in zip(mu_a, mu_b)]
-        assert terms_of.subspace_overlap(mu_a, mu_b).tolist() == pytest.approx(alone)
+        alone = [codes.subspace_overlap(a, b).item() for a, b in zip(mu_a, mu_b)]
+        assert codes.subspace_overlap(mu_a, mu_b).tolist() == pytest.approx(alone)
 
 
 class TestBestOfTwo:
@@ -290,22 +308,22 @@ class TestBestOfTwo:
         logits_a, logits_b, classes = answers
         expected = self.slow(logits_a, logits_b, classes)
         assert 0.1 < expected < 5
-        assert terms_of.best_of_two_loss(logits_a, logits_b, classes).item() == pytest.approx(expected, rel=1e-9)
-        assert terms_of.best_of_two_loss(logits_b, logits_a, classes).item() == pytest.approx(expected, rel=1e-9)
+        assert likelihood.best_of_two_loss(logits_a, logits_b, classes).item() == pytest.approx(expected, rel=1e-9)
+        assert likelihood.best_of_two_loss(logits_b, logits_a, classes).item() == pytest.approx(expected, rel=1e-9)
 
     def test_no_worse_than_either_alone(self, answers):
         for row in range(N):
             one = [each[row : row + 1] for each in answers]
-            alone = [terms_of.entry_cross_entropy(each, one[2]).item() for each in one[:2]]
-            assert 0 <= terms_of.best_of_two_loss(*one).item() <= min(alone)
+            alone = [likelihood.entry_cross_entropy(each, one[2]).item() for each in one[:2]]
+            assert 0 <= likelihood.best_of_two_loss(*one).item() <= min(alone)
 
     def test_each_learns_most_where_the_other_fails(self, answers):
         """With p and q the probabilities of being exact, the slope by ln p is −p·(1 − q) / (p + q − p·q)."""
         logits_a, logits_b, classes = answers
         logits_a = logits_a.clone().requires_grad_()
-        cross_entropy = terms_of.entry_cross_entropy(logits_a, classes)
-        (found,) = torch.autograd.grad(terms_of.best_of_two_loss(logits_a, logits_b, classes), logits_a)
-        p, q = (-cross_entropy.detach()).exp(), (-terms_of.entry_cross_entropy(logits_b, classes)).exp()
+        cross_entropy = likelihood.entry_cross_entropy(logits_a, classes)
+        (found,) = torch.autograd.grad(likelihood.best_of_two_loss(logits_a, logits_b, classes), logits_a)
+        p, q = (-cross_entropy.detach()).exp(), (-likelihood.entry_cross_entropy(logits_b, classes)).exp()
         (expected,) = torch.autograd.grad((p * (1 - q) / (p + q - p * q) * cross_entropy).mean(), logits_a)
         torch.testing.assert_close(found, expected)
 
@@ -318,7 +336,7 @@ class TestBestOfTwo:
         _, classes = batch(generator)
         wrong = (classes + 1) % 3
         answers = [self.certain(classes if right else wrong).requires_grad_() for right in (right_a, right_b)]
-        value = terms_of.best_of_two_loss(*answers, classes)
+        value = likelihood.best_of_two_loss(*answers, classes)
         assert value.item() == pytest.approx(0 if right_a or right_b else -math.log(1e-12), rel=1e-5)
         for gradient in torch.autograd.grad(value, answers):
             assert torch.isfinite(gradient).all()
@@ -330,7 +348,7 @@ class TestBestOfTwo:
             self.slow(*(each.view(*shape, *each.shape[2:])[run] for each in (logits_a, logits_b, classes)))
             for run in range(3)
         ]
-        together = terms_of.best_of_two_loss(logits_a.view(*shape, 3), logits_b.view(*shape, 3), classes.view(shape))
+        together = likelihood.best_of_two_loss(logits_a.view(*shape, 3), logits_b.view(*shape, 3), classes.view(shape))
         assert together.tolist() == pytest.approx(alone)
 
 
@@ -340,7 +358,7 @@ class TestAlignment:
         model, noise = double_model(), noise_for(generator)
         settings = Objective(entropy_alignment=0.0)
         losses = [
-            objective(model, x, classes, noise, controls_with(), Weights(), each)
+            objective(model, x, classes, noise, controls_with(), each)
             for each in (settings, settings.model_copy(update={"alignment": 0.3}))
         ]
         (mu_a, _), (mu_b, _) = model.encoder_A(x), model.encoder_B(x)
@@ -352,11 +370,11 @@ class TestAlignment:
 
 def entropies(logits, subsets):
     """Of the joint distribution, and the mean one given the draw; the first less the second is what is informed of."""
-    log_probability = terms_of.class_log_probability(logits)
-    return terms_of.prior_entropies(log_probability, log_probability.exp(), torch.as_tensor(subsets))
+    log_probability = likelihood.class_log_probability(logits)
+    return information.prior_entropies(log_probability, log_probability.exp(), torch.as_tensor(subsets))
 
 
-def information(logits, subsets):
+def information_of(logits, subsets):
     joint, conditional = entropies(logits, subsets)
     return joint - conditional
 
@@ -395,10 +413,8 @@ class TestPriorEntropies:
 
     @pytest.mark.parametrize("entries", [1, 5, 7])
     def test_a_uniform_deterministic_decoder_reaches_the_limit(self, entries):
-        settings = PriorInformation(weight=1.0, subset_entries=entries)
         logits = 200 * torch.nn.functional.one_hot(all_operations().long() + 1, 3).double()
         joint, conditional = (each.item() for each in entropies(logits, torch.arange(9)[None, :entries]))
-        assert joint == pytest.approx(terms_of.information_limit(settings), rel=1e-6)
         assert joint == pytest.approx(entries * math.log(3), rel=1e-6)
         assert conditional == pytest.approx(0, abs=1e-9)
 
@@ -412,7 +428,7 @@ class TestPriorEntropies:
     def test_a_decoder_that_ignores_z_informs_of_nothing(self, generator):
         one = torch.randn(1, 9, 3, generator=generator, dtype=torch.float64)
         for logits in (one.expand(64, 9, 3), torch.zeros(64, 9, 3, dtype=torch.float64)):
-            assert information(logits, [[0, 2, 4, 6, 8]]).item() == pytest.approx(0, abs=1e-9)
+            assert information_of(logits, [[0, 2, 4, 6, 8]]).item() == pytest.approx(0, abs=1e-9)
 
     def test_probabilities_of_exactly_zero_give_finite_gradients(self):
         logits = torch.zeros(8, 9, 3)
@@ -421,7 +437,7 @@ class TestPriorEntropies:
         logits.requires_grad_()
         assert logits.softmax(-1).min().item() == 0
         joint, conditional = entropies(logits, [[0, 1, 2, 3, 4]])
-        for value in (joint, conditional, terms_of.output_entropy(logits)):
+        for value in (joint, conditional, information.output_entropy(logits)):
             (gradient,) = torch.autograd.grad(value, logits, retain_graph=True)
             assert torch.isfinite(value)
             assert torch.isfinite(gradient).all()
@@ -448,7 +464,7 @@ class Cells:
 
     def probability(self, draws):
         values = torch.bucketize(draws[:, :9].contiguous(), torch.from_numpy(self.BORDERS[1:3]))
-        return terms_of.class_log_probability(200 * torch.nn.functional.one_hot(values, 3).double()).exp()
+        return likelihood.class_log_probability(200 * torch.nn.functional.one_hot(values, 3).double()).exp()
 
     def as_read(self, x):
         return x
@@ -469,7 +485,7 @@ class TestRecognition:
 
     def test_reaches_the_known_value_below_the_true_information(self, many):
         cells = Cells()
-        bound = PRIOR_ENTROPY - terms_of.recognition(cells, many, cells.probability(many)).item()
+        bound = PRIOR_ENTROPY - information.recognition(cells, many, cells.probability(many)).item()
         assert bound == pytest.approx(Cells.KNOWN, abs=0.05)
         assert 0.8 * Cells.INFORMATION < Cells.KNOWN < Cells.INFORMATION - 0.2
 
@@ -478,7 +494,7 @@ class TestRecognition:
         """By 9·½(ln scale + (1 + shift²/v) / scale − 1) averaged over the cells."""
         worse = Cells(shift, scale)
         loss = 4.5 * (math.log(scale) + (1 + shift**2 / Cells.VARIANCES).mean() / scale - 1)
-        bound = PRIOR_ENTROPY - terms_of.recognition(worse, many, worse.probability(many)).item()
+        bound = PRIOR_ENTROPY - information.recognition(worse, many, worse.probability(many)).item()
         assert loss > 0.1
         # Means that are off add at most 2·shift/v times a draw's distance: five times the standard error from above.
         assert bound == pytest.approx(Cells.KNOWN - loss, abs=0.25)
@@ -487,7 +503,7 @@ class TestRecognition:
     def test_no_code_of_this_kind_recognises_more(self, many):
         """At the cells' own means and variances the slopes are 0."""
         cells = Cells()
-        terms = terms_of.recognition(cells, many, cells.probability(many))
+        terms = information.recognition(cells, many, cells.probability(many))
         for slope in torch.autograd.grad(terms, [cells.means, cells.logvars]):
             assert slope.abs().max() < 0.05
 
@@ -497,14 +513,14 @@ class TestRecognition:
         probability = Cells().probability(many[:5000])
         encoder = encoder_of(middle_value)
         for _ in range(3):
-            bound = PRIOR_ENTROPY - terms_of.recognition(encoder, many[:5000], probability).item()
+            bound = PRIOR_ENTROPY - information.recognition(encoder, many[:5000], probability).item()
             assert bound <= Cells.INFORMATION
             with torch.no_grad():
                 encoder.fc_mu.weight *= 3
         for head in (encoder.fc_mu, encoder.fc_logvar):
             torch.nn.init.zeros_(head.weight)
             torch.nn.init.zeros_(head.bias)
-        surprise = terms_of.recognition(encoder, many[:5000], probability).item()
+        surprise = information.recognition(encoder, many[:5000], probability).item()
         assert surprise == pytest.approx(PRIOR_ENTROPY, abs=0.25)  # standard error √8 / √5000 = 0.04
         expected = -stats.norm.logpdf(many[:5000].numpy()).sum(axis=1).mean()
         assert surprise == pytest.approx(expected, rel=1e-9)
@@ -518,7 +534,7 @@ class TestRecognition:
             table = torch.tensor([[int(np.argmax(entry)) - 1 for entry in answer]], dtype=torch.float64)
             mu, logvar = (each.detach().numpy()[0] for each in encoder(table))
             expected -= stats.multivariate_normal.logpdf(z, mu, np.diag(np.exp(logvar))) / self.M
-        found = terms_of.recognition(encoder, draws, terms_of.class_log_probability(logits).exp())
+        found = information.recognition(encoder, draws, likelihood.class_log_probability(logits).exp())
         assert found.item() == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize("middle_value", [-1, 0, 1])
@@ -528,7 +544,7 @@ class TestRecognition:
         encoder, draws, logits = encoder_of(middle_value), *self.draws_and_logits(generator)
         logits.requires_grad_()
         found = self.gradients(
-            terms_of.recognition(encoder, draws, terms_of.class_log_probability(logits).exp()), logits, encoder
+            information.recognition(encoder, draws, likelihood.class_log_probability(logits).exp()), logits, encoder
         )
         read = {-1: {-1: 0, 0: 1, 1: -1}, 0: {-1: -1, 0: 0, 1: 1}, 1: {-1: 1, 0: -1, 1: 0}}[middle_value]
         as_read = torch.tensor([read[value] for value in (-1, 0, 1)], dtype=torch.float64)
@@ -549,21 +565,21 @@ class TestRecognition:
         stacked = Stack(models, optimizers).model.encoder_B
         draws = torch.randn(3, self.M, 16, generator=generator, dtype=torch.float64)
         logits = torch.randn(3, self.M, 9, 3, generator=generator, dtype=torch.float64, requires_grad=True)
-        together = terms_of.recognition(stacked, draws, terms_of.class_log_probability(logits).exp())
+        together = information.recognition(stacked, draws, likelihood.class_log_probability(logits).exp())
         (gradients,) = torch.autograd.grad(together.sum(), logits)
         assert together.shape == (3,)
         for run, model in enumerate(models):
             own = logits[run].detach().requires_grad_()
-            alone = terms_of.recognition(model.encoder_B, draws[run], terms_of.class_log_probability(own).exp())
+            alone = information.recognition(model.encoder_B, draws[run], likelihood.class_log_probability(own).exp())
             assert together[run].item() == pytest.approx(alone.item(), rel=1e-9)
             torch.testing.assert_close(gradients[run], torch.autograd.grad(alone, own)[0], rtol=1e-9, atol=1e-12)
 
     def test_needs_no_list_of_operations(self, generator):
         """No tensor is larger than a layer's answer to the draws."""
         encoder, draws, logits = encoder_of(1), *self.draws_and_logits(generator)
-        probability = terms_of.class_log_probability(logits.requires_grad_()).exp()
+        probability = likelihood.class_log_probability(logits.requires_grad_()).exp()
         with _Largest() as largest:
-            terms_of.recognition(encoder, draws, probability).backward()
+            information.recognition(encoder, draws, probability).backward()
         assert largest.elements == max(self.M * 256, 256 * 128)  # hidden units, or weights between two layers
 
     def draws_and_logits(self, generator):
@@ -599,7 +615,7 @@ class TestIsolatedShare:
     def test_rows_before_the_split_equal_no_injection(self, generator, injection, share, isolated):
         model = double_model(injection)
         z_a, z_b = torch.randn(2, N, 16, generator=generator, dtype=torch.float64)
-        mixed = terms_of.inject(model, z_a, z_b, 0.7, share)
+        mixed = codes.inject(model, z_a, z_b, 0.7, share)
         full = model.injection(z_a, z_b, 0.7)
         for ours, own, injected in zip(mixed, (z_a, z_b), full):
             assert torch.equal(ours[:isolated], own[:isolated])
@@ -615,7 +631,7 @@ class TestWholeObjective:
         x, classes = batch(generator)
         controls = controls_with(repulsion_b=0.01)
         settings = Objective()
-        loss, terms = objective(model, x, classes, noise, controls, Weights(scale_a=0.5, scale_b=1.7), settings)
+        loss, terms = objective(model, x, classes, noise, controls, settings, (0.5, 1.7))
 
         mu_a, logvar_a = model.encoder_A(x)
         mu_b, logvar_b = model.encoder_B(x)
@@ -624,11 +640,11 @@ class TestWholeObjective:
         logits_a, logits_b = model.decoder_A(0.7 * z_a + 0.3 * z_b), model.decoder_B(0.7 * z_b + 0.3 * z_a)
         outputs = [torch.distributions.Categorical(logits=each) for each in (logits_a, logits_b)]
         cross_entropies = [-output.log_prob(classes).sum(1).mean() for output in outputs]
-        side_a = cross_entropies[0] + 0.4 * terms_of.kl_divergence(mu_a, logvar_a, 0.5)
-        side_b = cross_entropies[1] + 0.25 * terms_of.kl_divergence(mu_b, logvar_b, 0.5)
-        side_b = side_b - 0.05 * terms_of.output_entropy(logits_b) + 0.01 * terms_of.repulsion(z_b, 0.25)
+        side_a = cross_entropies[0] + 0.4 * codes.kl_divergence(mu_a, logvar_a, 0.5)
+        side_b = cross_entropies[1] + 0.25 * codes.kl_divergence(mu_b, logvar_b, 0.5)
+        side_b = side_b - 0.05 * information.output_entropy(logits_b) + 0.01 * codes.repulsion(z_b, 0.25)
         expected = 0.6 * 0.5 * side_a + 0.8 * 1.7 * side_b
-        alignment = (terms_of.histogram_entropy(z_a) - terms_of.histogram_entropy(z_b)).abs()
+        alignment = (information.histogram_entropy(z_a) - information.histogram_entropy(z_b)).abs()
         assert loss.item() == pytest.approx((expected + 0.3 * alignment).item(), rel=1e-9)
         assert terms["entropy_alignment"].item() == pytest.approx(alignment.item())
         assert terms["reconstruction_a"].item() == pytest.approx(cross_entropies[0].item())
@@ -640,14 +656,14 @@ class TestWholeObjective:
         found = []
         for weight in (0.0, 1.0):
             settings = BARE.model_copy(update={"entropy_alignment": weight})
-            loss, _ = objective(model, x, classes, noise, controls_with(), Weights(), settings)
+            loss, _ = objective(model, x, classes, noise, controls_with(), settings)
             found.append(torch.autograd.grad(loss, model.encoder_A.fc_mu.weight)[0])
         assert torch.equal(*found)
 
     def test_no_gradient_crosses_from_one_vae_into_the_others_encoder(self, generator):
         model = double_model("translated")
         x, classes = batch(generator)
-        loss, _ = objective(model, x, classes, noise_for(generator), controls_with(lambda2=0.0), Weights(), BARE)
+        loss, _ = objective(model, x, classes, noise_for(generator), controls_with(lambda2=0.0), BARE)
         gradients = torch.autograd.grad(loss, list(model.encoder_B.parameters()), allow_unused=True)
         assert all(gradient is None or gradient.abs().max() == 0 for gradient in gradients)
 
@@ -655,7 +671,7 @@ class TestWholeObjective:
         model, noise = double_model(), noise_for(generator)
         x, classes = batch(generator)
         settings = BARE.model_copy(update={"balancing": 1.0})
-        loss, terms = objective(model, x, classes, noise, controls_with(), Weights(balance=torch.tensor(0.4)), settings)
+        loss, terms = objective(model, x, classes, noise, controls_with(balance=torch.tensor(0.4)), settings)
         side_a = math.exp(0.4) * terms["reconstruction_a"] + 0.4 * terms["kl_a"]
         side_b = math.exp(-0.4) * terms["reconstruction_b"] + 0.25 * terms["kl_b"]
         assert loss.item() == pytest.approx((0.6 * side_a + 0.8 * side_b).item(), rel=1e-7)
@@ -664,10 +680,8 @@ class TestWholeObjective:
         model, noise = double_model(), noise_for(generator, prior=True)
         x, classes = batch(generator)
         settings = BARE.model_copy(update={"prior_information": PriorInformation(weight=2.0)})
-        loss, terms = objective(model, x, classes, noise, controls_with(), Weights(), settings)
-        without, _ = objective(
-            model, x, classes, Noise(noise.epsilon_a, noise.epsilon_b), controls_with(), Weights(), settings
-        )
+        loss, terms = objective(model, x, classes, noise, controls_with(), settings)
+        without, _ = objective(model, x, classes, Noise(noise.epsilon_a, noise.epsilon_b), controls_with(), settings)
         gain = 2.0 * (terms["prior_information_a"] + terms["prior_information_b"])
         assert loss.item() == pytest.approx((without - gain).item())
         assert terms["prior_information_a"].item() != terms["prior_information_b"].item()
@@ -688,9 +702,9 @@ class TestWholeObjective:
         model = DualVAE.of(load_recipe("resolution"))
         generator = torch.Generator().manual_seed(11)
         x, classes = batch(generator, 20)
-        noise = terms_of.draw_noise(20, settings, generator, torch.device("cpu"), with_prior=True)
-        controls, weights = controls_with(), Weights(balance=torch.tensor(0.2))
-        loss, terms = objective(model, x, classes, noise, controls, weights, settings, 0.6, 0.0)
+        noise = draw_noise(20, settings, generator, torch.device("cpu"), with_prior=True)
+        controls = controls_with(balance=torch.tensor(0.2))
+        loss, terms = objective(model, x, classes, noise, controls, settings, (1.0, 1.0), 0.6, 0.0)
 
         (mu_a, logvar_a), (mu_b, logvar_b) = model.encoder_A(x), model.encoder_B(x)
         z_a = mu_a + 0.9 * (0.5 * logvar_a).exp() * noise.epsilon_a + noise.mean_noise
@@ -700,15 +714,15 @@ class TestWholeObjective:
             model.decode(torch.cat([z[:12], rest]), side) for z, rest, side in zip((z_a, z_b), mixed, "AB", strict=True)
         ]
         best_of_two = TestBestOfTwo().slow(*(each.detach()[:4] for each in logits), classes[:4])
-        overlap = terms_of.subspace_overlap(mu_a, mu_b).item()
+        overlap = codes.subspace_overlap(mu_a, mu_b).item()
         expected = 1.5 * best_of_two + 2.5 * 0.4 * overlap
         sides = zip("AB", (mu_a, mu_b), (logvar_a, logvar_b), logits, (0.6, 0.8), (0.4, 0.25), (0.2, -0.2))
         for side, mu, logvar, answers, weight, beta, balance in sides:
             cross_entropy = -torch.distributions.Categorical(logits=answers).log_prob(classes).sum(1).mean().item()
-            divergence = terms_of.kl_divergence(mu, logvar).item()
+            divergence = codes.kl_divergence(mu, logvar).item()
             expected += weight * (math.exp(balance) * cross_entropy + beta * divergence)
             if side == "B":
-                expected -= weight * 0.05 * terms_of.output_entropy(answers).item()
+                expected -= weight * 0.05 * information.output_entropy(answers).item()
             answers = model.decode(noise.prior_draws, side).detach()
             joint, _, informed_of = np.mean([by_enumerating(answers, each) for each in noise.subsets.tolist()], axis=0)
             encoder = model.encoder_A if side == "A" else model.encoder_B
@@ -735,26 +749,24 @@ class TestWholeObjective:
         x, classes = batch(generator, rows)
         settings = BARE.model_copy(update={"mean_share": 0.3, "best_of_two": 1.0})
         noise = noise_for(generator, rows)
-        loss, terms = objective(double_model(), x, classes, noise, controls_with(), Weights(), settings)
+        loss, terms = objective(double_model(), x, classes, noise, controls_with(), settings)
         assert ("best_of_two" in terms) == (rows == 2)
         assert math.isfinite(loss.item())
 
     def test_recognition_alone_needs_no_entropies(self, generator, monkeypatch):
-        monkeypatch.setattr(terms_of, "prior_entropies", lambda *_: pytest.fail("computed"))
+        monkeypatch.setattr(forward, "prior_entropies", lambda *_: pytest.fail("computed"))
         model, noise = double_model(), noise_for(generator, prior=True)
         x, classes = batch(generator)
-        plain, _ = objective(
-            model, x, classes, Noise(noise.epsilon_a, noise.epsilon_b), controls_with(), Weights(), BARE
-        )
+        plain, _ = objective(model, x, classes, Noise(noise.epsilon_a, noise.epsilon_b), controls_with(), BARE)
         settings = BARE.model_copy(update={"recognition": 2.0})
-        loss, terms = objective(model, x, classes, noise, controls_with(), Weights(), settings)
+        loss, terms = objective(model, x, classes, noise, controls_with(), settings)
         assert loss.item() == pytest.approx((plain + 2.0 * (terms["recognition_a"] + terms["recognition_b"])).item())
 
     def test_recognition_teaches_its_own_vae_alone(self, generator):
         model, noise = double_model(), noise_for(generator, prior=True)
-        settings = Objective(recognition=1.0)
-        logits = model.decode(noise.prior_draws, "A")
-        loss, _ = terms_of.loss_of_prior(model, "A", noise.prior_draws, logits, noise.subsets, settings)
+        x, classes = batch(generator)
+        _, values = objective(model, x, classes, noise, controls_with(), Objective(recognition=1.0))
+        loss = values["recognition_a"]
         parts = {name: list(getattr(model, name).parameters()) for name in ("encoder_A", "decoder_A")}
         others = [*model.encoder_B.parameters(), *model.decoder_B.parameters()]
         for parameters in parts.values():
@@ -767,25 +779,26 @@ class TestWeightZeroCostsNothing:
     def test_absent_terms(self, generator):
         model = double_model()
         x, classes = batch(generator)
-        _, terms = objective(model, x, classes, noise_for(generator), controls_with(), Weights(), BARE)
+        _, terms = objective(model, x, classes, noise_for(generator), controls_with(), BARE)
         assert set(terms) == {"loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b"}
 
     def test_nothing_is_called_for_them(self, generator, monkeypatch):
-        for name in ("repulsion", "output_entropy", "histogram_entropy", "prior_entropies", "recognition",
-                     "best_of_two_loss", "subspace_overlap"):  # fmt: skip
-            monkeypatch.setattr(terms_of, name, lambda *_: pytest.fail("computed"))
+        monkeypatch.setattr(forward, "prior_entropies", lambda *_: pytest.fail("computed"))
+        for name in ("repulsion", "output_entropy", "histogram_entropy", "recognition", "best_of_two_loss",
+                     "subspace_overlap"):  # fmt: skip
+            monkeypatch.setattr(terms, name, lambda *_: pytest.fail("computed"))
         model = double_model()
         seen = []
         for decoder in (model.decoder_A, model.decoder_B):
             decoder.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
         x, classes = batch(generator)
-        objective(model, x, classes, noise_for(generator), controls_with(), Weights(), BARE)
+        objective(model, x, classes, noise_for(generator), controls_with(), BARE)
         assert seen == [N, N]  # no decoder has seen prior draws
 
     def test_no_prior_draws_are_drawn(self):
         generator, other = (torch.Generator().manual_seed(4) for _ in range(2))
         settings = load_recipe("resolution").objective
-        noise = terms_of.draw_noise(7, settings, generator, torch.device("cpu"), with_prior=False)
+        noise = draw_noise(7, settings, generator, torch.device("cpu"), with_prior=False)
         assert noise.prior_draws is None
         torch.randn(2, 7, 16, generator=other)
         torch.randn(7, 16, generator=other)  # noise on means
@@ -795,7 +808,7 @@ class TestWeightZeroCostsNothing:
         """Ten of forty: the first seven, and the last three, which are mixed."""
         settings = Objective(mean_share=0.25)
         drawn = [
-            terms_of.draw_noise(40, each, torch.Generator().manual_seed(3), torch.device("cpu"), with_prior=False)
+            draw_noise(40, each, torch.Generator().manual_seed(3), torch.device("cpu"), with_prior=False)
             for each in (Objective(), settings)
         ]
         for name in ("epsilon_a", "epsilon_b"):
@@ -809,7 +822,7 @@ class TestWeightZeroCostsNothing:
         """Of 1,000 rows of 4,000 the first 667 and the last 333. The other random numbers are those without it."""
         plain, noisy = (Objective(mean_share=0.25, mean_noise=width) for width in (0.0, 0.3))
         drawn = [
-            terms_of.draw_noise(4000, each, torch.Generator().manual_seed(3), torch.device("cpu"), with_prior=False)
+            draw_noise(4000, each, torch.Generator().manual_seed(3), torch.device("cpu"), with_prior=False)
             for each in (plain, noisy)
         ]
         assert drawn[0].mean_noise is None
@@ -825,17 +838,12 @@ class TestWeightZeroCostsNothing:
 
     @pytest.mark.parametrize("runs", [(), (2,)])
     def test_noise_on_means_is_the_same_for_both(self, generator, runs):
-        model, shape = double_model(), (*runs, 40, 16)
-        posteriors = terms_of.Posteriors(*torch.randn(4, *shape, generator=generator, dtype=torch.float64))
+        x, classes = (each.expand(*runs, -1, -1) for each in batch(generator, 40))
         generators = [torch.Generator().manual_seed(seed) for seed in (4, 5)]
-        noise = terms_of.draw_noise(
-            40,
-            Objective(mean_share=0.3, mean_noise=0.2),
-            generators if runs else generators[0],
-            torch.device("cpu"),
-            False,
-        )
-        latents = terms_of.latents_of(model, posteriors, noise, controls_with(), isolated_share=1.0)
+        settings, cpu = Objective(mean_share=0.3, mean_noise=0.2), torch.device("cpu")
+        noise = draw_noise(40, settings, generators if runs else generators[0], cpu, with_prior=False)
+        one_pass = ForwardPass(double_model(), x, classes, noise, controls_with(), settings, isolated_share=1.0)
+        latents, posteriors = one_pass.latents, one_pass.posteriors
         moved_a, moved_b = latents.z_a - posteriors.mu_a, latents.z_b - posteriors.mu_b
         torch.testing.assert_close(moved_a[..., :8, :], moved_b[..., :8, :])
         torch.testing.assert_close(moved_a[..., :8, :], noise.mean_noise[..., :8, :].double())
@@ -852,7 +860,7 @@ class TestWeightZeroCostsNothing:
             {"mean_share": 0.2, "prior_information": {"weight": 1.0, "draws": 30, "subsets": 4}}
         )
         generator, by_hand = (torch.Generator().manual_seed(6) for _ in range(2))
-        noise = terms_of.draw_noise(20, settings, generator, torch.device("cpu"), with_prior)
+        noise = draw_noise(20, settings, generator, torch.device("cpu"), with_prior)
         epsilon = torch.randn(2, 20, 16, generator=by_hand)
         epsilon[:, :3] = epsilon[:, 19:] = 0
         assert torch.equal(torch.stack([noise.epsilon_a, noise.epsilon_b]), epsilon)
@@ -869,7 +877,7 @@ class TestWeightZeroCostsNothing:
             for each in (0.0, share)
         )
         before, after = (
-            terms_of.draw_noise(5, each, torch.Generator().manual_seed(8), torch.device("cpu"), with_prior=True)
+            draw_noise(5, each, torch.Generator().manual_seed(8), torch.device("cpu"), with_prior=True)
             for each in (fair, widened)
         )
         wide = round(40 * share)
@@ -881,7 +889,7 @@ class TestWeightZeroCostsNothing:
     def test_drawn_subsets_hold_different_entries(self):
         settings = Objective(prior_information=PriorInformation(weight=1.0, draws=5, subset_entries=6, subsets=40))
         generator = torch.Generator().manual_seed(4)
-        noise = terms_of.draw_noise(7, settings, generator, torch.device("cpu"), with_prior=True)
+        noise = draw_noise(7, settings, generator, torch.device("cpu"), with_prior=True)
         assert noise.prior_draws.shape == (5, 16)
         assert noise.subsets.shape == (40, 6)
         assert all(len(set(subset)) == 6 and set(subset) <= set(range(9)) for subset in noise.subsets.tolist())
@@ -894,6 +902,6 @@ class TestWeightZeroCostsNothing:
             model.encoder_B.fc_logvar.bias.fill_(800.0)
         x, classes = batch(generator)
         controls = controls_with(beta_b=0.0, temperature_b=0.0, rho=0.0)
-        loss, terms = objective(model, x, classes, noise_for(generator), controls, Weights(), BARE)
+        loss, terms = objective(model, x, classes, noise_for(generator), controls, BARE)
         assert math.isinf(terms["kl_b"].item())
         assert math.isfinite(loss.item())

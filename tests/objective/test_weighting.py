@@ -9,8 +9,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ternary_vae.objective.weighting import Balance, averaged_norms, loss_scales
 from ternary_vae.recipe import GradientBalance
-from ternary_vae.training.balancing import Balance, averaged_norms, loss_scales
 
 BY_NORMS = {(1.0, 1.0): (1.0, 1.0), (1.0, 1.5): (1.5, 1 / 1.5), (1.0, 9.0): (2.0, 0.5), (1.0, 0.0): (0.5, 2.0)}
 

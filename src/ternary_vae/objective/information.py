@@ -1,0 +1,103 @@
+"""Entropies in nats, and the information between prior draws and what is decoded from them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ternary_vae.model import logits_to_tables
+from ternary_vae.model.networks import Encoder
+from ternary_vae.objective.likelihood import SMALLEST_PROBABILITY
+
+HISTOGRAM_RANGE = 3.0
+_LOG_TWO_PI = math.log(2 * math.pi)
+
+
+def output_entropy(logits: Float[Tensor, "*runs n 9 3"]) -> Float[Tensor, "*runs"]:
+    """Entropy in nats of the batch's mean output distribution, averaged over the nine entries."""
+    mean = logits.softmax(dim=-1).mean(dim=-3)
+    return _entropy(mean).mean(dim=-1)
+
+
+@torch.no_grad()
+def histogram_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tensor, "*runs"]:
+    """The plain histogram's entropy in nats over [−3, 3], averaged over dimensions: values outside are left
+    out. What StateNet sees."""
+    columns = _columns(z)
+    width = 2 * HISTOGRAM_RANGE / bins
+    inside = columns.abs() <= HISTOGRAM_RANGE
+    cell = ((columns.nan_to_num() + HISTOGRAM_RANGE) / width).floor().clamp(0, bins - 1).long()
+    cell = cell + torch.arange(columns.shape[1], device=z.device) * bins
+    counts = z.new_zeros(columns.shape[1] * bins).index_add(0, cell.flatten(), inside.to(z.dtype).flatten())
+    counts = counts.view(*z.shape[:-2], -1, bins)
+    return _entropy(counts / counts.sum(dim=-1, keepdim=True).clamp(min=1)).mean(dim=-1)
+
+
+def prior_entropies(
+    log_probability: Float[Tensor, "3 *runs m 9"],
+    probability: Float[Tensor, "3 *runs m 9"],
+    subsets: Int[Tensor, "*runs subsets entries"],
+) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"]]:
+    """Entropies in nats of the decoded entries of a subset, averaged over subsets: H(mean over draws of p(x_S|z)), and
+    mean over draws of H(p(x_S|z)). The first less the second is the mutual information between draw and entries. Given
+    z the entries are independent, so the second is a sum over entries and the first that of a joint distribution of
+    3^|S| cells, built as an outer product."""
+    draws = probability.shape[-2]
+    entropy = -(probability * log_probability).sum(dim=(0, -2)) / draws
+    total = given = probability.new_zeros(())
+    for subset in subsets.unbind(dim=-2):  # few, a setting of the recipe; not a loop over samples
+        chosen = _at(probability, subset).unbind(dim=-1)
+        middle = len(chosen) // 2
+        first, second = _outer(chosen[:middle], chosen[0][0]), _outer(chosen[middle:], chosen[0][0])
+        joint = first.movedim(0, -2) @ second.movedim(0, -1) / draws
+        total = total + _entropy(joint.flatten(-2))
+        given = given + _at(entropy, subset).sum(dim=-1)
+    return total / subsets.shape[-2], given / subsets.shape[-2]
+
+
+def recognition(
+    encoder: Encoder, draws: Float[Tensor, "*runs m 16"], probability: Float[Tensor, "3 *runs m 9"]
+) -> Float[Tensor, "*runs"]:
+    """−E log q(z | x) in nats, summed over dimensions, with z the prior draws, x the operations decoded from them and q
+    the encoder's posterior. x is the most likely operation, with the gradient of the probabilities (Bengio et al. 2013,
+    "Estimating or propagating gradients through stochastic neurons"). The entropy of the prior less this is a lower
+    bound on the information between z and x (Barber and Agakov 2003, "The IM algorithm"): it is largest where every
+    operation has a cell of its own that its code tells as exactly as it can, and needs no list of operations."""
+    most_likely = logits_to_tables(probability.movedim(0, -1)).to(probability.dtype)
+    minus, zero, plus = encoder.as_read(torch.arange(-1.0, 2.0, device=probability.device)).unbind()
+    mean = minus * probability[0] + zero * probability[1] + plus * probability[2]
+    mu, logvar = encoder(most_likely + (mean - mean.detach()))
+    surprise = 0.5 * ((draws - mu).square() * (-logvar).exp() + logvar + _LOG_TWO_PI)
+    return surprise.sum(dim=-1).mean(dim=-1)
+
+
+def _columns(z: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "n columns"]:
+    """A column a run and dimension."""
+    return z.movedim(-2, 0).flatten(1)
+
+
+def _at(values: Float[Tensor, "*n 9"], subset: Int[Tensor, "*runs entries"]) -> Float[Tensor, "*n entries"]:
+    """The values of a subset of the entries, which may be another one for every run."""
+    if subset.ndim == 1:
+        return values[..., subset]
+    index = subset if values.ndim == subset.ndim else subset[:, None].expand(*values.shape[:-1], -1)
+    return values.gather(-1, index)
+
+
+def _outer(
+    distributions: tuple[Float[Tensor, "3 *runs m"], ...], like: Float[Tensor, "*runs m"]
+) -> Float[Tensor, "cells *runs m"]:
+    """Joint distribution of independent entries, a row a cell."""
+    joint = torch.ones_like(like)[None]
+    for distribution in distributions:
+        joint = (joint[:, None] * distribution[None]).flatten(0, 1)
+    return joint
+
+
+def _entropy(probability: Float[Tensor, "*n cells"]) -> Float[Tensor, " *n"]:
+    """Entropy in nats over the last dimension. The logarithm is bounded, so that the gradient at a
+    probability of exactly 0 is finite."""
+    return -(probability * probability.clamp(min=SMALLEST_PROBABILITY).log()).sum(dim=-1)

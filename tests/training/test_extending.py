@@ -1,0 +1,139 @@
+"""What another package adds without a file of this one edited: the examples of docs/extending.md, and where each is
+seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+from ternary_vae.errors import UserError
+from ternary_vae.objective import TERMS, ForwardPass, Term, register_term, terms
+from ternary_vae.recipe import ACTIONS, QUANTITIES, load_recipe
+from ternary_vae.reports.measurements import Measurements
+from ternary_vae.reports.page_data import page_data
+from ternary_vae.training import guards
+from ternary_vae.training.fleet import Fleet
+from ternary_vae.training.guards import register_action, register_quantity
+from ternary_vae.training.trainer import Trainer
+
+
+@pytest.fixture
+def nothing_registered(monkeypatch):
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(terms, "_registered", {})
+
+
+@pytest.fixture
+def code_length(nothing_registered):
+    def value(forward: ForwardPass) -> torch.Tensor:
+        return forward.posteriors.mu_a.square().sum(dim=-1).mean(dim=-1)
+
+    return register_term(Term("code_length", value))
+
+
+EXTRA = {"objective__extra": {"code_length": 0.5}, "data__train_share": 0.03}
+
+
+class TestTerm:
+    def test_in_the_log_on_tensorboard_and_on_the_page(self, code_length, small_recipe, quick_train, tmp_path):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        directory = quick_train(small_recipe(epochs=2, **EXTRA), tmp_path / "run").directory
+        logged = [row["terms"]["code_length"] for row in directory.metrics()]
+        assert all(value > 0 for value in logged)
+        board = EventAccumulator(str(directory.tensorboard)).Reload()
+        assert [event.value for event in board.Scalars("terms/code_length")] == pytest.approx(logged)
+        data = page_data(Measurements(directory.recipe(), 1, 2, {}, {}, {}, directory.path, directory.metrics()), None)
+        assert data["terms"][:3] == ["loss", "reconstruction_a", "reconstruction_b"]
+        assert data["metrics"]["terms.code_length"] == pytest.approx(logged, rel=1e-5)
+
+    def test_weighs_in_the_loss_and_in_the_gradient(self, code_length, small_recipe):
+        with_it, without = (Trainer(small_recipe(objective__extra={"code_length": weight})) for weight in (0.5, 0.0))
+        losses = []
+        for trainer in (with_it, without):
+            plan = trainer.begin_epoch()
+            values = trainer.step(plan.batches[0], trainer.draw(plan.batches[0], with_prior=False))
+            losses.append(values)
+        added = losses[0]["loss"] - losses[1]["loss"]
+        assert added.item() == pytest.approx(0.5 * losses[0]["code_length"].item(), rel=1e-4)
+        assert "code_length" not in losses[1]  # a weight of 0 leaves it out
+        encoders = [trainer.model.encoder_A.fc_mu.weight for trainer in (with_it, without)]
+        assert not torch.equal(*encoders)
+
+    def test_of_several_runs_at_once(self, code_length, small_recipe):
+        recipes = [small_recipe("ternary_v5_5", seed=seed, optimizer__batch_size=64, **EXTRA) for seed in (1, 2)]
+        fleet = Fleet([Trainer(recipe) for recipe in recipes])
+        together, alone = fleet.train_epoch(), [Trainer(recipe).train_epoch() for recipe in recipes]
+        assert len(fleet._stacks) == 1
+        for row, expected in zip(together, alone):
+            assert row["terms"]["code_length"] == pytest.approx(expected["terms"]["code_length"], rel=1e-3)
+
+    def test_on_prior_draws_it_is_due_when_they_are(self, nothing_registered, small_recipe):
+        """Averaged over the steps in which it is due, every third one."""
+        register_term(
+            Term("one", lambda forward: forward.answers["A"].prior_probability.sum(dim=0).mean(), on_prior_draws=True)
+        )
+        changes = {"prior_information__weight": 0.0, "prior_information__entropy_weight": 0.0, "recognition": 0.0}
+        changes = {f"objective__{name}": value for name, value in changes.items()}
+        trainer = Trainer(
+            small_recipe(**changes, objective__extra={"one": 2.0}, objective__prior_information__every_steps=3)
+        )
+        row = trainer.train_epoch()
+        assert trainer.plan.with_prior[:4] == (True, False, False, True)
+        assert row["terms"]["one"] == pytest.approx(1)
+
+    def test_one_that_nobody_has_registered(self, code_length, small_recipe, quick_train, tmp_path):
+        """Nothing is written, and the nearest is named."""
+        with pytest.raises(UserError, match=r"objective\.extra\.code_lenght: unknown term; did you mean 'code_length'"):
+            quick_train(small_recipe(objective__extra={"code_lenght": 1.0}), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize("name", ["loss", *(term.name for term in TERMS)])
+    def test_a_name_of_the_package_is_taken(self, name, nothing_registered):
+        with pytest.raises(ValueError, match="choose another name"):
+            register_term(Term(name, lambda forward: forward.x.sum()))
+
+    def test_a_recipe_without_any_has_the_fingerprint_of_before(self):
+        """A run of an older version goes on, and is known again."""
+        recipe = load_recipe("resolution")
+        content = recipe.model_dump(mode="json", exclude={"seed", "description", "epochs", "cache"})
+        assert content["objective"].pop("extra") == {}
+        expected = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        assert recipe.fingerprint() == expected
+        assert load_recipe(overrides={"objective.extra": {"code_length": 0.1}}).fingerprint() != expected
+
+
+class TestGuard:
+    RULE = {"quantity": "extra.lambda_gap", "above": 0.0, "actions": ["extra.slower"], "limit": 1}  # noqa: RUF012
+
+    @pytest.fixture
+    def lambda_gap(self, monkeypatch):
+        for known in ("_quantities", "_actions"):
+            monkeypatch.setattr(guards, known, dict(getattr(guards, known)))
+        register_quantity("lambda_gap", lambda row, history, guard: abs(row["lambda1"] - row["lambda2"]) + len(history))
+        register_action("slower", lambda acted, guard: acted.multiply("learning_rate_factor", 1 / guard.amount))
+
+    def test_fires_is_logged_and_acts(self, lambda_gap, small_recipe, quick_train, tmp_path):
+        recipe = small_recipe(epochs=4, guards__mine=self.RULE | {"from_epoch": 2}, statenet__enabled=False)
+        directory = quick_train(recipe, tmp_path / "run").directory
+        (event,) = directory.events()
+        assert (event["name"], event["quantity"], event["epoch"]) == ("mine", "extra.lambda_gap", 2)
+        assert event["value"] >= 1
+        rates = [row["learning_rate"] for row in directory.metrics()]
+        assert rates[3] == pytest.approx(rates[2] / 1.2, rel=1e-3)  # the epoch after the next
+
+    def test_one_that_nobody_has_registered(self, lambda_gap, small_recipe, quick_train, tmp_path):
+        for change in ({"quantity": "extra.lambda_gab"}, {"actions": ["report", "extra.slow"]}):
+            with pytest.raises(UserError, match=r"guards\.mine\.\w+: unknown 'extra\.\w+'; did you mean 'extra\.\w+'"):
+                quick_train(small_recipe(guards__mine=self.RULE | change), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_misspelt_one_of_the_package_is_found_on_reading(self):
+        with pytest.raises(UserError, match=r"guards\.mine\.quantity: did you mean 'larger_share'"):
+            load_recipe(overrides={"guards.mine": self.RULE | {"quantity": "larger_shares"}})
+
+    def test_every_name_that_a_recipe_may_have_is_there(self):
+        assert (set(QUANTITIES), set(ACTIONS)) == (set(guards._quantities), set(guards._actions))

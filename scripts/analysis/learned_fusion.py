@@ -17,7 +17,7 @@ from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
 from ternary_vae.errors import UserError
-from ternary_vae.model import DualVAE, combine, logits_to_tables
+from ternary_vae.model import STRATEGIES, DualVAE, combine, logits_to_tables
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution.complementarity import NOISE_SIGMA
 from ternary_vae.storage.checkpoints import load_model
@@ -89,11 +89,13 @@ def judged(model: DualVAE, fusion: Fusion, tables: Int8[Tensor, "n 9"]) -> dict[
         answers = {
             "VAE-A alone": logits_to_tables(logits_a),
             "VAE-B alone": logits_to_tables(logits_b),
-            "confidence_weighted": combine(tables, logits_a, logits_b, "confidence_weighted"),
             "mean of probabilities": logits_to_tables(log_a.exp() + log_b.exp()),
-            "product_of_experts": combine(tables, logits_a, logits_b, "product_of_experts"),
             "learned fusion": logits_to_tables(fusion(log_a, log_b)),
-            "best_of_two (told)": combine(tables, logits_a, logits_b, "best_of_two"),
+            **{
+                f"{name} (told)" if "target" in strategy.needs else name: combine(tables, logits_a, logits_b, strategy)
+                for name, strategy in STRATEGIES.items()
+                if "coupled" not in strategy.needs
+            },
         }
         for name, answer in answers.items():
             exact[name] = exact.get(name, 0.0) + (answer == tables).all(dim=1).float().mean().item() / TEST_DRAWS

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ternary_vae.model import DualVAE
+from ternary_vae.model import STRATEGIES, DualVAE, combine
 from ternary_vae.operations import OPERATION_COUNT, all_operations
 from ternary_vae.resolution import coupled
+from ternary_vae.resolution.complementarity import complementary_coverage, decode_under_noise, ensemble_under_noise
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +47,43 @@ def test_reconstructions_agree_with_the_models_own_ensemble(model: DualVAE) -> N
     tables = all_operations()
     posteriors = model.encode(tables)
     ensemble, own = coupled.reconstructions(model, posteriors)
-    for strategy in ("best_of_two", "voting", "confidence_weighted", "majority"):
+    for strategy in STRATEGIES:
         exact = (model.ensemble_reconstruct(tables, strategy) == tables).all(dim=1).sum()
         assert getattr(ensemble, strategy).exact_match_rate == pytest.approx(int(exact) / OPERATION_COUNT, abs=1e-12)
     assert own.rho == 0.4
     logits_a, logits_b = model.decode_coupled(posteriors.mu_a, posteriors.mu_b, 0.4)
     for rate, logits in ((own.exact_match_rate_a, logits_a), (own.exact_match_rate_b, logits_b)):
         assert rate == pytest.approx(float(((logits.argmax(-1) - 1) == tables).all(dim=1).double().mean()), abs=1e-12)
+
+
+def test_ensembles_under_noise_against_the_model_operation_by_operation(model: DualVAE) -> None:
+    """The same noisy latents decoded again by way of the model's own decoders, one ensemble after another."""
+    operations = torch.arange(5, OPERATION_COUNT, 61)
+    tables = all_operations()[operations]
+    posteriors = model.encode(tables)
+    noise = decode_under_noise(
+        model, posteriors, torch.Generator().manual_seed(8), 0.5, 3, operations, tuple(STRATEGIES.values())
+    )
+    plain = decode_under_noise(model, posteriors, torch.Generator().manual_seed(8), 0.5, 3, operations)
+    assert all(torch.equal(one, other) for one, other in zip(noise[:3], plain[:3]))
+    generator = torch.Generator().manual_seed(8)
+    exact = dict.fromkeys(STRATEGIES, 0)
+    for _ in range(3):
+        epsilon = 0.5 * torch.randn(1, len(tables), 16, generator=generator)[0]
+        z_a, z_b = posteriors.mu_a + epsilon, posteriors.mu_b + epsilon
+        for name in STRATEGIES:
+            answer = combine(
+                tables, model.decode(z_a, "A"), model.decode(z_b, "B"), name, model.decode_coupled(z_a, z_b)
+            )
+            exact[name] += int((answer == tables).all(dim=1).sum())
+    assert noise.by_strategy == exact
+    assert plain.by_strategy == {}
+    # Two of them are figures that the record has anyway.
+    section = ensemble_under_noise(noise)
+    zeros = torch.zeros(len(tables), dtype=torch.long)
+    both = complementary_coverage(zeros, zeros, noise)
+    assert section.best_of_two.exact_match_rate == both.exact_under_noise_ensemble
+    assert section.voting.exact_match_rate == both.exact_under_noise_b
 
 
 def test_live_bytes_are_counted_by_hand() -> None:

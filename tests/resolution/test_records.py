@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from ternary_vae.errors import UserError
+from ternary_vae.model import STRATEGIES
 from ternary_vae.resolution.records import (
     CoupledRecord,
     IsolatedRecord,
@@ -29,6 +30,29 @@ def test_reading_a_record_back_is_lossless(records: Records, tmp_path: Path) -> 
         assert again == record
         write_record(tmp_path / "again.json", again)
         assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_every_ensemble_strategy_is_in_the_record_without_noise_and_under_noise(records: Records) -> None:
+    coupled = records[1].model_dump()
+    assert coupled["ensemble_reconstruction"].keys() == coupled["ensemble_under_noise"].keys() == STRATEGIES.keys()
+    rates = {name: each["exact_match_rate"] for name, each in coupled["ensemble_under_noise"].items()}
+    assert rates["best_of_two"] == coupled["complementary_coverage"]["exact_under_noise_ensemble"]
+    assert rates["voting"] == coupled["complementary_coverage"]["exact_under_noise_b"]
+
+
+def test_records_of_earlier_versions_are_read(records: Records, tmp_path: Path) -> None:
+    """Without what they had not measured: ensembles under noise, and strategies that there were not yet."""
+    content = json.loads(records[1].model_dump_json())
+    del content["ensemble_under_noise"], content["ensemble_reconstruction"]["product_of_experts"]
+    path = tmp_path / "coupled_resolution_3.json"
+    path.write_text(json.dumps(content))
+    read = read_coupled_record(path)
+    assert read.ensemble_under_noise is None
+    assert read.ensemble_reconstruction.majority == records[1].ensemble_reconstruction.majority
+    del content["ensemble_reconstruction"]["majority"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"ensemble_reconstruction\.majority"):
+        read_coupled_record(path)
 
 
 def test_the_plans_key_paths_work_as_written(records: Records, tmp_path: Path) -> None:

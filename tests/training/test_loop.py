@@ -18,7 +18,7 @@ from ternary_vae.recipe import recipe_names
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop, memory, pipeline, under_way
-from ternary_vae.training.evaluation import NOT_EVALUATED, evaluate
+from ternary_vae.training.evaluation import evaluate, evaluated_keys
 from ternary_vae.training.pipeline import Pipeline, checkpoint_score
 from ternary_vae.training.progress import Silent
 from ternary_vae.training.trainer import Trainer
@@ -27,7 +27,8 @@ ROW = {
     "epoch", "phase", "rho", "rho_target", "learning_rate", "temperature_a", "temperature_b", "beta_a", "beta_b",
     "lambda1", "lambda2", "lambda3", "gradient_norm_a", "gradient_norm_b", "gradient_ratio", "gate_open", "balance",
     "entropy_a", "entropy_b", "terms", "exact_match_a", "exact_match_b", "exact_match_best_of_two",
-    "exact_match_voting", "exact_match_confidence_weighted", "exact_match_majority", "exact_match_coupled_a",
+    "exact_match_voting", "exact_match_confidence_weighted", "exact_match_majority",
+    "exact_match_product_of_experts", "exact_match_coupled_a",
     "exact_match_coupled_b", "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b",
     "coverage_single_limit", "covered_all_a", "covered_all_b", "statenet", "guard_events", "seconds_training",
     "seconds_evaluation",
@@ -296,7 +297,7 @@ class TestBest:
     def run(self, script, small_recipe, quick_train, place, monkeypatch):
         def scripted(model, recipe, epoch, run_all):
             ensemble, a, b, coverage = script[epoch - 1]
-            return dict.fromkeys(NOT_EVALUATED) | {
+            return dict.fromkeys(evaluated_keys()) | {
                 "exact_match_best_of_two": ensemble, "exact_match_a": a, "exact_match_b": b, "coverage": coverage,
                 "coverage_limit": 1.0,
             }  # fmt: skip
@@ -321,7 +322,7 @@ class TestBest:
         assert self.run(script, small_recipe, quick_train, tmp_path / "run", monkeypatch) == [1, 1, 1]
 
     def test_without_evaluation_there_is_nothing_to_choose_by(self):
-        assert checkpoint_score(dict.fromkeys(NOT_EVALUATED)) is None
+        assert checkpoint_score(dict.fromkeys(evaluated_keys())) is None
 
 
 class TestMilestones:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training.evaluation import NOT_EVALUATED
+from ternary_vae.training.evaluation import evaluated_keys
 from ternary_vae.training.progress import Display, Lines, Silent, watcher
 
 
@@ -45,7 +45,7 @@ def test_everything_that_matters_is_shown(kind, terminal, row, small_recipe):
 
 @pytest.mark.parametrize(("kind", "terminal"), [(Display, True), (Lines, False)])
 def test_an_epoch_that_was_not_evaluated(kind, terminal, row, small_recipe):
-    text = shown(kind, small_recipe(epochs=20), [row | dict.fromkeys(NOT_EVALUATED)], terminal)
+    text = shown(kind, small_recipe(epochs=20), [row | dict.fromkeys(evaluated_keys())], terminal)
     assert "99.99%" not in text
     assert "None" not in text
 

@@ -1,12 +1,13 @@
 """The networks, cross-injection, the dual VAE and its controller."""
 
-from ternary_vae.model.dual_vae import (
+from ternary_vae.model.dual_vae import DualVAE, Posteriors, draw_latents
+from ternary_vae.model.ensemble import (
     STRATEGIES,
-    DualVAE,
-    Posteriors,
+    EnsembleStrategy,
     combine,
-    draw_latents,
     logits_to_tables,
+    register_strategy,
+    strategy_named,
 )
 from ternary_vae.model.injection import CrossInjection, mix_prior_draws
 from ternary_vae.model.networks import LATENT_DIMENSIONS
@@ -17,10 +18,13 @@ __all__ = [
     "STRATEGIES",
     "CrossInjection",
     "DualVAE",
+    "EnsembleStrategy",
     "Posteriors",
     "StateNet",
     "combine",
     "draw_latents",
     "logits_to_tables",
     "mix_prior_draws",
+    "register_strategy",
+    "strategy_named",
 ]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int8, Shaped
 from torch import Tensor, nn
 
+from ternary_vae.model.ensemble import combine, logits_to_tables, strategy_named
 from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import LATENT_DIMENSIONS, DecoderA, DecoderB, Encoder
 from ternary_vae.model.statenet import StateNet
-from ternary_vae.operations import ENTRIES, VALUES
+from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Recipe
 
-Strategy = Literal["best_of_two", "voting", "confidence_weighted", "majority", "product_of_experts"]
-STRATEGIES: tuple[Strategy, ...] = ("best_of_two", "voting", "confidence_weighted", "majority")
-"""The plan's, which are measured after every epoch and in every benchmark."""
 Side = Literal["A", "B"]
 
 
@@ -103,7 +101,7 @@ class DualVAE(nn.Module):
         self,
         x: Shaped[Tensor, "n 9"],
         use_ensemble: bool = False,
-        ensemble_strategy: Strategy = "best_of_two",
+        ensemble_strategy: str = "best_of_two",
         *,
         rho: float | Tensor | None = None,
         temperature_a: float | Tensor = 1.0,
@@ -151,19 +149,8 @@ class DualVAE(nn.Module):
         return outputs
 
     @torch.no_grad()
-    def ensemble_reconstruct(self, x: Shaped[Tensor, "n 9"], strategy: Strategy = "best_of_two") -> Int8[Tensor, "n 9"]:
-        """Both VAEs answer together, decoding posterior means (plan, section 1).
-
-        Strategies:
-            best_of_two: the reconstruction with fewer wrong entries; ties to A.
-            voting: entry by entry, ties to B. With two voters that is always B's answer; kept because the
-                plan names it.
-            confidence_weighted: entry by entry, the VAE whose softmax is surer; ties to B.
-            majority: four voters, A and B decoded alone and coupled at the model's ρ; a tie goes to the class
-                with the larger summed probability.
-            product_of_experts: entry by entry, the value whose two probabilities have the largest product (Hinton
-                2002, "Training products of experts by minimizing contrastive divergence"). Not one of the plan's; of
-                those that do not look at x, by far the most often exact under latent noise.
+    def ensemble_reconstruct(self, x: Shaped[Tensor, "n 9"], strategy: str = "best_of_two") -> Int8[Tensor, "n 9"]:
+        """Both VAEs answer together, decoding posterior means (plan, section 1), by a strategy of `model.ensemble`.
 
         Raises:
             ValueError: unknown strategy, or x not of shape (n, 9).
@@ -171,7 +158,7 @@ class DualVAE(nn.Module):
         return self._ensemble(x, self.encode(x), strategy)
 
     def reconstruct(
-        self, x: Shaped[Tensor, "n 9"], strategy: Strategy | None = "best_of_two", vae: Side = "B"
+        self, x: Shaped[Tensor, "n 9"], strategy: str | None = "best_of_two", vae: Side = "B"
     ) -> Int8[Tensor, "n 9"]:
         """Reconstruction for production: the ensemble by default, or with `strategy=None` one VAE alone."""
         if strategy is not None:
@@ -206,13 +193,13 @@ class DualVAE(nn.Module):
         self,
         x: Shaped[Tensor, "n 9"],
         posteriors: Posteriors,
-        strategy: Strategy,
+        strategy: str,
         decoded: tuple[Float[Tensor, "n 9 3"], Float[Tensor, "n 9 3"]] | None = None,
     ) -> Int8[Tensor, "n 9"]:
         """The ensemble's answer; `decoded` are the logits of the posterior means, if they are there already."""
         logits_a, logits_b = decoded or (self.decoder_A(posteriors.mu_a), self.decoder_B(posteriors.mu_b))
         coupled: tuple[Tensor, ...] = ()
-        if strategy == "majority":
+        if "coupled" in strategy_named(strategy).needs:
             coupled = self.decode_coupled(posteriors.mu_a, posteriors.mu_b)
         return combine(x, logits_a, logits_b, strategy, coupled)
 
@@ -226,61 +213,3 @@ def draw_latents(
     """z = μ + T·σ·ε with ε ~ N(0, I)."""
     noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
     return mu + temperature * torch.exp(0.5 * logvar) * noise
-
-
-def logits_to_tables(logits: Float[Tensor, "*n 9 3"]) -> Int8[Tensor, "*n 9"]:
-    """The most likely operation, as values −1, 0, 1; of equally likely values the lowest. Three comparisons are
-    several times faster than `argmax` over a dimension of three."""
-    minus, zero, plus = logits.unbind(dim=-1)
-    return torch.where(plus > torch.maximum(minus, zero), 1, (zero > minus).to(torch.int8) - 1)
-
-
-def combine(
-    x: Shaped[Tensor, "n 9"],
-    logits_a: Float[Tensor, "n 9 3"],
-    logits_b: Float[Tensor, "n 9 3"],
-    strategy: Strategy,
-    coupled_logits: tuple[Float[Tensor, "n 9 3"], ...] = (),
-) -> Int8[Tensor, "n 9"]:
-    """The ensemble's rule on given logits; see `DualVAE.ensemble_reconstruct`. Only "majority" reads
-    `coupled_logits`.
-
-    Raises:
-        ValueError: unknown strategy.
-    """
-    tables_a, tables_b = logits_to_tables(logits_a), logits_to_tables(logits_b)
-    if strategy == "best_of_two":
-        a_is_better = (tables_a != x).sum(dim=1) <= (tables_b != x).sum(dim=1)
-        return torch.where(a_is_better[:, None], tables_a, tables_b)
-    if strategy == "voting":
-        return torch.where(tables_a == tables_b, tables_a, tables_b)
-    if strategy == "confidence_weighted":
-        return torch.where(_doubt(logits_a) < _doubt(logits_b), tables_a, tables_b)
-    if strategy == "majority":
-        return _majority([logits_a, logits_b, *coupled_logits])
-    if strategy == "product_of_experts":
-        # Of each VAE's three probabilities the logits are the logarithms, up to what the three have in common.
-        return logits_to_tables(logits_a + logits_b)
-    raise ValueError(f"unknown ensemble strategy {strategy!r}: one of {', '.join(get_args(Strategy))}")
-
-
-def _doubt(logits: Float[Tensor, "n 9 3"]) -> Float[Tensor, "n 9"]:
-    """Reciprocal of the largest probability: the sum of exp(logit − largest logit) over the three classes."""
-    minus, zero, plus = logits.unbind(dim=-1)
-    largest = torch.maximum(torch.maximum(minus, zero), plus)
-    return (minus - largest).exp() + (zero - largest).exp() + (plus - largest).exp()
-
-
-def _majority(voters: list[Float[Tensor, "n 9 3"]]) -> Int8[Tensor, "n 9"]:
-    """Value by value, as in `logits_to_tables`."""
-    answers = [logits_to_tables(logits) for logits in voters]
-    votes = [sum((answer == value).to(torch.int8) for answer in answers) for value in VALUES]
-    most = torch.maximum(torch.maximum(votes[0], votes[1]), votes[2])
-    winners = [count == most for count in votes]
-    answer = logits_to_tables(torch.stack(votes, dim=-1))
-    # Ties are few, so probabilities are computed for these alone.
-    tied = (sum(won.to(torch.int8) for won in winners) > 1).nonzero(as_tuple=True)
-    probability = sum(logits[tied].softmax(dim=-1) for logits in voters)
-    lost = torch.stack([~won[tied] for won in winners], dim=-1)
-    answer[tied] = logits_to_tables(probability.masked_fill(lost, -1.0))
-    return answer

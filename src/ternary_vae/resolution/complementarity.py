@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +12,10 @@ from jaxtyping import Bool, Int, Int8
 from scipy import special
 from torch import Tensor
 
-from ternary_vae.model import Posteriors
-from ternary_vae.resolution.coverage import Decoder, indices_of_latents, rows_at_once
-from ternary_vae.resolution.records import ComplementaryCoverage
+from ternary_vae.model import EnsembleStrategy, Posteriors, combine
+from ternary_vae.operations import all_operations
+from ternary_vae.resolution.coverage import Decoder, in_chunks, most_likely, rows_at_once
+from ternary_vae.resolution.records import ComplementaryCoverage, EnsembleUnderNoise, ExactMatch
 
 NOISE_SIGMA = 0.3
 NOISE_DRAWS = 64
@@ -25,12 +28,14 @@ class NoiseOutcome(NamedTuple):
     Attributes:
         only_a, only_b, both: draws in which A alone, B alone, both were exact.
         draws: draws an operation.
+        by_strategy: of all decodings together, in how many each ensemble strategy asked for was exact.
     """
 
     only_a: Int[Tensor, "n"]
     only_b: Int[Tensor, "n"]
     both: Int[Tensor, "n"]
     draws: int
+    by_strategy: Mapping[str, int] = MappingProxyType({})
 
 
 @torch.no_grad()
@@ -41,23 +46,36 @@ def decode_under_noise(
     sigma: float = NOISE_SIGMA,
     draws: int = NOISE_DRAWS,
     operations: Int[Tensor, "n"] | None = None,
+    strategies: Sequence[EnsembleStrategy] = (),
 ) -> NoiseOutcome:
     """Decodes every operation `draws` times from both posterior means under the same latent noise.
 
     Args:
-        posteriors: of all operations in order, or of `operations` (their indices)."""
+        posteriors: of all operations in order, or of `operations` (their indices).
+        strategies: ensembles to ask too; one that needs coupled decodings gets those of the noisy latents.
+    """
     own = torch.arange(len(posteriors.mu_a), device=posteriors.mu_a.device) if operations is None else operations
     outcomes = torch.zeros(3, len(own), dtype=torch.long, device=own.device)
+    by_strategy = torch.zeros(len(strategies), dtype=torch.long, device=own.device)
     at_once = max(1, rows_at_once(own.device) // max(1, len(own)))
     for first in range(0, draws, at_once):
         shape = (min(at_once, draws - first), *posteriors.mu_a.shape)
         noise = sigma * torch.randn(shape, generator=generator, device=own.device)
-        exact_a, exact_b = (
-            indices_of_latents(model, vae, (mu + noise).flatten(0, 1)).view(shape[:2]) == own
-            for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b))
-        )
+        wanted = own.expand(shape[:2]).flatten()
+        exact = []
+        latents = ((mu + noise).flatten(0, 1) for mu in (posteriors.mu_a, posteriors.mu_b))
+        for z_a, z_b, indices in zip(*map(in_chunks, latents), in_chunks(wanted)):
+            logits_a, logits_b = model.decode(z_a, "A"), model.decode(z_b, "B")
+            exact.append(torch.stack([most_likely(logits) == indices for logits in (logits_a, logits_b)]))
+            if strategies:
+                coupled = model.decode_coupled(z_a, z_b) if any("coupled" in s.needs for s in strategies) else ()
+                target = all_operations(indices.device)[indices]
+                answers = torch.stack([combine(target, logits_a, logits_b, each, coupled) for each in strategies])
+                by_strategy += (answers == target).all(dim=-1).sum(dim=-1)
+        exact_a, exact_b = torch.cat(exact, dim=1).view(2, *shape[:2])
         outcomes += torch.stack([exact_a & ~exact_b, exact_b & ~exact_a, exact_a & exact_b]).sum(dim=1)
-    return NoiseOutcome(*outcomes, draws=draws)
+    counts = by_strategy.tolist() if strategies else []
+    return NoiseOutcome(*outcomes, draws, dict(zip([each.name for each in strategies], counts)))
 
 
 def home_table(errors_a: Int[Tensor, "n"], errors_b: Int[Tensor, "n"], noise: NoiseOutcome) -> Int8[Tensor, "n"]:
@@ -144,3 +162,10 @@ def complementary_coverage(
         ensemble_gain_by_chance=1 - (1 - exact_a) * (1 - exact_b) - better,
         ensemble_gain_if_shuffled=None if between is None else ensemble - better + between,
     )
+
+
+def ensemble_under_noise(noise: NoiseOutcome) -> EnsembleUnderNoise:
+    """The section of the coupled record, by name of the strategy."""
+    decodings = len(noise.both) * noise.draws
+    rates = {name: ExactMatch(exact_match_rate=count / decodings) for name, count in noise.by_strategy.items()}
+    return EnsembleUnderNoise(**rates)

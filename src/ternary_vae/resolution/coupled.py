@@ -15,7 +15,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables, mix_prior_draws
-from ternary_vae.model.dual_vae import Strategy
 from ternary_vae.model.injection import Mix
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution.coverage import (
@@ -52,7 +51,7 @@ def reconstructions(model: DualVAE, posteriors: Posteriors) -> tuple[EnsembleRec
     def exact(answers: Tensor) -> float:
         return float((answers == tables).all(dim=1).double().mean())
 
-    matches: dict[Strategy, ExactMatch] = {
+    matches = {
         strategy: ExactMatch(exact_match_rate=exact(combine(tables, *logits, strategy, coupled)))
         for strategy in STRATEGIES
     }

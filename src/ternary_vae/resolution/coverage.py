@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from ternary_vae.limits import coverage_limit
@@ -33,7 +33,12 @@ class Decoder(Protocol):
 @torch.no_grad()
 def indices_of_latents(model: Decoder, vae: Side, z: Float[Tensor, "n 16"]) -> Int[Tensor, " n"]:
     """Index of the operation that each latent decodes to (argmax)."""
-    return torch.cat([_most_likely(model.decode(chunk, vae)) for chunk in in_chunks(z)])
+    return torch.cat([most_likely(model.decode(chunk, vae)) for chunk in in_chunks(z)])
+
+
+def most_likely(logits: Float[Tensor, "n 9 3"]) -> Int[Tensor, " n"]:
+    """Index of the most likely operation."""
+    return class_index(logits_to_tables(logits) + 1)
 
 
 def decoded_indices(model: Decoder, vae: Side, count: int, generator: torch.Generator) -> Int[Tensor, " count"]:
@@ -51,7 +56,7 @@ def decoded_and_categorical_indices(
     decoded, drawn = [], []
     for chunk in in_chunks(prior_draws(count, generator)):
         logits = model.decode(chunk, vae)
-        decoded.append(_most_likely(logits))
+        decoded.append(most_likely(logits))
         drawn.append(_categorical(logits, generator))
     return torch.cat(decoded), torch.cat(drawn)
 
@@ -61,9 +66,9 @@ def prior_draws(count: int, generator: torch.Generator) -> Float[Tensor, "count 
     return torch.randn(count, LATENT_DIMENSIONS, generator=generator, device=generator.device)
 
 
-def in_chunks(z: Float[Tensor, "n 16"]) -> Sequence[Float[Tensor, "m 16"]]:
-    """Latents cut into pieces of a size that decodes fast on their device."""
-    return z.split(rows_at_once(z.device))
+def in_chunks(rows: Shaped[Tensor, "n *shape"]) -> Sequence[Shaped[Tensor, "m *shape"]]:
+    """Rows cut into pieces of a size that decodes fast on their device."""
+    return rows.split(rows_at_once(rows.device))
 
 
 def rows_at_once(device: torch.device) -> int:
@@ -136,10 +141,6 @@ def covers_everything(model: Decoder, draws: int, generator_for: Callable[[str],
         count_covered(decoded_indices(model, vae, draws, generator_for(f"full coverage {vae}"))) == OPERATION_COUNT
         for vae in ("A", "B")
     )
-
-
-def _most_likely(logits: Float[Tensor, "n 9 3"]) -> Int[Tensor, " n"]:
-    return class_index(logits_to_tables(logits) + 1)
 
 
 def _categorical(logits: Float[Tensor, "n 9 3"], generator: torch.Generator) -> Int[Tensor, " n"]:

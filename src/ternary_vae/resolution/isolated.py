@@ -11,7 +11,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from ternary_vae.limits import OPERATION_BITS
-from ternary_vae.model.dual_vae import Side, logits_to_tables
+from ternary_vae.model import logits_to_tables
+from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import OPERATION_COUNT, all_operations, hamming_distance
 from ternary_vae.resolution.coverage import (
     Decoder,

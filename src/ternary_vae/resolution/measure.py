@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
-from ternary_vae.model import DualVAE, Posteriors
+from ternary_vae.model import STRATEGIES, DualVAE, Posteriors
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution import complementarity, coupled, isolated
@@ -84,7 +84,9 @@ def measure_coupled(
     model, posteriors = encoded(kept)
     generator_for = partial(named_generator, seed, device=device)
     tasks: Tasks = {
-        "noise": lambda: complementarity.decode_under_noise(model, posteriors, generator_for("complementarity")),
+        "noise": lambda: complementarity.decode_under_noise(
+            model, posteriors, generator_for("complementarity"), strategies=tuple(STRATEGIES.values())
+        ),
         "rho_05": lambda: coupled.cross_injected_sampling(model, 0.5, generator_for("rho 0.5")),
         "rho_07": lambda: coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
         "covers_everything": lambda: covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
@@ -98,6 +100,7 @@ def measure_coupled(
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
         sections: dict[str, Any] = {
             "ensemble_reconstruction": ensemble_reconstruction,
+            "ensemble_under_noise": complementarity.ensemble_under_noise(results["noise"]),
             "cross_injected_sampling_rho_05": results["rho_05"],
             "cross_injected_sampling_rho_07": results["rho_07"],
             "complementary_coverage": complementarity.complementary_coverage(

@@ -201,10 +201,23 @@ class ExactMatch(Section):
 
 
 class EnsembleReconstruction(Section):
+    """Every ensemble strategy (`model.ensemble.STRATEGIES`), decoding posterior means, over all 19,683 operations. The
+    plan's are in every record; others are in those written since they exist."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, ExactMatch]
+
     best_of_two: ExactMatch
     voting: ExactMatch
     confidence_weighted: ExactMatch
     majority: ExactMatch
+
+
+class EnsembleUnderNoise(Section):
+    """Every ensemble strategy, over the decodings under latent noise that `ComplementaryCoverage` counts too."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, ExactMatch]
 
 
 class CrossInjectedSampling(Section):
@@ -267,8 +280,8 @@ class CoupledReconstruction(Section):
 
 
 class InferenceOverhead(Section):
-    """Ensemble forward over plain forward, all operations in one batch, median of alternated repeats. Times vary from
-    one measurement to the next."""
+    """Ensemble forward over plain forward, all operations in one batch, the fastest of alternated repeats. Times vary
+    from one measurement to the next."""
 
     plain_milliseconds: float
     ensemble_milliseconds: float
@@ -284,6 +297,8 @@ class CoupledRecord(Section):
     kind: Literal["coupled"] = "coupled"
     header: Header
     ensemble_reconstruction: EnsembleReconstruction
+    ensemble_under_noise: EnsembleUnderNoise | None = None
+    """Null in records of earlier versions."""
     cross_injected_sampling_rho_05: CrossInjectedSampling
     cross_injected_sampling_rho_07: CrossInjectedSampling
     complementary_coverage: ComplementaryCoverage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import torch
@@ -21,15 +21,19 @@ from ternary_vae.resolution.parallel import Tasks, side_by_side
 
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
-_ANSWERS = tuple(f"exact_match_{name}" for name in ("a", "b", "coupled_a", "coupled_b", *STRATEGIES))
+_VOTERS = ("exact_match_a", "exact_match_b", "exact_match_coupled_a", "exact_match_coupled_b")
 
-NOT_EVALUATED = (
-    "exact_match_a", "exact_match_b", "exact_match_coupled_a", "exact_match_coupled_b", "exact_match_best_of_two",
-    "exact_match_voting", "exact_match_confidence_weighted", "exact_match_majority", "share_a", "complementarity",
-    "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b", "coverage_single_limit",
-    "covered_all_a", "covered_all_b",
-)  # fmt: skip
-"""Keys of a row that are null in an epoch without evaluation."""
+
+def evaluated_keys(strategies: Iterable[str] = STRATEGIES) -> tuple[str, ...]:
+    """Keys of a row that are null in an epoch without evaluation, those of the given ensemble strategies among them."""
+    return (
+        *_exact_match_keys(strategies), "share_a", "complementarity", "coverage", "coverage_draws", "coverage_limit",
+        "coverage_a", "coverage_b", "coverage_single_limit", "covered_all_a", "covered_all_b",
+    )  # fmt: skip
+
+
+def _exact_match_keys(strategies: Iterable[str] = STRATEGIES) -> tuple[str, ...]:
+    return *_VOTERS, *(f"exact_match_{name}" for name in strategies)
 
 
 @torch.no_grad()
@@ -68,8 +72,8 @@ def evaluate(
     homes = torch.stack([(home > 0).sum(), (home < 0).sum()])
     counts = torch.cat([exact, homes, covered]).tolist()
 
-    row: dict[str, Any] = {name: count / OPERATION_COUNT for name, count in zip(_ANSWERS, counts)}
-    n_a, n_b, union, single_a, single_b, all_a, all_b = counts[len(_ANSWERS) :]
+    row: dict[str, Any] = {name: count / OPERATION_COUNT for name, count in zip(_exact_match_keys(), counts)}
+    n_a, n_b, union, single_a, single_b, all_a, all_b = counts[-7:]
     complete = settings.full_coverage_draws is not None
     row |= {
         "share_a": n_a / (n_a + n_b) if n_a + n_b else None,
@@ -87,8 +91,8 @@ def evaluate(
 
 
 @torch.no_grad()
-def _reconstructed(model: DualVAE) -> Int[Tensor, "8"]:
-    """How many operations are reconstructed exactly, in the order of `_ANSWERS`."""
+def _reconstructed(model: DualVAE) -> Int[Tensor, "answers"]:
+    """How many operations are reconstructed exactly, in the order of `_exact_match_keys`."""
     tables = all_operations(model.encoder_A.fc_mu.weight.device)
     return torch.stack([_exact(model, chunk, model.encode(chunk)) for chunk in in_chunks(tables)]).sum(dim=0)
 
@@ -103,21 +107,24 @@ def _under_noise(model: DualVAE, recipe: Recipe, epoch: int, generator: torch.Ge
     return decode_under_noise(model, posteriors, generator, settings.noise, settings.noise_draws, operations)
 
 
-def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) -> Int[Tensor, "8"]:
-    """How many operations are reconstructed exactly, in the order of `_ANSWERS`."""
+def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) -> Int[Tensor, "answers"]:
+    """How many operations are reconstructed exactly, in the order of `_exact_match_keys`."""
     logits = model.decode(posteriors.mu_a, "A"), model.decode(posteriors.mu_b, "B")
     coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
     voters = (*logits, *coupled)
     answers = torch.stack([logits_to_tables(each) for each in voters])
     exact = (answers == tables).all(dim=-1)
-    # Where all four voters agree, so does every ensemble of them; soon that is nearly everywhere.
+    # Where all four voters agree, so does every unanimous ensemble of them; soon that is nearly everywhere.
     disputed = (answers != answers[0]).any(dim=-1).any(dim=0)
     agreed = (exact[0] & ~disputed).sum()
     rows = disputed.nonzero()[:, 0]
-    tables, (logits_a, logits_b, *coupled) = tables[rows], (each[rows] for each in voters)
-    combined = [combine(tables, logits_a, logits_b, strategy, tuple(coupled)) for strategy in STRATEGIES]
-    by_ensembles = agreed + (torch.stack(combined) == tables).all(dim=-1).sum(dim=-1)
-    return torch.cat([exact.sum(dim=-1), by_ensembles])
+    some_tables, some_voters = tables[rows], [each[rows] for each in voters]
+    by_ensembles = []
+    for strategy in STRATEGIES.values():
+        wanted, (logits_a, logits_b, *coupled) = (some_tables, some_voters) if strategy.unanimous else (tables, voters)
+        answer = combine(wanted, logits_a, logits_b, strategy, tuple(coupled))
+        by_ensembles.append((answer == wanted).all(dim=-1).sum() + (agreed if strategy.unanimous else 0))
+    return torch.cat([exact.sum(dim=-1), torch.stack(by_ensembles)])
 
 
 def _covered(

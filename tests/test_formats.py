@@ -44,7 +44,7 @@ def test_percent_examples(share: float | None, digits: int, shown: str) -> None:
 
 
 def test_a_share_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="not a share"):
+    with pytest.raises(ValueError, match="not a finite number"):
         percent(float("nan"))
 
 

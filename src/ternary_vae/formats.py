@@ -1,14 +1,29 @@
 """How figures are written for people: percentages that never round up to perfection, and text that stays in its
-Markdown cell."""
+Markdown cell. `reports/assets/formats.js` does the same on a page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 NOTHING = "—"
+_EXACT = Context(prec=400)  # holds every finite double with the decimals that are shown
 UNIFORM_MODEL = "a uniform model, on average"
 """What coverage is held against: an expectation, which a single measurement may exceed."""
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with so many decimals: rounded to the nearest, ties away from zero, as `toFixed` of JavaScript does. A
+    rounded zero carries no minus sign.
+
+    Raises:
+        ValueError: if the value is not finite.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"not a finite number: {value}")
+    text = f"{Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _EXACT):f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -19,16 +34,14 @@ def percent(share: float | None, digits: int = 2) -> str:
     """
     if share is None:
         return NOTHING
-    if not math.isfinite(share):
-        raise ValueError(f"not a share: {share}")
     if share in (0, 1):
         return f"{share:.0%}"
     step = 10.0 ** -(digits + 2)
     if 1 - step < share < 1:
         share = 1 - step
     if 0 < share < step:
-        return f"<{step:.{digits}%}"
-    return f"{share:.{digits}%}"
+        return f"<{fixed(100 * step, digits)}%"
+    return f"{fixed(100 * share, digits)}%"
 
 
 def beside_uniform(coverage: float | None, expected: float | None) -> str:
@@ -43,11 +56,11 @@ def uniform_level(expected: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
-    """A plain number, or a dash where there is none. A rounded zero carries no minus sign."""
+    """A plain number, or a dash where there is none."""
     if value is None:
         return NOTHING
-    text = f"{value:{'+' if signed else ''}.{digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
+    text = fixed(value, digits)
+    return f"+{text}" if signed and value > 0 and float(text) else text
 
 
 def points(difference: float | None, digits: int = 2) -> str:

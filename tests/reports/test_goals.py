@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from ternary_vae.errors import UserError
-from ternary_vae.reports.goals import Goal, goals, goals_table, missed_goals, write_goals
+from ternary_vae.reports.goals import goals_table, missed_goals, reached, write_goals
 from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.resolution.figures import GOALS, Goal
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def run(good_run):
 
 
 def goal(beginning: str) -> Goal:
-    return next(goal for goal in goals() if goal.name.startswith(beginning))
+    return next(goal for goal in GOALS if goal.name.startswith(beginning))
 
 
 def changed(run, epoch, **figures):
@@ -37,10 +38,9 @@ def changed(run, epoch, **figures):
     ],
 )
 def test_lowest_over_the_epochs_that_count(run, beginning, figure, counts):
-    read = goal(beginning).read
-    assert read(run) > 0.001
+    assert reached(goal(beginning), run) > 0.001
     for epoch, expected in counts.items():
-        assert (read(changed(run, epoch, **{figure: 0.001})) == 0.001) == expected
+        assert (reached(goal(beginning), changed(run, epoch, **{figure: 0.001})) == 0.001) == expected
 
 
 def test_epochs_with_both_by_counting(run):
@@ -49,19 +49,19 @@ def test_epochs_with_both_by_counting(run):
         if row["exact_match_a"] == 1.0 and row["exact_match_b"] == 1.0:
             expected += 1
     assert 0 < expected < 400
-    assert goal("Epochs with both").read(run) == expected
+    assert reached(goal("Epochs with both"), run) == expected
 
 
 def test_milestones_by_hand(run):
     last, dumped = run.coupled[400].model_dump(), {n: record.model_dump() for n, record in run.coupled.items()}
-    assert goal("Complementarity at the end").read(run) == last["complementary_coverage"]["complementarity_score"]
-    assert goal("Complementarity, lowest").read(run) == min(
+    assert reached(goal("Complementarity at the end"), run) == last["complementary_coverage"]["complementarity_score"]
+    assert reached(goal("Complementarity, lowest"), run) == min(
         dumped[n]["complementary_coverage"]["complementarity_score"] for n in (250, 300, 350, 400)
     )
-    assert goal("Mean latent correlation").read(run) == max(
+    assert reached(goal("Mean latent correlation"), run) == max(
         abs(record["latent_coupling"]["mean_correlation"]) for record in dumped.values()
     )
-    assert goal("Voting and confidence").read(run) == min(
+    assert reached(goal("Voting and confidence"), run) == min(
         dumped[n]["ensemble_reconstruction"][name]["exact_match_rate"]
         for n in dumped
         if n >= 100
@@ -69,14 +69,17 @@ def test_milestones_by_hand(run):
     )
     isolated = run.isolated[400].model_dump()
     assert (
-        goal("Coverage of VAE-B alone").read(run)
+        reached(goal("Coverage of VAE-B alone"), run)
         == (isolated["vae_b"]["sampling_coverage"]["decoded"]["coverage_rate"])
     )
-    assert goal("Effective dimensions of VAE-A").read(run) == isolated["vae_a"]["dimensionality"]["participation_ratio"]
+    assert (
+        reached(goal("Effective dimensions of VAE-A"), run)
+        == isolated["vae_a"]["dimensionality"]["participation_ratio"]
+    )
 
 
 def test_bounds_belong_to_the_interval():
-    between = Goal("dimensions", lambda run: None, low=8.0, high=9.5)
+    between = Goal("dimensions", ("effective_dimensions_a",), low=8.0, high=9.5).bounds
     assert [between.met(value) for value in (7.999, 8.0, 9.5, 9.501, None)] == [False, True, True, False, False]
     assert between.margin(9.0) == pytest.approx(0.5)
     assert between.margin(10.0) == pytest.approx(-0.5)
@@ -85,9 +88,9 @@ def test_bounds_belong_to_the_interval():
 def test_what_was_not_measured_is_missed(run):
     without = replace(run, coupled={}, isolated={})
     for name in ("Complementarity at the end", "Coverage of VAE-A", "Nearest", "Voting", "Mean latent", "Coupled"):
-        assert goal(name).read(without) is None
-        assert not goal(name).met(None)
-    assert goal("Best of two").read(changed(run, 57, exact_match_majority=None)) is None
+        assert reached(goal(name), without) is None
+        assert not goal(name).bounds.met(None)
+    assert reached(goal("Best of two"), changed(run, 57, exact_match_majority=None)) is None
 
 
 def test_the_worst_seed_counts(run, tmp_path):

@@ -110,13 +110,13 @@ def test_without_metrics_what_needs_them_is_missed_and_said_to_be_unmeasured(rec
     assert (row.level, row.required, row.measured, row.met) == ("stretch", "≥ 20", "not measured", False)
 
 
-def test_a_figure_is_cut_and_not_rounded_up_to_what_it_misses(records: Records) -> None:
+def test_a_figure_is_not_rounded_up_to_what_it_misses(records: Records) -> None:
     rows = verdict_rows(verdict_of(records, ensemble=0.99999, complementarity=0.6999, coverage=0.29))
     shown = {(row.level, row.criterion.split(" (")[0]): (row.required, row.measured, row.met) for row in rows}
-    assert shown["target", "Ensemble exact match"] == ("100%", "99.99%", False)
-    assert shown["stretch", "Complementarity"] == ("≥ 0.70", "0.69", False)
-    assert shown["minimum", "Coverage"] == ("≥ 88%", "29.00%", False)
-    assert shown["own", "Coverage"] == ("≥ 98.5%", "29.00%", False)
+    assert shown["target", "Exact match of the ensemble"] == ("100%", "99.99%", False)
+    assert shown["stretch", "Complementarity"] == ("≥ 0.70", "0.6999", False)
+    assert shown["minimum", "Coverage, mixed, ρ = 0.7"] == ("≥ 88%", "29.00%", False)
+    assert shown["own", "Coverage, mixed, ρ = 0.7"] == ("≥ 98.5%", "29.00%", False)
     assert len(rows) == 4 + 4 + 4 + 4
 
 

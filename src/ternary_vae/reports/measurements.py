@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
+from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Header,
@@ -80,6 +81,14 @@ class Measurements:
     def phase_at(self, epoch: int) -> int:
         """Number of the phase whose training the milestone `epoch` completes."""
         return self.recipe.phase_at(max(0, epoch - 1))
+
+    def value(self, key: str, epoch: int) -> float | None:
+        """A measure as the records of a milestone have it; None where it was not measured."""
+        return MEASURES[key].of_milestone(self.isolated.get(epoch), self.coupled.get(epoch))
+
+    def shown(self, key: str, epoch: int) -> str:
+        """A measure of a milestone as people read it, or a dash."""
+        return MEASURES[key].value(self.value(key, epoch))
 
     def column(self, name: str) -> list[Any]:
         """One value a row of the metrics; None where absent. `name` may be dotted."""

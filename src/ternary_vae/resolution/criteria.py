@@ -9,11 +9,10 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ternary_vae.errors import UserError
+from ternary_vae.resolution.figures import CRITERIA, MEASURES, Expected, LevelName, Measure, Unit, epochs_with
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
-LevelName = Literal["minimum", "target", "stretch"]
 LEVELS: tuple[LevelName, ...] = ("minimum", "target", "stretch")
-Unit = Literal["share", "score", "epochs"]
 
 
 class Part(BaseModel):
@@ -26,6 +25,7 @@ class Line(Part):
     """One criterion: `measured` must be at least `threshold`. `measured` is null, and the line missed, where there
     is nothing to judge by (a checkpoint without its run's metrics)."""
 
+    key: str
     name: str
     level: Literal["minimum", "target", "stretch", "own"]
     required: str
@@ -33,6 +33,13 @@ class Line(Part):
     measured: float | None
     unit: Unit
     met: bool
+
+    @property
+    def shown(self) -> str:
+        """The figure as people read it, never looking like what it misses."""
+        if self.measured is None:
+            return "not measured"
+        return MEASURES[self.key].value(self.measured, beside=Expected(self.threshold))
 
 
 class Level(Part):
@@ -77,22 +84,6 @@ class VerdictRow(NamedTuple):
     met: bool
 
 
-_ENSEMBLE = "Ensemble exact match"
-_VAE_A = "VAE-A exact match"
-_VAE_B = "VAE-B exact match"
-_COVERAGE = "Coverage (ρ = 0.7, decoded, 100,000 draws)"
-_COMPLEMENTARITY = "Complementarity"
-_SUSTAINED = "Epochs with both VAEs at 100%"
-
-_PLAN: dict[LevelName, tuple[tuple[str, float], ...]] = {
-    "minimum": ((_ENSEMBLE, 0.999), (_VAE_A, 0.80), (_COVERAGE, 0.88), (_COMPLEMENTARITY, 0.40)),
-    "target": ((_ENSEMBLE, 1.0), (_VAE_A, 0.90), (_COVERAGE, 0.90), (_COMPLEMENTARITY, 0.60)),
-    "stretch": ((_VAE_A, 0.95), (_COVERAGE, 0.92), (_COMPLEMENTARITY, 0.70), (_SUSTAINED, 20)),
-}
-_OWN = ((_VAE_A, 1.0), (_VAE_B, 1.0), (_ENSEMBLE, 1.0), (_COVERAGE, 0.985))
-_UNITS: dict[str, Unit] = {_COMPLEMENTARITY: "score", _SUSTAINED: "epochs"}
-
-
 def judge(
     isolated: IsolatedRecord,
     coupled: CoupledRecord,
@@ -115,21 +106,12 @@ def judge(
             "different checkpoints; judge two records of one"
         )
     rows = [row for row in metrics if row["epoch"] <= header.epoch]
-    sustained = _count(rows, lambda row: row.get("exact_match_a") == row.get("exact_match_b") == 1)
-    covering = _count(rows, lambda row: bool(row.get("covered_all_a") and row.get("covered_all_b")))
-    measured: dict[str, float | None] = {
-        _ENSEMBLE: coupled.ensemble_reconstruction.best_of_two.exact_match_rate,
-        _VAE_A: isolated.vae_a.reconstruction.exact_match_rate,
-        _VAE_B: isolated.vae_b.reconstruction.exact_match_rate,
-        _COVERAGE: coupled.cross_injected_sampling_rho_07.coverage_rate,
-        _COMPLEMENTARITY: coupled.complementary_coverage.complementarity_score,
-        _SUSTAINED: sustained,
+    lines = {
+        level: [_line(MEASURES[key], level, threshold, isolated, coupled, rows) for key, threshold in least.items()]
+        for level, least in CRITERIA.items()
     }
-    levels = {}
-    for level in LEVELS:
-        lines = [_line(name, level, threshold, measured[name]) for name, threshold in _PLAN[level]]
-        levels[level] = Level(met=all(line.met for line in lines), lines=lines)
-    own = [_line(name, "own", threshold, measured[name]) for name, threshold in _OWN]
+    own = lines.pop("own")
+    levels = {level: Level(met=all(line.met for line in lines[level]), lines=lines[level]) for level in LEVELS}
     if guard_events is None and rows:
         guard_events = rows[-1].get("guard_events")
     return Verdict(
@@ -140,8 +122,8 @@ def judge(
         levels=levels,
         own=own,
         own_met=all(line.met for line in own),
-        sustained_reconstruction_epochs=sustained,
-        full_coverage_epochs=covering,
+        sustained_reconstruction_epochs=epochs_with(rows, "epochs_both_exact"),
+        full_coverage_epochs=epochs_with(rows, "epochs_covering_all"),
         guard_events=guard_events,
     )
 
@@ -149,13 +131,7 @@ def judge(
 def verdict_rows(verdict: Verdict) -> list[VerdictRow]:
     """Every line of a verdict for a table, the plan's levels first, then this project's own."""
     lines = [line for level in LEVELS for line in verdict.levels[level].lines] + verdict.own
-    return [
-        VerdictRow(line.level, line.name, line.required, _shown(line.measured, line.unit), line.met) for line in lines
-    ]
-
-
-def _count(rows: Sequence[dict[str, Any]], holds: Any) -> int | None:
-    return sum(bool(holds(row)) for row in rows) if rows else None
+    return [VerdictRow(line.level, line.name, line.required, line.shown, line.met) for line in lines]
 
 
 def _highest(levels: dict[LevelName, Level]) -> Literal["none", "minimum", "target", "stretch"]:
@@ -168,34 +144,22 @@ def _highest(levels: dict[LevelName, Level]) -> Literal["none", "minimum", "targ
 
 
 def _line(
-    name: str, level: Literal["minimum", "target", "stretch", "own"], threshold: float, measured: float | None
+    measure: Measure,
+    level: LevelName | Literal["own"],
+    threshold: float,
+    isolated: IsolatedRecord,
+    coupled: CoupledRecord,
+    rows: Sequence[dict[str, Any]],
 ) -> Line:
-    unit = _UNITS.get(name, "share")
-    required = {
-        "share": "100%" if threshold == 1 else f"≥ {threshold * 100:g}%",
-        "score": f"≥ {threshold:.2f}",
-        "epochs": f"≥ {threshold:g}",
-    }[unit]
+    measured = measure.of_milestone(isolated, coupled) if measure.unit != "epochs" else epochs_with(rows, measure.key)
+    least = Expected(threshold)
     return Line(
-        name=name,
+        key=measure.key,
+        name=measure.name,
         level=level,
-        required=required,
+        required=least.text(measure.unit),
         threshold=threshold,
         measured=measured,
-        unit=unit,
-        met=measured is not None and measured >= threshold,
+        unit=measure.unit,
+        met=least.met(measured),
     )
-
-
-def _shown(value: float | None, unit: Unit) -> str:
-    """A figure with two decimals, cut and not rounded: 99.999% must not look like 100%."""
-    if value is None:
-        return "not measured"
-    if unit == "epochs":
-        return f"{value:g}"
-    scaled = value * 100 if unit == "share" else value
-    if unit == "share" and value == 1:
-        return "100%"
-    # The nudge keeps 0.29 · 100 = 28.999999999999996 at 29.00.
-    cut = int(scaled * 100 + 1e-9) / 100
-    return f"{cut:.2f}%" if unit == "share" else f"{cut:.2f}"

@@ -5,11 +5,16 @@ machine. A test that is about threads sets their number itself."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from in_browser import ARGUMENTS, READY, new_context, watched_page
 
 _VARIABLE = "TERNARY_VAE_CACHE_DIR"
 
@@ -34,3 +39,40 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     del os.environ[_VARIABLE]
     if before is not None:
         os.environ[_VARIABLE] = before
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium. Without one its tests are skipped, but not where CI is set."""
+    playwright = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__(
+        "playwright.sync_api", fromlist=["sync_playwright"]
+    )  # fmt: skip
+    executable = shutil.which("chromium")
+    if executable is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed; .ci/run installs it")
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=0)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page and waits until it is drawn; afterwards nothing may have been fetched or gone wrong."""
+    contexts, troubles = [], []
+
+    def opened(path: Path, expected: str = "nothing", **options: Any) -> Any:
+        context = new_context(browser, **options)
+        contexts.append(context)
+        page = watched_page(context, troubles, expected)
+        page.goto(path.as_uri())
+        if options.get("java_script_enabled", True):
+            page.wait_for_function(f"{READY} || document.documentElement.dataset.failed")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert troubles == []

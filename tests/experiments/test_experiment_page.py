@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +9,10 @@ from typing import Any
 import pytest
 from synthetic_experiments import made_up
 
+from in_browser import READY, new_context, watched_page
 from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import gather
 from ternary_vae.storage.files import write_text
-
-playwright = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__(
-    "playwright.sync_api", fromlist=["sync_playwright"]
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +28,15 @@ def page_file(small, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(page_file: Path) -> Iterator[Any]:
+def page(browser: Any, page_file: Path) -> Iterator[Any]:
     """The page, drawn; nothing may have been fetched or gone wrong."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed; .ci/run installs it")
-        pytest.skip("chromium is not installed")
     troubles: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"], timeout=0)
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
-        opened = context.new_page()
-        opened.set_default_timeout(0)  # but for pytest's own, on the slowest machine too
-        opened.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-        opened.on(
-            "request",
-            lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else troubles.append(asked.url),
-        )
-        opened.goto(page_file.as_uri())
-        opened.wait_for_function("document.documentElement.dataset.ready || document.documentElement.dataset.failed")
-        yield opened
-        browser.close()
+    context = new_context(browser)
+    opened = watched_page(context, troubles)
+    opened.goto(page_file.as_uri())
+    opened.wait_for_function(f"{READY} || document.documentElement.dataset.failed")
+    yield opened
+    context.close()
     assert troubles == []
 
 

@@ -286,6 +286,8 @@ class TestFindGate:
             ("+-0+", "4 values; expected 3, 9, 27"),
             ("hept:PC0", "no kind of name; known: heptavintimal, index"),
             ("heptavintimal:PCI", "no heptavintimal name"),
+            ("index:000-", "is no index"),
+            ("heptavintimal:99999", "no heptavintimal name"),
             ("", "names no gate"),
             ("9" * 5000, "no index"),
         ],

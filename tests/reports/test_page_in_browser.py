@@ -1,12 +1,8 @@
-"""The page as a reader meets it: opened from a file in headless Chromium, with no network, and looked at rendered.
-
-Without a browser these tests are skipped, but not where CI is set.
-"""
+"""The page as a reader meets it: opened from a file in headless Chromium, with no network, and looked at rendered."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from in_browser import PHONE, READY, contrast, new_context
 from ternary_vae.gates.names import named_gate_index
 from ternary_vae.operations import operation_table
 from ternary_vae.recipe import load_recipe
@@ -23,31 +20,7 @@ from ternary_vae.reports import latent_map as maps
 from ternary_vae.reports.page import write_page
 from ternary_vae.storage.runs import RunDirectory
 
-playwright = pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else __import__(
-    "playwright.sync_api", fromlist=["sync_playwright"]
-)  # fmt: skip
-
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic",
-    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-READY = "document.documentElement.dataset.ready === 'true'"
-DESKTOP = {"viewport": {"width": 1280, "height": 900}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 COUNT = 19_683
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed; .ci/run installs it")
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=0)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -63,43 +36,6 @@ def pages(
         return {"good": write_page(good_run, place / "good.html"), "bare": write_page(bare, place / "bare.html")}
     finally:
         maps.NOISE_DRAWS = before
-
-
-def new_context(browser: Any, **options: Any) -> Any:
-    context = browser.new_context(**{**DESKTOP, **options}, offline=True)
-    context.set_default_timeout(0)  # but for pytest's own, on the slowest machine too
-    return context
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page and waits until it is drawn; afterwards nothing may have been fetched or gone wrong."""
-    contexts, troubles = [], []
-
-    def watch(request: Any) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            troubles.append(f"request: {request.url}")
-
-    def said(message: Any, expected: str) -> None:
-        if message.type == "error" and expected not in message.text:
-            troubles.append(f"console: {message.text}")
-
-    def opened(path: Path, expected: str = "nothing", **options: Any) -> Any:
-        context = new_context(browser, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", watch)
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("console", lambda message: said(message, expected))
-        page.goto(path.as_uri())
-        if options.get("java_script_enabled", True):
-            page.wait_for_function(f"{READY} || document.documentElement.dataset.failed")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 @pytest.fixture(scope="module")
@@ -367,11 +303,6 @@ def test_dark_and_light(open_page: Callable[..., Any], pages: dict[str, Path]) -
 def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str, Path]) -> None:
     """WCAG AA for text: at least 4.5 to 1, for every text colour on its own background."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
     for scheme in ("light", "dark"):
         page = open_page(pages["bare"], color_scheme=scheme)
         pairs = page.evaluate(
@@ -387,8 +318,7 @@ def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str
         )
         assert len(pairs) > 50
         for ink, paper, name in pairs:
-            light, dark = sorted((luminance(ink), luminance(paper)), reverse=True)
-            assert (light + 0.05) / (dark + 0.05) >= 4.5, (scheme, name, ink, paper)
+            assert contrast(ink, paper) >= 4.5, (scheme, name, ink, paper)
 
 
 def test_without_webgl_the_map_is_drawn_all_the_same(

@@ -228,6 +228,8 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
         raise UserError(f"{shown(text)} could be {ways}; write what is in brackets")
     if found:
         return found[0][1], " and ".join(how for _, _, how in found)
+    if colon:
+        raise refused[kinds[0]]
     if re.fullmatch("[0-9]+", word):
         kinds = [*kinds, "index"]
     elif re.fullmatch(r"[-−+?0-9,\s/|]+", word):
@@ -272,7 +274,7 @@ def _by_name(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate,
         for name in names
     }
     folded = _folded(word)
-    gates = {gate: name for (_, name), gate in known.items() if folded in (_folded(name), _folded(name, short=True))}
+    gates = {gate: name for (_, name), gate in known.items() if folded in _forms(name)}
     if not gates:
         hint = nearest(folded, {_folded(name) for _, name in known}, otherwise=_EXPECTED)
         raise UserError(f"{shown(word)} names no gate; {hint}")
@@ -292,6 +294,22 @@ def _folded(name: str, short: bool = False) -> str:
     plain = unicodedata.normalize("NFKD", name.casefold().replace("ł", "l"))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     return re.sub(r"[\s_-]+", " ", re.sub(r"\(.*\)", "", plain) if short else plain).strip()
+
+
+def _forms(name: str) -> set[str]:
+    """What a name may be written as, folded."""
+    return {_folded(name), _folded(name, short=True)}
+
+
+def named_forms(space: Space) -> dict[str, dict[int, str]]:
+    """Names of gates of a space as `find_gate` reads them: without capitals, accents and dividers, and without what is
+    in brackets. For each the gates that it may mean, by index, with their names in full."""
+    forms: dict[str, dict[int, str]] = {}
+    for (other, index), names in _names_by_index().items():
+        for name in names if other == space else ():
+            for form in _forms(name):
+                forms.setdefault(form, {})[index] = name
+    return forms
 
 
 @cache

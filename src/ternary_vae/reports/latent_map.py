@@ -12,7 +12,7 @@ from torch import Tensor
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE, Posteriors
 from ternary_vae.operations import all_operations, hamming_distance
-from ternary_vae.resolution.complementarity import NOISE_DRAWS, decode_under_noise, home_table
+from ternary_vae.resolution.complementarity import NOISE_DRAWS, NOISE_SIGMA, decode_under_noise, home_table
 from ternary_vae.resolution.kept import DISTANCES, WRONG_ENTRIES, Kept
 from ternary_vae.resolution.measure import keepable_tensors
 from ternary_vae.resolution.statistics import named_generator
@@ -28,26 +28,37 @@ class SideMap:
     """One VAE's view of the operations, row i of each array being operation i.
 
     Attributes:
-        positions: (19683, 3) posterior means on their first three principal components.
+        means: (19683, 16) posterior means, float32.
+        centre: (16,) mean of them.
+        axes: (16, 3) their first three principal components.
+        positions: (19683, 3) posterior means on these components.
         variance: (3,) share of variance of each component.
         errors: (19683,) wrong entries, 0 … 9, of the decoded posterior mean.
         neighbour_distance: (19683,) Hamming distance, 1 … 9, of the operation with the nearest posterior mean.
+        exact_under_noise: (19683,) share of draws, 0 … 1, decoded exactly under the latent noise of `LatentMap`.
     """
 
+    means: np.ndarray
+    centre: np.ndarray
+    axes: np.ndarray
     positions: np.ndarray
     variance: np.ndarray
     errors: np.ndarray
     neighbour_distance: np.ndarray
+    exact_under_noise: np.ndarray
 
 
 @dataclass(frozen=True)
 class LatentMap:
-    """Both views, after `epoch` epochs. `home` is 1 where an operation is at home in A, −1 in B, 0 in neither."""
+    """Both views, after `epoch` epochs. `home` is 1 where an operation is at home in A, −1 in B, 0 in neither. Noise is
+    Gaussian of standard deviation `noise_sigma` in each of the 16 dimensions, drawn `noise_draws` times."""
 
     epoch: int
     home: np.ndarray
     a: SideMap
     b: SideMap
+    noise_sigma: float
+    noise_draws: int
 
 
 def latent_map_of_run(run: RunDirectory) -> tuple[LatentMap | None, str]:
@@ -61,17 +72,17 @@ def latent_map_of_run(run: RunDirectory) -> tuple[LatentMap | None, str]:
         except UserError as failure:
             return None, f"No map: {failure}."
         return (
-            latent_map(model, checkpoint.epochs_completed, _kept(checkpoint)),
+            latent_map_of_checkpoint(model, checkpoint),
             f"Every point is an operation, as {path.name} places it after {checkpoint.epochs_completed} epochs.",
         )
     return None, "No map: the run has no checkpoint."
 
 
-def _kept(checkpoint: Checkpoint) -> Kept:
-    """What the checkpoint's benchmarks have kept, to be read only."""
+def latent_map_of_checkpoint(model: DualVAE, checkpoint: Checkpoint) -> LatentMap:
+    """The map of a checkpoint and its model. What the checkpoint's benchmarks have kept is read, nothing written."""
     settings = checkpoint.recipe.cache
     store = TensorCache(cache_directory(configured=settings.directory)) if settings.enabled else None
-    return Kept(checkpoint, torch.device("cpu"), store)
+    return latent_map(model, checkpoint.epochs_completed, Kept(checkpoint, torch.device("cpu"), store))
 
 
 @torch.no_grad()
@@ -88,34 +99,44 @@ def latent_map(model: DualVAE, epoch: int, kept: Kept | None = None) -> LatentMa
         return (keepable[name] if kept is None else kept.task(name, keepable[name]))()
 
     wrong = tensor(WRONG_ENTRIES).long()
-    a = _side(posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]))
-    b = _side(posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]))
     # The coupled benchmark's own random numbers, so that the map counts the homes that the record reports.
     generator = named_generator(0, "complementarity", "cpu")
     noise = decode_under_noise(model, posteriors, generator, draws=NOISE_DRAWS)
-    return LatentMap(epoch, home_table(*wrong, noise).numpy(), a, b)
+    a = _side(posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]), noise.only_a + noise.both)
+    b = _side(posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]), noise.only_b + noise.both)
+    return LatentMap(epoch, home_table(*wrong, noise).numpy(), a, b, NOISE_SIGMA, noise.draws)
 
 
-def _side(mu: Float[Tensor, "19683 16"], wrong: Int[Tensor, "19683"], pairs: Float64[Tensor, "2 19683"]) -> SideMap:
-    positions, variance = principal_components(mu)
+def _side(
+    mu: Float[Tensor, "19683 16"],
+    wrong: Int[Tensor, "19683"],
+    pairs: Float64[Tensor, "2 19683"],
+    exact: Int[Tensor, "19683"],
+) -> SideMap:
+    axes, variance = principal_axes(mu)
+    centre = mu.double().mean(dim=0)
     tables = all_operations()
     return SideMap(
-        positions=positions.numpy(),
+        means=mu.numpy(),
+        centre=centre.numpy(),
+        axes=axes.numpy(),
+        positions=((mu.double() - centre) @ axes).numpy(),
         variance=variance.numpy(),
         errors=wrong.numpy(),
         neighbour_distance=hamming_distance(tables, tables[pairs[0].long()]).numpy(),
+        exact_under_noise=(exact.double() / NOISE_DRAWS).numpy(),
     )
 
 
-def principal_components(
+def principal_axes(
     mu: Float[Tensor, "n 16"], components: int = COMPONENTS
-) -> tuple[Float[Tensor, "n components"], Float[Tensor, "components"]]:
-    """Centred points on their first principal components, and the share of variance of each. The sign of a component
-    is fixed by its largest loading being positive, so that the same points give the same picture."""
+) -> tuple[Float64[Tensor, "16 components"], Float64[Tensor, "components"]]:
+    """First principal components of points, and the share of variance of each. The sign of a component is fixed by its
+    largest loading being positive, so that the same points give the same picture."""
     centred = mu.double() - mu.double().mean(dim=0)
     eigenvalues, vectors = torch.linalg.eigh(centred.T @ centred / len(mu))
     vectors = vectors.flip(1)[:, :components]
     largest = vectors.abs().argmax(dim=0)
     vectors = vectors * vectors[largest, torch.arange(vectors.shape[1])].sign()
     share = eigenvalues.flip(0)[:components] / eigenvalues.sum().clamp(min=1e-30)
-    return centred @ vectors, share
+    return vectors, share

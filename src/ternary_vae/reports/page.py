@@ -16,7 +16,7 @@ from ternary_vae.resolution.records import VaeResolution
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 
-_PARTS = ("base", "layout", "evolution", "events", "resolution", "operations", "map", "theme", "start")
+_PARTS = ("base", "layout", "evolution", "events", "resolution", "truth_tables", "operations", "map", "theme", "start")
 
 
 def write_page(run: RunDirectory, output: str | Path, measured: Measurements | None = None) -> Path:

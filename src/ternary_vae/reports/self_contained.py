@@ -11,7 +11,16 @@ from typing import Any
 from ternary_vae.reports.page_data import script_safe_json
 
 
-def rendered(package: str, template: str, parts: Iterable[str], data: Any, **content: Any) -> str:
+def rendered(
+    package: str,
+    template: str,
+    parts: Iterable[str],
+    data: Any,
+    *,
+    with_plots: bool = True,
+    styles: Iterable[str] = (),
+    **content: Any,
+) -> str:
     """A page's text. Everything in `content` and `data` is escaped; what is inlined as script is the package's own, and
     a content security policy names it by hash, so that nothing else runs and nothing is fetched.
 
@@ -19,21 +28,27 @@ def rendered(package: str, template: str, parts: Iterable[str], data: Any, **con
         package: whose `assets` hold the template.
         parts: texts that make up the page's own script, in order.
         data: what the script draws.
+        with_plots: whether the page holds the library of plots, of 5 MB.
+        styles: further style sheets.
         content: what the template shows.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    library, script = (_inline(text) for text in (get_plotlyjs(), _script(parts)))
+    script = _inline(_script(parts))
+    libraries = []
+    if with_plots:
+        from plotly.offline import get_plotlyjs
+
+        libraries = [_inline(get_plotlyjs())]
     environment = Environment(
         loader=PackageLoader(package, "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     return environment.get_template(template).render(
-        policy=_policy(library, script),
-        style=Markup(asset("page.css")),
+        policy=_policy([*libraries, script], compiles=with_plots),
+        style=Markup("\n".join([asset("page.css"), *styles])),
         script=Markup(script),
-        plotly=Markup(library),
+        plotly=Markup("".join(libraries)),
         data=Markup(script_safe_json(data)),
         **content,
     )
@@ -55,11 +70,12 @@ def _inline(script: str) -> str:
     return script.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
 
 
-def _policy(*scripts: str) -> str:
+def _policy(scripts: Iterable[str], *, compiles: bool) -> str:
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    # 'unsafe-eval': the WebGL layer compiles its draw calls. Inline styles are the plots' own.
+    # 'unsafe-eval': the plots' WebGL layer compiles its draw calls. Inline styles are the plots' own.
+    allowed += " 'unsafe-eval'" if compiles else ""
     return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )

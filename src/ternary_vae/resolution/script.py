@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,13 +34,14 @@ def benchmark_script(
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
+    from ternary_vae.storage.files import require_writable
     from ternary_vae.storage.tensor_cache import TensorCache
 
     measure = measure_isolated if name == "manifold_resolution" else measure_coupled
     try:
         checkpoint = load_checkpoint(options.checkpoint)
         output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
-        _require_writable(output)
+        require_writable(output)
         cache = None if options.no_cache else TensorCache(options.cache_dir)
         record = measure(checkpoint, seed=options.seed, device=options.device, cache=cache)
         write_record(output, record)
@@ -50,20 +50,3 @@ def benchmark_script(
         return 2
     print(output)
     return 0
-
-
-def _require_writable(output: Path) -> None:
-    """Says before the measurement, not after it, that its record could not be written.
-
-    Raises:
-        UserError: a directory of that name, a file among its parents, or no permission.
-    """
-    from ternary_vae.errors import UserError
-
-    if output.is_dir():
-        raise UserError(f"cannot write {output}: it is a directory; name a file")
-    parent = next(parent for parent in output.absolute().parents if parent.exists())
-    if not parent.is_dir():
-        raise UserError(f"cannot write {output}: {parent} is a file, not a directory; choose another place")
-    if not os.access(parent, os.W_OK):
-        raise UserError(f"cannot write {output}: no permission in {parent}; choose another place")

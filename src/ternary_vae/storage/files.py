@@ -49,6 +49,21 @@ def require_utf_8(path: Path, library: str) -> None:
         raise UserError(f"{path}: is not UTF-8, and {library} opens nothing else; name another place") from None
 
 
+def require_writable(path: Path) -> None:
+    """Says before something long is computed, not after it, that its file could not be written.
+
+    Raises:
+        UserError: a directory of that name, a file among its parents, or no permission.
+    """
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a directory; name a file")
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not parent.is_dir():
+        raise UserError(f"cannot write {path}: {parent} is a file, not a directory; choose another place")
+    if not os.access(parent, os.W_OK):
+        raise UserError(f"cannot write {path}: no permission in {parent}; choose another place")
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = ()) -> None:
     """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the
     old file or the new one, never a part; on failure nothing changes.

@@ -2,23 +2,9 @@
 const map = data.map && unpackMap(data.map);
 let mapView = null; // {dimensions} of what is drawn
 
-function bytes(text) {
-  const raw = atob(text),
-    out = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
-  return out;
-}
-function shorts(text) {
-  // little-endian, whatever the machine
-  const raw = bytes(text),
-    view = new DataView(raw.buffer),
-    out = new Array(raw.length / 2);
-  for (let i = 0; i < out.length; i++) out[i] = view.getInt16(2 * i, true);
-  return out;
-}
 function unpackMap(packed) {
   const side = (one) => ({
-    axes: one.positions.map((text, axis) => shorts(text).map((value) => value * one.scales[axis])),
+    axes: one.positions.map((text, axis) => Array.from(shorts(text), (value) => value * one.scales[axis])),
     variance: one.variance,
     errors: bytes(one.errors),
     neighbour: bytes(one.neighbour),
@@ -27,16 +13,6 @@ function unpackMap(packed) {
   for (let i = 0; i < COUNT; i++) balance[i] = table(i).reduce((sum, value) => sum + value, 0);
   return { a: side(packed.a), b: side(packed.b), home: bytes(packed.home), balance, gates: packed.gates };
 }
-function table(index) {
-  const values = new Array(9);
-  for (let j = 0; j < 9; j++) {
-    values[j] = (index % 3) - 1;
-    index = Math.floor(index / 3);
-  }
-  return values;
-}
-const SIGNS = { "-1": "−", 0: "0", 1: "+" };
-const HOMES = ["VAE-A", "VAE-B", "neither"];
 function operationText(index, side) {
   const t = table(index).map((value) => SIGNS[value]);
   const name = map.gates[index] ? `<b>${map.gates[index]}</b><br>` : "";
@@ -51,35 +27,13 @@ let chosen = null;
 async function choose(index) {
   chosen = index;
   const place = document.getElementById("operation");
-  const make = (tag, text, attributes = {}) => {
-    const element = document.createElement(tag);
-    if (text !== null) element.textContent = text;
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    return element;
-  };
-  const t = table(index),
-    grid = make("table", null, { class: "truth", "aria-label": "Truth table: rows a, columns b" });
-  const head = make("tr", null);
-  head.append(make("th", "a╲b"), ...[-1, 0, 1].map((value) => make("th", SIGNS[value], { scope: "col" })));
-  const thead = make("thead", null),
-    body = make("tbody", null);
-  thead.append(head);
-  for (const a of [0, 1, 2]) {
-    const row = make("tr", null);
-    row.append(
-      make("th", SIGNS[a - 1], { scope: "row" }),
-      ...[0, 1, 2].map((b) => make("td", SIGNS[t[3 * a + b]], { "data-value": t[3 * a + b] })),
-    );
-    body.append(row);
-  }
-  grid.append(thead, body);
   const facts = make("dl", null);
   const fact = (name, value) => facts.append(make("dt", name), make("dd", String(value)));
   fact("index", grouped(index));
   fact("home", HOMES[map.home[index]]);
   fact("wrong entries", `A ${map.a.errors[index]}, B ${map.b.errors[index]}`);
   fact("neighbour at", `A ${map.a.neighbour[index]}, B ${map.b.neighbour[index]}`);
-  place.replaceChildren(make("h3", map.gates[index] || `Operation ${grouped(index)}`), grid, facts);
+  place.replaceChildren(make("h3", map.gates[index] || `Operation ${grouped(index)}`), truthTable(index), facts);
   await ring();
 }
 async function ring() {

@@ -1,0 +1,109 @@
+// Every gate unpacked: where both VAEs place it, what became of it there, and what holds whatever the model.
+const DIMENSIONS = 16;
+
+function unpackSide(packed) {
+  const whole = shorts(packed.means),
+    means = new Float32Array(whole.length);
+  for (let i = 0; i < whole.length; i++) means[i] = whole[i] * packed.scales[i % DIMENSIONS];
+  const side = {
+    means,
+    centre: packed.centre,
+    axes: packed.axes,
+    variance: packed.variance,
+    errors: bytes(packed.errors),
+    neighbour: bytes(packed.neighbour),
+    exact: numbers(packed.exact, Uint16Array, "getUint16"),
+    decoder: packed.decoder.map((step) =>
+      step.do === "linear"
+        ? {
+            ...step,
+            weight: numbers(step.weight, Float32Array, "getFloat32"),
+            bias: numbers(step.bias, Float32Array, "getFloat32"),
+          }
+        : step,
+    ),
+  };
+  side.components = side.axes.map(() => new Float32Array(COUNT));
+  for (let i = 0; i < COUNT; i++)
+    project(side, latent(side, i)).forEach((value, at) => {
+      side.components[at][i] = value;
+    });
+  return side;
+}
+function unpackProperty(packed) {
+  let values;
+  if (packed.bits) {
+    const raw = bytes(packed.bits);
+    values = new Uint8Array(COUNT);
+    for (let i = 0; i < COUNT; i++) values[i] = (raw[i >> 3] >> (i & 7)) & 1;
+  } else values = bytes(packed.values);
+  return { ...packed, yesOrNo: Boolean(packed.bits), values };
+}
+function unpackClasses(packed) {
+  const least = numbers(packed.least, Uint16Array, "getUint16"),
+    sizes = new Uint16Array(COUNT);
+  for (let i = 0; i < COUNT; i++) sizes[least[i]]++;
+  return { ...packed, least, sizes: sizes.map((_, i) => sizes[least[i]]) };
+}
+
+// A gate's posterior mean, and where a point of the latent space lies on the principal components.
+const latent = (side, index) => side.means.subarray(DIMENSIONS * index, DIMENSIONS * (index + 1));
+function project(side, z) {
+  return side.axes.map((axis) => axis.reduce((sum, part, d) => sum + part * (z[d] - side.centre[d]), 0));
+}
+
+const vaes = { a: unpackSide(data.vaes.a), b: unpackSide(data.vaes.b) };
+const home = bytes(data.home);
+const properties = data.properties.map(unpackProperty);
+const classes = data.classes.map(unpackClasses);
+
+function heptavintimal(index) {
+  return [729, 27, 1].map((place) => data.alphabet[Math.floor(index / place) % 27]).join("");
+}
+const tableText = (index) =>
+  table(index)
+    .map((value) => "-0+"[value + 1])
+    .join("");
+const namesOf = (index) => data.names[index] || [];
+const title = (index) => namesOf(index)[0] || heptavintimal(index);
+function indexOf(values) {
+  return values.reduceRight((sum, value) => 3 * sum + value + 1, 0);
+}
+// How often 3 divides the index: how many of the first entries are −1. Of index 0 all nine are.
+function valuation(index) {
+  let v = 0;
+  while (v < 9 && index % 3 === 0) {
+    index /= 3;
+    v++;
+  }
+  return v;
+}
+function entriesApart(one, other) {
+  const a = table(one),
+    b = table(other);
+  return a.reduce((sum, value, at) => sum + (value !== b[at]), 0);
+}
+// The gates whose means are nearest to a gate's own, the nearest first.
+function nearestInLatentSpace(side, index, count) {
+  const z = latent(side, index),
+    found = [];
+  for (let i = 0; i < COUNT; i++) {
+    if (i === index) continue;
+    let squared = 0;
+    for (let d = 0; d < DIMENSIONS; d++) squared += (side.means[DIMENSIONS * i + d] - z[d]) ** 2;
+    if (found.length < count || squared < found[count - 1].squared) {
+      found.push({ index: i, squared });
+      found.sort((one, other) => one.squared - other.squared);
+      found.length = Math.min(found.length, count);
+    }
+  }
+  return found.map(({ index: i, squared }) => ({ index: i, distance: Math.sqrt(squared) }));
+}
+function oneEntryApart(index) {
+  const values = table(index),
+    found = [];
+  for (let at = 0; at < 9; at++)
+    for (const value of [-1, 0, 1])
+      if (value !== values[at]) found.push({ at, index: index + (value - values[at]) * 3 ** at });
+  return found;
+}

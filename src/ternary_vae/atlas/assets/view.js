@@ -1,0 +1,412 @@
+// The map: a canvas that shows every gate on two principal components, and finds what is under a finger or a key.
+const state = {
+  vae: "a",
+  colouring: "home",
+  plane: [0, 1],
+  chosen: null,
+  hidden: new Set(), // classes of the colouring
+  lit: null, // {indices, members, label}: the others are faint
+  walk: null, // {from, to, stops, place}
+};
+const canvas = document.getElementById("map-canvas"),
+  context = canvas.getContext("2d");
+const camera = { x: 0, y: 0, zoom: 1 };
+const shown = { x: new Float32Array(COUNT), y: new Float32Array(COUNT) }; // where gates are drawn, in units of the space
+const MOST_ZOOM = 400;
+const GLYPHS = 160; // so many gates, or fewer, are drawn as truth tables
+let size = { width: 0, height: 0, ratio: 1 },
+  reach = 1,
+  colouring = null,
+  hovered = null;
+
+const palette = () => ({ ...colours(), faint: getComputedStyle(root).getPropertyValue("--faint").trim() });
+const side = () => vaes[state.vae];
+
+// In index order the last drawn would hide the rest.
+const ORDER = (() => {
+  const order = Array.from({ length: COUNT }, (_, i) => i);
+  let seed = 20251124;
+  for (let i = COUNT - 1; i > 0; i--) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    const j = seed % (i + 1);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+})();
+
+const isShown = (index) => !state.hidden.has(colouring.of[index]);
+const scale = () => (camera.zoom * 0.47 * Math.min(size.width, size.height)) / reach;
+const onScreen = (x, y) => [
+  size.width / 2 + (x - camera.x) * scale(),
+  size.height / 2 - (y - camera.y) * scale(),
+];
+function fromScreen(x, y) {
+  return [camera.x + (x - size.width / 2) / scale(), camera.y - (y - size.height / 2) / scale()];
+}
+
+function placeGates(animated) {
+  const [across, up] = state.plane.map((at) => side().components[at]);
+  reach = 0;
+  for (let i = 0; i < COUNT; i++) reach = Math.max(reach, Math.abs(across[i]), Math.abs(up[i]));
+  reach ||= 1;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (!animated || still) {
+    shown.x.set(across);
+    shown.y.set(up);
+    paintSoon();
+    return;
+  }
+  const before = { x: shown.x.slice(), y: shown.y.slice() },
+    started = performance.now(),
+    target = across;
+  const step = (now) => {
+    if (target !== side().components[state.plane[0]]) return; // another move has begun
+    const share = Math.min(1, (now - started) / 600),
+      eased = share * share * (3 - 2 * share);
+    for (let i = 0; i < COUNT; i++) {
+      shown.x[i] = before.x[i] + (across[i] - before.x[i]) * eased;
+      shown.y[i] = before.y[i] + (up[i] - before.y[i]) * eased;
+    }
+    paint();
+    if (share < 1) requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+}
+
+let waiting = false;
+function paintSoon() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    paint();
+  });
+}
+function sprite(colour, radius) {
+  const one = document.createElement("canvas"),
+    pixels = Math.ceil(2 * radius * size.ratio) + 2;
+  one.width = one.height = pixels;
+  const drawn = one.getContext("2d");
+  drawn.fillStyle = colour;
+  drawn.beginPath();
+  drawn.arc(pixels / 2, pixels / 2, radius * size.ratio, 0, 2 * Math.PI);
+  drawn.fill();
+  return one;
+}
+function paint() {
+  if (!colouring) return;
+  const c = palette(),
+    { width, height, ratio } = size;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  const k = scale(),
+    across = width / 2 - camera.x * k,
+    down = height / 2 + camera.y * k;
+  const radius = Math.min(5, (width < 560 ? 1.3 : 1.7) * camera.zoom ** 0.35);
+  const visible = [];
+  const sprites = colouring.colours.map((colour) => sprite(colour, radius));
+  const half = sprites[0].width / ratio / 2,
+    extent = sprites[0].width / ratio;
+  const stamp = (i, alpha) => {
+    const x = across + shown.x[i] * k,
+      y = down - shown.y[i] * k;
+    if (x < -20 || y < -20 || x > width + 20 || y > height + 20) return;
+    context.globalAlpha = alpha;
+    context.drawImage(sprites[colouring.of[i]], x - half, y - half, extent, extent);
+    visible.push(i);
+  };
+  const lit = state.lit?.members,
+    front = colouring.front;
+  const later = [];
+  for (const i of ORDER) {
+    if (!isShown(i)) continue;
+    if ((lit && lit[i]) || (!lit && front !== undefined && colouring.of[i] === front)) later.push(i);
+    else stamp(i, lit ? 0.1 : 0.85);
+  }
+  for (const i of later) stamp(i, 1);
+  context.globalAlpha = 1;
+  const near = visible.filter((i) => !lit || lit[i]);
+  if (near.length <= GLYPHS && camera.zoom > 4) for (const i of near) paintGlyph(i, across + shown.x[i] * k, down - shown.y[i] * k, c);
+  paintNames(c, visible);
+  paintWalk(c);
+  if (hovered !== null) ring(hovered, c.quiet, 7, 1.5);
+  if (state.chosen !== null) ring(state.chosen, c.ink, 9, 2.5);
+}
+function ring(index, colour, radius, width) {
+  const [x, y] = onScreen(shown.x[index], shown.y[index]);
+  context.strokeStyle = palette().surface;
+  context.lineWidth = width + 3;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.stroke();
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.stroke();
+}
+function paintGlyph(index, x, y, c) {
+  const cell = 5,
+    fills = { "-1": c.a, 0: c.grid, 1: c.b };
+  context.fillStyle = colouring.colours[colouring.of[index]];
+  context.fillRect(x - 1.5 * cell - 2, y - 1.5 * cell - 2, 3 * cell + 4, 3 * cell + 4);
+  context.fillStyle = c.surface;
+  context.fillRect(x - 1.5 * cell - 1, y - 1.5 * cell - 1, 3 * cell + 2, 3 * cell + 2);
+  table(index).forEach((value, at) => {
+    context.fillStyle = fills[value];
+    context.fillRect(x + ((at % 3) - 1.5) * cell, y + (Math.floor(at / 3) - 1.5) * cell, cell - 0.5, cell - 0.5);
+  });
+}
+const NAMED = Object.keys(data.names).map(Number);
+function paintNames(c, visible) {
+  if (!document.getElementById("names").checked) return;
+  const among = new Set(visible),
+    taken = [];
+  context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  for (const index of NAMED) {
+    if (!among.has(index) || (state.lit && !state.lit.members[index])) continue;
+    const [x, y] = onScreen(shown.x[index], shown.y[index]);
+    context.strokeStyle = c.ink;
+    context.lineWidth = 1.4;
+    context.strokeRect(x - 3, y - 3, 6, 6);
+    const text = title(index).replace(/ \(.*\)/, ""),
+      wide = context.measureText(text).width;
+    const left = x + 8 + wide > size.width ? x - 8 - wide : x + 8;
+    const box = [left, y - 8, left + wide, y + 8];
+    if (taken.some((one) => one[0] < box[2] && box[0] < one[2] && one[1] < box[3] && box[1] < one[3])) continue;
+    taken.push(box);
+    context.strokeStyle = c.surface;
+    context.lineWidth = 4;
+    context.strokeText(text, left, y);
+    context.fillStyle = c.ink;
+    context.fillText(text, left, y);
+  }
+}
+function paintWalk(c) {
+  if (!state.walk?.stops) return;
+  const at = (share) => {
+    const point = project(side(), between(side(), state.walk.from, state.walk.to, share));
+    return onScreen(point[state.plane[0]], point[state.plane[1]]);
+  };
+  context.lineCap = "round";
+  for (const [colour, width] of [
+    [c.surface, 6],
+    [c.mark, 2.5],
+  ]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    context.moveTo(...at(0));
+    context.lineTo(...at(1));
+    context.stroke();
+  }
+  for (const { start, end } of state.walk.stops) {
+    const [x, y] = at(start === 0 ? 0 : end === 1 ? 1 : (start + end) / 2);
+    context.fillStyle = c.surface;
+    context.strokeStyle = c.mark;
+    context.lineWidth = 2;
+    context.beginPath();
+    context.arc(x, y, 4, 0, 2 * Math.PI);
+    context.fill();
+    context.stroke();
+  }
+  const [x, y] = at(state.walk.place);
+  context.fillStyle = c.mark;
+  context.beginPath();
+  context.arc(x, y, 6, 0, 2 * Math.PI);
+  context.fill();
+}
+
+function fit() {
+  const box = canvas.getBoundingClientRect();
+  size = { width: box.width, height: box.height, ratio: Math.min(devicePixelRatio || 1, 2) };
+  canvas.width = Math.round(size.width * size.ratio);
+  canvas.height = Math.round(size.height * size.ratio);
+  paint();
+}
+function wholeMap() {
+  Object.assign(camera, { x: 0, y: 0, zoom: 1 });
+  paintSoon();
+}
+// Zooms so that what lies under a point of the screen stays there.
+function zoomAt(factor, x = size.width / 2, y = size.height / 2) {
+  const [worldX, worldY] = fromScreen(x, y);
+  camera.zoom = Math.min(MOST_ZOOM, Math.max(0.6, camera.zoom * factor));
+  const [newX, newY] = fromScreen(x, y);
+  camera.x += worldX - newX;
+  camera.y += worldY - newY;
+  paintSoon();
+}
+function panBy(dx, dy) {
+  const k = scale();
+  camera.x = Math.max(-reach, Math.min(reach, camera.x - dx / k));
+  camera.y = Math.max(-reach, Math.min(reach, camera.y + dy / k));
+  paintSoon();
+}
+function bringIntoView(index) {
+  const [x, y] = onScreen(shown.x[index], shown.y[index]);
+  if (x < 24 || y < 24 || x > size.width - 24 || y > size.height - 24) {
+    camera.x = shown.x[index];
+    camera.y = shown.y[index];
+  }
+  paintSoon();
+}
+function gateAt(x, y, within) {
+  let best = null,
+    least = within * within;
+  for (let i = 0; i < COUNT; i++) {
+    const [px, py] = onScreen(shown.x[i], shown.y[i]),
+      squared = (px - x) ** 2 + (py - y) ** 2;
+    if (squared < least && isShown(i) && (!state.lit || state.lit.members[i])) {
+      best = i;
+      least = squared;
+    }
+  }
+  return best;
+}
+// The nearest gate that lies more in a direction than across it.
+function gateTowards(dx, dy) {
+  const [x, y] = onScreen(shown.x[state.chosen], shown.y[state.chosen]);
+  let best = null,
+    least = Infinity;
+  for (let i = 0; i < COUNT; i++) {
+    const [px, py] = onScreen(shown.x[i], shown.y[i]),
+      along = (px - x) * dx + (py - y) * dy,
+      across = Math.abs((px - x) * dy - (py - y) * dx);
+    if (along <= 0 || across > along || !isShown(i) || (state.lit && !state.lit.members[i])) continue;
+    const far = along + 2 * across;
+    if (far < least) {
+      best = i;
+      least = far;
+    }
+  }
+  return best;
+}
+
+const tip = document.getElementById("tip");
+function hover(index) {
+  if (index === hovered) return;
+  hovered = index;
+  canvas.classList.toggle("over", index !== null);
+  tip.hidden = index === null;
+  if (index !== null) {
+    const [x, y] = onScreen(shown.x[index], shown.y[index]);
+    const names = make("span", null);
+    names.append(make("strong", title(index)), make("span", `${heptavintimal(index)} · ${grouped(index)}`, { class: "quiet" }));
+    tip.replaceChildren(glyph(index), names);
+    tip.style.left = `${Math.min(x + 14, size.width - tip.offsetWidth - 6)}px`;
+    tip.style.top = `${Math.min(Math.max(y - 24, 6), size.height - 60)}px`;
+  }
+  paintSoon();
+}
+
+const pointers = new Map();
+let moved = 0;
+canvas.addEventListener("pointerdown", (event) => {
+  canvas.setPointerCapture(event.pointerId);
+  pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+  if (pointers.size === 1) moved = 0;
+  hover(null);
+});
+canvas.addEventListener("pointermove", (event) => {
+  const last = pointers.get(event.pointerId),
+    now = [event.offsetX, event.offsetY];
+  if (!last) {
+    if (event.pointerType === "mouse") hover(gateAt(...now, 10));
+    return;
+  }
+  if (pointers.size === 2) {
+    const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
+    const apart = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]);
+    if (apart(last) > 0) zoomAt(apart(now) / apart(last), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
+    panBy((now[0] - last[0]) / 2, (now[1] - last[1]) / 2);
+    moved = Infinity;
+  } else {
+    moved += Math.hypot(now[0] - last[0], now[1] - last[1]);
+    if (moved > 4) panBy(now[0] - last[0], now[1] - last[1]);
+  }
+  pointers.set(event.pointerId, now);
+});
+canvas.addEventListener("pointerup", (event) => {
+  if (pointers.size === 1 && moved <= 4) {
+    const index = gateAt(event.offsetX, event.offsetY, event.pointerType === "mouse" ? 12 : 24);
+    if (index !== null) choose(index);
+  }
+  pointers.delete(event.pointerId);
+});
+canvas.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
+canvas.addEventListener("pointerleave", () => hover(null));
+canvas.addEventListener(
+  "wheel",
+  (event) => {
+    event.preventDefault();
+    hover(null);
+    zoomAt(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), event.offsetX, event.offsetY);
+  },
+  { passive: false },
+);
+canvas.addEventListener("dblclick", (event) => zoomAt(event.shiftKey ? 0.5 : 2, event.offsetX, event.offsetY));
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+canvas.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const arrow = ARROWS[event.key];
+  if (arrow && event.shiftKey) panBy(-40 * arrow[0], -40 * arrow[1]);
+  else if (arrow) {
+    const index = gateTowards(...arrow);
+    if (index !== null) choose(index);
+  } else if (event.key === "+" || event.key === "=") zoomAt(1.5);
+  else if (event.key === "-") zoomAt(1 / 1.5);
+  else if (event.key === "0") wholeMap();
+  else if (event.key === "[") startWalk(state.chosen, state.walk?.to ?? null);
+  else if (event.key === "]") startWalk(state.walk?.from ?? null, state.chosen);
+  else if (event.key === "Enter") document.getElementById("card-title").focus();
+  else return;
+  event.preventDefault();
+});
+
+function drawLegend() {
+  const place = document.getElementById("legend"),
+    counts = new Array(colouring.names.length).fill(0);
+  for (let i = 0; i < COUNT; i++) counts[colouring.of[i]]++;
+  if (colouring.isScale) {
+    const bar = make("span", null, { class: "bar", "aria-hidden": "true" });
+    bar.style.background = `linear-gradient(90deg, ${colouring.colours.join(",")})`;
+    const names = colouring.names;
+    place.replaceChildren(make("span", names[0]), bar, make("span", names[names.length - 1]));
+    return;
+  }
+  place.replaceChildren(
+    ...colouring.names.flatMap((name, at) => {
+      if (!counts[at]) return [];
+      const chip = make("button", null, { type: "button", class: "chip", "aria-pressed": String(!state.hidden.has(at)) });
+      const dot = make("span", null, { class: "dot", "aria-hidden": "true" });
+      dot.style.background = colouring.colours[at];
+      chip.append(dot, make("span", name), make("span", grouped(counts[at]), { class: "quiet" }));
+      chip.addEventListener("click", () => {
+        if (!state.hidden.delete(at)) state.hidden.add(at);
+        chip.setAttribute("aria-pressed", String(!state.hidden.has(at)));
+        paintSoon();
+      });
+      return [chip];
+    }),
+  );
+}
+function recolour() {
+  const chosen = COLOURINGS.find((one) => one.id === state.colouring);
+  colouring = chosen.make(side(), palette());
+  document.getElementById("caption").textContent = chosen.caption();
+  drawLegend();
+  paintSoon();
+}
+function light(indices, label) {
+  state.lit = null;
+  if (indices) {
+    const members = new Uint8Array(COUNT);
+    for (const index of indices) members[index] = 1;
+    state.lit = { indices, members, label };
+  }
+  document.getElementById("lit").hidden = !indices;
+  document.getElementById("lit-label").textContent = label || "";
+  paintSoon();
+}

@@ -1,0 +1,64 @@
+"""An atlas of a model with random weights, and the atlas's own script outside its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from in_browser import new_context
+from ternary_vae.atlas.data import atlas_data
+from ternary_vae.atlas.page import PACKAGE, SHARED_PARTS, write_atlas
+from ternary_vae.model import DualVAE
+from ternary_vae.reports import latent_map as maps
+from ternary_vae.reports.page_data import script_safe_json
+from ternary_vae.reports.self_contained import asset
+
+SCRIPTED = ("unpack", "decode", "find")
+
+
+@pytest.fixture(scope="session")
+def model() -> DualVAE:
+    """Random weights, three times as large as usual, so that decoders answer with many gates."""
+    torch.manual_seed(5)
+    model = DualVAE().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3.0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def placed(model: DualVAE) -> maps.LatentMap:
+    before, maps.NOISE_DRAWS = maps.NOISE_DRAWS, 4
+    try:
+        return maps.latent_map(model, epoch=7)
+    finally:
+        maps.NOISE_DRAWS = before
+
+
+@pytest.fixture(scope="session")
+def atlas_file(model: DualVAE, placed: maps.LatentMap, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_atlas(
+        model, placed, "a model <b>of</b> random weights", tmp_path_factory.mktemp("atlas") / "atlas.html"
+    )
+
+
+@pytest.fixture(scope="session")
+def script(browser: Any, model: DualVAE, placed: maps.LatentMap) -> Iterator[Callable[..., Any]]:
+    """A function: JavaScript of one argument and the argument → what it answers, in the scope of the page's script."""
+    context = new_context(browser)
+    page = context.new_page()
+    page.set_content(
+        f'<script type="application/json" id="data">{script_safe_json(atlas_data(model, placed))}</script>'
+    )
+    parts = [asset(f"{name}.js") for name in SHARED_PARTS if name != "theme"]
+    parts += [asset(f"{name}.js", PACKAGE) for name in SCRIPTED]
+    page.evaluate(
+        "(text) => { window.run = new Function(text)(); }", "\n".join([*parts, "return (code) => eval(code);"])
+    )
+    yield lambda code, argument=None: page.evaluate("([code, given]) => window.run(code)(given)", [code, argument])
+    context.close()

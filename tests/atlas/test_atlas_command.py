@@ -1,0 +1,90 @@
+"""`ternary-vae atlas` as it is typed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ternary_vae import cli
+from ternary_vae.model import DualVAE
+from ternary_vae.recipe import load_recipe
+from ternary_vae.reports import latent_map as maps
+from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function: arguments → (exit code, standard output, standard error), through the real entry point."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ternary-vae", "atlas", *map(str, arguments)])
+        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+        return ending.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def checkpoint(model: DualVAE, tmp_path: Path) -> Path:
+    path = tmp_path / "epoch_7.safetensors"
+    save_checkpoint(path, Checkpoint(7, 7, load_recipe("ternary_v5_5"), model.state_dict()))
+    return path
+
+
+def test_it_writes_a_page_and_writes_it_again(run, checkpoint, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(maps, "NOISE_DRAWS", 1)
+    output = tmp_path / "new" / "atlas.html"
+    for _ in range(2):
+        code, out, told = run("--checkpoint", checkpoint, "--output", output)
+        assert (code, told) == (0, "")
+        assert output.resolve().as_uri() in out
+    text = output.read_text(encoding="utf-8")
+    assert "epoch_7.safetensors: recipe ternary_v5_5, after 7 epochs" in text
+    assert len(text) < 4e6
+
+
+class TestRefused:
+    @pytest.fixture(autouse=True)
+    def nothing_is_computed(self, monkeypatch) -> None:
+        monkeypatch.setattr(maps, "latent_map", None)
+
+    def refusal(self, run, *arguments) -> str:
+        code, out, told = run(*arguments)
+        assert (code, out, told.count("\n")) == (2, "", 1)
+        return told
+
+    def test_no_such_checkpoint(self, run, tmp_path) -> None:
+        told = self.refusal(run, "--checkpoint", tmp_path / "none.safetensors", "-o", tmp_path / "atlas.html")
+        assert "none.safetensors: checkpoint not found" in told
+
+    def test_a_file_that_is_no_checkpoint(self, run, tmp_path) -> None:
+        (tmp_path / "odd.safetensors").write_bytes(b"odd")
+        assert "odd.safetensors" in self.refusal(
+            run, "--checkpoint", tmp_path / "odd.safetensors", "-o", tmp_path / "a.html"
+        )
+
+    def test_a_directory_in_the_way(self, run, checkpoint, tmp_path) -> None:
+        told = self.refusal(run, "--checkpoint", checkpoint, "-o", tmp_path)
+        assert f"cannot write {tmp_path}: it is a directory; name a file" in told
+
+    def test_a_file_among_the_parents(self, run, checkpoint) -> None:
+        assert "is a file, not a directory" in self.refusal(
+            run, "--checkpoint", checkpoint, "-o", checkpoint / "atlas.html"
+        )
+
+    def test_a_place_that_cannot_be_written(self, run, checkpoint, tmp_path, monkeypatch) -> None:
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+        assert f"no permission in {tmp_path}" in self.refusal(
+            run, "--checkpoint", checkpoint, "-o", tmp_path / "atlas.html"
+        )
+
+    def test_a_file_that_is_no_atlas_is_not_replaced(self, run, checkpoint, tmp_path) -> None:
+        (tmp_path / "thesis.html").write_text("<title>mine</title>")
+        told = self.refusal(run, "--checkpoint", checkpoint, "-o", tmp_path / "thesis.html")
+        assert "exists and is no atlas; name another file with --output" in told
+        assert (tmp_path / "thesis.html").read_text() == "<title>mine</title>"

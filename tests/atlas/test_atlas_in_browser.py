@@ -1,0 +1,403 @@
+"""The atlas as a reader meets it: opened from a file, with no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from in_browser import PHONE, READY, contrast, new_context, watched_page
+from ternary_vae.gates import classes, find_gate, find_gates, known_properties, properties_of
+from ternary_vae.gates.names import Gate
+from ternary_vae.model import DualVAE, logits_to_tables
+from ternary_vae.operations import operation_index
+from ternary_vae.reports.latent_map import LatentMap
+from ternary_vae.space import Space
+
+STILL = {"reduced_motion": "reduce"}
+MINIMUM = find_gate("PC0")[0].index
+
+
+@pytest.fixture(scope="module")
+def atlas(browser: Any, atlas_file: Path) -> Iterator[Any]:
+    """One page for all tests that leave it as it was; nothing may have been fetched or gone wrong."""
+    troubles: list[str] = []
+    context = new_context(browser, **STILL)
+    page = watched_page(context, troubles)
+    page.goto(atlas_file.as_uri())
+    page.wait_for_function(READY)
+    yield page
+    context.close()
+    assert troubles == []
+
+
+@pytest.fixture
+def page(atlas: Any, atlas_file: Path) -> Any:
+    """The page as it is opened."""
+    atlas.goto("about:blank")
+    atlas.goto(atlas_file.as_uri())
+    atlas.wait_for_function(READY)
+    return atlas
+
+
+def search(page: Any, text: str) -> None:
+    page.fill("#find", text)
+    page.press("#find", "Enter")
+
+
+def heading(page: Any) -> str:
+    return page.locator("#card-title").inner_text()
+
+
+def facts(page: Any) -> dict[str, str]:
+    names, values = (page.locator(f"#card dl {tag}").all_inner_texts() for tag in ("dt", "dd"))
+    return dict(zip(names, values))
+
+
+def listed(page: Any, where: str) -> list[int]:
+    return [
+        int(one)
+        for one in page.locator(f"{where} button.gate").evaluate_all("(all) => all.map((one) => one.dataset.index)")
+    ]
+
+
+def legend(page: Any) -> dict[str, int]:
+    chips = page.locator("#legend .chip").evaluate_all(
+        "(all) => all.map((one) => [...one.children].map((c) => c.textContent))"
+    )
+    return {name: int(count.replace(",", "")) for _, name, count in chips}
+
+
+def pixels(page: Any) -> dict[str, int]:
+    """How many pixels of the map have each of the colours that are used most."""
+    return page.evaluate(
+        """() => {
+          const canvas = document.getElementById("map-canvas"), counts = new Map();
+          const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200) {
+            const colour = [data[i], data[i + 1], data[i + 2]].join(",");
+            counts.set(colour, (counts.get(colour) || 0) + 1);
+          }
+          return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1]).slice(0, 200));
+        }"""
+    )
+
+
+def painted(page: Any) -> int:
+    """Pixels of the map that are painted."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.evaluate(
+        """() => {
+          const canvas = document.getElementById("map-canvas");
+          const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          let count = 0;
+          for (let i = 3; i < data.length; i += 4) count += data[i] > 128;
+          return count;
+        }"""
+    )
+
+
+def test_it_opens_on_a_named_gate_and_a_painted_map(page: Any) -> None:
+    assert heading(page) == "minimum (Kleene and)"
+    assert painted(page) > 3_000
+    assert "a model <b>of</b> random weights" in page.locator("header").inner_text()  # a source is text
+    assert page.locator("script[src], link[href], img").count() == 0
+
+
+def test_a_gate_is_found_by_every_kind_of_name(page: Any) -> None:
+    for text in ("SUM", "7pb", "5,681", "+-0-0+0+-", "sum modulo 3"):
+        search(page, "false")
+        assert heading(page) == "false"
+        search(page, text)
+        assert heading(page) == "sum modulo 3", text
+    search(page, "9842")
+    assert heading(page) == f"Gate {Gate(Space(), 9842).heptavintimal}"
+    assert "gate=" + Gate(Space(), 9842).heptavintimal in page.url
+
+
+def test_what_could_be_two_things_is_a_choice(page: Any) -> None:
+    page.fill("#find", "MAX")
+    assert "could be 2 gates" in page.locator("#find-status").inner_text()
+    assert page.locator("#results [role=option]").count() >= 2
+    page.press("#find", "ArrowDown")
+    assert page.locator("#results [aria-selected=true]").get_attribute("id") == "option-1"
+    assert page.get_attribute("#find", "aria-activedescendant") == "option-1"
+    page.press("#find", "Enter")
+    assert heading(page) == "maximum (Kleene or)"
+    page.fill("#find", "no such gate")
+    assert "No gate of two inputs is called that" in page.locator("#find-status").inner_text()
+    assert page.get_attribute("#find", "aria-expanded") == "false"
+    page.fill("#find", "implic")
+    assert page.locator("#results [role=option]").count() == 3
+    page.press("#find", "Escape")
+    assert page.locator("#results").is_hidden()
+
+
+def test_a_partial_table_lights_what_fits(page: Any) -> None:
+    page.fill("#find", "?--0?0-0+")
+    assert page.locator("#find-status").inner_text() == "9 gates fit this table."
+    before = painted(page)
+    page.press("#find", "Enter")
+    assert page.locator("#lit-label").inner_text() == "9 gates that fit ?--0?0-0+"
+    assert painted(page) < before / 4
+    page.click("#unlight")
+    assert page.locator("#lit").is_hidden()
+    assert painted(page) == before
+    page.fill("#find", "?--0?0-0+")
+    options = page.locator("#results [role=option]").count()
+    assert options == 10
+    page.locator("#results [role=option]").last.click()
+    last = max(gate.index for gate in find_gates(Space(), table=[None, -1, -1, 0, None, 0, -1, 0, 1]).gates)
+    assert facts(page)["index"] == f"{last:,}"
+
+
+def test_the_card_says_what_the_package_says(page: Any, placed: LatentMap) -> None:
+    for name in ("SUM", "PC0", "index:1"):
+        search(page, name)
+        gate = find_gate(name)[0]
+        shown = facts(page)
+        assert shown["index"] == f"{gate.index:,}"
+        assert shown["heptavintimal"] == gate.heptavintimal
+        assert shown["truth table"] == gate.text
+        assert shown["home"] == {1: "VAE-A", -1: "VAE-B", 0: "neither"}[int(placed.home[gate.index])]
+        assert shown["wrong entries"] == f"A {placed.a.errors[gate.index]}, B {placed.b.errors[gate.index]}"
+        borne = [re.sub(r"\D", "", text) for text in shown["noise borne"].split(",")]
+        exact = [100 * side.exact_under_noise[gate.index] for side in (placed.a, placed.b)]
+        assert [int(text) for text in borne] == pytest.approx(exact, abs=0.5)
+        cells = page.locator("#card .truth td").all_inner_texts()
+        assert cells == [{-1: "−", 0: "0", 1: "+"}[int(value)] for value in gate.table]
+        chips = page.locator("#card .properties .chip").all_inner_texts()
+        expected = [
+            property_name.replace("_", " ") if value is True else f"{property_name.replace('_', ' ')}: {value}"
+            for property_name, value in properties_of(Space(), gate.index).items()
+            if value is not False
+        ]
+        assert chips == expected
+
+
+def test_neighbours_and_orbits(page: Any, placed: LatentMap) -> None:
+    near = listed(page, "#card details[data-part='Nearest in the latent space']")
+    means = torch.from_numpy(placed.a.means).double()
+    distance = (means - means[MINIMUM]).norm(dim=1)
+    distance[MINIMUM] = torch.inf
+    assert len(near) == 8
+    assert float(distance[near[0]]) == pytest.approx(float(distance.min()), rel=1e-3)
+    page.locator("#card summary", has_text="One entry apart").click()
+    apart = listed(page, "#card details[data-part='One entry apart']")
+    assert len(apart) == 18
+    assert all((Gate(Space(), one).table != Gate(Space(), MINIMUM).table).sum() == 1 for one in apart)
+    page.locator("#card summary", has_text="Orbits").click()
+    rows = page.locator("#card .orbits tbody tr")
+    least, sizes = classes(Space(), "isomorphism")
+    row = rows.filter(has=page.locator("th", has_text=re.compile("^isomorphism$")))
+    assert row.locator("td.figure").inner_text() == str(sizes[MINIMUM])
+    assert listed(page, "#card .orbits tbody tr:nth-child(2)") == [least[MINIMUM]]
+    row.locator("button", has_text="Show").click()
+    assert page.locator("#lit-label").inner_text().startswith(f"{sizes[MINIMUM]} gates: orbit of")
+    page.click("#unlight")
+    page.locator("#card details[data-part='One entry apart'] button.gate").first.click()
+    assert facts(page)["index"] == f"{apart[0]:,}"
+
+
+@pytest.mark.parametrize("colouring", ["home", "errors", "neighbour", "prefix-1", "prefix-2", "prefix-3", "valuation"])
+def test_a_legend_counts_every_gate_once(page: Any, placed: LatentMap, colouring: str) -> None:
+    page.select_option("#colouring", colouring)
+    counts = legend(page)
+    assert sum(counts.values()) == 19_683
+    if colouring == "home":
+        assert counts.get("VAE-A", 0) == (placed.home == 1).sum()
+    elif colouring.startswith("prefix"):
+        assert set(counts.values()) == {19_683 // 3 ** int(colouring[-1])}
+    elif colouring == "valuation":
+        assert counts == {**{str(v): 2 * 3 ** (8 - v) for v in range(9)}, "∞": 1}
+
+
+def test_properties_and_classes_colour_the_map(page: Any) -> None:
+    for name in ("commutative", "sheffer", "monotone"):
+        page.select_option("#colouring", f"property-{name}")
+        assert legend(page)["yes"] == find_gates(Space(), where=name, limit=0).count
+    page.select_option("#colouring", "class-exchange")
+    assert legend(page) == {"1": 729, "2": 18_954}
+    ids = page.locator("#colouring option").evaluate_all("(all) => all.map((one) => one.value)")
+    assert {f"property-{name}" for name in known_properties(Space())} <= set(ids)
+    page.locator("#card .properties .chip", has_text=re.compile("^idempotent$")).click()
+    assert page.input_value("#colouring") == "property-idempotent"
+    assert "colour=property-idempotent" in page.url
+    page.select_option("#colouring", "noise")
+    assert page.locator("#legend .bar").is_visible()
+
+
+def test_a_press_on_the_legend_hides_a_class(page: Any) -> None:
+    page.select_option("#colouring", "prefix-1")
+    before = painted(page)
+    chip = page.locator("#legend .chip").first
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "false"
+    assert painted(page) < 0.9 * before
+    chip.click()
+    assert painted(page) == before
+
+
+def test_colours_are_painted(page: Any) -> None:
+    page.uncheck("#names")
+    page.select_option("#colouring", "prefix-1")
+    swatches = page.locator("#legend .dot").evaluate_all(
+        "(all) => all.map((one) => getComputedStyle(one).backgroundColor)"
+    )
+    found = [[int(part) for part in colour.split(",")] for colour in pixels(page)]
+    for swatch in swatches:
+        wanted = [int(part) for part in re.findall(r"\d+", swatch)]
+        assert any(max(abs(one - other) for one, other in zip(wanted, colour)) <= 8 for colour in found), swatch
+
+
+def answers_on_the_way(model: DualVAE, means: Tensor, start: int, end: int, vae: Any) -> set[int]:
+    shares = torch.linspace(0, 1, 201)[:, None]
+    with torch.no_grad():
+        logits = model.decode(means[start] + shares * (means[end] - means[start]), vae)
+    return set(operation_index(logits_to_tables(logits)).tolist())
+
+
+def test_a_walk_is_decoded_on_the_page(page: Any, model: DualVAE, placed: LatentMap) -> None:
+    before = painted(page)
+    page.click("#walk-from")
+    search(page, "zrp")
+    page.click("#walk-to")
+    end = find_gate("zrp")[0].index
+    stops = listed(page, "#walk-stops")
+    expected = answers_on_the_way(model, torch.from_numpy(placed.a.means), MINIMUM, end, "A")
+    assert expected <= set(stops)
+    assert f"{len(stops)} gate" in page.locator("#walk-content").inner_text()
+    assert painted(page) > before + 200, "the path is drawn"
+    page.fill("#walk-place", "1000")
+    assert "100% of the way" in page.locator("#walk-now").inner_text()
+    assert page.locator("#walk-stops .here").count() == 1
+    assert page.locator("#walk-stops li").last.get_attribute("class") == "here"
+    page.locator("input[value=b]").evaluate("(radio) => radio.click()")
+    other = listed(page, "#walk-stops")
+    assert answers_on_the_way(model, torch.from_numpy(placed.b.means), MINIMUM, end, "B") <= set(other)
+    page.get_by_role("button", name="Turn round").click()
+    assert sorted(listed(page, "#walk-stops")) == sorted(other)
+    page.get_by_role("button", name="End the walk").click()
+    assert page.locator("#walk-hint").is_visible()
+
+
+def test_the_address_remembers_what_is_shown(page: Any, atlas_file: Path) -> None:
+    page.goto("about:blank")
+    page.goto(f"{atlas_file.as_uri()}#gate=7PB&vae=b&colour=valuation&walk=PC0-ZRP")
+    page.wait_for_function(READY)
+    assert heading(page) == "sum modulo 3"
+    assert page.locator("input[name=vae]:checked").get_attribute("value") == "b"
+    assert page.input_value("#colouring") == "valuation"
+    assert page.locator("#walk-stops li").count() > 0
+    page.goto("about:blank")
+    page.goto(f"{atlas_file.as_uri()}#gate=nothing&vae=x&colour=<b>&walk=-")
+    page.wait_for_function(READY)
+    assert heading(page) == "minimum (Kleene and)"
+
+
+def test_the_map_answers_to_the_keyboard(page: Any) -> None:
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "find"
+    page.focus("#map-canvas")
+    visited = {heading(page)}
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+        visited.add(facts(page)["index"])
+    assert len(visited) > 2
+    assert facts(page)["index"] in page.locator("#said").inner_text()
+    page.keyboard.press("[")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("]")
+    assert page.locator("#walk-stops li").count() > 0
+    before = painted(page)
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    page.keyboard.press("Shift+ArrowLeft")
+    assert painted(page) != before
+    page.keyboard.press("0")
+    assert painted(page) == before
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "card-title"
+
+
+def test_a_click_on_a_point_chooses_it(page: Any) -> None:
+    box = page.locator("#map-canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for _ in range(3):
+        page.mouse.wheel(0, -400)
+    page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2 + 3)
+    for across in range(0, 200, 7):
+        page.mouse.move(box["x"] + box["width"] / 2 + across, box["y"] + box["height"] / 2)
+        if page.locator("#tip").is_visible():
+            break
+    name = page.locator("#tip strong").text_content()
+    page.mouse.down()
+    page.mouse.up()
+    assert heading(page) in (name, f"Gate {name}")
+
+
+def test_dark_and_light(open_page: Callable[..., Any], atlas_file: Path) -> None:
+    page = open_page(atlas_file, color_scheme="dark", **STILL)
+    look = "() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    dark = page.evaluate(look)
+    page.click("#theme")
+    light = page.evaluate(look)
+    assert all(one != other for one, other in zip(dark, light))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_enough_contrast(open_page: Callable[..., Any], atlas_file: Path, scheme: str) -> None:
+    """WCAG AA for text: at least 4.5 to 1, for every text on its own background."""
+    page = open_page(atlas_file, color_scheme=scheme, **STILL)
+    page.click("#walk-example")
+    page.fill("#find", "min")
+    pairs = page.evaluate(
+        """() => [...document.querySelectorAll("body *")].filter((one) =>
+            [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())
+            && one.getClientRects().length && !one.closest(".truth, script, style")
+          ).map((one) => {
+            let back = one;
+            while (/rgba\\(0, 0, 0, 0\\)|color/.test(getComputedStyle(back).backgroundColor)) back = back.parentElement;
+            const {color} = getComputedStyle(one);
+            return [color, getComputedStyle(back).backgroundColor, one.outerHTML.slice(0, 80)];
+          })"""
+    )
+    assert len(pairs) > 60
+    for ink, paper, text in pairs:
+        assert contrast(ink, paper) >= 4.5, (text, ink, paper)
+
+
+def test_a_phone_needs_no_sideways_scrolling(open_page: Callable[..., Any], atlas_file: Path) -> None:
+    page = open_page(atlas_file, **PHONE, **STILL)
+    page.tap("#walk-example")
+    for part in ("One entry apart", "Orbits"):
+        page.locator("#card summary", has_text=part).tap()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll(".card *")].filter((one) => !one.closest("svg, option, .unseen")
+          && one.getBoundingClientRect().right > one.closest(".card").getBoundingClientRect().right + 0.5
+        ).map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert outside == []
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input")].filter((one) => {
+          const {width, height} = one.getBoundingClientRect();
+          const native = ["checkbox", "radio", "range"].includes(one.type);
+          return width && (height < 24 || width < 24) && !native;
+        }).map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert small == []
+
+
+def test_without_javascript_it_says_what_it_needs(open_page: Callable[..., Any], atlas_file: Path) -> None:
+    page = open_page(atlas_file, java_script_enabled=False)
+    assert "The atlas needs JavaScript" in page.locator("main").inner_text()
+
+
+def test_it_is_small(atlas_file: Path) -> None:
+    assert atlas_file.stat().st_size < 4e6

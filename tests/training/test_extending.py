@@ -83,10 +83,9 @@ class TestTerm:
             Term("one", lambda forward: forward.answers["A"].prior_probability.sum(dim=0).mean(), on_prior_draws=True)
         )
         changes = {"prior_information__weight": 0.0, "prior_information__entropy_weight": 0.0, "recognition": 0.0}
+        changes |= {"extra": {"one": 2.0}, "prior_information__every_steps": 3}
         changes = {f"objective__{name}": value for name, value in changes.items()}
-        trainer = Trainer(
-            small_recipe(**changes, objective__extra={"one": 2.0}, objective__prior_information__every_steps=3)
-        )
+        trainer = Trainer(small_recipe(**changes, optimizer__first_batches__epochs=0))
         row = trainer.train_epoch()
         assert trainer.plan.with_prior[:4] == (True, False, False, True)
         assert row["terms"]["one"] == pytest.approx(1)

@@ -156,7 +156,7 @@ class Process:
 
 # -------------------------------------------------------------------- in a process of its own
 
-_fleets: dict[int, tuple[Any, list[Any], Any]] = {}  # by number of runs: the fleet, its pipelines, what else must live
+_fleets: dict[int, tuple[Any, list[Any], Any]] = {}  # by number of runs: the fleet, its runs, what else must live
 
 
 def _stay_on(core: int | None) -> None:
@@ -168,15 +168,15 @@ def _stay_on(core: int | None) -> None:
 def _prepare(recipe_name: str, runs: int, device: str, always: bool) -> None:
     import torch
 
+    from ternary_vae.acceleration.memory import keep_freed_memory
     from ternary_vae.recipe import load_recipe
     from ternary_vae.storage.runs import RunDirectory
     from ternary_vae.training import fleet
-    from ternary_vae.training.log import RunLog
+    from ternary_vae.training.epoch import Trainer
+    from ternary_vae.training.interruption import Interruption
     from ternary_vae.training.loop import finishers
-    from ternary_vae.training.memory import keep_freed_memory
-    from ternary_vae.training.pipeline import Pipeline
     from ternary_vae.training.progress import Silent
-    from ternary_vae.training.trainer import Trainer
+    from ternary_vae.training.run import Run, Start
 
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -189,17 +189,17 @@ def _prepare(recipe_name: str, runs: int, device: str, always: bool) -> None:
     kept = tempfile.TemporaryDirectory()
     # Shared by the runs of a process, as `train_together` shares them; on a CPU also where there is one thread.
     worker = ThreadPoolExecutor(1) if device == "cpu" else finishers(runs, trainers[0].device)
-    pipelines = []
+    open_runs = []
     for trainer in trainers:
         directory = RunDirectory(Path(kept.name) / str(trainer.recipe.seed))
         directory.create(trainer.recipe, {})
-        log = RunLog(directory, 0)
-        pipelines.append(Pipeline(trainer, directory, log, Silent(), worker=worker))
-    _fleets[runs] = fleet.Fleet(trainers), pipelines, kept
+        open_runs.append(Run(Start(trainer, directory), Silent(), False, Interruption(), worker))
+        open_runs[-1].open()
+    _fleets[runs] = fleet.Fleet(trainers), open_runs, kept
 
 
 def _epochs(runs: int, epochs: int) -> tuple[float, float, float]:
-    fleet, pipelines, _ = _fleets[runs]
+    fleet, open_runs, _ = _fleets[runs]
     on_cpu = fleet.trainers[0].device.type == "cpu"
     of_thread, of_all = (time.thread_time, time.process_time) if on_cpu else (time.perf_counter, time.perf_counter)
     whole, wall, training = of_all(), time.perf_counter(), 0.0
@@ -207,10 +207,10 @@ def _epochs(runs: int, epochs: int) -> tuple[float, float, float]:
         started = of_thread()
         rows = fleet.train_epoch()
         training += of_thread() - started
-        for pipeline, row in zip(pipelines, rows):
-            pipeline.take(row | {"seconds_training": 0.0})
-    for pipeline in pipelines:
-        pipeline.drain()
+        for run, row in zip(open_runs, rows):
+            run.take(row | {"seconds_training": 0.0})
+    for run in open_runs:
+        run.settle()
     spent = training, of_all() - whole, time.perf_counter() - wall
     return tuple(each / epochs / runs for each in spent)  # type: ignore[return-value]
 

@@ -8,7 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,28 +102,40 @@ def _floor(recipe: Any) -> Epoch:
 def _ours(recipe: Any) -> Epoch:
     """Epochs as a run trains, measures, logs and saves them, in a temporary directory. A turn begins with an epoch that
     is not timed: measuring it overlaps the first one that is, as the last one's measurement overlaps the next."""
+    import torch
+
+    from ternary_vae.acceleration.fleet import Fleet
+    from ternary_vae.acceleration.memory import keep_freed_memory
     from ternary_vae.storage.runs import RunDirectory
-    from ternary_vae.training.log import RunLog
-    from ternary_vae.training.memory import keep_freed_memory
-    from ternary_vae.training.pipeline import Pipeline
+    from ternary_vae.training.epoch import Trainer
+    from ternary_vae.training.interruption import Interruption
     from ternary_vae.training.progress import Silent
-    from ternary_vae.training.trainer import Trainer
+    from ternary_vae.training.run import Run, Start
 
     keep_freed_memory()
     kept = tempfile.TemporaryDirectory()
     atexit.register(kept.cleanup)
     directory = RunDirectory(kept.name)
-    log = RunLog(directory, 0)
-    pipeline = Pipeline(Trainer(recipe), directory, log, Silent())
+    directory.create(recipe, {})
+    trainer = Trainer(recipe)
+    # PyTorch keeps the number of threads for each thread.
+    worker = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+    run, fleet = Run(Start(trainer, directory), Silent(), False, Interruption(), worker), Fleet([trainer])
+    run.open()
+
+    def train_epoch() -> None:
+        started = time.monotonic()
+        (row,) = fleet.train_epoch()
+        run.take(row | {"seconds_training": time.monotonic() - started})
 
     def epoch() -> Turn:
-        pipeline.train_epoch()
+        train_epoch()
         started = time.perf_counter()
         for _ in range(EPOCHS_AT_ONCE):
-            pipeline.train_epoch()
+            train_epoch()
         seconds = (time.perf_counter() - started) / EPOCHS_AT_ONCE
-        pipeline.drain()  # whoever is next has the machine to itself
-        rows = log.rows[-EPOCHS_AT_ONCE:]
+        run.settle()  # whoever is next has the machine to itself
+        rows = run.log.rows[-EPOCHS_AT_ONCE:]
         parts = {
             "training": statistics.mean(row["seconds_training"] for row in rows),
             "evaluation beside it": statistics.mean(row["seconds_evaluation"] for row in rows[:-1]),
@@ -132,8 +144,8 @@ def _ours(recipe: Any) -> Epoch:
 
     # Measuring begins when every term is at work and batches have their size.
     for _ in range(recipe.optimizer.first_batches.epochs + 1):
-        pipeline.train_epoch()
-    pipeline.drain()
+        train_epoch()
+    run.settle()
     return epoch
 
 

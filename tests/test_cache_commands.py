@@ -21,7 +21,8 @@ from ternary_vae.resolution.measure import encoded
 from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
-from ternary_vae.training import loop, under_way
+from ternary_vae.training import loop
+from ternary_vae.training import run as training_run
 
 ROOT = Path(__file__).parents[1]
 KEPT = ("latent_encodings_A_epoch3", "latent_encodings_B_epoch3")
@@ -200,9 +201,9 @@ def benchmarks_encode_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def encode(checkpoint: Checkpoint, *, device: str, cache: TensorCache | None) -> None:
         encoded(Kept(checkpoint, torch.device(device), cache))
 
-    monkeypatch.setattr(under_way, "measure_isolated", encode)
-    monkeypatch.setattr(under_way, "measure_coupled", encode)
-    monkeypatch.setattr(under_way, "write_record", lambda path, record: None)
+    monkeypatch.setattr(training_run, "measure_isolated", encode)
+    monkeypatch.setattr(training_run, "measure_coupled", encode)
+    monkeypatch.setattr(training_run, "write_record", lambda path, record: None)
     monkeypatch.delenv("TERNARY_VAE_CACHE_DIR")
 
 

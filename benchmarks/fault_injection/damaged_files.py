@@ -71,8 +71,7 @@ def _kinds(place: Path, records: bool) -> dict[str, tuple[Path, Callable[[], obj
     from ternary_vae.storage.files import append_json_line
     from ternary_vae.storage.runs import RunDirectory
     from ternary_vae.storage.tensor_cache import TensorCache
-    from ternary_vae.training.pipeline import Findings
-    from ternary_vae.training.trainer import Trainer
+    from ternary_vae.training.epoch import PendingUpdate, Trainer
 
     recipe = quick_recipe(2)
     train_or_resume(lambda _: None, recipe, place / "run", 1, records)
@@ -104,7 +103,7 @@ def _kinds(place: Path, records: bool) -> dict[str, tuple[Path, Callable[[], obj
     def restore(path: Path) -> None:
         _, loaded = load_model(path)
         Trainer(loaded.recipe).restore(loaded)
-        Findings.pending_in(loaded, torch.device("cpu"))
+        PendingUpdate.of(loaded)
 
     def report() -> None:
         measured = measurements_of_run(run)

@@ -11,6 +11,7 @@ import torch
 from scipy import linalg, stats
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ternary_vae.acceleration.stacked import Stack
 from ternary_vae.limits import OPERATION_BITS
 from ternary_vae.model import DualVAE
 from ternary_vae.model.networks import Encoder
@@ -30,7 +31,6 @@ from ternary_vae.objective import (
 )
 from ternary_vae.operations import all_operations
 from ternary_vae.recipe import Objective, PriorInformation, load_recipe
-from ternary_vae.training.stacked import Stack
 
 N = 12
 

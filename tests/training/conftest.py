@@ -14,8 +14,8 @@ from ternary_vae.recipe import load_recipe
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
+from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.progress import Silent
-from ternary_vae.training.trainer import Trainer
 
 SMALL = {
     "data.train_share": 0.1,
@@ -93,18 +93,18 @@ class Stopper(Silent):
         self.after, self.number, self.times = after, number, times
 
     def start(self, recipe, epochs_completed, place, benchmarks):
-        self.train_epoch = train_epoch = Trainer._train_epoch
+        self.train_epoch = train_epoch = Trainer.train_epoch
 
-        def interrupted(trainer):
+        def interrupted(trainer, *how):
             if trainer.epochs_completed + 1 == self.after:
                 for _ in range(self.times):
                     signal.raise_signal(self.number)
-            return train_epoch(trainer)
+            return train_epoch(trainer, *how)
 
-        Trainer._train_epoch = interrupted
+        Trainer.train_epoch = interrupted
 
     def stop(self):
-        Trainer._train_epoch = self.train_epoch
+        Trainer.train_epoch = self.train_epoch
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ternary_vae.acceleration import recorded as recording
+from ternary_vae.acceleration.fleet import Fleet, StackedSteps
 from ternary_vae.objective.information import histogram_entropy
 from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution.measure import measure_isolated
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import loop, steps
-from ternary_vae.training.fleet import Fleet, _Together
-from ternary_vae.training.trainer import Trainer
+from ternary_vae.training import loop
+from ternary_vae.training.epoch import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -42,18 +43,18 @@ def waiting_forbidden():
 def test_no_training_step_waits_for_the_host(recipe_name, waiting_forbidden):
     trainer = Trainer(load_recipe(recipe_name, overrides=SHORT), "cuda")
     trainer.train_epoch()  # the first steps allocate and choose kernels
-    batch = trainer.begin_epoch().batches[0]
+    batch, steps = trainer.plan_epoch().batches[0], trainer.steps()
     for with_prior in {False, recipe_name == "resolution"}:
-        noise = waiting_forbidden(trainer.draw, batch, with_prior)
-        waiting_forbidden(trainer.step, batch, noise)
+        noise = waiting_forbidden(steps.draw, batch, with_prior)
+        waiting_forbidden(steps.step, batch, noise)
 
 
 @pytest.mark.parametrize("recipe_name", ["resolution", "ternary_v5_5"])
 def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidden, monkeypatch):
     fleet = Fleet([Trainer(load_recipe(recipe_name, overrides=SHORT, seed=seed), "cuda") for seed in range(3)])
     fleet.train_epoch()
-    monkeypatch.setattr(steps, "Replay", lambda take, _: take)  # nothing recorded: a record cannot wait
-    step, watched = _Together.step, []
+    monkeypatch.setattr(recording, "Replay", lambda steps: steps.add_step)  # nothing recorded: a record cannot wait
+    step, watched = StackedSteps.step, []
 
     def in_watch(self, batches, noise):
         if not watched:  # the first step of an epoch copies learning rates to the device
@@ -62,7 +63,7 @@ def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidd
         watched.append(True)
         return waiting_forbidden(step, self, batches, noise)
 
-    monkeypatch.setattr(_Together, "step", in_watch)
+    monkeypatch.setattr(StackedSteps, "step", in_watch)
     fleet.train_epoch()
     assert any(watched)
 
@@ -72,12 +73,12 @@ def test_no_step_of_several_runs_waits_for_the_host(recipe_name, waiting_forbidd
 def test_an_epoch_recorded_is_an_epoch(name, runs, small_recipe, monkeypatch):
     """To the bit, with as many records an epoch as there are kinds of step: with and without prior information."""
     few = FEW | {"data__train_share": 0.1, "optimizer__first_batches__size": 32}
-    made, record = [], steps.recorded
-    monkeypatch.setattr(steps, "recorded", lambda *given: made.append(given) or record(*given))
+    made, record = [], recording.recorded
+    monkeypatch.setattr(recording, "recorded", lambda *given: made.append(given) or record(*given))
     recipes = [small_recipe(name, seed=seed, **few) for seed in range(runs)]
     found = []
     for recorded in (True, False):
-        monkeypatch.setattr(steps, "pays_recorded", lambda device, recorded=recorded: recorded)
+        monkeypatch.setattr(recording, "pays_recorded", lambda device, recorded=recorded: recorded)
         fleet = Fleet([Trainer(recipe, "cuda") for recipe in recipes])
         rows = [fleet.train_epoch() for _ in range(3)]
         weights = [parameter.detach() for one in fleet.trainers for parameter in one.averaged.parameters()]
@@ -92,14 +93,13 @@ def test_an_epoch_recorded_is_an_epoch(name, runs, small_recipe, monkeypatch):
 def test_a_step_of_the_default_recipe_can_be_recorded(with_prior):
     """As it is, at its full size: a copy from the host or an answer to it would end the record."""
     trainer = Trainer(load_recipe("resolution", overrides={"evaluation.full_coverage_draws": None}), "cuda")
-    batch = trainer.begin_epoch().batches[0]
-    noise = trainer.draw(batch, with_prior)
-    trainer._stacked().adopt()
-    trainer.step(batch, noise)  # the first allocates, chooses kernels and copies learning rates to the device
+    batch, steps = trainer.plan_epoch().batches[0], trainer.steps()
+    noise = steps.draw(batch, with_prior)
+    steps.step(batch, noise)  # the first allocates, chooses kernels and copies learning rates to the device
     before = [parameter.detach().clone() for parameter in trainer.model.decoder_A.parameters()]
     terms = {}
     try:
-        repeat = steps.recorded(lambda: terms.update(trainer.step(batch, noise)), trainer.device)
+        repeat = recording.recorded(lambda: terms.update(steps.step(batch, noise)), trainer.device)
         assert all(map(torch.equal, before, trainer.model.decoder_A.parameters()))  # nothing is done meanwhile
         repeat()
         assert ({"recognition_a", "recognition_b", "prior_entropy_a"} <= set(terms)) == with_prior
@@ -107,7 +107,7 @@ def test_a_step_of_the_default_recipe_can_be_recorded(with_prior):
         assert all(term.isfinite() for term in terms.values())
         assert not any(map(torch.equal, before, trainer.model.decoder_A.parameters()))
     finally:
-        steps.release_records()
+        recording.release_records()
 
 
 def test_losses_fall_as_on_the_cpu():

@@ -12,7 +12,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import schedules
-from ternary_vae.training.trainer import Trainer
+from ternary_vae.training.epoch import Steps, Trainer
 
 
 @pytest.fixture
@@ -21,22 +21,23 @@ def poison(monkeypatch):
 
     def arrange(epoch, value=math.nan, times=1, after_last_step=False):
         left = {"times": times}
-        train_epoch, average = Trainer.train_epoch, Trainer.average
+        train_epoch, average = Trainer.train_epoch, Steps.average
 
         def spoil(trainer):
             left["times"] -= 1
             with torch.no_grad():
                 trainer.model.decoder_B.fc_out.bias[4] = value
 
-        def poisoned_epoch(trainer):
+        def poisoned_epoch(trainer, *how):
             size = schedules.batch_size(trainer.recipe, trainer.epochs_completed)
             trainer.steps_left = -(-len(trainer.training_index) // size)
             if trainer.epochs_completed + 1 == epoch and left["times"] > 0 and not after_last_step:
                 spoil(trainer)
-            return train_epoch(trainer)
+            return train_epoch(trainer, *how)
 
-        def after_step(trainer, number):
-            average(trainer, number)
+        def after_step(steps, number):
+            average(steps, number)
+            trainer = steps.trainer
             trainer.steps_left -= 1
             if (
                 trainer.epochs_completed + 1 == epoch
@@ -47,7 +48,7 @@ def poison(monkeypatch):
                 spoil(trainer)
 
         monkeypatch.setattr(Trainer, "train_epoch", poisoned_epoch)
-        monkeypatch.setattr(Trainer, "average", after_step)
+        monkeypatch.setattr(Steps, "average", after_step)
 
     return arrange
 

@@ -5,25 +5,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
+import ternary_vae
+from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
 from ternary_vae.objective import TERMS, ForwardPass, Term, register_term, terms
 from ternary_vae.recipe import ACTIONS, QUANTITIES, load_recipe
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.page_data import page_data
 from ternary_vae.training import guards
-from ternary_vae.training.fleet import Fleet
+from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.guards import register_action, register_quantity
-from ternary_vae.training.trainer import Trainer
+
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
 @pytest.fixture
 def nothing_registered(monkeypatch):
     """What a test registers is forgotten after it."""
     monkeypatch.setattr(terms, "_registered", {})
+    for known in ("_quantities", "_actions"):
+        monkeypatch.setattr(guards, known, dict(getattr(guards, known)))
 
 
 @pytest.fixture
@@ -54,9 +61,8 @@ class TestTerm:
         with_it, without = (Trainer(small_recipe(objective__extra={"code_length": weight})) for weight in (0.5, 0.0))
         losses = []
         for trainer in (with_it, without):
-            plan = trainer.begin_epoch()
-            values = trainer.step(plan.batches[0], trainer.draw(plan.batches[0], with_prior=False))
-            losses.append(values)
+            batch, steps = trainer.plan_epoch().batches[0], trainer.steps()
+            losses.append(steps.step(batch, steps.draw(batch, with_prior=False)))
         added = losses[0]["loss"] - losses[1]["loss"]
         assert added.item() == pytest.approx(0.5 * losses[0]["code_length"].item(), rel=1e-4)
         assert "code_length" not in losses[1]  # a weight of 0 leaves it out
@@ -77,10 +83,9 @@ class TestTerm:
             Term("one", lambda forward: forward.answers["A"].prior_probability.sum(dim=0).mean(), on_prior_draws=True)
         )
         changes = {"prior_information__weight": 0.0, "prior_information__entropy_weight": 0.0, "recognition": 0.0}
+        changes |= {"extra": {"one": 2.0}, "prior_information__every_steps": 3}
         changes = {f"objective__{name}": value for name, value in changes.items()}
-        trainer = Trainer(
-            small_recipe(**changes, objective__extra={"one": 2.0}, objective__prior_information__every_steps=3)
-        )
+        trainer = Trainer(small_recipe(**changes, optimizer__first_batches__epochs=0))
         row = trainer.train_epoch()
         assert trainer.plan.with_prior[:4] == (True, False, False, True)
         assert row["terms"]["one"] == pytest.approx(1)
@@ -110,9 +115,7 @@ class TestGuard:
     RULE = {"quantity": "extra.lambda_gap", "above": 0.0, "actions": ["extra.slower"], "limit": 1}  # noqa: RUF012
 
     @pytest.fixture
-    def lambda_gap(self, monkeypatch):
-        for known in ("_quantities", "_actions"):
-            monkeypatch.setattr(guards, known, dict(getattr(guards, known)))
+    def lambda_gap(self, nothing_registered):
         register_quantity("lambda_gap", lambda row, history, guard: abs(row["lambda1"] - row["lambda2"]) + len(history))
         register_action("slower", lambda acted, guard: acted.multiply("learning_rate_factor", 1 / guard.amount))
 
@@ -137,3 +140,33 @@ class TestGuard:
 
     def test_every_name_that_a_recipe_may_have_is_there(self):
         assert (set(QUANTITIES), set(ACTIONS)) == (set(guards._quantities), set(guards._actions))
+
+
+class TestDocumented:
+    """docs/extending.md as it stands, in a directory of its own and with short epochs."""
+
+    @pytest.fixture
+    def outcomes(self, nothing_registered, small_recipe, quick_train, tmp_path, monkeypatch):
+        """A function: what the runs of the examples of a section left behind."""
+
+        def load(*, epochs, overrides):
+            return small_recipe(epochs=epochs, data__train_share=0.03, **overrides)
+
+        def run(title):
+            monkeypatch.setattr(ternary_vae, "load_recipe", load)
+            monkeypatch.setattr(ternary_vae, "train", lambda recipe, place, **_: quick_train(recipe, tmp_path / place))
+            section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text("utf-8"), re.S | re.M)[1]
+            names = {}
+            for code in re.findall(r"```python\n(.*?)```", section, re.S):
+                exec(compile(code, str(PAGE), "exec"), names)
+            return names["outcome"].directory
+
+        return run
+
+    def test_a_term(self, outcomes):
+        assert all(row["terms"]["code_length"] > 0 for row in outcomes("A term of the objective").metrics())
+
+    def test_a_guard(self, outcomes):
+        (event,) = outcomes("A guard").events()
+        assert (event["name"], event["quantity"]) == ("one_is_ahead", "extra.lead")
+        assert event["actions"] == ["extra.calm", "report"]

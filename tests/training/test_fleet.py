@@ -8,12 +8,13 @@ from dataclasses import fields
 import pytest
 import torch
 
+from ternary_vae.acceleration.fleet import Fleet, pays_together, stacked_controls
+from ternary_vae.acceleration.stacked import Stack
 from ternary_vae.objective import Controls, Noise, draw_noise
 from ternary_vae.recipe import load_recipe
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
-from ternary_vae.training.fleet import Fleet, pays_together, stacked_controls
-from ternary_vae.training.stacked import Stack
-from ternary_vae.training.trainer import Trainer
+from ternary_vae.training.epoch import Trainer
+from ternary_vae.training.optimizer import FlatAdamW
 
 FEW = {
     "data.train_share": 0.02,
@@ -133,7 +134,7 @@ class TestStack:
                 for stack in stacks:
                     stack._optimizers[0].param_groups[1]["lr"] = 5e-3
             gradient = torch.randn(before.shape, generator=generator) * 10.0 ** (-number)
-            for stack, move in ((one_by_one, Stack._move_one_by_one), (at_once, Stack._move_at_once)):
+            for stack, move in ((one_by_one, FlatAdamW._move), (at_once, Stack._move_at_once)):
                 stack._steps += 1
                 move(stack, gradient.clone(), excess)
         assert (one_by_one.rows != before).all()

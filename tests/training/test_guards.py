@@ -9,8 +9,8 @@ import pytest
 from ternary_vae.limits import coverage_limit
 from ternary_vae.recipe import Guard, load_recipe, recipe_names
 from ternary_vae.training import guards, schedules
+from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.guards import Interventions, watch
-from ternary_vae.training.trainer import Trainer
 
 HEALTHY = {
     "exact_match_a": 1.0, "exact_match_b": 1.0, "exact_match_best_of_two": 1.0, "share_a": 0.5, "coverage": 0.989,
@@ -187,9 +187,9 @@ class TestActionsAreTaken:
             trainer = Trainer(small_recipe("ternary_v5_5"))
             trainer.interventions.learning_rate_factor_a = factor
             start = [parameter.detach().clone() for parameter in trainer.model.parameters()]
-            trainer.begin_epoch()
-            batch = trainer.training_index[:64]
-            trainer.step(batch, trainer.draw(batch, with_prior=False))
+            trainer.plan_epoch()
+            batch, steps = trainer.training_index[:64], trainer.steps()
+            steps.step(batch, steps.draw(batch, with_prior=False))
             names = [name for name, _ in trainer.model.named_parameters()]
             change = {n: (p - s).abs().mean().item() for n, p, s in zip(names, trainer.model.parameters(), start)}
             moved.append(change)

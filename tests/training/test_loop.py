@@ -10,18 +10,21 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ternary_vae.acceleration import memory
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
 from ternary_vae.model import STRATEGIES
 from ternary_vae.objective import LOSS, TERMS
 from ternary_vae.recipe import recipe_names
+from ternary_vae.resolution.parallel import side_by_side
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import loop, memory, pipeline, under_way
+from ternary_vae.training import epoch as training_epoch
+from ternary_vae.training import loop
+from ternary_vae.training import run as training_run
+from ternary_vae.training.epoch import EpochFinisher, Trainer, checkpoint_score
 from ternary_vae.training.evaluation import evaluate, evaluated_keys
-from ternary_vae.training.pipeline import Pipeline, checkpoint_score
 from ternary_vae.training.progress import Silent
-from ternary_vae.training.trainer import Trainer
 
 ROW = {
     "epoch", "phase", "rho", "rho_target", "learning_rate", "temperature_a", "temperature_b", "beta_a", "beta_b",
@@ -169,9 +172,9 @@ class TestWhatARunWrites:
         milestones = [3, 120, 150, 200, 250, 300, 350, 400]
         trainer = Trainer(small_recipe(epochs=405, evaluation__milestones=milestones))
         row, state = {"exact_match_best_of_two": None}, trainer.checkpoint()
-        with Pipeline(trainer, RunDirectory(tmp_path), log=None, progress=Silent()) as epochs:
-            for epoch in range(1, 406):
-                epochs._save({**row, "epoch": epoch}, state)
+        finisher = EpochFinisher(trainer.model, RunDirectory(tmp_path), None, Silent(), side_by_side)
+        for epoch in range(1, 406):
+            finisher._save({**row, "epoch": epoch}, state)
         assert written.count("latest") == 405
         kept = {int(stem[6:]) for stem in written if stem.startswith("epoch_")}
         assert kept == {3, *range(10, 401, 10), 405}
@@ -209,8 +212,8 @@ def test_small_batches_come_first(small_recipe):
     trainer = Trainer(small_recipe(optimizer__first_batches__epochs=2))
     plans = []
     for _ in range(3):
-        plans.append(trainer.begin_epoch())
-        trainer.train_steps()
+        trainer.train_epoch()
+        plans.append(trainer.plan)
     assert [(len(plan.batches), len(plan.batches[0]), plan.first_step) for plan in plans] == [
         (8, 256, 0), (8, 256, 8), (4, 512, 16),
     ]  # fmt: skip
@@ -302,7 +305,7 @@ class TestBest:
                 "coverage_limit": 1.0,
             }  # fmt: skip
 
-        monkeypatch.setattr(pipeline, "evaluate", scripted)
+        monkeypatch.setattr(training_epoch, "evaluate", scripted)
         directory = RunDirectory(place)
         best = []
 
@@ -331,11 +334,13 @@ class TestMilestones:
         """Counts measurements instead of making them."""
         calls = []
         monkeypatch.setattr(
-            under_way, "measure_isolated", lambda c, **_: calls.append(("isolated", c.epoch)) or c.epoch
+            training_run, "measure_isolated", lambda c, **_: calls.append(("isolated", c.epoch)) or c.epoch
         )
-        monkeypatch.setattr(under_way, "measure_coupled", lambda c, **_: calls.append(("coupled", c.epoch)) or c.epoch)
         monkeypatch.setattr(
-            under_way, "write_record", lambda path, r: path.parent.mkdir(exist_ok=True) or path.write_text(str(r))
+            training_run, "measure_coupled", lambda c, **_: calls.append(("coupled", c.epoch)) or c.epoch
+        )
+        monkeypatch.setattr(
+            training_run, "write_record", lambda path, r: path.parent.mkdir(exist_ok=True) or path.write_text(str(r))
         )
         return calls
 
@@ -394,14 +399,19 @@ def test_a_device_without_memory_left_is_one_line(
     def out_of_memory(*_):
         raise OUT_OF_MEMORY[failure]
 
-    train_epoch, evaluate = Trainer._train_epoch, pipeline.evaluate
+    train_epoch, evaluate = Trainer.train_epoch, training_epoch.evaluate
+
+    def second_epoch_fails(trainer, *how):
+        return (out_of_memory if trainer.epochs_completed else train_epoch)(trainer, *how)
+
+    def second_fails(*given):
+        return (out_of_memory if given[2] == 2 else evaluate)(*given)
+
     with monkeypatch.context() as full:
         if where == "training":
-            full.setattr(
-                Trainer, "_train_epoch", lambda self: (out_of_memory if self.epochs_completed else train_epoch)(self)
-            )
+            full.setattr(Trainer, "train_epoch", second_epoch_fails)
         else:
-            full.setattr(pipeline, "evaluate", lambda *given: (out_of_memory if given[2] == 2 else evaluate)(*given))
+            full.setattr(training_epoch, "evaluate", second_fails)
         with pytest.raises(UserError, match="memory is used up") as told:
             quick_train(small_recipe(epochs=3), tmp_path / "run")
     assert "\n" not in str(told.value)
@@ -413,7 +423,7 @@ def test_a_device_without_memory_left_is_one_line(
 def test_what_a_run_without_memory_held_is_given_back(small_recipe, quick_train, tmp_path, monkeypatch):
     trainers, alive = [], []
 
-    def out_of_memory(trainer):
+    def out_of_memory(trainer, *_):
         trainers.append(weakref.ref(trainer))
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
@@ -421,7 +431,7 @@ def test_what_a_run_without_memory_held_is_given_back(small_recipe, quick_train,
         gc.collect()
         alive.append(sum(trainer() is not None for trainer in trainers))
 
-    monkeypatch.setattr(Trainer, "_train_epoch", out_of_memory)
+    monkeypatch.setattr(Trainer, "train_epoch", out_of_memory)
     monkeypatch.setattr(memory, "release_memory", released)
     with pytest.raises(UserError, match="memory is used up"):
         quick_train(small_recipe(), tmp_path / "run")
@@ -430,7 +440,7 @@ def test_what_a_run_without_memory_held_is_given_back(small_recipe, quick_train,
 
 
 def test_other_errors_are_not_taken_for_it(small_recipe, quick_train, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trainer, "_train_epoch", lambda self: torch.ones(2) @ torch.ones(3))
+    monkeypatch.setattr(Trainer, "train_epoch", lambda *_: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="size"):
         quick_train(small_recipe(), tmp_path / "run")
 

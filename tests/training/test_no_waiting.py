@@ -11,10 +11,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ternary_vae.acceleration.fleet import Fleet, StackedSteps
 from ternary_vae.recipe import recipe_names
-from ternary_vae.training import trainer as trainers
-from ternary_vae.training.fleet import Fleet, _Together
-from ternary_vae.training.trainer import Trainer
+from ternary_vae.training import epoch as training_epoch
+from ternary_vae.training.epoch import Trainer
 
 READS = {
     "_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "_unique2", "unique_dim",
@@ -58,9 +58,10 @@ class _Calls(TorchFunctionMode):
 
 def step(trainer, with_prior):
     """One watched training step; the names of the operations it ran and of its terms."""
-    plan = trainer.begin_epoch()
+    plan = trainer.plan_epoch()
+    steps = trainer.steps()
     with _Operations() as operations, _Calls():
-        terms = trainer.step(plan.batches[0], trainer.draw(plan.batches[0], with_prior))
+        terms = steps.step(plan.batches[0], steps.draw(plan.batches[0], with_prior))
     return operations.seen, set(terms)
 
 
@@ -76,7 +77,7 @@ def test_no_step_of_any_recipe_waits(name, small_recipe):
 
 def test_no_step_of_several_runs_waits(small_recipe, monkeypatch):
     fleet = Fleet([Trainer(small_recipe(seed=seed, data__train_share=0.02)) for seed in range(2)])
-    take, watched = _Together.step, set()
+    take, watched = StackedSteps.step, set()
 
     def in_watch(self, batches, noise):
         with _Operations(), _Calls():
@@ -84,7 +85,7 @@ def test_no_step_of_several_runs_waits(small_recipe, monkeypatch):
         watched.update(terms)
         return terms
 
-    monkeypatch.setattr(_Together, "step", in_watch)
+    monkeypatch.setattr(StackedSteps, "step", in_watch)
     fleet.train_epoch()
     assert {"recognition_a", "best_of_two", "subspace_overlap", "prior_entropy_b"} <= watched
 
@@ -101,6 +102,6 @@ def test_no_step_of_several_runs_waits(small_recipe, monkeypatch):
 )  # fmt: skip
 def test_one_that_asks_is_caught(asks, small_recipe, monkeypatch):
     trainer = Trainer(small_recipe(optimizer__batch_size=64))
-    monkeypatch.setattr(trainers, "averaged_norms", lambda norms, averages, settings: asks(norms[0]))
+    monkeypatch.setattr(training_epoch, "averaged_norms", lambda norms, *_, out: asks(norms[0]))
     with pytest.raises(WouldWait):
         step(trainer, with_prior=False)

@@ -10,14 +10,14 @@ from functools import partial
 import pytest
 import torch
 
+from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model, model_of, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import pipeline
+from ternary_vae.training import epoch as training_epoch
+from ternary_vae.training.epoch import PendingUpdate, Trainer
 from ternary_vae.training.evaluation import evaluate
 from ternary_vae.training.guards import Interventions
-from ternary_vae.training.pipeline import Findings
-from ternary_vae.training.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_by_one_thing_after_another(finished_run, small_recipe):
     recipe = small_recipe(epochs=3)
     trainer, before = Trainer(recipe), None
     for row in RunDirectory(finished_run).metrics():
-        trained = trainer.train_epoch()
+        (trained,) = Fleet([trainer]).train_epoch()
         if before is not None:
             trainer.take_measurement(before)
         model = model_of(trainer.checkpoint())
@@ -56,7 +56,7 @@ def test_the_same_bits_whichever_thread_is_slower(slow, finished_run, small_reci
     if slow == "training":
         monkeypatch.setattr(Trainer, "train_epoch", late(Trainer.train_epoch))
     else:
-        monkeypatch.setattr(pipeline, "evaluate", late(evaluate))
+        monkeypatch.setattr(training_epoch, "evaluate", late(evaluate))
     quick_train(small_recipe(epochs=3), tmp_path / "run")
     for name in ("latest", "best", 2, 3):
         files = [RunDirectory(place).checkpoint(name) for place in (finished_run, tmp_path / "run")]
@@ -74,13 +74,13 @@ def test_an_epoch_is_measured_while_the_next_is_trained(small_recipe, quick_trai
         assert epoch == 2 or training.wait()
         return evaluate(model, recipe, epoch, run_all)
 
-    def trained(trainer):
+    def trained(trainer, *how):
         if trainer.epochs_completed == 1:
             training.set()
             assert measuring.wait()
-        return train_epoch(trainer)
+        return train_epoch(trainer, *how)
 
-    monkeypatch.setattr(pipeline, "evaluate", measured)
+    monkeypatch.setattr(training_epoch, "evaluate", measured)
     monkeypatch.setattr(Trainer, "train_epoch", trained)
     assert quick_train(small_recipe(epochs=2), tmp_path / "run").status == "completed"
     assert [cores for _, cores in threads] == [1, 1]
@@ -115,7 +115,7 @@ def test_whoever_waits_for_a_measurement_helps_with_it(
 
         return evaluate(model, recipe, epoch, slow_first)
 
-    monkeypatch.setattr(pipeline, "evaluate", measured)
+    monkeypatch.setattr(training_epoch, "evaluate", measured)
     quick_train(small_recipe(epochs=3), tmp_path / "run")
     assert helpers == [(threading.main_thread(), 1)] * 9
     assert rows_of(tmp_path / "run") == rows_of(finished_run)
@@ -135,7 +135,7 @@ def test_a_guard_acts_from_the_epoch_after_the_next(small_recipe, quick_train, t
 class TestPending:
     def test_a_checkpoint_holds_what_its_epoch_found(self, finished_run):
         checkpoint = load_checkpoint(RunDirectory(finished_run).checkpoint(2))
-        found = Findings.pending_in(checkpoint)
+        found = PendingUpdate.of(checkpoint)
         model, recipe = load_model(checkpoint.path)[0], checkpoint.recipe
         again = evaluate(model, recipe, 2)
         assert found.row == again
@@ -148,7 +148,7 @@ class TestPending:
         state = {name: value for name, value in checkpoint.state.items() if name != "pending"}
         save_checkpoint(latest, replace(checkpoint, state=state))
         model, old = load_model(latest)
-        assert Findings.pending_in(old) is None
+        assert PendingUpdate.of(old) is None
         assert evaluate(model, old.recipe, 3)["coverage"] == RunDirectory(finished_run).metrics()[-1]["coverage"]
         assert quick_resume(finished_run, epochs=5).epochs_completed == 5
 
@@ -172,7 +172,7 @@ def test_what_goes_wrong_in_the_second_thread_ends_the_run(small_recipe, quick_t
         return evaluate(model, recipe, epoch, run_all)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "evaluate", fails)
+        patch.setattr(training_epoch, "evaluate", fails)
         with pytest.raises(MemoryError, match="to measure with"):
             quick_train(small_recipe(epochs=3), tmp_path / "run")
     directory = RunDirectory(tmp_path / "run")

@@ -20,10 +20,11 @@ from ternary_vae.objective.weighting import Balance
 from ternary_vae.recipe import recipe_names
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint, load_model, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import log, loop, under_way
+from ternary_vae.training import log, loop
+from ternary_vae.training import run as training_run
+from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.interruption import interruptions
 from ternary_vae.training.progress import Silent
-from ternary_vae.training.trainer import Trainer
 
 CHECKPOINTS = ("latest", "best", 0, 2, 3)
 
@@ -224,8 +225,8 @@ class TestStoodStill:
         def measure(*arguments, **options):
             (finished_run / "run.lock").write_text(self.SUCCESSOR)
 
-        monkeypatch.setattr(under_way, "measure_isolated", measure)
-        monkeypatch.setattr(under_way, "measure_coupled", measure)
+        monkeypatch.setattr(training_run, "measure_isolated", measure)
+        monkeypatch.setattr(training_run, "measure_coupled", measure)
         with pytest.raises(UserError, match="stood still"):
             loop.resume(finished_run, device="cpu")
         assert not (finished_run / "benchmarks").exists()

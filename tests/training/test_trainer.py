@@ -10,20 +10,20 @@ import torch
 from ternary_vae.splits import training_split
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.training import schedules
-from ternary_vae.training.trainer import Trainer
+from ternary_vae.training.epoch import Steps, Trainer
 
 
 @pytest.fixture
 def steps(monkeypatch):
     """Every step of the trainers of a test: (batch, whether prior information was due, terms)."""
-    seen, step = [], Trainer.step
+    seen, step = [], Steps.step
 
-    def watched(trainer, batch, noise):
-        terms = step(trainer, batch, noise)
+    def watched(self, batch, noise):
+        terms = step(self, batch, noise)
         seen.append((batch, noise.prior_draws is not None, terms))
         return terms
 
-    monkeypatch.setattr(Trainer, "step", watched)
+    monkeypatch.setattr(Steps, "step", watched)
     return seen
 
 
@@ -126,7 +126,8 @@ class TestGradients:
         """Momentum 0.95 while the ratio of the averages is in (0.8, 1.2), here 1 at the start, and 0.5 elsewhere."""
         trainer = Trainer(small_recipe("ternary_v5_5"))
         clip = min(1.0, 1 / math.hypot(size_a, size_b))
-        trainer._move(self.gradients(trainer, size_a, size_b))
+        trainer.plan_epoch()
+        trainer.steps()._move(self.gradients(trainer, size_a, size_b))
         # AdamW's first moment after one step is 1 − β₁ of the gradient that it was given.
         moments = trainer.optimizer.state
         norms = [
@@ -139,7 +140,7 @@ class TestGradients:
         assert trainer.gradient_norms.tolist() == pytest.approx(averages, rel=1e-4)
 
         trainer.gradient_norms = torch.tensor([1.0, 0.5])
-        trainer._move(self.gradients(trainer, size_a, size_b))
+        trainer.steps()._move(self.gradients(trainer, size_a, size_b))
         averages = [0.5 * old + 0.5 * size * clip for old, size in zip((1.0, 0.5), (size_a, size_b))]
         assert trainer.gradient_norms.tolist() == pytest.approx(averages, rel=1e-4)
 
@@ -161,11 +162,11 @@ class TestBalance:
 
 
 class TestAveraging:
-    def test_against_a_running_average_by_hand(self, small_recipe):
+    def test_against_a_running_average_by_hand(self, small_recipe, monkeypatch):
         trainer = Trainer(small_recipe(optimizer__averaging_epochs=2.0))
         steps = math.ceil(len(trainer.training_index) / 512)
         expected = {name: weight.clone() for name, weight in trainer.model.named_parameters()}
-        step_by_itself, done = trainer.step, 0
+        step_by_itself, done = Steps.step, 0
 
         def step(*given, **named):
             terms = step_by_itself(*given, **named)
@@ -176,7 +177,7 @@ class TestAveraging:
             done += 1
             return terms
 
-        trainer.step = step
+        monkeypatch.setattr(Steps, "step", step)
         for _ in range(3):
             trainer.train_epoch()
         averaged = dict(trainer.averaged.named_parameters())

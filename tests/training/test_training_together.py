@@ -7,14 +7,15 @@ import signal
 import pytest
 import torch
 
+from ternary_vae.acceleration.stacked import Stack
 from ternary_vae.errors import UserError
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.training import pipeline, under_way
+from ternary_vae.training import epoch as training_epoch
+from ternary_vae.training import run as training_run
+from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.loop import train_together
 from ternary_vae.training.progress import Silent
-from ternary_vae.training.stacked import Stack
-from ternary_vae.training.trainer import Trainer
 
 FEW = {"data__train_share": 0.03, "optimizer__batch_size": 64}
 
@@ -103,14 +104,14 @@ def test_one_that_fails_leaves_the_others_alone(recipes, tmp_path, monkeypatch):
     (tmp_path / "0" / "letter.txt").write_text("mine")
     recipes[1] = recipes[1].model_copy(update={"guards": {}})
 
-    finish = Trainer.finish_epoch
+    finish = Trainer.close_epoch
 
     def spoilt(trainer, sums):
         if trainer.recipe is recipes[1] and trainer.epochs_completed == 1:
             sums = {**sums, "loss": float("nan")}
         return finish(trainer, sums)
 
-    monkeypatch.setattr(Trainer, "finish_epoch", spoilt)
+    monkeypatch.setattr(Trainer, "close_epoch", spoilt)
     outcomes = together(recipes, tmp_path)
     assert [outcome.status for outcome in outcomes] == ["failed", "failed", "completed"]
     assert "not empty" in str(outcomes[0].failure)
@@ -128,8 +129,8 @@ def test_one_that_finds_no_memory_leaves_the_others_alone(recipes, tmp_path, mon
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return evaluate(model, recipe, epoch, run_all)
 
-    evaluate = pipeline.evaluate
-    monkeypatch.setattr(pipeline, "evaluate", measured)
+    evaluate = training_epoch.evaluate
+    monkeypatch.setattr(training_epoch, "evaluate", measured)
     outcomes = together(recipes, tmp_path)
     assert [outcome.status for outcome in outcomes] == ["completed", "failed", "completed"]
     assert "memory is used up" in str(outcomes[1].failure)
@@ -143,9 +144,9 @@ def test_runs_of_different_lengths_and_milestones(recipes, tmp_path, monkeypatch
         measured.append((checkpoint.recipe.seed, checkpoint.epoch))
         return None
 
-    monkeypatch.setattr(under_way, "measure_isolated", measure)
-    monkeypatch.setattr(under_way, "measure_coupled", lambda checkpoint, **_: None)
-    monkeypatch.setattr(under_way, "write_record", lambda path, _: path.parent.mkdir(exist_ok=True) or path.touch())
+    monkeypatch.setattr(training_run, "measure_isolated", measure)
+    monkeypatch.setattr(training_run, "measure_coupled", lambda checkpoint, **_: None)
+    monkeypatch.setattr(training_run, "write_record", lambda path, _: path.parent.mkdir(exist_ok=True) or path.touch())
     short = recipes[1].model_copy(update={"epochs": 1})
     outcomes = together([recipes[0], short], tmp_path, benchmark_milestones=True)
     assert [outcome.epochs_completed for outcome in outcomes] == [3, 1]

@@ -14,7 +14,7 @@ def bundles(tasks: Sequence[Task], together: int, workers: int = 1) -> list[tupl
     """Tasks that are done at once: of one shape, at most `together`, and no more than leaves every worker its part."""
     if together == 1:
         return [(task,) for task in tasks]
-    from ternary_vae.training.fleet import recipe_shape
+    from ternary_vae.acceleration.fleet import recipe_shape
 
     alike: dict[Hashable, list[Task]] = {}
     for task in tasks:

@@ -43,14 +43,18 @@ def loss_scales(norms: Float[Tensor, "2 *runs"], settings: GradientBalance) -> F
 
 
 def averaged_norms(
-    norms: Float[Tensor, "2 *runs"], averages: Float[Tensor, "2 *runs"], settings: GradientBalance
+    norms: Float[Tensor, "2 *runs"],
+    averages: Float[Tensor, "2 *runs"],
+    settings: GradientBalance,
+    out: Float[Tensor, "2 *runs"] | None = None,
 ) -> Float[Tensor, "2 *runs"]:
-    """Exponential averages of the gradient norms, slower while their ratio is inside the open interval."""
+    """Exponential averages of the gradient norms, slower while their ratio is inside the open interval; `out` may be
+    `averages`."""
     ratio = averages[1] / averages[0].clamp(min=1e-12)
     low, high = settings.open_interval
     balanced = (ratio > low) & (ratio < high)
     momentum = torch.where(balanced, settings.momentum_balanced, settings.momentum_unbalanced)
-    return torch.lerp(norms, averages, momentum)
+    return torch.lerp(norms, averages, momentum, out=out)
 
 
 def reconstruction_weight(side: Side, balance: Number) -> Number:

@@ -1,4 +1,8 @@
-"""The training loop: runs from their first epoch to their last, begun or gone on with, alone or several together."""
+"""The training loop: runs from their first epoch to their last, new or resumed, alone or several together.
+
+What happens in an epoch is in `epoch`, from its plan to its checkpoint; what happens between epochs is in `run`; how
+fast it happens is up to `acceleration`, whose `Fleet` is called here.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from typing import Any
 
 import torch
 
+from ternary_vae.acceleration.fleet import Fleet
+from ternary_vae.acceleration.memory import keep_freed_memory, memory_of_the_device, release_memory
 from ternary_vae.devices import choose_device, device_to_go_on_with
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
@@ -18,14 +24,11 @@ from ternary_vae.resolution.parallel import InTurn
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
 from ternary_vae.storage.files import require_utf_8
 from ternary_vae.storage.runs import RunDirectory, environment
-from ternary_vae.training.fleet import Fleet
+from ternary_vae.training.epoch import PendingUpdate, Trainer
 from ternary_vae.training.interruption import interruptions
-from ternary_vae.training.memory import keep_freed_memory, memory_of_the_device, release_memory
-from ternary_vae.training.pipeline import Findings
 from ternary_vae.training.precision import matrix_products
 from ternary_vae.training.progress import Progress, Silent, watcher
-from ternary_vae.training.trainer import Trainer
-from ternary_vae.training.under_way import Outcome, RunUnderWay, Start, now
+from ternary_vae.training.run import Outcome, Run, Start, now
 
 _FINISHERS_BESIDE_AN_ACCELERATOR = 3
 
@@ -52,8 +55,8 @@ def train(
         UserError: the directory holds another run or another process trains in it, no such device, the disk is full,
             the GPU's memory is, or training diverged.
     """
-    with _begun(recipe, _directory(directory), choose_device(device), start) as begun:
-        return _alone(begun, progress, benchmark_milestones)
+    with _new_run(recipe, _directory(directory), choose_device(device), start) as new:
+        return _alone(new, progress, benchmark_milestones)
 
 
 @memory_of_the_device()
@@ -75,8 +78,8 @@ def resume(
     Raises:
         UserError: no run there, a damaged checkpoint, an end that has passed, or as `train`.
     """
-    with _gone_on_with(_directory(directory), device, epochs) as gone_on:
-        return _alone(gone_on, progress, benchmark_milestones)
+    with _resumed_run(_directory(directory), device, epochs) as resumed:
+        return _alone(resumed, progress, benchmark_milestones)
 
 
 @memory_of_the_device()
@@ -88,8 +91,8 @@ def train_together(
     progress: Sequence[Progress] | None = None,
     benchmark_milestones: bool = True,
 ) -> list[Outcome]:
-    """Trains several runs at once, those of one shape as one batched program where that pays (`training.fleet`), each
-    in a directory of its own. A directory that already holds a run of the recipe is gone on with; both this function
+    """Trains several runs at once, those of one shape as one batched program where that pays, each in a directory
+    of its own. A directory that already holds a run of the recipe is gone on with; both this function
     and `resume` go on with what either began. Results agree with those of `train` up to the rounding of sums.
 
     Args:
@@ -118,14 +121,14 @@ def train_together(
             try:
                 if directory.exists:
                     _require_same(recipe, directory)
-                    starts[place] = held.enter_context(_gone_on_with(directory, device))
+                    starts[place] = held.enter_context(_resumed_run(directory, device))
                 else:
-                    starts[place] = held.enter_context(_begun(recipe, directory, chosen))
+                    starts[place] = held.enter_context(_new_run(recipe, directory, chosen))
             except UserError as failure:
                 outcomes[place] = Outcome(directory, "failed", 0, 0.0, failure)
         if starts:
-            found = _train_all(list(starts.values()), [watchers[place] for place in starts], benchmark_milestones)
-            outcomes |= zip(starts, found)
+            own_watchers = [watchers[place] for place in starts]
+            outcomes |= zip(starts, _train_all(list(starts.values()), own_watchers, benchmark_milestones))
     return [outcomes[place] for place in range(len(recipes))]
 
 
@@ -152,13 +155,11 @@ def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_
             ExitStack() as open_runs,
         ):
             runs = [
-                open_runs.enter_context(
-                    RunUnderWay(start, watcher, benchmark_milestones, interruption, worker, len(starts))
-                )
+                open_runs.enter_context(Run(start, watcher, benchmark_milestones, interruption, worker, len(starts)))
                 for start, watcher in zip(starts, watchers)
             ]
             for run in runs:
-                _do(run, run.begin)
+                _do(run, run.open)
             fleet = Fleet([run.trainer for run in runs])
             while not interruption.asked and (places := [place for place, run in enumerate(runs) if run.goes_on]):
                 clock = time.monotonic()
@@ -180,9 +181,9 @@ def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_
         release_memory()
 
 
-def _do(run: RunUnderWay, what: Callable[..., None], *given: Any) -> None:
-    """Does something for a run that is open. What it cannot recover from ends this run and no other."""
-    if run.failure is not None or run.has_ended:
+def _do(run: Run, what: Callable[..., None], *given: Any) -> None:
+    """Does something for a run that has not failed. What it cannot recover from ends this run and no other."""
+    if run.failure is not None:
         return
     try:
         with memory_of_the_device():
@@ -206,7 +207,7 @@ def finishers(runs: int, device: torch.device) -> Executor:
 
 
 @contextmanager
-def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoint | None = None) -> Iterator[Start]:
+def _new_run(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoint | None = None) -> Iterator[Start]:
     """A new run, its directory held until the block ends."""
     require_utf_8(directory.tensorboard, "TensorBoard")
     if start is not None:
@@ -219,7 +220,7 @@ def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoi
     trainer = Trainer(recipe, device)
     if start is not None:
         trainer.restore(start)
-    pending = Findings.pending_in(start) if start is not None else None
+    pending = PendingUpdate.of(start) if start is not None else None
     with directory.held():
         with _whole_or_absent(directory):
             directory.create(
@@ -237,7 +238,7 @@ def _begun(recipe: Recipe, directory: RunDirectory, device: str, start: Checkpoi
 
 
 @contextmanager
-def _gone_on_with(directory: RunDirectory, device: str, epochs: int | None = None) -> Iterator[Start]:
+def _resumed_run(directory: RunDirectory, device: str, epochs: int | None = None) -> Iterator[Start]:
     """A run that is there already, its directory held until the block ends."""
     require_utf_8(directory.tensorboard, "TensorBoard")
     recipe = directory.recipe()
@@ -269,7 +270,7 @@ def _require_same(recipe: Recipe, directory: RunDirectory) -> None:
         raise UserError(f"{directory.path}: holds a run of another recipe, seed or length; move it away")
 
 
-def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float] | None, Findings | None]:
+def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float] | None, PendingUpdate | None]:
     """Puts the trainer where the run was last written, and returns the score of its best checkpoint and what the last
     epoch's measurement is yet to change."""
     latest = directory.checkpoint("latest")
@@ -280,7 +281,7 @@ def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float
         if started_from:
             start = load_checkpoint(started_from)
             trainer.restore(start)
-            pending = Findings.pending_in(start)
+            pending = PendingUpdate.of(start)
         _save_start(trainer, directory, pending)
         return None, pending
     checkpoint = load_checkpoint(latest)
@@ -288,10 +289,10 @@ def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float
     if (before.fingerprint(), before.seed) != (now.fingerprint(), now.seed):
         raise UserError(f"{directory.recipe_file}: differs from the recipe in {checkpoint.path}; restore it to resume")
     trainer.restore(checkpoint)
-    return checkpoint.state.get("best"), Findings.pending_in(checkpoint)
+    return checkpoint.state.get("best"), PendingUpdate.of(checkpoint)
 
 
-def _save_start(trainer: Trainer, directory: RunDirectory, pending: Findings | None) -> None:
+def _save_start(trainer: Trainer, directory: RunDirectory, pending: PendingUpdate | None) -> None:
     checkpoint = trainer.checkpoint({"best": None})
     if pending is not None:
         checkpoint = pending.added_to(checkpoint)

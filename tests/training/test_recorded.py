@@ -8,9 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ternary_vae.training import steps
-from ternary_vae.training.fleet import Fleet
-from ternary_vae.training.trainer import Trainer
+from ternary_vae.acceleration import recorded as recording
+from ternary_vae.acceleration.fleet import Fleet
+from ternary_vae.training.epoch import Trainer
 
 FEW = {"data__train_share": 0.1, "optimizer__batch_size": 64, "optimizer__first_batches__size": 32}
 
@@ -83,31 +83,24 @@ def tapes(monkeypatch):
         made.append(tape)
         return tape.play
 
-    monkeypatch.setattr(steps, "pays_recorded", lambda device: True)
-    monkeypatch.setattr(steps, "recorded", recorded)
+    monkeypatch.setattr(recording, "pays_recorded", lambda device: True)
+    monkeypatch.setattr(recording, "recorded", recorded)
     return made
 
 
 def state(trainer):
     tensors = [*trainer.model.parameters(), *trainer.averaged.parameters(), trainer.generator.get_state()]
-    return [tensor.detach().clone() for tensor in (*tensors, *(getattr(trainer, name) for name in steps.RUNNING))]
-
-
-def plainly(monkeypatch, train_epoch):
-    with monkeypatch.context() as without:
-        without.setattr(steps, "pays_recorded", lambda device: False)
-        return train_epoch()
+    return [tensor.detach().clone() for tensor in (*tensors, trainer.gradient_norms)]
 
 
 @pytest.mark.parametrize("name", ["resolution", "ternary_v5_5"])
-def test_an_epoch_recorded_is_an_epoch(name, small_recipe, tapes, monkeypatch):
+def test_an_epoch_recorded_is_an_epoch(name, small_recipe, tapes):
     """Two kinds of step in `resolution`, with and without prior information; the last batch is smaller."""
     recipe = small_recipe(name, objective__prior_information__every_steps=3, **FEW)
     plain, replayed = Trainer(recipe), Trainer(recipe)
     kinds = 2 if name == "resolution" else 1
     for epoch in range(3):
-        row = replayed.train_epoch()
-        assert row == plainly(monkeypatch, plain.train_epoch)
+        assert replayed.train_epoch(recording.take_steps) == plain.train_epoch()
         assert len(tapes) == kinds * (epoch + 1)
         played = sum(tape.played for tape in tapes[-kinds:])
         assert played == len(replayed.plan.batches) - 1 - kinds  # all but the first of a kind, and the last
@@ -118,7 +111,10 @@ def test_of_several_runs_too(small_recipe, tapes, monkeypatch):
     recipes = [small_recipe(seed=seed, optimizer__averaging_epochs=0.5 + seed, **FEW) for seed in range(3)]
     plain, replayed = (Fleet([Trainer(recipe) for recipe in recipes]) for _ in range(2))
     for _ in range(2):
-        assert replayed.train_epoch() == plainly(monkeypatch, plain.train_epoch)
+        rows = replayed.train_epoch()
+        with monkeypatch.context() as without:
+            without.setattr(recording, "pays_recorded", lambda device: False)
+            assert rows == plain.train_epoch()
     assert len(replayed._stacks) == 1
     assert sum(tape.played for tape in tapes) > 10
     for one, other in zip(plain.trainers, replayed.trainers):
@@ -130,6 +126,6 @@ def test_few_steps_of_a_kind_are_not_worth_a_record(every_steps, records, small_
     """Ten steps before the last: five of each kind, or one and nine."""
     few = {"data__train_share": 0.032, "optimizer__batch_size": 60, "optimizer__first_batches__epochs": 0}
     trainer = Trainer(small_recipe(objective__prior_information__every_steps=every_steps, **few))
-    trainer.train_epoch()
+    trainer.train_epoch(recording.take_steps)
     assert len(trainer.plan.batches) == 11
     assert len(tapes) == records

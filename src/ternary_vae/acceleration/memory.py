@@ -13,9 +13,9 @@ from functools import cache
 
 import torch
 
+from ternary_vae.acceleration.recorded import release_records
 from ternary_vae.errors import UserError
 from ternary_vae.operations import release_operations
-from ternary_vae.training.steps import release_records
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES = 1 << 30

@@ -1,28 +1,39 @@
-"""A run while it is trained: its log, its cache, the second half of its epochs, its milestones' benchmarks, and how it
-ends."""
+"""A run, from its start to its end: two epochs at a time. While one is trained, the one before is measured, watched,
+logged and saved in a second thread.
+
+What the measurement of epoch N changes (the balance of the VAEs, what guards do) is taken in after epoch N + 1 is
+trained and is in force from epoch N + 2 on: always, on any number of cores and on any device, so that no bit depends on
+which thread was faster. Until then it is pending, and part of epoch N's checkpoint.
+"""
 
 from __future__ import annotations
 
+import copy
+import math
 import time
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from ternary_vae.errors import UserError
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
+from ternary_vae.resolution.parallel import SharedTasks, on_one_core
 from ternary_vae.resolution.records import write_record
-from ternary_vae.storage.checkpoints import load_checkpoint
+from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
+from ternary_vae.storage.transfer import copied
+from ternary_vae.training.epoch import EpochFinisher, PendingUpdate, Trainer
+from ternary_vae.training.evaluation import evaluated_keys
 from ternary_vae.training.interruption import Interruption
 from ternary_vae.training.log import RunLog
-from ternary_vae.training.pipeline import Findings, Pipeline
 from ternary_vae.training.precision import matrix_products
 from ternary_vae.training.progress import Progress
-from ternary_vae.training.trainer import Trainer
+
+_SECONDS_BETWEEN_OFFERS = 0.005
 
 
 @dataclass(frozen=True)
@@ -38,30 +49,33 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins or goes on from.
+    """Where a run starts or goes on from.
 
     Attributes:
         best: score of its best checkpoint so far.
-        pending: findings of its last epoch.
-        resumed: for the log, how it goes on; empty where it begins.
+        pending: what its last epoch is yet to change.
+        resumed: for the log, how it goes on; empty for a new run.
     """
 
     trainer: Trainer
     directory: RunDirectory
     best: list[float] | None = None
-    pending: Findings | None = None
+    pending: PendingUpdate | None = None
     resumed: str = ""
 
 
-class RunUnderWay:
+class Run:
     """A run from its start to its end. A context manager: at its end the run's description says how it ended.
 
     Args:
-        progress: told of every epoch and event.
+        progress: told of every epoch and event, one at a time.
         benchmarks: whether milestones, and the run's end, are benchmarked.
         interruption: asked between two benchmarks.
         worker: where epochs are measured, logged and saved.
         together: how many runs are trained at once; its time is its share of theirs.
+
+    Attributes:
+        pending: what the last epoch measured is yet to change.
     """
 
     def __init__(
@@ -79,10 +93,13 @@ class RunUnderWay:
         self.benchmarks = benchmarks
         self.worker = worker
         self.together = together
+        self.pending = start.pending
         self.failure: UserError | None = None
         self.status: Literal["completed", "interrupted", "failed"] = "failed"
         self.seconds = 0.0
-        self._begun = self._is_open = self._lacks_benchmarks = False
+        self._is_open = self._lacks_benchmarks = False
+        self._measuring = SharedTasks()
+        self._finishing: Future[PendingUpdate] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -98,63 +115,99 @@ class RunUnderWay:
         return self.failure is None and self.trainer.epochs_completed < self.recipe.epochs
 
     @property
-    def has_ended(self) -> bool:
-        """Whether all has been said about how it ended."""
-        return self._begun and not self._is_open
+    def is_at_milestone(self) -> bool:
+        """Whether the epoch just trained is one."""
+        epoch = self.trainer.epochs_completed
+        return epoch in self.recipe.evaluation.milestones or epoch == self.recipe.epochs
 
-    def begin(self) -> None:
+    def open(self) -> None:
         """Opens the log and benchmarks milestones that lack it.
 
         Raises:
             UserError: the run's directory cannot be written to.
         """
         self.started = time.monotonic()
-        self.log = RunLog(self.directory, self.trainer.epochs_completed)
+        epochs, directory = self.trainer.epochs_completed, self.directory
+        self.log = RunLog(directory, epochs)
         self.cache = self._new_cache() if self.recipe.cache.enabled else None
-        self.directory.update({"status": "running"})
-        self.pipeline = Pipeline(
-            self.trainer, self.directory, self.log, self.progress, self.cache,
-            self.start.best, self.start.pending, self.worker,
+        directory.update({"status": "running"})
+        self.finisher = EpochFinisher(
+            copy.deepcopy(self.trainer.model), directory, self.log, self.progress, self._measuring.run,
+            self.cache, self.start.best,
         )  # fmt: skip
-        self.progress.start(
-            self.recipe, self.trainer.epochs_completed, str(self.directory.path), self._benchmarks_to_come()
-        )
-        self._begun = self._is_open = True
+        missing = directory.benchmarks_missing(self.recipe) if self.benchmarks else []
+        to_come = [epoch for epoch in missing if epoch > epochs or directory.checkpoint(epoch).exists()]
+        self.progress.start(self.recipe, epochs, str(directory.path), to_come)
+        self._is_open = True
         if self.start.resumed and self.goes_on:
-            self.progress.event(self.log.event(self.trainer.epochs_completed, "resumed", "resumed", self.start.resumed))
+            self._event("resumed", "resumed", self.start.resumed)
         self.benchmark_milestones()
 
+    # ---------------------------------------------------------------- an epoch that the trainer has just done
+
     def take(self, row: dict[str, Any]) -> None:
-        """An epoch has been trained.
+        """Hands it over to the second thread. One whose loss or weights are not finite is undone at once.
+
+        Args:
+            row: what training says of the epoch, with `seconds_training`.
 
         Raises:
-            UserError: as `Pipeline.take`.
+            UserError: training diverged, or what the second thread met while it finished the epoch before.
         """
-        self.pipeline.take(row)
-
-    @property
-    def is_at_milestone(self) -> bool:
-        """Whether the epoch just trained is one."""
-        return self._is_milestone(self.trainer.epochs_completed)
+        self.settle()
+        if row["terms"]["loss"] is None or not math.isfinite(row["terms"]["loss"]):
+            self._go_back(row)
+            return
+        if self.pending is not None:
+            if self.pending.row is not None:
+                self.trainer.take_measurement(self.pending.row)
+            self.trainer.interventions = self.pending.interventions
+            self.pending = None
+        self._finishing = self.worker.submit(self.finisher.finish_epoch, row, _copied(self.trainer.checkpoint()))
 
     def settle(self) -> None:
-        """Waits until every epoch trained is measured, logged and saved.
+        """Waits until every epoch trained is measured, logged and saved, and helps with the measuring meanwhile.
 
         Raises:
-            UserError: as `Pipeline.drain`.
+            UserError: what the second thread met.
         """
-        self.pipeline.drain()
+        if self._finishing is None:
+            return
+        with on_one_core(self.trainer.device):
+            while not self._finishing.done():
+                self._measuring.join_in()
+                wait([self._finishing], timeout=_SECONDS_BETWEEN_OFFERS)
+        finished, self._finishing = self._finishing, None
+        self.pending = finished.result()
+
+    def _go_back(self, row: dict[str, Any]) -> None:
+        """Back to the last epoch written, with all that the guards have changed in force at once: the same epoch with
+        the same settings would fail again."""
+        failed = row["epoch"]
+        interventions = copy.deepcopy((self.pending or self.trainer).interventions)
+        events = self.finisher.watch(self.recipe, interventions, row | dict.fromkeys(evaluated_keys()))
+        if not any("restore" in event["actions"] for event in events):
+            raise UserError(
+                f"training diverged in epoch {failed} (the loss is not finite); the run is saved up to epoch "
+                f"{failed - 1}: start again with a lower learning rate, or measure {self.directory.checkpoint('best')}"
+            )
+        self.trainer.restore(load_checkpoint(self.directory.checkpoint("latest")))
+        self.trainer.interventions = interventions
+        if self.pending is not None:
+            self.pending = replace(self.pending, interventions=interventions)
+
+    # ---------------------------------------------------------------- milestones and the end
 
     def benchmark_milestones(self) -> None:
         """Benchmarks every milestone, and the run's end, that has a checkpoint and lacks a record, unless asked to
         stop. Every run of the process must have settled."""
         if not self.benchmarks:
             return
-        directory, done = self.directory, self.trainer.epochs_completed
+        directory = self.directory
         self._lacks_benchmarks = False
         for epoch in directory.benchmarks_missing(self.recipe):
             path = directory.checkpoint(epoch)
-            if epoch > done or not path.exists():
+            if epoch > self.trainer.epochs_completed or not path.exists():
                 continue
             if self.interruption.asked:
                 self._lacks_benchmarks = True
@@ -167,12 +220,13 @@ class RunUnderWay:
             directory.require_held()
             write_record(directory.isolated_record(epoch), isolated)
             write_record(directory.coupled_record(epoch), coupled)
-            message = f"epoch {epoch} benchmarked in {time.monotonic() - clock:.1f} s"
-            self.progress.event(self.log.event(done, "milestone", f"epoch_{epoch}", message))
+            self._event("milestone", f"epoch_{epoch}", f"epoch {epoch} benchmarked in {time.monotonic() - clock:.1f} s")
 
     def end(self) -> None:
-        """Training is over, at the run's end or because somebody asked."""
-        self.pipeline.drain()
+        """Training is over, at the run's end or because somebody asked. Does nothing the second time."""
+        if not self._is_open:
+            return
+        self.settle()
         self.status = "interrupted" if self.goes_on or self._lacks_benchmarks else "completed"
         if self.status == "interrupted":
             epochs = self.trainer.epochs_completed
@@ -191,7 +245,8 @@ class RunUnderWay:
         if not self._is_open:
             return
         self._is_open = False
-        self.pipeline.wait()
+        if self._finishing is not None:
+            wait([self._finishing])
         self.seconds = (time.monotonic() - self.started) / self.together
         self.progress.stop()
         spent = self.directory.facts().get("seconds", 0.0) + self.seconds
@@ -201,6 +256,9 @@ class RunUnderWay:
     def outcome(self) -> Outcome:
         """How it ended."""
         return Outcome(self.directory, self.status, self.trainer.epochs_completed, self.seconds, self.failure)
+
+    def _event(self, kind: str, name: str, message: str) -> None:
+        self.progress.event(self.log.event(self.trainer.epochs_completed, kind, name, message))
 
     def _new_cache(self) -> TensorCache:
         """The run's tensor cache. What is wrong with it becomes a warning of the run, which goes on without it."""
@@ -212,15 +270,13 @@ class RunUnderWay:
         directory = cache_directory(configured=settings.directory)
         return TensorCache(directory, limit_megabytes=settings.limit_megabytes, report=warn)
 
-    def _benchmarks_to_come(self) -> list[int]:
-        done = self.trainer.epochs_completed
-        missing = self.directory.benchmarks_missing(self.recipe) if self.benchmarks else []
-        return [epoch for epoch in missing if epoch > done or self.directory.checkpoint(epoch).exists()]
-
-    def _is_milestone(self, epoch: int) -> bool:
-        return epoch in self.recipe.evaluation.milestones or epoch == self.recipe.epochs
-
 
 def now() -> str:
     """The time, as run descriptions have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _copied(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with tensors of its own, which training does not go on to change."""
+    tensors = {name: copied(getattr(checkpoint, name)) for name in ("model", "optimizer", "generators", "training")}
+    return replace(checkpoint, **tensors)

@@ -1,0 +1,201 @@
+"""The whole state of a run between two epochs: what a checkpoint holds, and what the next epoch starts from."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ternary_vae.errors import UserError
+from ternary_vae.model import DualVAE
+from ternary_vae.objective import terms_of
+from ternary_vae.objective.weighting import Balance
+from ternary_vae.operations import all_operations, as_input
+from ternary_vae.recipe import Recipe
+from ternary_vae.splits import training_split
+from ternary_vae.storage.checkpoints import Checkpoint
+from ternary_vae.storage.runs import code_version
+from ternary_vae.training.controller import Controller
+from ternary_vae.training.guards import Interventions, require_known
+from ternary_vae.training.optimizer import FlatAdamW, in_one_row, new_optimizer, parameters_in_order
+
+_WEIGHT = "weight."
+
+
+class RunState:
+    """Model, optimizer, controller and every running quantity of a run.
+
+    Args:
+        recipe: the whole description of the run.
+        device: where to train.
+
+    Attributes:
+        terms: the terms of its objective.
+        model: the weights that are trained.
+        parameters: those of them that the optimizer moves, in its order.
+        averaged: what the run is for: their moving average, or the model itself where the recipe does not average.
+        averaged_row: the averaged weights as one vector, in the optimizer's order; None without averaging.
+        epochs_completed: epochs trained so far.
+        interventions: what guards have changed.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
+        self.recipe = recipe
+        self.terms = terms_of(recipe.objective)
+        require_known(recipe.guards)
+        self.device = torch.device(device)
+        self.model = _initial_model(recipe).to(self.device)
+        self.averaged = self._new_average()
+        self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
+        self.inputs = as_input(all_operations(self.device))
+        self.classes = all_operations(self.device).long() + 1
+        self.training_index = training_split(recipe).train.to(self.device)
+        self.optimizer = new_optimizer(self.model, recipe.optimizer)
+        self.parameters = parameters_in_order(self.optimizer)
+        self._flat_optimizer: FlatAdamW | None = None
+        self.averaged_row = self._average_in_one_row()
+        self.controller = Controller(recipe.statenet, self.model.state_net)
+        self.interventions = Interventions()
+
+        self.epochs_completed = 0
+        self.lambda1 = self.lambda2 = recipe.lambdas.initial
+        self.rho = 0.0
+        self.gate_open = False
+        self.gradient_norms = torch.ones(2, device=self.device)  # exponential averages, A and B
+        self.balance = Balance()
+        self.last_state: dict[str, float] | None = None
+
+    def take_measurement(self, row: dict[str, Any]) -> None:
+        """Takes an epoch's evaluation into what the next epochs are trained by: the balance of the two VAEs."""
+        self.balance = self.balance.moved(row["share_a"], self.recipe.objective.balancing)
+
+    def flat_optimizer(self) -> FlatAdamW:
+        """The run's own, with the weights and moments as they are now."""
+        if self._flat_optimizer is None:
+            self._flat_optimizer = FlatAdamW([self.optimizer])
+        return self._flat_optimizer.adopt()
+
+    def _new_average(self) -> DualVAE:
+        """A copy of the model for the averaged weights, with the same StateNet; the model itself without averaging."""
+        if not self.recipe.optimizer.averaging_epochs:
+            return self.model
+        averaged = copy.deepcopy(self.model).requires_grad_(False)
+        averaged.state_net = self.model.state_net
+        return averaged
+
+    def _average_in_one_row(self) -> Float[Tensor, " p"] | None:
+        """The averaged weights as one vector, in the optimizer's order; None without averaging."""
+        if self.averaged is self.model:
+            return None
+        averaged = dict(self.averaged.named_parameters())
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        return in_one_row([averaged[names[id(parameter)]] for parameter in self.parameters])
+
+    def checkpoint(self, extra_state: dict[str, Any] | None = None) -> Checkpoint:
+        """Everything needed to go on from here, on the CPU."""
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        moments = {
+            f"{names[id(parameter)]}.{key}": value
+            for parameter, entry in self.optimizer.state.items()
+            for key, value in entry.items()
+        }
+        return Checkpoint(
+            epoch=self.epochs_completed,
+            epochs_completed=self.epochs_completed,
+            recipe=self.recipe,
+            model=self.averaged.state_dict(),
+            optimizer=moments,
+            generators={"training": self.generator.get_state()},
+            training={"gradient_norms": self.gradient_norms, **self._weights_in_training()},
+            state={
+                "lambda1": self.lambda1, "lambda2": self.lambda2, "gate_open": self.gate_open,
+                "last_state": self.last_state, "interventions": self.interventions.as_json(),
+                "balance": self.balance, "rho": self.rho, **(extra_state or {}),
+            },
+            code_version=code_version(),
+        )  # fmt: skip
+
+    def _weights_in_training(self) -> dict[str, Tensor]:
+        """The weights that are trained, where they are not the ones that are kept."""
+        if self.averaged is self.model:
+            return {}
+        return {f"{_WEIGHT}{name}": weight for name, weight in self.model.state_dict().items()}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on from a checkpoint: exactly from a native one of the same kind of device; from a v5.5 one as far
+        as it tells (weights, moments, λ, ρ, gradient norms); where the recipe gives VAE-B another middle value, its
+        encoder has to learn to read again. Random numbers are newly seeded where the checkpoint has none for this
+        device.
+
+        Raises:
+            UserError: if the checkpoint does not fit this recipe's model or lacks something.
+        """
+        try:
+            if checkpoint.source == "native":
+                self._require_shapes(checkpoint)
+            self._restore(checkpoint)
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as failure:
+            detail = str(failure).partition("\n")[2] or repr(failure)
+            raise UserError(
+                f"{checkpoint.path}: cannot be trained on with recipe {self.recipe.name!r}: {detail.strip()}"
+            ) from None
+
+    def _require_shapes(self, checkpoint: Checkpoint) -> None:
+        """Raises ValueError for a tensor of the training state that is of another shape than this run's."""
+        shapes = {name: tensor.shape for name, tensor in self.checkpoint({}).training.items()}
+        for name, parameter in self.model.named_parameters():
+            shapes |= {f"{name}.{key}": parameter.shape for key in ("exp_avg", "exp_avg_sq")}
+        for name, tensor in (checkpoint.training | checkpoint.optimizer).items():
+            if tensor.shape != shapes.get(name, tensor.shape):
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {tuple(shapes[name])}")
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        weights = checkpoint.model
+        if checkpoint.source == "v5.5":
+            # Its StateNet never learned; one with other outputs than the recipe's is left at the recipe's start.
+            own = self.model.state_dict()
+            weights = {n: w for n, w in weights.items() if not n.startswith("state_net.") or w.shape == own[n].shape}
+        native = checkpoint.source == "native"
+        trained = {n.removeprefix(_WEIGHT): w for n, w in checkpoint.training.items() if n.startswith(_WEIGHT)}
+        self.averaged.load_state_dict(weights, strict=native)
+        self.model.load_state_dict(trained or weights, strict=native)
+        self._restore_optimizer(checkpoint.optimizer)
+        self.epochs_completed = checkpoint.epochs_completed
+        state, tensors = checkpoint.state, checkpoint.training
+        self.lambda1 = float(state.get("lambda1", self.lambda1))
+        self.lambda2 = float(state.get("lambda2", self.lambda2))
+        self.rho = float(state.get("rho") or 0.0)
+        self.model.permeability = self.averaged.permeability = self.rho
+        if checkpoint.source == "v5.5":
+            self.gate_open = bool(state.get("grad_balance_achieved", False))
+            norms = [tensors.get(f"gradient_norm_{side}", torch.ones(())) for side in ("a", "b")]
+            self.gradient_norms = torch.stack(norms).to(self.device, torch.float32)
+            return
+        random_state = checkpoint.generators["training"].cpu()
+        if random_state.shape == self.generator.get_state().shape:
+            self.generator.set_state(random_state)
+        self.gate_open = state["gate_open"]
+        self.last_state = state["last_state"]
+        self.interventions = Interventions.from_json(state["interventions"])
+        self.gradient_norms = tensors["gradient_norms"].to(self.device, copy=True)
+        self.balance = Balance(*state["balance"])
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        self.optimizer.state.clear()
+        for name, parameter in self.model.named_parameters():
+            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in tensors]
+            if keys and not name.startswith("state_net."):
+                self.optimizer.state[parameter] = {
+                    key: tensors[f"{name}.{key}"].to(self.device, torch.float32, copy=True) for key in keys
+                }
+
+
+def _initial_model(recipe: Recipe) -> DualVAE:
+    """Weights from the recipe's seed alone, whatever the caller has drawn before, and without disturbing
+    the caller's random numbers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return DualVAE.of(recipe)

@@ -42,7 +42,9 @@ def origin_of(model, **changes):
         "seconds": 125.0,
         "environment": {"torch": "2.13.0", "threads": 1},
         "checkpoint_sha256": "0" * 64,
-        "figures": (Figure(name="coverage", value=0.99991, low=0.98, high=1.0, uniform=0.9938),),
+        "figures": (
+            Figure(key="c", name="Coverage |r|", value=0.99991, unit="share", low=0.98, high=1.0, uniform=0.9938),
+        ),
         "verdict": (Criterion(level="own", name="VAE-A", required="100%", measured="99.99%", met=False),),
     }
     return Origin(**{**facts, **changes})
@@ -91,7 +93,7 @@ def test_the_card_shows_what_was_measured_and_travels_along(tmp_path):
     model.save_pretrained(tmp_path / "a", origin=origin_of(model))
     DualVAE.from_pretrained(tmp_path / "a").save_pretrained(tmp_path / "b")
     card = (tmp_path / "b" / "README.md").read_text(encoding="utf-8")
-    assert "| coverage | 99.99% | 98.00% to 100% | 99.38% |" in card
+    assert r"| Coverage \|r\| | 99.99% | 98.00% to 100% | 99.38% |" in card
     assert "| own | VAE-A | 100% | 99.99% | missed |" in card
     assert "ternary-vae train --config resolution --seed 5" in card
     assert "seed 5, 7 epochs, 2 min 05 s, ternary-vae 0.1.0." in card

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ternary_vae import DualVAE
-from ternary_vae.model.dual_vae import Strategy
+from ternary_vae.model import STRATEGIES
 from ternary_vae.operations import all_operations
 from ternary_vae.pretrained import FrozenEncoder, read_model, shipped_models
 from ternary_vae.pretrained.card import model_card
@@ -25,8 +25,8 @@ def model(request):
         yield DualVAE.from_pretrained(request.param)
 
 
-def figure(model, name):
-    return next(figure.value for figure in model.origin.figures if figure.name == name)
+def figure(model, key):
+    return next(figure.value for figure in model.origin.figures if figure.key == key)
 
 
 def test_the_default_is_there():
@@ -51,22 +51,18 @@ def test_every_gate_is_exact(model):
     posteriors = model.encode(gates)
     errors = {vae: wrong_entries(model, vae, mu) for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b))}
     for vae, wrong in errors.items():
-        assert figure(model, f"VAE-{vae} exact") == (wrong == 0).double().mean() == 1
+        assert figure(model, f"exact_match_{vae.lower()}") == (wrong == 0).double().mean() == 1
     coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
     for vae, logits in zip("AB", coupled):
         exact = (logits.argmax(dim=-1) - 1 == gates).all(dim=1).double().mean()
-        assert figure(model, f"VAE-{vae} exact, coupled (ρ = {model.permeability:g})") == exact == 1
-    for strategy in Strategy.__args__:
+        assert figure(model, f"exact_match_coupled_{vae.lower()}") == exact == 1
+    for strategy in STRATEGIES:
         assert torch.equal(model.reconstruct(gates, strategy), gates), strategy
     noise = decode_under_noise(model, posteriors, named_generator(0, "complementarity", "cpu"))
     measured = complementary_coverage(errors["A"], errors["B"], noise)
     # Another build of torch may round otherwise, where an entry is nearly undecided.
-    for name, value in (
-        ("VAE-A exact under latent noise of 0.3", measured.exact_under_noise_a),
-        ("VAE-B exact under latent noise of 0.3", measured.exact_under_noise_b),
-        ("ensemble exact under latent noise of 0.3, best_of_two", measured.exact_under_noise_ensemble),
-    ):
-        assert figure(model, name) == pytest.approx(value, abs=1e-3)
+    for key in ("exact_under_noise_a", "exact_under_noise_b", "exact_under_noise_ensemble"):
+        assert figure(model, key) == pytest.approx(getattr(measured, key), abs=1e-3)
 
 
 @torch.no_grad()

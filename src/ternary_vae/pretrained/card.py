@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ternary_vae.formats import duration, number, percent
+from ternary_vae.formats import cell, duration, number, percent, points
 from ternary_vae.pretrained.configuration import Configuration, Figure
 
 
@@ -19,7 +19,7 @@ def model_card(configuration: Configuration) -> str:
         configuration=configuration,
         origin=configuration.origin,
         figures=[
-            (figure.name, _shown(figure, figure.value), _interval(figure), _shown(figure, figure.uniform))
+            (cell(figure.name), _shown(figure, figure.value), _interval(figure), _shown(figure, figure.uniform))
             for figure in (configuration.origin.figures if configuration.origin else ())
         ],
     )
@@ -28,7 +28,8 @@ def model_card(configuration: Configuration) -> str:
 def _shown(figure: Figure, value: float | None) -> str:
     if value is None:
         return ""
-    return percent(value) if figure.unit == "share" else number(value, 3)
+    formats = {"share": percent, "points": points}
+    return formats[figure.unit](value) if figure.unit in formats else number(value, 3)
 
 
 def _interval(figure: Figure) -> str:

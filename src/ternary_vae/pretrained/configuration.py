@@ -31,16 +31,18 @@ class Figure(Part):
     """One measured figure.
 
     Attributes:
+        key: its name in files, as in the table of figures (`resolution.figures`).
         name: what was measured.
         value: the figure, or its mean over repeats.
-        unit: a share of one, or a plain number.
+        unit: as in that table; a share is one of one, points are a difference of shares.
         low, high: its 95% interval; None where all operations were measured and nothing was drawn.
         uniform: what a perfectly uniform model reaches on average.
     """
 
+    key: str
     name: str
     value: Number
-    unit: Literal["share", "number"] = "share"
+    unit: str
     low: Number | None = None
     high: Number | None = None
     uniform: Number | None = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.pretrained.configuration import Criterion, Figure, Origin
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.resolution.criteria import judge, verdict_rows
-from ternary_vae.resolution.records import CoupledRecord, Coverage, CrossInjectedSampling, IsolatedRecord
+from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.checkpoints import load_checkpoint, model_of
 from ternary_vae.storage.runs import RunDirectory
 
@@ -63,56 +66,20 @@ def _command(recipe: Recipe) -> str | None:
     return f"ternary-vae train --config {recipe.name} --seed {recipe.seed}"
 
 
-def _figures(isolated: IsolatedRecord, coupled: CoupledRecord) -> list[Figure]:
-    sides = {"VAE-A": isolated.vae_a, "VAE-B": isolated.vae_b}
-    noise, rho = coupled.complementary_coverage, coupled.coupled_reconstruction.rho
-    under_noise = f"exact under latent noise of {noise.noise_sigma:g}"
-    return [
-        *(Figure(name=f"{name} exact", value=vae.reconstruction.exact_match_rate) for name, vae in sides.items()),
-        Figure(name=f"VAE-A exact, coupled (ρ = {rho:g})", value=coupled.coupled_reconstruction.exact_match_rate_a),
-        Figure(name=f"VAE-B exact, coupled (ρ = {rho:g})", value=coupled.coupled_reconstruction.exact_match_rate_b),
-        *(
-            Figure(name=f"ensemble exact, {strategy}", value=match.exact_match_rate)
-            for strategy, match in coupled.ensemble_reconstruction
-        ),
-        *(_coverage(f"coverage, {name} alone", vae.sampling_coverage.decoded) for name, vae in sides.items()),
-        _coverage("coverage, both at ρ = 0.5", coupled.cross_injected_sampling_rho_05),
-        _coverage("coverage, both at ρ = 0.7", coupled.cross_injected_sampling_rho_07),
-        *(
-            Figure(
-                name=f"bits between prior and gate, {name}",
-                value=vae.information.mutual_information_bits,
-                unit="number",
-                uniform=vae.information.limit_bits,
-            )
-            for name, vae in sides.items()
-        ),
-        Figure(name=f"VAE-A {under_noise}", value=noise.exact_under_noise_a),
-        Figure(name=f"VAE-B {under_noise}", value=noise.exact_under_noise_b),
-        Figure(name=f"ensemble {under_noise}, best_of_two", value=noise.exact_under_noise_ensemble),
-        *(
-            Figure(name=f"latent noise at which half is exact, {name}", value=half, unit="number")
-            for name, vae in sides.items()
-            if (half := vae.resolution_curve.half_sigma) is not None
-        ),
-        Figure(name="complementarity", value=noise.complementarity_score, unit="number"),
-        *(
-            Figure(name=f"nearest code differs in one entry, {name}", value=vae.nearest_neighbor.hamming_1_rate)
-            for name, vae in sides.items()
-        ),
-        Figure(
-            name="correlation of the codes (mean absolute)",
-            value=coupled.latent_coupling.mean_absolute_correlation,
-            unit="number",
-        ),
-    ]
-
-
-def _coverage(name: str, measured: Coverage | CrossInjectedSampling) -> Figure:
-    return Figure(
-        name=f"{name}, {measured.draws:,} draws",
-        value=measured.coverage_rate,
-        low=measured.interval.low,
-        high=measured.interval.high,
-        uniform=measured.coverage_limit,
-    )
+def _figures(isolated: IsolatedRecord, coupled: CoupledRecord) -> Iterator[Figure]:
+    """All figures of a milestone, but for times, which are those of the machine."""
+    for measure in MEASURES.values():
+        record = next((each for each in (isolated, coupled) if measure.read(each) is not None), None)
+        if record is None or measure.key == "time_overhead":
+            continue
+        place = measure.isolated if record is isolated else measure.coupled
+        interval = getattr(measure.part(record), "interval", None) if isinstance(place, str) else None
+        yield Figure(
+            key=measure.key,
+            name=measure.name,
+            value=measure.read(record),
+            unit=measure.unit,
+            low=interval and interval.low,
+            high=interval and interval.high,
+            uniform=measure.read_uniform(record),
+        )

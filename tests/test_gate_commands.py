@@ -45,6 +45,51 @@ def refused(run):
     return call
 
 
+class TestCodes:
+    def test_a_gate_is_shown_in_both_vaes(self, run):
+        code, out, _ = run("gate", "PC0", "--neighbours", "2")
+        assert code == 0
+        for vae in "AB":
+            part = out.split(f"in VAE-{vae}, a code of 16 numbers\n")[1].split("\n\n")[0].splitlines()
+            assert [len(line.split()) for line in part[:2]] == [8, 8]
+            assert part[2].startswith("  decoded exactly from ")
+            assert part[2].split("noise of ")[1].startswith("0.3, half of them under")
+            assert len(part[4:]) == 2
+
+    def test_and_as_json(self, run):
+        code, out, _ = run("gate", "PC0", "--format", "json")
+        assert code == 0
+        codes = json.loads(out)["codes"]
+        assert [each["vae"] for each in codes] == ["A", "B"]
+        assert [len(each["mean"]) for each in codes] == [16, 16]
+        assert [len(each["nearest"]) for each in codes] == [5, 5]
+        assert all(0.1 < each["noise_borne"] < 0.5 for each in codes)
+
+    def test_gates_of_other_spaces_have_none(self, run, refused):
+        code, out, _ = run("gate", "NTI", "--format", "json")
+        assert (code, json.loads(out)["codes"]) == (0, [])
+        assert "knows gates of 3 values and 2 inputs" in refused("gate", "NTI", "--model", "resolution")
+
+    def test_near_by_codes(self, run):
+        code, out, _ = run("gates", "--near", "SUM", "--distance", "B", "--limit", "3", "--format", "json")
+        assert code == 0
+        found = json.loads(out)
+        assert found["near"].endswith("index 5681; distance is Euclidean, between codes of VAE-B")
+        assert (found["gates"][0]["distance"], found["gates"][0]["index"]) == (0, 5681)
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("gates", "--distance", "A"), "--distance: needs --near"),
+            (("gates", "--near", "SUM", "--model", "resolution"), "--model: needs --distance A or B"),
+            (("gates", "--near", "NTI", "--distance", "A"), "knows gates of 3 values and 2 inputs"),
+            (("gate", "SUM", "--model", "three_inputs"), "'three_inputs': no such model; known: resolution, a dir"),
+        ],
+    )
+    def test_what_is_refused(self, refused, arguments, said):
+        assert said in refused(*arguments)
+
+
 class TestGate:
     @pytest.mark.parametrize("name", ["PC0", "15633", "min", "----00-0+", "name:MIN"])
     def test_is_shown_however_it_is_named(self, run, name):

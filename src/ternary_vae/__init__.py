@@ -16,6 +16,7 @@ except PackageNotFoundError:  # a source tree on the path, not installed
 
 _PUBLIC = {
     "DualVAE": "ternary_vae.model",
+    "FrozenEncoder": "ternary_vae.pretrained",
     "Recipe": "ternary_vae.recipe",
     "UserError": "ternary_vae.errors",
     "all_operations": "ternary_vae.operations",

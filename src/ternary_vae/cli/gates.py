@@ -6,12 +6,16 @@ import csv
 import io
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ternary_vae.cli.output import print_json, say
 from ternary_vae.errors import UserError
+
+if TYPE_CHECKING:
+    from ternary_vae.pretrained.codes import GateCode
+    from ternary_vae.pretrained.networks import Networks
 
 
 class GateFormat(StrEnum):
@@ -27,9 +31,23 @@ class ListFormat(StrEnum):
     csv = "csv"
 
 
+class Distance(StrEnum):
+    entries = "entries"
+    A = "A"
+    B = "B"
+
+
 Values = Annotated[int, typer.Option("--values", help="How many values the logic has.")]
 Inputs = Annotated[
     int | None, typer.Option("--inputs", help="How many inputs gates have.", show_default="as named, otherwise 2")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Whose codes: a model's name, a directory, or owner/name on the Hugging Face hub.",
+        show_default="resolution",
+    ),
 ]
 
 
@@ -44,8 +62,10 @@ def gate(
     form: Annotated[GateFormat, typer.Option("--format", help="How to print it.")] = GateFormat.text,
     values: Values = 3,
     inputs: Inputs = None,
+    model: ModelOption = None,
+    neighbours: Annotated[int, typer.Option(min=0, help="How many of the nearest gates to show.")] = 5,
 ) -> None:
-    """Show a gate: truth table, names, properties and classes; or write it as Verilog."""
+    """Show a gate: truth table, names, properties, classes, and its code in either VAE; or write it as Verilog."""
     from ternary_vae.gates.names import find_gate
     from ternary_vae.gates.writing import csv_table, described, text_card, verilog_module
 
@@ -53,10 +73,16 @@ def gate(
         raise UserError(f"no such option: {name}; see ternary-vae gate --help")
     found, how = find_gate(name, values, inputs)
     understood = f"{name}: {how}"
-    if form is GateFormat.json:
-        print_json({"understood": understood, **described(found)})
-    elif form is GateFormat.text:
-        say(f"{understood}\n{text_card(found)}")
+    if form in (GateFormat.json, GateFormat.text):
+        codes = []
+        if model is not None or (found.space.values, found.space.inputs) == (3, 2):
+            from ternary_vae.pretrained.codes import gate_codes
+
+            codes = gate_codes(found, _networks(model), neighbours)
+        if form is GateFormat.json:
+            print_json({"understood": understood, **described(found), "codes": [_as_json(code) for code in codes]})
+        else:
+            say("\n".join([f"{understood}\n{text_card(found)}", *map(_as_text, codes)]))
     else:
         say(f"ternary-vae: {understood}", error=True)
         say(csv_table(found) if form is GateFormat.csv else verilog_module(found))
@@ -70,9 +96,11 @@ def gates(
     table: Annotated[
         str | None, typer.Option(metavar="TABLE", help="A truth table with ? for entries that may be anything.")
     ] = None,
-    near: Annotated[
-        str | None, typer.Option(metavar="GATE", help="List the gates nearest to this one first (differing entries).")
-    ] = None,
+    near: Annotated[str | None, typer.Option(metavar="GATE", help="List the gates nearest to this one first.")] = None,
+    distance: Annotated[
+        Distance, typer.Option(help="How near: by entries that differ, or by the codes of VAE-A or VAE-B.")
+    ] = Distance.entries,
+    model: ModelOption = None,
     limit: Annotated[int, typer.Option(min=0, help="How many to list; all are counted.")] = 20,
     form: Annotated[ListFormat, typer.Option("--format", help="How to print them.")] = ListFormat.text,
     properties: Annotated[bool, typer.Option("--properties", help="List the properties there are, and stop.")] = False,
@@ -83,28 +111,41 @@ def gates(
     from ternary_vae.formats import counted
     from ternary_vae.gates.names import find_gate, parse_table
     from ternary_vae.gates.properties import known_properties
-    from ternary_vae.gates.search import find_gates
+    from ternary_vae.gates.search import find_gates, hamming_distance
     from ternary_vae.space import Space
 
     if properties:
         known = known_properties(Space(values, inputs or 2))
         _print_columns([(name, each.description) for name, each in known.items()], right=False)
         return
+    if near is None and distance is not Distance.entries:
+        raise UserError("--distance: needs --near, the gate that distances are measured from")
+    if distance is Distance.entries and model is not None:
+        raise UserError("--model: needs --distance A or B, which measure by its codes")
     partial = None
     if table is not None:
         space, partial = parse_table(table, values, inputs)
         inputs = space.inputs
     target, how = (None, "") if near is None else find_gate(near, values, inputs)
     space = target.space if target else Space(values, inputs or 2)
-    found = find_gates(space, where=where, table=partial, near=target, limit=limit)
-    columns: dict[str, list] = {} if found.distances is None else {"distance": found.distances}
+    measured, meaning = hamming_distance, "the number of entries that differ"
+    if distance is not Distance.entries:
+        from ternary_vae.pretrained.codes import latent_distance, require_space
+
+        networks = _networks(model)
+        require_space(space, networks)
+        measured, meaning = latent_distance(networks, distance.value), f"Euclidean, between codes of VAE-{distance}"
+    found = find_gates(space, where=where, table=partial, near=target, distance=measured, limit=limit)
+    columns: dict[str, list] = {}
+    if found.distances is not None:
+        columns["distance"] = [each if isinstance(each, int) else round(each, 4) for each in found.distances]
     columns["index"] = [gate.index for gate in found.gates]
     if space.values == 3:
         columns["heptavintimal"] = [gate.heptavintimal for gate in found.gates]
     columns["table"] = [gate.text for gate in found.gates]
     columns["names"] = ["; ".join(gate.names) for gate in found.gates]
     rows = list(zip(*columns.values()))
-    understood = target and (f"{near}: {how}, index {target.index}; distance is the number of entries that differ")
+    understood = target and f"{near}: {how}, index {target.index}; distance is {meaning}"
     if form is ListFormat.json:
         listed = [dict(zip(columns, row)) for row in rows]
         print_json({"count": found.count, "near": understood, "gates": listed})
@@ -120,6 +161,50 @@ def gates(
         say(text.getvalue().removesuffix("\n"))
     else:
         _print_columns([tuple(columns), *rows])
+
+
+def _networks(model: str | None) -> Networks:
+    from ternary_vae.pretrained.files import DEFAULT, find_model
+    from ternary_vae.pretrained.networks import Networks
+
+    return Networks(find_model(DEFAULT if model is None else model))
+
+
+def _as_json(code: GateCode) -> dict[str, Any]:
+    from ternary_vae.pretrained.codes import NOISE_SIGMA
+
+    return {
+        "vae": code.vae,
+        "mean": code.mean.tolist(),
+        "standard_deviation": code.deviation.tolist(),
+        "noise_sigma": NOISE_SIGMA,
+        "exact_under_noise": code.exact_under_noise,
+        "noise_borne": code.noise_borne,
+        "nearest": [{"index": gate.index, "text": gate.text, "distance": each} for gate, each in code.neighbours],
+    }
+
+
+def _as_text(code: GateCode) -> str:
+    from ternary_vae.formats import number, percent
+    from ternary_vae.pretrained.codes import NOISE_SIGMA
+
+    half = "" if code.noise_borne is None else f", half of them under noise of {code.noise_borne:.2f}"
+    rows = [
+        f"  {distance:6.3f}  {gate.index:>5}  {gate.heptavintimal}  {gate.text}  {'; '.join(gate.names)}".rstrip()
+        for gate, distance in code.neighbours
+    ]
+    numbers = [f"{number(each):>5}" for each in code.mean.tolist()]
+    return "\n".join(
+        [
+            "",
+            f"in VAE-{code.vae}, a code of {len(numbers)} numbers",
+            *("  " + " ".join(numbers[start : start + 8]) for start in range(0, len(numbers), 8)),
+            f"  decoded exactly from {percent(code.exact_under_noise, 0)} of draws under latent noise of "
+            f"{NOISE_SIGMA}{half}",
+            *(["  nearest gates: distance, index, heptavintimal, table, names"] if rows else []),
+            *rows,
+        ]
+    )
 
 
 def _print_columns(rows: Sequence[Sequence[object]], right: bool = True) -> None:

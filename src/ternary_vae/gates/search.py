@@ -16,6 +16,10 @@ from ternary_vae.gates.names import Gate
 from ternary_vae.gates.properties import Properties
 from ternary_vae.space import MOST_LISTED, Space
 
+Distance = Callable[
+    [Shaped[np.ndarray, "*batch entries"], Shaped[np.ndarray, " entries"]], Shaped[np.ndarray, "*batch"]
+]
+"""Distances of truth tables to one, such as `hamming_distance`."""
 Condition = Callable[[Properties], Bool[np.ndarray, " gates"]]
 _MOST_CHARACTERS = 1000
 _COMPARISONS = {
@@ -30,7 +34,7 @@ class Found:
 
     count: int
     gates: list[Gate]
-    distances: list[int] | None
+    distances: list[int] | list[float] | None
     """Distance of each gate to the one that was asked for."""
 
 
@@ -47,14 +51,16 @@ def find_gates(
     where: str | None = None,
     table: Sequence[int | None] | None = None,
     near: Gate | None = None,
+    distance: Distance = hamming_distance,
     limit: int = 20,
 ) -> Found:
     """The gates that fit a partial table (values, None where any will do) and a condition on their properties, ordered
-    by Hamming distance to `near`, then by index. What fits a partial table is counted exactly and listed in any space;
-    a condition can be asked of at most `MOST_LISTED` gates.
+    by distance to `near`, then by index. What fits a partial table is counted exactly and listed in any space; a
+    condition, and another distance than Hamming's, can be asked of at most `MOST_LISTED` gates.
 
     Raises:
-        UserError: a condition that is none, a table or `near` of another space, or too many gates for a condition.
+        UserError: a condition that is none, a table or `near` of another space, or too many gates for a condition or a
+            distance.
     """
     condition = None if where is None else parse_condition(where, space)
     if near is not None and near.space != space:
@@ -70,6 +76,11 @@ def find_gates(
                 f"condition {shown(where)}: can be asked of at most {MOST_LISTED:,} gates, not of "
                 f"{shortened(f'{count:,}')}; give a table with fewer open entries"
             )
+        if distance is not hamming_distance:
+            raise UserError(
+                f"this distance can be computed of at most {MOST_LISTED:,} gates, not of {shortened(f'{count:,}')}; "
+                "give a table with fewer open entries, or take the number of entries that differ"
+            )
         tables = np.array(list(itertools.islice(_in_order(space, table, near), limit)), dtype=np.int8)
     else:
         tables = np.repeat(np.array([value or 0 for value in table], dtype=np.int8)[None], count, axis=0)
@@ -80,10 +91,10 @@ def find_gates(
             tables = tables[condition(Properties(space, tables))]
             count = len(tables)
         if near is not None:
-            tables = tables[np.argsort(hamming_distance(tables, near.table), kind="stable")]
+            tables = tables[np.argsort(distance(tables, near.table), kind="stable")]
         tables = tables[:limit]
     tables = tables.reshape(-1, space.entries)
-    distances = None if near is None else hamming_distance(tables, near.table).tolist()
+    distances = None if near is None else distance(tables, near.table).tolist()
     return Found(count, [Gate(space, int(index)) for index in space.index(tables)], distances)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ternary_vae.model.ensemble import combine, logits_to_tables, strategy_named
 from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import LATENT_DIMENSIONS, DecoderA, DecoderB, Encoder
+from ternary_vae.model.pretrained import Pretrained
 from ternary_vae.model.statenet import StateNet
 from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Recipe
@@ -27,7 +28,7 @@ class Posteriors(NamedTuple):
     logvar_b: Float[Tensor, "n 16"]
 
 
-class DualVAE(nn.Module):
+class DualVAE(Pretrained, nn.Module):
     """VAE-A (50,203 parameters), VAE-B (117,499) and StateNet (1,068): 168,770 in the plan's version;
     translated injection adds 512, adaptive ρ adds 33.
 
@@ -39,6 +40,7 @@ class DualVAE(nn.Module):
 
     Attributes:
         permeability: the ρ that coupled decoding uses unless told otherwise; set by training and by loading.
+        architecture: what it was made with.
     """
 
     def __init__(
@@ -57,6 +59,12 @@ class DualVAE(nn.Module):
         self.injection = CrossInjection(injection, translation_units)
         self.state_net = StateNet(adaptive_rho)
         self.permeability = 0.0
+        self.architecture = {
+            "injection": injection,
+            "adaptive_rho": adaptive_rho,
+            "translation_units": translation_units,
+            "middle_value_b": middle_value_b,
+        }
 
     @classmethod
     def of(cls, recipe: Recipe) -> DualVAE:

@@ -1,0 +1,119 @@
+"""What a trained model makes of a gate: its code in either VAE, how much noise that bears, and what lies near it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float, Float32, Int8, Shaped
+
+from ternary_vae.errors import UserError
+from ternary_vae.gates.names import Gate
+from ternary_vae.gates.search import Distance
+from ternary_vae.pretrained.networks import SIDES, Networks, Side
+from ternary_vae.space import Space
+
+NOISE_SIGMA = 0.3
+"""Standard deviation of the noise under which exactness is stated, as in the benchmarks' records."""
+_SIGMAS = tuple(round(0.05 * step, 2) for step in range(41))
+_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class GateCode:
+    """A gate in the latent space of one VAE.
+
+    Attributes:
+        vae: "A" or "B".
+        mean, deviation: of the posterior, 16 numbers each; the mean is the code.
+        exact_under_noise: share of draws z = mean + 0.3·ε that decode to the gate.
+        noise_borne: σ at which half of the draws z = mean + σ·ε still decode to it, from a grid in steps of 0.05 up to
+            2; None if it is not decoded without noise, or always.
+        neighbours: the nearest other gates and the distances of their means, the nearest first.
+    """
+
+    vae: Side
+    mean: Float32[np.ndarray, "16"]
+    deviation: Float32[np.ndarray, "16"]
+    exact_under_noise: float
+    noise_borne: float | None
+    neighbours: list[tuple[Gate, float]]
+
+
+def gate_codes(gate: Gate, networks: Networks, neighbours: int = 5) -> list[GateCode]:
+    """A gate in both VAEs. 1,000 draws of noise, always the same: their standard error is at most 0.016.
+
+    Raises:
+        UserError: the gate is not of the model's space.
+    """
+    require_space(gate.space, networks)
+    return [_code(gate, networks, vae, neighbours) for vae in SIDES]
+
+
+def latent_distance(networks: Networks, vae: Side) -> Distance:
+    """A distance for `find_gates`: Euclidean, between posterior means."""
+
+    def distance(tables: Shaped[np.ndarray, "n 9"], table: Shaped[np.ndarray, "9"]) -> Float[np.ndarray, " n"]:
+        return np.linalg.norm(networks.encode(tables, vae)[0] - networks.encode(table[None], vae)[0], axis=-1)
+
+    return distance
+
+
+def require_space(space: Space, networks: Networks) -> None:
+    """Checks that a model knows gates of a space.
+
+    Raises:
+        UserError: it does not.
+    """
+    if space != Space():
+        raise UserError(
+            f"{networks.place}: knows gates of 3 values and 2 inputs, not of {space.values} values and "
+            f"{space.inputs} inputs"
+        )
+
+
+def _code(gate: Gate, networks: Networks, vae: Side, neighbours: int) -> GateCode:
+    mean, logvar = (part[0] for part in networks.encode(gate.table[None], vae))
+    noise = _noise(len(mean))
+    shares: dict[float, float] = {}
+    for sigma in _SIGMAS:
+        decoded = networks.decoded_tables(mean + np.float32(sigma) * noise, vae)
+        shares[sigma] = float((decoded == gate.table).all(axis=1).mean())
+        if sigma >= NOISE_SIGMA and shares[sigma] < 0.5:
+            break
+    return GateCode(
+        vae=vae,
+        mean=mean,
+        deviation=np.exp(logvar / 2),
+        exact_under_noise=shares[NOISE_SIGMA],
+        noise_borne=_half_crossing(shares),
+        neighbours=_nearest(gate, networks, vae, neighbours),
+    )
+
+
+def _half_crossing(shares: dict[float, float]) -> float | None:
+    """Where the shares first fall from at least one half to below it, linearly interpolated, as a record's half σ."""
+    points = list(shares.items())
+    for (left, before), (right, after) in itertools.pairwise(points):
+        if before >= 0.5 > after:
+            return left + (right - left) * (before - 0.5) / (before - after)
+    return None
+
+
+def _nearest(gate: Gate, networks: Networks, vae: Side, count: int) -> list[tuple[Gate, float]]:
+    distances = latent_distance(networks, vae)(_all_tables(gate.space), gate.table)
+    distances[gate.index] = np.inf
+    nearest = np.argsort(distances, kind="stable")[:count]
+    return [(Gate(gate.space, int(index)), float(distances[index])) for index in nearest]
+
+
+@cache
+def _all_tables(space: Space) -> Int8[np.ndarray, "operations entries"]:
+    return space.table(np.arange(space.operations))
+
+
+@cache
+def _noise(dimensions: int) -> Float32[np.ndarray, "draws dimensions"]:
+    return np.random.default_rng(0).standard_normal((_DRAWS, dimensions), dtype=np.float32)

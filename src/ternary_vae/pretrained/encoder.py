@@ -1,0 +1,75 @@
+"""A trained encoder as a function from gates to vectors, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from ternary_vae.errors import UserError, shown
+from ternary_vae.gates.names import Gate, find_gate
+from ternary_vae.pretrained.files import DEFAULT, find_model
+from ternary_vae.pretrained.networks import SIDES, Networks
+from ternary_vae.space import Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Gates = str | Gate | Sequence["str | Gate"] | Shaped[np.ndarray, "*n 9"]
+
+
+class FrozenEncoder:
+    """The posterior means of a trained model: `FrozenEncoder().encode("SUM")` is a vector of 16 numbers.
+
+    Args:
+        model: as `DualVAE.from_pretrained` takes it.
+        vae: whose code; "both" is that of A, then that of B, 32 numbers.
+
+    Raises:
+        UserError: as `DualVAE.from_pretrained`; an unknown VAE.
+    """
+
+    def __init__(self, model: str | Path = DEFAULT, vae: Literal["A", "B", "both"] = "A") -> None:
+        if vae not in (*SIDES, "both"):
+            raise UserError(f"vae is 'A', 'B' or 'both', got {shown(vae)}")
+        self.networks = Networks(find_model(model))
+        self.sides = SIDES if vae == "both" else (vae,)
+
+    def encode(self, gates: Gates | Tensor) -> Float32[np.ndarray, "*n d"] | Tensor:
+        """Codes of gates: of one a vector, of several a matrix. Of a torch tensor they are a tensor on its device.
+
+        Args:
+            gates: names as `ternary-vae gate` reads them, or truth tables as values −1, 0, 1.
+
+        Raises:
+            UserError: names that name no gate of two inputs, or what is no truth table.
+        """
+        if type(gates).__module__.partition(".")[0] == "torch":
+            import torch
+
+            tensor: Any = gates
+            return torch.from_numpy(self._codes(tensor.detach().cpu().numpy())).to(tensor.device)
+        return self._codes(as_tables(gates))
+
+    def _codes(self, tables: Shaped[np.ndarray, "*n 9"]) -> Float32[np.ndarray, "*n d"]:
+        Space().index(tables)  # says what is wrong with them
+        rows = tables.reshape(-1, tables.shape[-1])
+        codes = np.concatenate([self.networks.encode(rows, side)[0] for side in self.sides], axis=-1)
+        return codes.reshape(*tables.shape[:-1], codes.shape[-1])
+
+
+def as_tables(gates: Gates) -> Shaped[np.ndarray, "*n 9"]:
+    """Truth tables of gates given by name, as they are, or as tables.
+
+    Raises:
+        UserError: a name that names no gate of two inputs.
+    """
+    if isinstance(gates, str | Gate):
+        gate = find_gate(gates, inputs=2)[0] if isinstance(gates, str) else gates
+        return gate.table
+    if isinstance(gates, np.ndarray) or not any(isinstance(gate, str | Gate) for gate in gates):
+        return np.asarray(gates)
+    return np.stack([as_tables(gate) for gate in gates])

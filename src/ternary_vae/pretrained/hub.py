@@ -1,0 +1,73 @@
+"""Models on the Hugging Face hub, by huggingface_hub's own mixin (`pip install 'ternary-vae[hub]'`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ternary_vae.errors import UserError
+from ternary_vae.pretrained.files import CARD, CONFIGURATION, WEIGHTS, ModelFiles, read_model, write_model
+
+try:
+    from huggingface_hub import ModelHubMixin, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+except ImportError:
+    raise UserError(
+        "models on the Hugging Face hub: huggingface_hub is not installed; pip install 'ternary-vae[hub]'"
+    ) from None
+
+
+class HubModel(
+    ModelHubMixin, library_name="ternary-vae", license="mit", tags=["variational-autoencoder", "ternary-logic"]
+):
+    """The files of a model as the hub's mixin moves them: `from_pretrained`, `save_pretrained`, `push_to_hub`."""
+
+    def __init__(self, files: ModelFiles) -> None:
+        self.files = files
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        write_model(self.files, save_directory)
+
+    @classmethod
+    def _from_pretrained(
+        cls, *, model_id: str, revision: str | None, cache_dir: str | Path | None, force_download: bool,
+        local_files_only: bool, token: str | bool | None, **_: Any,
+    ) -> HubModel:  # fmt: skip
+        directory = snapshot_download(
+            model_id, revision=revision, cache_dir=cache_dir, force_download=force_download,
+            local_files_only=local_files_only, token=token, allow_patterns=[CONFIGURATION, WEIGHTS, CARD],
+        )  # fmt: skip
+        return cls(read_model(Path(directory)))
+
+
+def download(name: str, revision: str | None = None) -> ModelFiles:
+    """A model of the hub, or what is left of it in the hub's cache where there is no network.
+
+    Raises:
+        UserError: there is none, it cannot be reached, or as `read_model`.
+    """
+    with _reported(f"get {name}"):
+        return HubModel.from_pretrained(name, revision=revision).files
+
+
+def upload(files: ModelFiles, name: str, **options: Any) -> str:
+    """Puts a model on the hub; options as `ModelHubMixin.push_to_hub` takes them. Returns its address.
+
+    Raises:
+        UserError: it cannot be reached, or does not allow it.
+    """
+    with _reported(f"put {name}"):
+        return str(HubModel(files).push_to_hub(name, **options))
+
+
+@contextmanager
+def _reported(action: str) -> Iterator[None]:
+    """Turns what huggingface_hub raises into one line."""
+    try:
+        yield
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as failure:
+        raise UserError(
+            f"cannot {action} on the Hugging Face hub: {failure}; check the name, the network and `hf auth login`"
+        ) from None

@@ -1,0 +1,103 @@
+"""The networks in numpy, and the frozen encoder, against the model itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from ternary_vae import DualVAE, UserError
+from ternary_vae.gates import find_gate
+from ternary_vae.model import logits_to_tables
+from ternary_vae.operations import all_operations
+from ternary_vae.pretrained import FrozenEncoder, Networks, read_model
+
+
+@pytest.fixture(scope="module", params=[-1, 0, 1])
+def model_and_place(request, tmp_path_factory):
+    torch.manual_seed(request.param + 10)
+    model = DualVAE("translated", middle_value_b=request.param).eval()
+    place = tmp_path_factory.mktemp("model")
+    model.save_pretrained(place)
+    return model, place
+
+
+@torch.no_grad()
+def test_all_gates_have_the_codes_and_decodings_of_the_model(model_and_place):
+    model, place = model_and_place
+    networks = Networks(read_model(place))
+    gates = all_operations()
+    posteriors = model.encode(gates)
+    for vae, mu, logvar in (("A", *posteriors[:2]), ("B", *posteriors[2:])):
+        mean, log_variance = networks.encode(gates.numpy(), vae)
+        np.testing.assert_allclose(mean, mu, atol=1e-5)
+        np.testing.assert_allclose(log_variance, logvar, atol=1e-5)
+        z = torch.randn(len(gates), 16, generator=torch.Generator().manual_seed(0))
+        logits = model.decode(z, vae)
+        np.testing.assert_allclose(networks.decode(z.numpy(), vae), logits, atol=1e-5)
+        agree = (torch.from_numpy(networks.decoded_tables(z.numpy(), vae)) == logits_to_tables(logits)).double().mean()
+        assert agree > 0.9999  # a tie within rounding may be decided otherwise
+
+
+def test_equal_logits_decode_to_the_lowest_value(model_and_place):
+    files = read_model(model_and_place[1])
+    for name, array in files.arrays.items():
+        files.arrays[name] = np.zeros_like(array)
+    assert (Networks(files).decoded_tables(np.ones((2, 16)), "B") == -1).all()
+
+
+@torch.no_grad()
+def test_the_frozen_encoder(model_and_place):
+    model, place = model_and_place
+    table = torch.from_numpy(find_gate("SUM")[0].table)
+    expected = model.encode(table[None])
+    vector = FrozenEncoder(place).encode("SUM")
+    assert vector.shape == (16,)
+    np.testing.assert_allclose(vector, expected.mu_a[0], atol=1e-5)
+    both = FrozenEncoder(place, vae="both").encode(["SUM", find_gate("MIN")[0], "index:0"])
+    assert both.shape == (3, 32)
+    np.testing.assert_allclose(both[0], torch.cat([expected.mu_a, expected.mu_b], dim=1)[0], atol=1e-5)
+    tensor = FrozenEncoder(place, vae="B").encode(table.double())
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_allclose(tensor, expected.mu_b[0], atol=1e-5)
+    assert FrozenEncoder(place).encode(np.stack([table.numpy()] * 6).reshape(2, 3, 9)).shape == (2, 3, 16)
+    assert FrozenEncoder(place).encode([[-1] * 9]).shape == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ("SUMM", "names no gate"),
+        ("NTI", "names no gate"),
+        ([0, 1, -1], "a truth table has 9 entries"),
+        ([[0, 0, 0, 0, 0, 0, 0, 0, 2]], "a truth table's entries are -1 to 1"),
+        (np.zeros((0,)), "a truth table has 9 entries"),
+    ],
+)
+def test_what_is_no_gate(gates, message, model_and_place):
+    with pytest.raises(UserError, match=message):
+        FrozenEncoder(model_and_place[1]).encode(gates)
+
+
+def test_an_unknown_vae(model_and_place):
+    with pytest.raises(UserError, match="vae is 'A', 'B' or 'both', got 'C'"):
+        FrozenEncoder(model_and_place[1], vae="C")
+
+
+def test_weights_of_another_network(model_and_place):
+    files = read_model(model_and_place[1])
+    del files.arrays["decoder_B.fc_in.bias"]
+    with pytest.raises(UserError, match=r"the weights do not fit the model: 'decoder_B\.fc_in\.bias'"):
+        Networks(files)
+
+
+def test_encoding_a_name_does_not_import_torch(model_and_place):
+    program = (
+        "import sys; from ternary_vae import FrozenEncoder; "
+        f"FrozenEncoder({str(model_and_place[1])!r}).encode('SUM'); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

@@ -1,0 +1,73 @@
+"""The models that the package brings along, measured again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ternary_vae import DualVAE
+from ternary_vae.model import STRATEGIES
+from ternary_vae.operations import all_operations
+from ternary_vae.pretrained import FrozenEncoder, read_model, shipped_models
+from ternary_vae.pretrained.card import model_card
+from ternary_vae.pretrained.files import CARD, CONFIGURATION, WEIGHTS, shipped_directory
+from ternary_vae.resolution.complementarity import complementary_coverage, decode_under_noise
+from ternary_vae.resolution.isolated import wrong_entries
+from ternary_vae.resolution.statistics import named_generator
+
+MODELS = shipped_models()
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    with torch.no_grad():
+        yield DualVAE.from_pretrained(request.param)
+
+
+def figure(model, key):
+    return next(figure.value for figure in model.origin.figures if figure.key == key)
+
+
+def test_the_default_is_there():
+    assert "resolution" in MODELS
+    assert DualVAE.from_pretrained().origin.recipe == "resolution"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_files_are_small_and_hold_averaged_float32_weights_alone(name):
+    place = shipped_directory(name)
+    assert sorted(path.name for path in place.iterdir()) == sorted([CARD, CONFIGURATION, WEIGHTS])
+    assert sum(path.stat().st_size for path in place.iterdir()) < 1_000_000
+    files = read_model(place)
+    assert files.arrays.keys() == DualVAE(**files.configuration.architecture.model_dump()).state_dict().keys()
+    assert all(array.dtype == np.float32 for array in files.arrays.values())
+    assert (place / CARD).read_text(encoding="utf-8") == model_card(files.configuration)
+
+
+@torch.no_grad()
+def test_every_gate_is_exact(model):
+    gates = all_operations()
+    posteriors = model.encode(gates)
+    errors = {vae: wrong_entries(model, vae, mu) for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b))}
+    for vae, wrong in errors.items():
+        assert figure(model, f"exact_match_{vae.lower()}") == (wrong == 0).double().mean() == 1
+    coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
+    for vae, logits in zip("AB", coupled):
+        exact = (logits.argmax(dim=-1) - 1 == gates).all(dim=1).double().mean()
+        assert figure(model, f"exact_match_coupled_{vae.lower()}") == exact == 1
+    for strategy in STRATEGIES:
+        assert torch.equal(model.reconstruct(gates, strategy), gates), strategy
+    noise = decode_under_noise(model, posteriors, named_generator(0, "complementarity", "cpu"))
+    measured = complementary_coverage(errors["A"], errors["B"], noise)
+    # Another build of torch may round otherwise, where an entry is nearly undecided.
+    for key in ("exact_under_noise_a", "exact_under_noise_b", "exact_under_noise_ensemble"):
+        assert figure(model, key) == pytest.approx(getattr(measured, key), abs=1e-3)
+
+
+@torch.no_grad()
+def test_the_frozen_encoder_is_the_model_s(model):
+    posteriors = model.encode(all_operations())
+    for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b)):
+        codes = FrozenEncoder(model.origin.recipe, vae=vae).encode(all_operations().numpy())
+        np.testing.assert_allclose(codes, mu, atol=2e-5)

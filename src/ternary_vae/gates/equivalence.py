@@ -25,10 +25,10 @@ _Generator = tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " values"]]
 EQUIVALENCES: dict[str, str] = {
     "exchange": "exchange of inputs",
     "isomorphism": "one permutation of the values, of all inputs and the answer",
-    "isomorphism_or_anti": "the same, and exchange of inputs",
+    "isomorphism_or_anti": "isomorphism, and exchange of inputs",
     "negation": "negation of any inputs and of the answer, and exchange of inputs",
     "permutation_without_exchange": "permutations of the values, of each input and the answer its own",
-    "permutation": "the same, and exchange of inputs",
+    "permutation": "permutation without exchange, and exchange of inputs",
 }
 """Kinds of equivalence and what may be done to a gate. Of two values, negation is the NPN equivalence of circuits."""
 

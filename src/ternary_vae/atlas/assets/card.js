@@ -18,7 +18,7 @@ function inWords(index) {
   return `${title(index)}, index ${grouped(index)}, table ${tableText(index)}`;
 }
 // A button that leads to a gate.
-function gateButton(index, { note = null, changed = null } = {}) {
+function gateButton(index, { note = null, changed = null, text: shownText = shortTitle(index) } = {}) {
   const button = make("button", null, {
     type: "button",
     class: "gate",
@@ -27,7 +27,7 @@ function gateButton(index, { note = null, changed = null } = {}) {
     "data-index": index,
   });
   const text = make("span", null);
-  text.append(make("span", title(index).replace(/ \(.*\)/, "")));
+  text.append(make("span", shownText));
   if (note) text.append(make("span", note, { class: "quiet" }));
   button.append(glyph(index, { changed }), text);
   button.addEventListener("click", () => choose(index, true));
@@ -65,8 +65,8 @@ function choose(index, moves = false) {
   fact("3-adic valuation", index ? `${valuation(index)}` : "∞");
   fact("home", HOMES[home[index]]);
   const borne = (one) => percent(vaes[one].exact[index] / data.noise.draws, 0);
-  fact("noise borne", `A ${borne("a")}, B ${borne("b")}`);
-  fact("wrong entries", `A ${vaes.a.errors[index]}, B ${vaes.b.errors[index]}`);
+  fact("noise borne", `A ${borne("a")} · B ${borne("b")}`);
+  fact("wrong entries", `A ${vaes.a.errors[index]} · B ${vaes.b.errors[index]}`);
 
   const heading = make("h2", names[0] || `Gate ${heptavintimal(index)}`, { id: "card-title", tabindex: "-1" });
   const others = make("p", names.slice(1).join(" · "), { class: "quiet names" });
@@ -142,7 +142,7 @@ function orbitTable(index) {
     });
     const first = make("td", null),
       last = make("td", null);
-    first.append(gateButton(least));
+    first.append(gateButton(least, { text: heptavintimal(least) }));
     last.append(show);
     row.append(
       make("th", name, { scope: "row", title: kind.description }),

@@ -50,12 +50,10 @@ const COLOURINGS = [
     label: "noise borne",
     caption: () =>
       `Share of ${data.noise.draws} draws of latent noise (σ = ${data.noise.sigma}) after which this VAE still decodes the gate exactly.`,
-    make: (side) => {
-      const steps = 20,
-        names = Array.from({ length: steps + 1 }, (_, at) => percent(at / steps, 0));
-      const of = Uint8Array.from(side.exact, (exact) => Math.round((steps * exact) / data.noise.draws));
-      return { of, names, colours: onRamp(names), isScale: true };
-    },
+    make: (side) => ({
+      ...byNumbers(side.exact, (exact) => percent(exact / data.noise.draws, 0)),
+      isScale: true,
+    }),
   },
   {
     id: "errors",
@@ -108,7 +106,7 @@ const COLOURINGS = [
     id: `class-${kind.name}`,
     group: "Class: how many gates are in it",
     label: kind.name.replaceAll("_", " "),
-    caption: () => `How many gates are the same up to: ${kind.description}.`,
+    caption: () => `How many gates are in a gate's class: those that come of it by ${kind.description}.`,
     make: () => byNumbers(kind.sizes),
   })),
   ...properties.map((property) => ({

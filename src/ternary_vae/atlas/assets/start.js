@@ -20,6 +20,7 @@ function setColouring(id) {
   remember();
 }
 function setVae(vae) {
+  if (vae !== state.vae) state.hidden.clear();
   state.vae = vae;
   document.querySelector(`input[name="vae"][value="${vae}"]`).checked = true;
   hover(null);
@@ -154,9 +155,9 @@ function recalled() {
 }
 function show({ gate, vae, colour, from, to }) {
   state.chosen = gate ?? state.chosen ?? find("minimum").readings[0].index;
+  state.hidden.clear();
   if (COLOURINGS.some((one) => one.id === colour)) state.colouring = colourChooser.value = colour;
-  if (vae === "a" || vae === "b") state.vae = vae;
-  setVae(state.vae);
+  setVae(vae === "a" || vae === "b" ? vae : state.vae);
   if (from !== undefined && to !== undefined) startWalk(from, to);
 }
 addEventListener("hashchange", () => show(recalled()));

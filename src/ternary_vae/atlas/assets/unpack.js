@@ -66,6 +66,7 @@ const tableText = (index) =>
     .join("");
 const namesOf = (index) => data.names[index] || [];
 const title = (index) => namesOf(index)[0] || heptavintimal(index);
+const shortTitle = (index) => title(index).replace(/ \(.*\)/, ""); // without another name in brackets
 function indexOf(values) {
   return values.reduceRight((sum, value) => 3 * sum + value + 1, 0);
 }

@@ -13,9 +13,9 @@ const canvas = document.getElementById("map-canvas"),
 const camera = { x: 0, y: 0, zoom: 1 };
 const shown = { x: new Float32Array(COUNT), y: new Float32Array(COUNT) }; // where gates are drawn, in units of the space
 const MOST_ZOOM = 400;
-const GLYPHS = 160; // so many gates, or fewer, are drawn as truth tables
+const GLYPHS = 240; // so many gates, or fewer, are drawn as truth tables
 let size = { width: 0, height: 0, ratio: 1 },
-  reach = 1,
+  reach = { x: 1, y: 1 }, // how far gates lie from the centre
   colouring = null,
   hovered = null;
 
@@ -35,7 +35,7 @@ const ORDER = (() => {
 })();
 
 const isShown = (index) => !state.hidden.has(colouring.of[index]);
-const scale = () => (camera.zoom * 0.47 * Math.min(size.width, size.height)) / reach;
+const scale = () => 0.47 * camera.zoom * Math.min(size.width / reach.x, size.height / reach.y);
 const onScreen = (x, y) => [
   size.width / 2 + (x - camera.x) * scale(),
   size.height / 2 - (y - camera.y) * scale(),
@@ -44,13 +44,14 @@ function fromScreen(x, y) {
   return [camera.x + (x - size.width / 2) / scale(), camera.y - (y - size.height / 2) / scale()];
 }
 
+let moves = 0;
 function placeGates(animated) {
   const [across, up] = state.plane.map((at) => side().components[at]);
-  reach = 0;
-  for (let i = 0; i < COUNT; i++) reach = Math.max(reach, Math.abs(across[i]), Math.abs(up[i]));
-  reach ||= 1;
+  const furthest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  reach = { x: furthest(across), y: furthest(up) };
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (!animated || still) {
+    moves++;
     shown.x.set(across);
     shown.y.set(up);
     paintSoon();
@@ -58,9 +59,9 @@ function placeGates(animated) {
   }
   const before = { x: shown.x.slice(), y: shown.y.slice() },
     started = performance.now(),
-    target = across;
+    move = ++moves;
   const step = (now) => {
-    if (target !== side().components[state.plane[0]]) return; // another move has begun
+    if (move !== moves) return; // another move has begun
     const share = Math.min(1, (now - started) / 600),
       eased = share * share * (3 - 2 * share);
     for (let i = 0; i < COUNT; i++) {
@@ -104,31 +105,33 @@ function paint() {
     down = height / 2 + camera.y * k;
   const radius = Math.min(5, (width < 560 ? 1.3 : 1.7) * camera.zoom ** 0.35);
   const visible = [];
-  const sprites = colouring.colours.map((colour) => sprite(colour, radius));
-  const half = sprites[0].width / ratio / 2,
-    extent = sprites[0].width / ratio;
-  const stamp = (i, alpha) => {
+  const lit = state.lit?.members,
+    front = colouring.front;
+  const sprites = colouring.colours.map((colour) => sprite(colour, radius)),
+    large = lit && colouring.colours.map((colour) => sprite(colour, radius + 1.5));
+  const stamp = (i, alpha, among = sprites) => {
     const x = across + shown.x[i] * k,
       y = down - shown.y[i] * k;
     if (x < -20 || y < -20 || x > width + 20 || y > height + 20) return;
+    const one = among[colouring.of[i]],
+      extent = one.width / ratio;
     context.globalAlpha = alpha;
-    context.drawImage(sprites[colouring.of[i]], x - half, y - half, extent, extent);
+    context.drawImage(one, x - extent / 2, y - extent / 2, extent, extent);
     visible.push(i);
   };
-  const lit = state.lit?.members,
-    front = colouring.front;
   const later = [];
   for (const i of ORDER) {
     if (!isShown(i)) continue;
     if ((lit && lit[i]) || (!lit && front !== undefined && colouring.of[i] === front)) later.push(i);
     else stamp(i, lit ? 0.1 : 0.85);
   }
-  for (const i of later) stamp(i, 1);
+  for (const i of later) stamp(i, 1, large || sprites);
   context.globalAlpha = 1;
   const near = visible.filter((i) => !lit || lit[i]);
-  if (near.length <= GLYPHS && camera.zoom > 4) for (const i of near) paintGlyph(i, across + shown.x[i] * k, down - shown.y[i] * k, c);
-  paintNames(c, visible);
+  if (near.length <= GLYPHS && camera.zoom > 4)
+    for (const i of near) paintGlyph(i, across + shown.x[i] * k, down - shown.y[i] * k, c);
   paintWalk(c);
+  paintNames(c, visible);
   if (hovered !== null) ring(hovered, c.quiet, 7, 1.5);
   if (state.chosen !== null) ring(state.chosen, c.ink, 9, 2.5);
 }
@@ -156,22 +159,24 @@ function paintGlyph(index, x, y, c) {
   });
 }
 const NAMED = Object.keys(data.names).map(Number);
+// Names where there is room, the chosen gate's first.
 function paintNames(c, visible) {
-  if (!document.getElementById("names").checked) return;
-  const among = new Set(visible),
+  const all = document.getElementById("names").checked ? NAMED : [],
+    among = new Set(visible),
     taken = [];
   context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   context.textBaseline = "middle";
   context.lineJoin = "round";
-  for (const index of NAMED) {
-    if (!among.has(index) || (state.lit && !state.lit.members[index])) continue;
+  for (const index of new Set([...(state.chosen === null ? [] : [state.chosen]), ...all])) {
+    if (!among.has(index) || (index !== state.chosen && state.lit && !state.lit.members[index])) continue;
     const [x, y] = onScreen(shown.x[index], shown.y[index]);
     context.strokeStyle = c.ink;
     context.lineWidth = 1.4;
-    context.strokeRect(x - 3, y - 3, 6, 6);
-    const text = title(index).replace(/ \(.*\)/, ""),
-      wide = context.measureText(text).width;
-    const left = x + 8 + wide > size.width ? x - 8 - wide : x + 8;
+    if (index !== state.chosen) context.strokeRect(x - 3, y - 3, 6, 6);
+    const text = shortTitle(index),
+      wide = context.measureText(text).width,
+      gap = index === state.chosen ? 14 : 8;
+    const left = x + gap + wide > size.width ? x - gap - wide : x + gap;
     const box = [left, y - 8, left + wide, y + 8];
     if (taken.some((one) => one[0] < box[2] && box[0] < one[2] && one[1] < box[3] && box[1] < one[3])) continue;
     taken.push(box);
@@ -237,10 +242,14 @@ function zoomAt(factor, x = size.width / 2, y = size.height / 2) {
   camera.y += worldY - newY;
   paintSoon();
 }
+function zoomAtChosen(factor) {
+  bringIntoView(state.chosen);
+  zoomAt(factor, ...onScreen(shown.x[state.chosen], shown.y[state.chosen]));
+}
 function panBy(dx, dy) {
   const k = scale();
-  camera.x = Math.max(-reach, Math.min(reach, camera.x - dx / k));
-  camera.y = Math.max(-reach, Math.min(reach, camera.y + dy / k));
+  camera.x = Math.max(-reach.x, Math.min(reach.x, camera.x - dx / k));
+  camera.y = Math.max(-reach.y, Math.min(reach.y, camera.y + dy / k));
   paintSoon();
 }
 function bringIntoView(index) {
@@ -355,8 +364,8 @@ canvas.addEventListener("keydown", (event) => {
   else if (arrow) {
     const index = gateTowards(...arrow);
     if (index !== null) choose(index);
-  } else if (event.key === "+" || event.key === "=") zoomAt(1.5);
-  else if (event.key === "-") zoomAt(1 / 1.5);
+  } else if (event.key === "+" || event.key === "=") zoomAtChosen(1.5);
+  else if (event.key === "-") zoomAtChosen(1 / 1.5);
   else if (event.key === "0") wholeMap();
   else if (event.key === "[") startWalk(state.chosen, state.walk?.to ?? null);
   else if (event.key === "]") startWalk(state.walk?.from ?? null, state.chosen);

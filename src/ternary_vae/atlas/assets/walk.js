@@ -55,7 +55,7 @@ function showWalk() {
   walk.stops.forEach(({ index, start, end: until }, at) => {
     const item = make("li", null),
       apart = at ? entriesApart(index, walk.stops[at - 1].index) : 0;
-    const note = `${percent(start, 0)} to ${percent(until, 0)}${apart > 1 ? `, ${apart} entries` : ""}`;
+    const note = `${percent(start, 1)} to ${percent(until, 1)}${apart > 1 ? `, ${apart} entries` : ""}`;
     item.append(gateButton(index, { note }));
     stops.append(item);
   });

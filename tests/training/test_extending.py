@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,14 +15,20 @@ import torch
 import ternary_vae
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
+from ternary_vae.experiments.measures import measured_values
+from ternary_vae.model import STRATEGIES
 from ternary_vae.objective import TERMS, ForwardPass, Term, register_term, terms
+from ternary_vae.operations import all_operations
 from ternary_vae.recipe import ACTIONS, QUANTITIES, load_recipe
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.page_data import page_data
+from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.training import guards
 from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.guards import register_action, register_quantity
 
+TABLES = (guards._quantities, guards._actions, STRATEGIES, MEASURES)
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
@@ -29,8 +36,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 def nothing_registered(monkeypatch):
     """What a test registers is forgotten after it."""
     monkeypatch.setattr(terms, "_registered", {})
-    for known in ("_quantities", "_actions"):
-        monkeypatch.setattr(guards, known, dict(getattr(guards, known)))
+    before = {id(known): dict(known) for known in TABLES}
+    yield
+    for known in TABLES:
+        known.clear()
+        known.update(before[id(known)])
 
 
 @pytest.fixture
@@ -149,8 +159,8 @@ class TestDocumented:
     def outcomes(self, nothing_registered, small_recipe, quick_train, tmp_path, monkeypatch):
         """A function: what the runs of the examples of a section left behind."""
 
-        def load(*, epochs, overrides):
-            return small_recipe(epochs=epochs, data__train_share=0.03, **overrides)
+        def load(*, epochs, overrides=()):
+            return small_recipe(epochs=epochs, data__train_share=0.03, **dict(overrides))
 
         def run(title):
             monkeypatch.setattr(ternary_vae, "load_recipe", load)
@@ -159,7 +169,7 @@ class TestDocumented:
             names = {}
             for code in re.findall(r"```python\n(.*?)```", section, re.S):
                 exec(compile(code, str(PAGE), "exec"), names)
-            return names["outcome"].directory
+            return names["outcome"].directory if "outcome" in names else None
 
         return run
 
@@ -170,3 +180,15 @@ class TestDocumented:
         (event,) = outcomes("A guard").events()
         assert (event["name"], event["quantity"]) == ("one_is_ahead", "extra.lead")
         assert event["actions"] == ["extra.calm", "report"]
+
+    def test_a_strategy_and_a_measure_of_it(self, outcomes):
+        directory = outcomes("An ensemble strategy")
+        (row,) = directory.metrics()
+        model, _ = load_model(directory.checkpoint("latest"))
+        tables = all_operations()
+        exact = (model.ensemble_reconstruct(tables, "surer") == tables).all(dim=1).float().mean().item()
+        assert row["exact_match_surer"] == pytest.approx(exact, abs=1e-3)
+        outcomes("A measure")
+        assert measured_values(directory, [row], [1])[1]["exact_match_surer"] == row["exact_match_surer"]
+        few = SimpleNamespace(complementary_coverage=SimpleNamespace(errors_a_fewer=7))
+        assert MEASURES["fewer_errors_a"].coupled(few) == 7

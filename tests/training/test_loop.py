@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from ternary_vae.acceleration import memory
+from ternary_vae.acceleration.parallel import side_by_side
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
 from ternary_vae.model import STRATEGIES
 from ternary_vae.objective import LOSS, TERMS
 from ternary_vae.recipe import recipe_names
-from ternary_vae.resolution.parallel import side_by_side
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import epoch as training_epoch

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from ternary_vae.acceleration.denormals import flushed_denormals
+from ternary_vae.acceleration.parallel import on_one_core
 from ternary_vae.acceleration.recorded import take_steps
 from ternary_vae.acceleration.stacked import Stack
 from ternary_vae.objective import Controls, weighed
 from ternary_vae.objective.weighting import counts
 from ternary_vae.recipe import Recipe
-from ternary_vae.resolution.parallel import on_one_core
 from ternary_vae.training.epoch import Steps, Trainer
 
 LARGEST_BATCH_ON_A_CPU = 1280

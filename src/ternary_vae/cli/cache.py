@@ -214,10 +214,10 @@ def _keep(store: TensorCache, checkpoint: Checkpoint, names: Sequence[str], devi
     """
     import torch
 
+    from ternary_vae.acceleration.parallel import side_by_side
     from ternary_vae.devices import choose_device
     from ternary_vae.resolution.kept import Kept, save_kept
     from ternary_vae.resolution.measure import encoded, keepable_tensors
-    from ternary_vae.resolution.parallel import side_by_side
 
     chosen = torch.device(choose_device(device))
     keepable = keepable_tensors(*encoded(Kept(checkpoint, chosen)))

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from pydantic import ValidationError
 from torch import Tensor
 
+from ternary_vae.acceleration.parallel import Tasks, side_by_side
 from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors
@@ -22,7 +23,6 @@ from ternary_vae.operations import all_operations
 from ternary_vae.resolution import complementarity, coupled, isolated
 from ternary_vae.resolution.coverage import Decoder, covers_everything
 from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, SIDES, WRONG_ENTRIES, Kept, checkpoint_hash, encodings_of
-from ternary_vae.resolution.parallel import Tasks, side_by_side
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Environment,

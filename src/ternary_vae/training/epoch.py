@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ternary_vae.acceleration.parallel import Tasks
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.objective import (
@@ -36,7 +37,6 @@ from ternary_vae.objective import (
 from ternary_vae.objective.information import histogram_entropy
 from ternary_vae.objective.weighting import averaged_norms, loss_scales
 from ternary_vae.recipe import Recipe
-from ternary_vae.resolution.parallel import Tasks
 from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache

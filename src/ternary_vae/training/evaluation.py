@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Int, Int8
 from torch import Tensor
 
+from ternary_vae.acceleration.parallel import Tasks, side_by_side
 from ternary_vae.limits import completion_odds, coverage_limit
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables
 from ternary_vae.model.dual_vae import Side
@@ -17,7 +18,6 @@ from ternary_vae.operations import OPERATION_COUNT, all_operations
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
 from ternary_vae.resolution.coverage import decoded_indices, in_chunks
-from ternary_vae.resolution.parallel import Tasks, side_by_side
 
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4

@@ -17,10 +17,10 @@ import torch
 
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.acceleration.memory import keep_freed_memory, memory_of_the_device, release_memory
+from ternary_vae.acceleration.parallel import InTurn
 from ternary_vae.devices import choose_device, device_to_go_on_with
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
-from ternary_vae.resolution.parallel import InTurn
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
 from ternary_vae.storage.files import require_utf_8
 from ternary_vae.storage.runs import RunDirectory, environment

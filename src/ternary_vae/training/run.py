@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from ternary_vae.acceleration.parallel import SharedTasks, on_one_core
 from ternary_vae.errors import UserError
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
-from ternary_vae.resolution.parallel import SharedTasks, on_one_core
 from ternary_vae.resolution.records import write_record
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory

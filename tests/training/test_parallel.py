@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from ternary_vae.resolution.parallel import InTurn, SharedTasks
+from ternary_vae.acceleration.parallel import InTurn, SharedTasks
 
 CPU = torch.device("cpu")
 

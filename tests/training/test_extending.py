@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ import ternary_vae
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.measures import measured_values
+from ternary_vae.extensions import load_extensions
 from ternary_vae.model import STRATEGIES
 from ternary_vae.objective import TERMS, ForwardPass, Term, register_term, terms
 from ternary_vae.operations import all_operations
@@ -150,6 +152,40 @@ class TestGuard:
 
     def test_every_name_that_a_recipe_may_have_is_there(self):
         assert (set(QUANTITIES), set(ACTIONS)) == (set(guards._quantities), set(guards._actions))
+
+
+class TestInstalledPackage:
+    """What it names as an entry point is loaded, in whatever process trains."""
+
+    @pytest.fixture
+    def package(self, nothing_registered, tmp_path, monkeypatch):
+        """A function: installs a module of this text."""
+        load_extensions.cache_clear()
+
+        def install(text):
+            (tmp_path / "short_codes.py").write_text(text)
+            metadata = tmp_path / "short_codes-1.0.dist-info"
+            metadata.mkdir()
+            (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: short-codes\nVersion: 1.0\n")
+            (metadata / "entry_points.txt").write_text("[ternary_vae.extensions]\nshort = short_codes\n")
+            monkeypatch.syspath_prepend(tmp_path)
+
+        yield install
+        load_extensions.cache_clear()
+        sys.modules.pop("short_codes", None)
+
+    def test_its_term_is_known(self, package, small_recipe):
+        package(
+            "from ternary_vae.objective import Term, register_term\n"
+            "register_term(Term('short', lambda forward: forward.posteriors.mu_a.square().mean()))\n"
+        )
+        row = Trainer(small_recipe(objective__extra={"short": 0.1}, data__train_share=0.03)).train_epoch()
+        assert row["terms"]["short"] > 0
+
+    def test_one_that_cannot_be_loaded_is_one_line(self, package, small_recipe):
+        package("import nothing_of_this_name\n")
+        with pytest.raises(UserError, match=r"extension 'short' \(short_codes\) cannot be loaded: ModuleNotFoundError"):
+            Trainer(small_recipe())
 
 
 class TestDocumented:

@@ -23,6 +23,7 @@ from ternary_vae.cli import atlas, benchmark, cache, experiment, gates, info, re
 from ternary_vae.cli.options import BAD_INPUT, INTERRUPTED
 from ternary_vae.cli.output import outlast_readers
 from ternary_vae.errors import UserError
+from ternary_vae.extensions import load_extensions
 from ternary_vae.signals import signals_to_stop
 
 _UsageError: Any = typer.BadParameter.__bases__[0]  # of whichever click comes with typer
@@ -55,6 +56,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         _require_no_empty_arguments(sys.argv[1:])
+        load_extensions()
         code = app(standalone_mode=False, prog_name="ternary-vae")
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk is reported here, not on the way out

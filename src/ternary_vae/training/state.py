@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ternary_vae.errors import UserError
+from ternary_vae.extensions import load_extensions
 from ternary_vae.model import DualVAE
 from ternary_vae.objective import terms_of
 from ternary_vae.objective.weighting import Balance
@@ -43,6 +44,7 @@ class RunState:
     """
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
+        load_extensions()
         self.recipe = recipe
         self.terms = terms_of(recipe.objective)
         require_known(recipe.guards)

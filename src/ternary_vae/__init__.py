@@ -1,13 +1,28 @@
 """Ternary VAE: all 19,683 ternary logic operations as one continuous manifold.
 
-The names below load on first use, so that importing the package does not import torch.
+The names below are the public interface. They load on first use, so that importing the package imports neither torch
+nor numpy.
 """
 
 from __future__ import annotations
 
+# ruff: noqa: F401
 import importlib
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what `_PUBLIC` says, for type checkers
+    from ternary_vae.errors import UserError
+    from ternary_vae.gates import Gate, data_frame, find_gate, find_gates
+    from ternary_vae.gates.names import named_gate_index
+    from ternary_vae.model import DualVAE
+    from ternary_vae.operations import all_operations, operation_index, operation_table
+    from ternary_vae.pretrained import FrozenEncoder
+    from ternary_vae.pretrained.transformer import GateTransformer
+    from ternary_vae.recipe import Recipe, load_recipe
+    from ternary_vae.space import Space
+    from ternary_vae.storage.checkpoints import load_checkpoint, load_model
+    from ternary_vae.training.loop import train
 
 try:
     __version__ = version("ternary-vae")
@@ -17,9 +32,15 @@ except PackageNotFoundError:  # a source tree on the path, not installed
 _PUBLIC = {
     "DualVAE": "ternary_vae.model",
     "FrozenEncoder": "ternary_vae.pretrained",
+    "Gate": "ternary_vae.gates",
+    "GateTransformer": "ternary_vae.pretrained.transformer",
     "Recipe": "ternary_vae.recipe",
+    "Space": "ternary_vae.space",
     "UserError": "ternary_vae.errors",
     "all_operations": "ternary_vae.operations",
+    "data_frame": "ternary_vae.gates",
+    "find_gate": "ternary_vae.gates",
+    "find_gates": "ternary_vae.gates",
     "load_checkpoint": "ternary_vae.storage.checkpoints",
     "load_model": "ternary_vae.storage.checkpoints",
     "load_recipe": "ternary_vae.recipe",

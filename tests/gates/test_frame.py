@@ -34,7 +34,7 @@ def test_another_space():
 
 def test_without_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(UserError, match="needs pandas, which is not installed; pip install pandas"):
+    with pytest.raises(UserError, match=r"pandas is not installed; pip install 'ternary-vae\[frame\]'"):
         data_frame()
 
 

@@ -19,7 +19,7 @@ forget_impossible_sizes()  # before typer is imported
 
 import typer
 
-from ternary_vae.cli import atlas, benchmark, cache, experiment, gates, info, reporting, training
+from ternary_vae.cli import atlas, benchmark, cache, experiment, export, gates, info, reporting, training
 from ternary_vae.cli.options import BAD_INPUT, INTERRUPTED
 from ternary_vae.cli.output import outlast_readers
 from ternary_vae.errors import UserError
@@ -43,6 +43,7 @@ for _command in (
 app.command(context_settings={"ignore_unknown_options": True})(gates.gate)  # a truth table may begin with a minus sign
 app.command()(gates.gates)
 app.add_typer(cache.cache_app, name="cache")
+app.add_typer(export.export_app, name="export")
 
 
 def main() -> None:

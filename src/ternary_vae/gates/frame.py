@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ternary_vae.errors import UserError
 from ternary_vae.gates.equivalence import EQUIVALENCES, classes
@@ -10,19 +10,17 @@ from ternary_vae.gates.names import Gate
 from ternary_vae.gates.properties import all_properties
 from ternary_vae.space import Space
 
+if TYPE_CHECKING:
+    import pandas
 
-def data_frame(space: Space | None = None) -> Any:
-    """A pandas data frame of all gates, its index theirs: truth table, names, properties, and of each kind of class the
-    least index in it (`class_…`) and its size (`size_…`); of the ternary gates of two inputs unless a space is given.
+
+def gate_columns(space: Space) -> dict[str, Any]:
+    """Columns with a row for each gate of a space: truth table, names, properties, and of each kind of class the least
+    index in it (`class_…`) and its size (`size_…`).
 
     Raises:
-        UserError: pandas is not installed, or there are too many gates to list.
+        UserError: there are too many gates to list.
     """
-    try:
-        import pandas
-    except ImportError:
-        raise UserError("data_frame: needs pandas, which is not installed; pip install pandas") from None
-    space = space or Space()
     properties = all_properties(space)
     gates = [Gate(space, index) for index in range(space.operations)]
     columns: dict[str, Any] = {
@@ -33,4 +31,19 @@ def data_frame(space: Space | None = None) -> Any:
     }
     for kind in EQUIVALENCES:
         columns[f"class_{kind}"], columns[f"size_{kind}"] = classes(space, kind)
-    return pandas.DataFrame(columns, index=pandas.RangeIndex(space.operations, name="index"))
+    return columns
+
+
+def data_frame(space: Space | None = None) -> pandas.DataFrame:
+    """The columns of `gate_columns` as a pandas data frame, its index that of the gates; of the ternary gates of two
+    inputs unless a space is given.
+
+    Raises:
+        UserError: pandas is not installed, or there are too many gates to list.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise UserError("data_frame: pandas is not installed; pip install 'ternary-vae[frame]'") from None
+    space = space or Space()
+    return pandas.DataFrame(gate_columns(space), index=pandas.RangeIndex(space.operations, name="index"))

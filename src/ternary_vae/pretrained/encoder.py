@@ -54,6 +54,16 @@ class FrozenEncoder:
             return torch.from_numpy(self._codes(tensor.detach().cpu().numpy())).to(tensor.device)
         return self._codes(as_tables(gates))
 
+    @property
+    def feature_names(self) -> list[str]:
+        """A name for each of the numbers: those of the columns of exported embeddings."""
+        one = Space().table([0])
+        return [
+            f"mean_{side.lower()}_{number}"
+            for side in self.sides
+            for number in range(self.networks.encode(one, side)[0].shape[1])
+        ]
+
     def _codes(self, tables: Shaped[np.ndarray, "*n 9"]) -> Float32[np.ndarray, "*n d"]:
         Space().index(tables)  # says what is wrong with them
         rows = tables.reshape(-1, tables.shape[-1])
@@ -70,6 +80,8 @@ def as_tables(gates: Gates) -> Shaped[np.ndarray, "*n 9"]:
     if isinstance(gates, str | Gate):
         gate = find_gate(gates, inputs=2)[0] if isinstance(gates, str) else gates
         return gate.table
+    if isinstance(gates, np.ndarray) and gates.dtype.kind in "UO":
+        gates = gates.tolist()
     if isinstance(gates, np.ndarray) or not any(isinstance(gate, str | Gate) for gate in gates):
         return np.asarray(gates)
     return np.stack([as_tables(gate) for gate in gates])

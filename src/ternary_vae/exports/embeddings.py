@@ -1,0 +1,82 @@
+"""The codes of all gates, beside their names, properties and classes, as one file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from jaxtyping import Float32
+
+from ternary_vae.errors import UserError, shown
+from ternary_vae.gates.frame import gate_columns
+from ternary_vae.pretrained.networks import SIDES, Networks
+from ternary_vae.space import Space
+from ternary_vae.storage.files import write_atomically
+
+FORMATS = (".parquet", ".npz", ".csv")
+
+
+def codes_of_all(networks: Networks) -> dict[str, Float32[np.ndarray, "19683 16"]]:
+    """Means and variances of all gates: `mean_a`, `variance_a`, `mean_b`, `variance_b`."""
+    space = Space()
+    tables = space.table(np.arange(space.operations))
+    codes: dict[str, Float32[np.ndarray, "19683 16"]] = {}
+    for vae in SIDES:
+        codes[f"mean_{vae.lower()}"], logvar = networks.encode(tables, vae)
+        codes[f"variance_{vae.lower()}"] = np.exp(logvar)
+    return codes
+
+
+def write_embeddings(networks: Networks, path: Path) -> None:
+    """Writes the codes of all gates. The suffix is the format: in .npz each part of `codes_of_all` is a matrix, in
+    .parquet and .csv each dimension is a column (`mean_a_0`, …), and so is each column of `gates.data_frame`.
+
+    Raises:
+        UserError: another suffix, a file that is there already, or pyarrow is needed and not installed.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise UserError(f"{path}: suffix {shown(path.suffix)} is no format; expected {', '.join(FORMATS)}")
+    if path.exists():
+        raise UserError(f"{path}: is there already and is not overwritten; name another file")
+    gates, codes = {"index": np.arange(Space().operations), **gate_columns(Space())}, None
+    if path.suffix == ".parquet":
+        pyarrow, parquet = _pyarrow()
+        codes = codes_of_all(networks)
+        table = pyarrow.table({**gates, **_flat(codes)})
+        write_atomically(path, lambda file: parquet.write_table(table, file))
+        return
+    codes = codes_of_all(networks)
+    if path.suffix == ".npz":
+        arrays = {name: np.asarray(column) for name, column in gates.items()} | codes
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+    else:
+        write_atomically(path, lambda file: _write_csv(file, {**gates, **_flat(codes)}))
+
+
+def _flat(codes: dict[str, Float32[np.ndarray, "n d"]]) -> dict[str, Float32[np.ndarray, " n"]]:
+    return {
+        f"{name}_{number}": np.ascontiguousarray(column)
+        for name, matrix in codes.items()
+        for number, column in enumerate(matrix.T)
+    }
+
+
+def _write_csv(file: BinaryIO, columns: dict[str, Any]) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values()))
+    text.detach()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError("Parquet: pyarrow is not installed; pip install 'ternary-vae[export]'") from None
+    return pyarrow, pyarrow.parquet

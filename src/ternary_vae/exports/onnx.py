@@ -1,0 +1,95 @@
+"""A model's encoders, decoders and ensembles as ONNX, for any number of gates at once."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int8
+from torch import Tensor, nn
+
+from ternary_vae.errors import UserError
+from ternary_vae.model import STRATEGIES, DualVAE
+from ternary_vae.model.networks import LATENT_DIMENSIONS
+from ternary_vae.operations import all_operations
+from ternary_vae.storage.files import write_bytes
+
+_NEEDED = ("onnx", "onnxscript")
+
+
+class _Encoder(nn.Module):
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, tables: Float[Tensor, "n 9"]) -> tuple[Float[Tensor, "n 16"], Float[Tensor, "n 16"]]:
+        return self.encoder(tables)
+
+
+class _Decoder(nn.Module):
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, z: Float[Tensor, "n 16"]) -> Float[Tensor, "n 9 3"]:
+        return self.decoder(z)
+
+
+class _Ensemble(nn.Module):
+    def __init__(self, model: DualVAE, strategy: str) -> None:
+        super().__init__()
+        self.model, self.strategy = model, strategy
+
+    def forward(self, tables: Float[Tensor, "n 9"]) -> Int8[Tensor, "n 9"]:
+        return self.model.ensemble_reconstruct(tables, self.strategy)
+
+
+def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
+    """Writes `encoder_a.onnx` (tables → mean, log_variance), `decoder_a.onnx` (z → logits of −1, 0, 1), the same of b,
+    and `ensemble_STRATEGY.onnx` (tables → tables, int8) for every strategy. Tables are float32 of −1, 0, 1 and shape
+    (n, 9), z is float32 (n, 16); n is free. Returns the files.
+
+    Raises:
+        UserError: onnx or onnxscript is not installed, one of the files is there already, or they cannot be written.
+    """
+    directory = Path(directory)
+    for package in _NEEDED:
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            raise UserError(f"ONNX: {package} is not installed; pip install 'ternary-vae[export]'") from None
+    example = all_operations()[:3].float()
+    parts: dict[str, tuple[nn.Module, str, Tensor, list[str]]] = {}
+    for side, encoder, decoder in (
+        ("a", model.encoder_A, model.decoder_A),
+        ("b", model.encoder_B, model.decoder_B),
+    ):
+        parts[f"encoder_{side}"] = _Encoder(encoder), "tables", example, ["mean", "log_variance"]
+        parts[f"decoder_{side}"] = _Decoder(decoder), "z", torch.zeros(3, LATENT_DIMENSIONS), ["logits"]
+    for name in STRATEGIES:
+        parts[f"ensemble_{name}"] = _Ensemble(model, name), "tables", example, ["reconstruction"]
+    files = {name: directory / f"{name}.onnx" for name in parts}
+    if found := [path for path in files.values() if path.exists()]:
+        raise UserError(f"{found[0]}: is there already and is not overwritten; name another directory")
+    for name, part in parts.items():
+        write_bytes(files[name], _onnx_bytes(*part))
+    return list(files.values())
+
+
+@torch.no_grad()
+def _onnx_bytes(part: nn.Module, input_name: str, example: Tensor, output_names: list[str]) -> bytes:
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what the exporter itself calls
+            program: Any = torch.onnx.export(
+                part.eval(), (example,), dynamo=True, verbose=False, input_names=[input_name],
+                output_names=output_names, dynamic_shapes={input_name: {0: torch.export.Dim("n")}},
+            )  # fmt: skip
+    finally:
+        logging.disable(logging.NOTSET)
+    return program.model_proto.SerializeToString()

@@ -1,0 +1,102 @@
+"""ONNX files, run by onnxruntime on every operation and held against the model."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from ternary_vae import DualVAE, UserError
+from ternary_vae.exports.onnx import write_onnx
+from ternary_vae.model import STRATEGIES
+from ternary_vae.operations import all_operations
+
+
+@pytest.fixture(scope="module")
+def model():
+    return DualVAE.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def sessions(model, tmp_path_factory):
+    """A function: name of a part → what onnxruntime answers to an array."""
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    paths = {path.stem: path for path in write_onnx(model, tmp_path_factory.mktemp("onnx"))}
+    assert paths.keys() == {
+        "encoder_a", "encoder_b", "decoder_a", "decoder_b", *(f"ensemble_{name}" for name in STRATEGIES)
+    }  # fmt: skip
+    loaded = {name: onnxruntime.InferenceSession(path, options) for name, path in paths.items()}
+
+    def answer(name, array):
+        session = loaded[name]
+        return session.run(None, {session.get_inputs()[0].name: array})
+
+    answer.sessions = loaded
+    return answer
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("count", [19_683, 1])
+def test_codes_and_decodings_are_those_of_the_model(model, sessions, count):
+    gates = all_operations()[-count:]
+    posteriors = model.encode(gates)
+    for side, mu, logvar in (("a", *posteriors[:2]), ("b", *posteriors[2:])):
+        mean, log_variance = sessions(f"encoder_{side}", gates.numpy().astype(np.float32))
+        np.testing.assert_allclose(mean, mu, atol=2e-5)
+        np.testing.assert_allclose(log_variance, logvar, atol=2e-5)
+        (logits,) = sessions(f"decoder_{side}", mean)
+        assert logits.shape == (count, 9, 3)
+        np.testing.assert_allclose(logits, model.decode(mu, side.upper()), atol=1e-3)
+        np.testing.assert_array_equal(logits.argmax(axis=-1) - 1, gates)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_ensemble_is_exact_on_every_gate(sessions, name):
+    for count in (19_683, 1):
+        gates = all_operations()[-count:].numpy()
+        (answer,) = sessions(f"ensemble_{name}", gates.astype(np.float32))
+        assert answer.dtype == np.int8
+        np.testing.assert_array_equal(answer, gates)
+
+
+def test_ensembles_agree_where_the_two_vaes_do_not(model, sessions):
+    """On inputs between the values of gates either VAE answers something else, and so does each strategy."""
+    generator = torch.Generator().manual_seed(0)
+    gates = all_operations().float()
+    between = gates + torch.randn(gates.shape, generator=generator) * (
+        torch.rand(gates.shape, generator=generator) < 0.3
+    )
+    answers = {name: model.reconstruct(between, name) for name in STRATEGIES}
+    for name, expected in answers.items():
+        (answer,) = sessions(f"ensemble_{name}", between.numpy())
+        assert (answer == expected.numpy()).mean() > 0.9999  # a tie within rounding may be decided otherwise
+        others = (other for key, other in answers.items() if key != name)
+        assert all((other != expected).double().mean() > 0.001 for other in others)
+
+
+def test_inputs_and_outputs_have_names(sessions):
+    names = {
+        name: ([each.name for each in session.get_inputs()], [each.name for each in session.get_outputs()])
+        for name, session in sessions.sessions.items()
+    }
+    assert names["encoder_b"] == (["tables"], ["mean", "log_variance"])
+    assert names["decoder_a"] == (["z"], ["logits"])
+    assert names["ensemble_majority"] == (["tables"], ["reconstruction"])
+
+
+def test_what_is_refused(model, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    (tmp_path / "decoder_b.onnx").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"decoder_b\.onnx: is there already and is not overwritten"):
+        write_onnx(model, tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UserError, match=r"onnx is not installed; pip install 'ternary-vae\[export\]'"):
+        write_onnx(model, tmp_path / "new")
+    assert not (tmp_path / "new").exists()

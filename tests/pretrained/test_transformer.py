@@ -1,0 +1,58 @@
+"""The encoder as scikit-learn's own checks and pipelines use it."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from ternary_vae import FrozenEncoder, UserError
+from ternary_vae.operations import all_operations
+
+pytest.importorskip("sklearn")
+
+
+def test_in_a_pipeline():
+    from sklearn.base import clone
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    from ternary_vae import GateTransformer
+
+    gates = all_operations().numpy()
+    answer = gates[:, 4] == 1
+    pipeline = clone(make_pipeline(GateTransformer(vae="both"), LogisticRegression()))
+    assert pipeline.set_params(gatetransformer__vae="A").get_params()["gatetransformer__vae"] == "A"
+    pipeline.fit(gates[::10], answer[::10])
+    assert pipeline.score(gates, answer) > 0.95  # an entry has an axis of its own, with 1 at an end of VAE-A's
+
+
+def test_codes_and_their_names():
+    from ternary_vae import GateTransformer
+
+    transformer = GateTransformer(vae="both").fit(["SUM"])
+    np.testing.assert_array_equal(
+        transformer.transform(["SUM", "MIN"]), FrozenEncoder(vae="both").encode(["SUM", "MIN"])
+    )
+    np.testing.assert_array_equal(
+        transformer.transform(np.array(["SUM", "MIN"])), transformer.transform(["SUM", "MIN"])
+    )
+    names = transformer.get_feature_names_out()
+    assert (len(names), names[0], names[31]) == (32, "mean_a_0", "mean_b_15")
+
+
+def test_before_fit():
+    from sklearn.exceptions import NotFittedError
+
+    from ternary_vae import GateTransformer
+
+    with pytest.raises(NotFittedError):
+        GateTransformer().transform(["SUM"])
+
+
+def test_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
+    monkeypatch.delitem(sys.modules, "ternary_vae.pretrained.transformer", raising=False)
+    with pytest.raises(UserError, match=r"scikit-learn is not installed; pip install 'ternary-vae\[scikit-learn\]'"):
+        from ternary_vae import GateTransformer  # noqa: F401

@@ -1,0 +1,61 @@
+"""The public interface: every name is there, documented and known to type checkers, and loads when it is used."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ternary_vae
+
+NAMES = [name for name in ternary_vae.__all__ if not name.startswith("__")]
+
+
+def public(name):
+    if name == "GateTransformer":
+        pytest.importorskip("sklearn")
+    return getattr(ternary_vae, name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_is_documented_and_so_are_its_methods(name):
+    found = public(name)
+    assert inspect.getdoc(found)
+    assert found.__module__.startswith("ternary_vae.")
+    if inspect.isclass(found):
+        own = {key: value for key, value in vars(found).items() if not key.startswith("_")}
+        methods = {key: value for key, value in own.items() if inspect.isfunction(value) or isinstance(value, property)}
+        assert all(inspect.getdoc(value) for value in methods.values()), name
+
+
+def test_type_checkers_read_the_same_names_from_the_same_modules():
+    tree = ast.parse(Path(ternary_vae.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert seen == ternary_vae._PUBLIC
+    assert (Path(ternary_vae.__file__).parent / "py.typed").exists()
+
+
+def test_nothing_else_is_public():
+    assert dir(ternary_vae) == sorted(ternary_vae.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        ternary_vae.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["gates", "model", "pretrained"])
+def test_packages_list_what_they_offer(package):
+    module = importlib.import_module(f"ternary_vae.{package}")
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        getattr(module, name)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    program = "import sys, ternary_vae; print([name for name in ('torch', 'numpy', 'pydantic') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

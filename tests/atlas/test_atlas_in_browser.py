@@ -340,6 +340,20 @@ def test_the_map_answers_to_the_keyboard(page: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "card-title"
 
 
+def test_the_focus_stays_where_a_reader_is(page: Any) -> None:
+    focused = "document.activeElement.id"
+    page.locator("#card details[data-part='Nearest in the latent space'] button.gate").first.press("Enter")
+    assert heading(page) != "minimum (Kleene and)"
+    assert page.evaluate(focused) == "card-title"
+    page.press("#walk-example", "Enter")
+    assert page.evaluate(focused) == "walk-place"
+    page.get_by_role("button", name="End the walk").press("Enter")
+    assert page.evaluate(focused) == "walk-example"
+    search(page, "?--0?0-0+")
+    page.press("#unlight", "Enter")
+    assert page.evaluate(focused) == "map-canvas"
+
+
 def test_a_click_on_a_point_chooses_it(page: Any) -> None:
     box = page.locator("#map-canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

@@ -79,6 +79,7 @@ function choose(index, moves = false) {
   to.addEventListener("click", () => startWalk(state.walk?.from ?? null, index));
   walks.append(from, to);
 
+  const hadFocus = place.contains(document.activeElement);
   place.replaceChildren(
     heading,
     ...(others.textContent ? [others] : []),
@@ -92,6 +93,7 @@ function choose(index, moves = false) {
     ),
     section("Orbits", orbitTable(index)),
   );
+  if (hadFocus) heading.focus({ preventScroll: true });
   document.getElementById("said").textContent = inWords(index);
   remember();
   if (moves) bringIntoView(index);
@@ -127,7 +129,10 @@ function orbitTable(index) {
   const rows = make("table", null, { class: "orbits" }),
     head = make("thead", null),
     line = make("tr", null);
-  line.append(...["the same up to", "gates", "least"].map((name) => make("th", name, { scope: "col" })), make("td", null));
+  line.append(
+    ...["the same up to", "gates", "least"].map((name) => make("th", name, { scope: "col" })),
+    make("td", null),
+  );
   head.append(line);
   const body = make("tbody", null);
   for (const kind of classes) {

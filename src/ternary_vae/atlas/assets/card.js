@@ -65,7 +65,7 @@ function choose(index, moves = false) {
   fact("3-adic valuation", index ? `${valuation(index)}` : "∞");
   fact("home", HOMES[home[index]]);
   const borne = (one) => percent(vaes[one].exact[index] / data.noise.draws, 0);
-  fact("noise borne", `A ${borne("a")} · B ${borne("b")}`);
+  fact(`exact at σ ${data.noise.sigma}`, `A ${borne("a")} · B ${borne("b")}`);
   fact("wrong entries", `A ${vaes.a.errors[index]} · B ${vaes.b.errors[index]}`);
 
   const heading = make("h2", names[0] || `Gate ${heptavintimal(index)}`, { id: "card-title", tabindex: "-1" });

@@ -62,7 +62,7 @@ function choose(index, moves = false) {
   fact("index", grouped(index));
   fact("heptavintimal", heptavintimal(index));
   fact("truth table", tableText(index));
-  fact("3-adic valuation", index ? `${valuation(index)}` : "∞");
+  fact("valuation", index ? `${valuation(index)}` : "∞");
   fact("home", HOMES[home[index]]);
   const borne = (one) => percent(vaes[one].exact[index] / data.noise.draws, 0);
   fact(`exact at σ ${data.noise.sigma}`, `A ${borne("a")} · B ${borne("b")}`);

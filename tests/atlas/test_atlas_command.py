@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ternary_vae import cli
+from ternary_vae.atlas.data import decoder_program
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import latent_map as maps
@@ -48,10 +49,21 @@ def test_it_writes_a_page_and_writes_it_again(run, checkpoint, tmp_path, monkeyp
     assert len(text) < 4e6
 
 
+def test_without_a_checkpoint_it_shows_the_pretrained_model(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(maps, "NOISE_DRAWS", 1)
+    monkeypatch.chdir(tmp_path)
+    assert run()[0] == 0
+    text = Path("atlas.html").read_text(encoding="utf-8")
+    assert "pretrained model resolution: recipe resolution, seed 42, after 400 epochs" in text
+    decoder = DualVAE.from_pretrained().decoder_B
+    assert all(step.get("weight", "") in text for step in decoder_program(decoder))
+
+
 class TestRefused:
     @pytest.fixture(autouse=True)
     def nothing_is_computed(self, monkeypatch) -> None:
         monkeypatch.setattr(maps, "latent_map", None)
+        monkeypatch.setattr(maps, "latent_map_of_checkpoint", None)
 
     def refusal(self, run, *arguments) -> str:
         code, out, told = run(*arguments)
@@ -61,6 +73,14 @@ class TestRefused:
     def test_no_such_checkpoint(self, run, tmp_path) -> None:
         told = self.refusal(run, "--checkpoint", tmp_path / "none.safetensors", "-o", tmp_path / "atlas.html")
         assert "none.safetensors: checkpoint not found" in told
+
+    def test_no_such_model(self, run, tmp_path) -> None:
+        told = self.refusal(run, "--model", "resolutoin", "-o", tmp_path / "atlas.html")
+        assert "no such model; did you mean 'resolution'?" in told
+
+    def test_two_models(self, run, checkpoint) -> None:
+        told = self.refusal(run, "--model", "resolution", "--checkpoint", checkpoint)
+        assert "--model and --checkpoint name a model each" in told
 
     def test_a_file_that_is_no_checkpoint(self, run, tmp_path) -> None:
         (tmp_path / "odd.safetensors").write_bytes(b"odd")

@@ -178,7 +178,7 @@ def test_the_card_says_what_the_package_says(page: Any, placed: LatentMap) -> No
         assert shown["truth table"] == gate.text
         assert shown["home"] == {1: "VAE-A", -1: "VAE-B", 0: "neither"}[int(placed.home[gate.index])]
         assert shown["wrong entries"] == f"A {placed.a.errors[gate.index]} · B {placed.b.errors[gate.index]}"
-        borne = [re.sub(r"\D", "", text) for text in shown["noise borne"].split("·")]
+        borne = [re.sub(r"\D", "", text) for text in shown["exact at σ 0.3"].split("·")]
         exact = [100 * side.exact_under_noise[gate.index] for side in (placed.a, placed.b)]
         assert [int(text) for text in borne] == pytest.approx(exact, abs=0.5)
         cells = page.locator("#card .truth td").all_inner_texts()
@@ -340,6 +340,20 @@ def test_the_map_answers_to_the_keyboard(page: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "card-title"
 
 
+def test_the_focus_stays_where_a_reader_is(page: Any) -> None:
+    focused = "document.activeElement.id"
+    page.locator("#card details[data-part='Nearest in the latent space'] button.gate").first.press("Enter")
+    assert heading(page) != "minimum (Kleene and)"
+    assert page.evaluate(focused) == "card-title"
+    page.press("#walk-example", "Enter")
+    assert page.evaluate(focused) == "walk-place"
+    page.get_by_role("button", name="End the walk").press("Enter")
+    assert page.evaluate(focused) == "walk-example"
+    search(page, "?--0?0-0+")
+    page.press("#unlight", "Enter")
+    assert page.evaluate(focused) == "map-canvas"
+
+
 def test_a_click_on_a_point_chooses_it(page: Any) -> None:
     box = page.locator("#map-canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -390,6 +404,9 @@ def test_text_has_enough_contrast(open_page: Callable[..., Any], atlas_file: Pat
 def test_a_phone_needs_no_sideways_scrolling(open_page: Callable[..., Any], atlas_file: Path) -> None:
     page = open_page(atlas_file, **PHONE, **STILL)
     page.tap("#walk-example")
+    longest = page.locator("#card dd", has_text="%")
+    longest.evaluate("(one) => { one.textContent = one.textContent.replace(/[0-9]+%/g, '100%'); }")
+    assert longest.inner_text() == "A 100% · B 100%"
     for part in ("One entry apart", "Orbits"):
         page.locator("#card summary", has_text=part).tap()
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -62,10 +62,10 @@ function choose(index, moves = false) {
   fact("index", grouped(index));
   fact("heptavintimal", heptavintimal(index));
   fact("truth table", tableText(index));
-  fact("3-adic valuation", index ? `${valuation(index)}` : "∞");
+  fact("valuation", index ? `${valuation(index)}` : "∞");
   fact("home", HOMES[home[index]]);
   const borne = (one) => percent(vaes[one].exact[index] / data.noise.draws, 0);
-  fact("noise borne", `A ${borne("a")} · B ${borne("b")}`);
+  fact(`exact at σ ${data.noise.sigma}`, `A ${borne("a")} · B ${borne("b")}`);
   fact("wrong entries", `A ${vaes.a.errors[index]} · B ${vaes.b.errors[index]}`);
 
   const heading = make("h2", names[0] || `Gate ${heptavintimal(index)}`, { id: "card-title", tabindex: "-1" });
@@ -79,6 +79,7 @@ function choose(index, moves = false) {
   to.addEventListener("click", () => startWalk(state.walk?.from ?? null, index));
   walks.append(from, to);
 
+  const hadFocus = place.contains(document.activeElement);
   place.replaceChildren(
     heading,
     ...(others.textContent ? [others] : []),
@@ -92,6 +93,7 @@ function choose(index, moves = false) {
     ),
     section("Orbits", orbitTable(index)),
   );
+  if (hadFocus) heading.focus({ preventScroll: true });
   document.getElementById("said").textContent = inWords(index);
   remember();
   if (moves) bringIntoView(index);
@@ -127,7 +129,10 @@ function orbitTable(index) {
   const rows = make("table", null, { class: "orbits" }),
     head = make("thead", null),
     line = make("tr", null);
-  line.append(...["the same up to", "gates", "least"].map((name) => make("th", name, { scope: "col" })), make("td", null));
+  line.append(
+    ...["the same up to", "gates", "least"].map((name) => make("th", name, { scope: "col" })),
+    make("td", null),
+  );
   head.append(line);
   const body = make("tbody", null);
   for (const kind of classes) {

@@ -47,7 +47,7 @@ const COLOURINGS = [
   {
     id: "noise",
     group: "Model",
-    label: "noise borne",
+    label: `noise borne: exact at σ ${data.noise.sigma}`,
     caption: () =>
       `Share of ${data.noise.draws} draws of latent noise (σ = ${data.noise.sigma}) after which this VAE still decodes the gate exactly.`,
     make: (side) => ({

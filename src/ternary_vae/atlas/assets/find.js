@@ -21,7 +21,8 @@ function parseTable(word) {
     symbols = plain.split(",");
     known = { "-1": -1, 0: 0, 1: 1, "+1": 1 };
   } else if (/[12]/.test(plain)) known = { 0: -1, 1: 0, 2: 1 };
-  else if (/^[0?]*0[0?]*$/.test(plain)) return null; // value 0, or class 0
+  else if (/^[0?]*0[0?]*$/.test(plain))
+    return null; // value 0, or class 0
   else known = { "-": -1, 0: 0, "+": 1 };
   const values = [...symbols].map((symbol) => (symbol === "?" ? null : known[symbol]));
   return values.length === 9 && !values.includes(undefined) ? values : null;
@@ -81,7 +82,8 @@ function suggestions(text) {
   for (const [form, meant] of Object.entries(data.forms))
     for (const [index, name] of Object.entries(meant)) {
       const at = form.indexOf(wanted);
-      if (at >= 0 && (!found.has(index) || found.get(index).at > at)) found.set(index, { index: Number(index), name, at });
+      if (at >= 0 && (!found.has(index) || found.get(index).at > at))
+        found.set(index, { index: Number(index), name, at });
     }
   return [...found.values()].sort((one, other) => one.at - other.at || one.name.localeCompare(other.name));
 }

@@ -47,7 +47,10 @@ document.getElementById("names").addEventListener("change", paintSoon);
 document.getElementById("zoom-in").addEventListener("click", () => zoomAt(1.6));
 document.getElementById("zoom-out").addEventListener("click", () => zoomAt(1 / 1.6));
 document.getElementById("whole").addEventListener("click", wholeMap);
-document.getElementById("unlight").addEventListener("click", () => light(null));
+document.getElementById("unlight").addEventListener("click", () => {
+  light(null);
+  canvas.focus({ preventScroll: true });
+});
 document.getElementById("walk-example").addEventListener("click", () => {
   const [from, to] = ["minimum", "maximum"].map((name) => find(name).readings[0].index);
   choose(from);

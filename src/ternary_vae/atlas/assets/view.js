@@ -36,10 +36,7 @@ const ORDER = (() => {
 
 const isShown = (index) => !state.hidden.has(colouring.of[index]);
 const scale = () => 0.47 * camera.zoom * Math.min(size.width / reach.x, size.height / reach.y);
-const onScreen = (x, y) => [
-  size.width / 2 + (x - camera.x) * scale(),
-  size.height / 2 - (y - camera.y) * scale(),
-];
+const onScreen = (x, y) => [size.width / 2 + (x - camera.x) * scale(), size.height / 2 - (y - camera.y) * scale()];
 function fromScreen(x, y) {
   return [camera.x + (x - size.width / 2) / scale(), camera.y - (y - size.height / 2) / scale()];
 }
@@ -301,7 +298,10 @@ function hover(index) {
   if (index !== null) {
     const [x, y] = onScreen(shown.x[index], shown.y[index]);
     const names = make("span", null);
-    names.append(make("strong", title(index)), make("span", `${heptavintimal(index)} · ${grouped(index)}`, { class: "quiet" }));
+    names.append(
+      make("strong", title(index)),
+      make("span", `${heptavintimal(index)} · ${grouped(index)}`, { class: "quiet" }),
+    );
     tip.replaceChildren(glyph(index), names);
     tip.style.left = `${Math.min(x + 14, size.width - tip.offsetWidth - 6)}px`;
     tip.style.top = `${Math.min(Math.max(y - 24, 6), size.height - 60)}px`;
@@ -388,7 +388,11 @@ function drawLegend() {
   place.replaceChildren(
     ...colouring.names.flatMap((name, at) => {
       if (!counts[at]) return [];
-      const chip = make("button", null, { type: "button", class: "chip", "aria-pressed": String(!state.hidden.has(at)) });
+      const chip = make("button", null, {
+        type: "button",
+        class: "chip",
+        "aria-pressed": String(!state.hidden.has(at)),
+      });
       const dot = make("span", null, { class: "dot", "aria-hidden": "true" });
       dot.style.background = colouring.colours[at];
       chip.append(dot, make("span", name), make("span", grouped(counts[at]), { class: "quiet" }));

@@ -23,9 +23,16 @@ function bringWalkIntoView() {
   }
 }
 function showWalk() {
-  const place = document.getElementById("walk-content"),
-    walk = state.walk;
-  document.getElementById("walk-hint").hidden = Boolean(walk);
+  const panel = document.getElementById("walk"),
+    place = document.getElementById("walk-content"),
+    hadFocus = panel.contains(document.activeElement);
+  document.getElementById("walk-hint").hidden = Boolean(state.walk);
+  fillWalk(place, state.walk);
+  if (!hadFocus) return;
+  const next = place.querySelector("input") || place.querySelector("button") || document.getElementById("walk-example");
+  next.focus({ preventScroll: true });
+}
+function fillWalk(place, walk) {
   if (!walk) return place.replaceChildren();
   const ends = make("div", null, { class: "ends" });
   for (const [name, index] of [
@@ -48,7 +55,12 @@ function showWalk() {
   const count = walk.stops.length,
     met = `${grouped(count)} ${count === 1 ? "gate" : "gates"} on the way, decoded by VAE-${state.vae.toUpperCase()}`;
   const slider = make("input", null, {
-    type: "range", id: "walk-place", min: 0, max: 1000, value: Math.round(1000 * walk.place), "aria-label": "Place on the way",
+    type: "range",
+    id: "walk-place",
+    min: 0,
+    max: 1000,
+    value: Math.round(1000 * walk.place),
+    "aria-label": "Place on the way",
   });
   const now = make("div", null, { class: "now", id: "walk-now" });
   const stops = make("ol", null, { class: "gates", id: "walk-stops", "aria-label": met });
@@ -66,7 +78,9 @@ function showWalk() {
     const text = make("span", null);
     text.append(
       make("strong", title(index)),
-      make("span", `${percent(walk.place, 0)} of the way; least certain entry ${percent(Math.min(...sure), 0)}`, { class: "quiet" }),
+      make("span", `${percent(walk.place, 0)} of the way; least certain entry ${percent(Math.min(...sure), 0)}`, {
+        class: "quiet",
+      }),
     );
     now.replaceChildren(glyph(index, { opacity: sure.map((p) => Math.max(0.15, (p - 1 / 3) * 1.5)) }), text);
     slider.setAttribute("aria-valuetext", `${percent(walk.place, 0)} of the way: ${title(index)}`);

@@ -167,7 +167,7 @@ class TestWhatARunWrites:
     def test_every_tenth_epoch_and_every_milestone(self, small_recipe, tmp_path, monkeypatch):
         written = []
         monkeypatch.setattr(
-            pipeline, "save_checkpoint", lambda path, _, also: written.extend(p.stem for p in (*also, path))
+            training_epoch, "save_checkpoint", lambda path, _, also: written.extend(p.stem for p in (*also, path))
         )
         milestones = [3, 120, 150, 200, 250, 300, 350, 400]
         trainer = Trainer(small_recipe(epochs=405, evaluation__milestones=milestones))

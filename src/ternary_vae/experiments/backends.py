@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ternary_vae.devices import granted_cores
 from ternary_vae.errors import UserError, nearest
@@ -36,6 +36,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLI
 _KILLED = "its worker was killed {} times without an epoch in between; too little memory?"
 
 
+@runtime_checkable
 class Backend(Protocol):
     """Does tasks.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int8, Shaped
+from jaxtyping import Float, Int8, Real, Shaped
 from torch import Tensor
 
 from ternary_vae.errors import nearest
@@ -86,9 +86,10 @@ def combine(
     return chosen.combine(logits_a, logits_b, **{need: offered[need] for need in chosen.needs})
 
 
-def logits_to_tables(logits: Float[Tensor, "*n 9 3"]) -> Int8[Tensor, "*n 9"]:
-    """The most likely operation, as values −1, 0, 1; of equally likely values the lowest. Three comparisons are
-    several times faster than `argmax` over a dimension of three."""
+def logits_to_tables(logits: Real[Tensor, "*entries 3"]) -> Int8[Tensor, "*entries"]:
+    """The most likely value of each entry, −1, 0 or 1; of equally likely values the lowest. What grows with the
+    probability will do in place of logits, such as votes. Three comparisons are several times faster than `argmax` over
+    a dimension of three."""
     minus, zero, plus = logits.unbind(dim=-1)
     return torch.where(plus > torch.maximum(minus, zero), 1, (zero > minus).to(torch.int8) - 1)
 

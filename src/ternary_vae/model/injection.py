@@ -35,10 +35,10 @@ class CrossInjection(nn.Module):
 
     def forward(
         self,
-        z_a: Float[Tensor, "n 16"],
-        z_b: Float[Tensor, "n 16"],
-        rho: float | Float[Tensor, ""] | Float[Tensor, "n 1"],
-    ) -> tuple[Float[Tensor, "n 16"], Float[Tensor, "n 16"]]:
+        z_a: Float[Tensor, "*n 16"],
+        z_b: Float[Tensor, "*n 16"],
+        rho: float | Float[Tensor, ""] | Float[Tensor, "*#n 1"],
+    ) -> tuple[Float[Tensor, "*n 16"], Float[Tensor, "*n 16"]]:
         """Mixed latents for decoders A and B. No gradient flows from one VAE into the other's encoder."""
         mixed_a = z_a + rho * (self.b_to_a(z_b.detach()) - z_a)
         mixed_b = z_b + rho * (self.a_to_b(z_a.detach()) - z_b)

@@ -7,7 +7,7 @@ grow with the number of draws.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -24,6 +24,7 @@ _CHUNK_CPU = 8192  # enough that calling operations takes little, beside a threa
 _CHUNK_DEVICE = 131_072
 
 
+@runtime_checkable
 class Decoder(Protocol):
     """What coverage asks of a model."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -23,6 +23,7 @@ PHASES = {1: "isolation", 2: "consolidation", 3: "resonant coupling", 4: "ultra-
 _EVENTS_SHOWN = 4
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What the training loop tells whoever watches. Calls come one at a time, but `epoch` and `event` mostly from
     another thread than `start`, `benchmarking` and `stop`.

@@ -13,8 +13,15 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from jaxtyping import config, install_import_hook
 
 from in_browser import ARGUMENTS, READY, new_context, watched_page
+
+# Shapes and types in signatures are true: every call is held against them. Processes that tests start are not.
+install_import_hook(
+    ["ternary_vae.model", *(f"ternary_vae.resolution.{name}" for name in ("complementarity", "coupled", "coverage"))],
+    "type_checks.checked",
+)
 
 _VARIABLE = "TERNARY_VAE_CACHE_DIR"
 
@@ -76,3 +83,11 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert troubles == []
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Annotations are not held against calls: for tests of what functions themselves say to wrong arguments."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

@@ -101,6 +101,7 @@ def test_mixes_of_prior_draws():
         assert widened == pytest.approx((1 + rho**2) ** 0.5, rel=0.005)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("rho", "mix"), [(-0.1, "additive"), (1.1, "preserving"), (0.5, "other")])
 def test_impossible_mixes_are_refused(rho, mix):
     with pytest.raises(ValueError):

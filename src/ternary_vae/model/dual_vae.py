@@ -88,7 +88,7 @@ class DualVAE(Pretrained, nn.Module):
         x = x.to(self.encoder_A.fc_mu.weight.dtype)
         return Posteriors(*self.encoder_A(x), *self.encoder_B(x))
 
-    def decode(self, z: Float[Tensor, "n 16"], vae: Side = "A") -> Float[Tensor, "n 9 3"]:
+    def decode(self, z: Float[Tensor, "*n 16"], vae: Side = "A") -> Float[Tensor, "*n 9 3"]:
         """Logits of classes 0, 1, 2 (values −1, 0, 1) for each entry, decoded by one VAE from its own latent.
 
         Raises:
@@ -99,8 +99,8 @@ class DualVAE(Pretrained, nn.Module):
         return self.decoder_A(z) if vae == "A" else self.decoder_B(z)
 
     def decode_coupled(
-        self, z_a: Float[Tensor, "n 16"], z_b: Float[Tensor, "n 16"], rho: float | Tensor | None = None
-    ) -> tuple[Float[Tensor, "n 9 3"], Float[Tensor, "n 9 3"]]:
+        self, z_a: Float[Tensor, "*n 16"], z_b: Float[Tensor, "*n 16"], rho: float | Tensor | None = None
+    ) -> tuple[Float[Tensor, "*n 9 3"], Float[Tensor, "*n 9 3"]]:
         """Logits of both VAEs from cross-injected latents; ρ is the model's own unless given."""
         mixed_a, mixed_b = self.injection(z_a, z_b, self.permeability if rho is None else rho)
         return self.decoder_A(mixed_a), self.decoder_B(mixed_b)
@@ -213,11 +213,11 @@ class DualVAE(Pretrained, nn.Module):
 
 
 def draw_latents(
-    mu: Float[Tensor, "n 16"],
-    logvar: Float[Tensor, "n 16"],
+    mu: Float[Tensor, "*n 16"],
+    logvar: Float[Tensor, "*n 16"],
     temperature: float | Tensor = 1.0,
     generator: torch.Generator | None = None,
-) -> Float[Tensor, "n 16"]:
+) -> Float[Tensor, "*n 16"]:
     """z = μ + T·σ·ε with ε ~ N(0, I)."""
     noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
     return mu + temperature * torch.exp(0.5 * logvar) * noise

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ternary_vae.operations import OPERATION_COUNT
-from ternary_vae.recipe import Phases, Recipe
+from ternary_vae.recipe import ACTIONS, QUANTITIES, Phases, Recipe
 
 MOST_STEPS = 10
 """Of an epoch: where batches are small, less is trained on."""
@@ -28,6 +28,7 @@ _AFFORDABLE = {
     "epochs": 3,
     "entropy_bins": 2000,
 }
+_KNOWN = {"quantity": QUANTITIES, "actions": ACTIONS}
 _TEXTS = ("", "1e5", "010", "yes", "~", "null", "1:30", "0x10", "2024-01-01", "<<", "=", "λ ≠ μ", "- a\n b: #c\t'\"\\")
 
 
@@ -102,6 +103,8 @@ def _section(model: type[BaseModel], random: Random, boldness: float) -> dict[st
 def _field(name: str, kind: Any, metadata: list[Any], default: Any, random: Random, boldness: float) -> Any:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return _section(kind, random, boldness)
+    if name == "extra":  # terms that nobody has registered are refused
+        return {}
     if default is PydanticUndefined or random.random() < boldness:
         return _value(name, kind, metadata, default, random, boldness)
     if isinstance(default, tuple):
@@ -134,6 +137,8 @@ def _value(name: str, kind: Any, metadata: list[Any], default: Any, random: Rand
         return random.random() < 0.5
     if kind is str:
         most = next((item.max_length for item in metadata if isinstance(item, MaxLen)), None)
+        if name in _KNOWN:
+            return random.choice(_KNOWN[name])
         if name == "directory":
             return None  # else a test leaves a cache wherever it is run
         return "A.b-_9" + "x" * random.randrange(most - 6) if most else random.choice(_TEXTS)

@@ -75,9 +75,9 @@ def test_ensembles_agree_where_the_two_vaes_do_not(model, sessions):
     answers = {name: model.reconstruct(between, name) for name in STRATEGIES}
     for name, expected in answers.items():
         (answer,) = sessions(f"ensemble_{name}", between.numpy())
-        assert (answer == expected.numpy()).mean() > 0.9999  # a tie within rounding may be decided otherwise
-        others = (other for key, other in answers.items() if key != name)
-        assert all((other != expected).double().mean() > 0.001 for other in others)
+        # A tie within rounding may be decided otherwise. Any two strategies differ in more entries than that.
+        assert (answer != expected.numpy()).sum() < 20
+        assert all((other != expected).sum() > 100 for key, other in answers.items() if key != name)
 
 
 def test_inputs_and_outputs_have_names(sessions):

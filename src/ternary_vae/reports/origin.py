@@ -42,7 +42,7 @@ def model_of_run(run: RunDirectory) -> DualVAE:
         fingerprint=recipe.fingerprint(),
         seed=recipe.seed,
         epochs=epoch,
-        command=_command(recipe),
+        command=training_command(recipe),
         code_version=str(facts.get("code_version") or "unknown"),
         operations_held_out=isolated.vae_a.held_out.validation_count + isolated.vae_a.held_out.test_count,
         seconds=facts.get("seconds"),
@@ -57,7 +57,7 @@ def model_of_run(run: RunDirectory) -> DualVAE:
     return model
 
 
-def _command(recipe: Recipe) -> str | None:
+def training_command(recipe: Recipe) -> str | None:
     """The command that trains a recipe of the package; None where the recipe is another."""
     if recipe.name not in recipe_names():
         return None

@@ -170,8 +170,13 @@ def terms(axis: Axes, measured: Measurements) -> None:
         look = {"color": colour, "linestyle": _DASHES[at % len(_DASHES)], "linewidth": 1.8 if at == 0 else 1}
         axis.plot(*zip(*every_epoch(measured, f"terms.{term}")), label=label, **look)
     axis.set_yscale("symlog", linthresh=0.1)
+    ticks = (-100, -10, -1, 0, 1, 10, 100)
+    axis.set_yticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
+    axis.set_yticks([], minor=True)
+    drawn = [value for line in axis.lines for value in line.get_ydata()]
+    axis.set_ylim(min(0.0, 1.3 * min(drawn)), 1.3 * max(drawn))
     axis.set_ylabel("nats, linear below 0.1", fontsize=7.5)
-    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=2)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=6, fontsize=7)
 
 
 def _kind(term: str) -> str:

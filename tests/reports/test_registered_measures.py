@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ternary_vae.experiments.measures import measured_values, measures_named
 from ternary_vae.reports.evolution import evolution_markdown
@@ -15,6 +16,7 @@ from ternary_vae.reports.page_data import page_data
 from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.resolution.figures import MEASURES, Measure, register
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training.log import RunLog
 
 
 @pytest.fixture
@@ -45,3 +47,16 @@ def test_it_is_in_every_table(measures: tuple[Measure, Measure], good_run: RunDi
     assert values["homes_found"] == homes[-1]
     assert values["spread"] == data["metrics"]["spread"][-1]
     assert measures_named(("homes_found",)) == [measures[0]]
+
+
+def test_it_is_on_tensorboard(measures: tuple[Measure, Measure], good_run: RunDirectory, tmp_path: Path) -> None:
+    rows = good_run.metrics()[:3]
+    log = RunLog(RunDirectory(tmp_path), 0)
+    with RunDirectory(tmp_path).held():
+        for row in rows:
+            log.epoch(row)
+    log.close()
+    board = EventAccumulator(str(RunDirectory(tmp_path).tensorboard)).Reload()
+    seen = [(event.step, event.value) for event in board.Scalars("measures/spread")]
+    assert [step for step, _ in seen] == [1, 2, 3]
+    assert [value for _, value in seen] == pytest.approx([measures[1].read(row) for row in rows], abs=1e-6)

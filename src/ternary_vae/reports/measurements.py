@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import beside_uniform
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.records import (
@@ -123,9 +122,8 @@ class Measurements:
 
     def beside_uniform(self, key: str, epoch: int) -> str:
         """A coverage at a milestone beside what a uniform model meets on average."""
-        measure, records = MEASURES[key], (self.isolated if MEASURES[key].isolated else self.coupled)
-        record = records.get(epoch)
-        return beside_uniform(measure.read(record), measure.read_uniform(record))
+        record = (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
+        return MEASURES[key].beside_uniform(record)
 
     @property
     def terms(self) -> list[str]:

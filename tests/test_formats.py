@@ -7,7 +7,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ternary_vae.formats import NOTHING, beside_uniform, cell, duration, listed, number, percent, points, table
-from ternary_vae.reports.expectations import AT_MILESTONE, Expected, expected_at, expected_band
 
 shares = st.floats(0, 1, allow_nan=False)
 
@@ -63,35 +62,3 @@ def test_any_text_stays_in_its_markdown_cell(text: str) -> None:
     assert len(row) == 3
     assert row[2].replace("\\|", "").replace("\\\\", "").count("|") == 3
     assert "<" not in cell(text)
-
-
-def test_expectations_are_the_plans_figures() -> None:
-    assert expected_at(200, "vae_a").text == "60–75%"
-    assert expected_at(400, "vae_a").text == "≥ 95%"
-    assert expected_at(3, "vae_a").text == "14.87%"
-    assert expected_at(3, "coverage").text == "84.80%"
-    assert expected_at(400, "complementarity").text == "≥ 0.60"
-    assert expected_at(201, "vae_a") is None
-    assert expected_at(100, "coverage") is None
-    assert set(AT_MILESTONE) == {3, 100, 120, 150, 200, 250, 300, 350, 400}
-
-
-def test_expectations_scale_with_the_schedules() -> None:
-    assert expected_at(20, "vae_a", schedule_epochs=40) is expected_at(200, "vae_a")
-    assert [epoch for epoch, _, _ in expected_band(40)] == [1, 10, 12, 15, 20, 25, 30, 35, 40]
-    assert all(low <= high <= 1 for _, low, high in expected_band())
-
-
-@pytest.mark.parametrize(
-    ("expected", "value", "standing"),
-    [
-        (Expected(0.5, 0.6, "2"), 0.4999, "below"),
-        (Expected(0.5, 0.6, "2"), 0.5, "within"),
-        (Expected(0.5, 0.6, "2"), 0.61, "above"),
-        (Expected(0.95, None, "2"), 1.0, "within"),
-        (Expected(0.8480, 0.8480, "3"), 0.84802, "within"),
-        (Expected(1.0, 1.0, "2"), 19_682 / 19_683, "below"),
-    ],
-)
-def test_where_a_measurement_stands(expected: Expected, value: float, standing: str) -> None:
-    assert expected.standing(value) == standing

@@ -63,6 +63,14 @@ def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
     return f"+{text}" if signed and value > 0 and float(text) else text
 
 
+def shares_of_both(share: float | None) -> str:
+    """A share beside its rest, which add up to 100: `48 : 52`; `0 : 0` where there is nothing to share."""
+    if share is None:
+        return "0 : 0"
+    first = int(fixed(100 * share, 0))
+    return f"{first} : {100 - first}"
+
+
 def points(difference: float | None, digits: int = 2) -> str:
     """A difference of shares in percentage points, signed."""
     return NOTHING if difference is None else f"{number(100 * difference, digits, signed=True)} points"

@@ -62,7 +62,7 @@ def test_coverage_and_secondary_metrics(report: str, failing_run: RunDirectory) 
     assert row[2] == "99.38% (100,000 draws)"
     assert row[3].endswith("(≥ 0.60 ✗)")
     secondary = rows_of(report, "## Secondary metrics")["400"]
-    assert secondary[0] == "0.10 (0.98)"
+    assert secondary[0] == "0.100 (0.980)"
     assert secondary[4] == "8.60 / 8.60"
     assert secondary[5] == "— / —"
 
@@ -128,10 +128,10 @@ def test_the_final_report_sets_promises_beside_both_runs(
     rows = rows_of(text, "## What was promised, what was measured")
     a = measurements_of_run(failing_run).isolated[400].vae_a.reconstruction.exact_match_rate
     assert rows["VAE-A exact (2, 6)"] == ["≥ 95% by the end", f"{percent(a)} ✗", "100% ✓"]
-    assert rows["Latent correlation (4)"][1:] == ["0.98 ✗", "0.12 ✓"]
+    assert rows["Latent correlation (4)"][1:] == ["0.980 ✗", "0.120 ✓"]
     assert rows["Epochs with the ensemble below 99.9%, once reached (2)"][2] == "0 ✓"
     assert "**Two codes become one.**" in text
-    assert "their correlation is 0.98" in text
+    assert "their correlation is 0.980" in text
     assert f"ternary-vae report {good_run.path} --plan-run {failing_run.path}" in text
     assert len(text.split("\n")) < 90, "one page that a reader can act on"
 

@@ -49,7 +49,7 @@ def figure(failing_run: RunDirectory) -> Figure:
 
 
 def test_phases_are_shaded_and_labelled_on_every_panel(figure: Figure) -> None:
-    assert len(figure.axes) == 6
+    assert len(figure.axes) == 7
     for axis in figure.axes:
         assert list(shades(axis)) == PHASES
         assert texts(axis)[-4:] == ["phase 1", "phase 2", "phase 3", "phase 4"]
@@ -91,7 +91,9 @@ def seen_ticks(axis: Axes, along: str = "y") -> list[float]:
 
 def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(figure: Figure, good_run: RunDirectory) -> None:
     compared = comparison_figure([("good", measurements_of_run(good_run))], [100, 400])
-    shares = [axis for axis in figure.axes if "noise" not in axis.get_title(loc="left")] + list(compared.axes)
+    others = ("noise", "terms")
+    shares = [axis for axis in figure.axes if not any(word in axis.get_title(loc="left") for word in others)]
+    shares += list(compared.axes)
     assert len(shares) == 9
     for axis in shares:
         ticks = seen_ticks(axis)
@@ -145,12 +147,24 @@ def test_the_file_is_a_print_quality_png_below_a_megabyte(failing_run: RunDirect
     assert path.read_bytes() == again.read_bytes()
     with Image.open(path) as picture:
         assert round(picture.info["dpi"][0]) == 300
-        assert picture.size == (3300, 3480)
+        assert picture.size == (3300, 4620)
+
+
+def test_every_term_that_was_computed_is_drawn(figure: Figure, failing_run: RunDirectory) -> None:
+    terms = measurements_of_run(failing_run).metrics[0]["terms"]
+    computed = {
+        name.removesuffix("_a").removesuffix("_b").replace("_", " ") for name, v in terms.items() if v is not None
+    }
+    labels = panel(figure, "terms").get_legend_handles_labels()[1]
+    assert {label.removesuffix(" A").removesuffix(" B") for label in labels} == computed
+    assert len(labels) == sum(value is not None for value in terms.values())
 
 
 def test_series_differ_in_grey(figure: Figure) -> None:
     """Lines of one panel never share both line style and marker."""
     for axis in figure.axes:
+        if "terms" in axis.get_title(loc="left"):  # A and B of a kind share a dash
+            continue
         handles = [h for h in axis.get_legend_handles_labels()[0] if hasattr(h, "get_marker")]
         looks = [(h.get_linestyle(), h.get_marker(), round(h.get_linewidth(), 1)) for h in handles]
         assert len(set(looks)) == len(looks), axis.get_title(loc="left")

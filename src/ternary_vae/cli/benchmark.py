@@ -24,7 +24,7 @@ def benchmark(
 ) -> None:
     """Measure checkpoints, each VAE alone and both together, and write the records."""
     from ternary_vae.devices import choose_device
-    from ternary_vae.formats import beside_uniform, percent
+    from ternary_vae.resolution.figures import summary
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
@@ -45,13 +45,5 @@ def benchmark(
         coupled = measure_coupled(checkpoint, seed=seed, device=device, cache=store)
         write_record(output / f"manifold_resolution_{checkpoint.epoch}.json", isolated)
         write_record(output / f"coupled_resolution_{checkpoint.epoch}.json", coupled)
-        sampling = coupled.cross_injected_sampling_rho_07
-        say(
-            f"{checkpoint.path}: epoch {checkpoint.epoch}  "
-            f"A {percent(isolated.vae_a.reconstruction.exact_match_rate)}  "
-            f"B {percent(isolated.vae_b.reconstruction.exact_match_rate)}  "
-            f"ensemble {percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)}  "
-            f"coverage {beside_uniform(sampling.coverage_rate, sampling.coverage_limit)}  "
-            f"complementarity {coupled.complementary_coverage.complementarity_score:.3f}"
-        )
+        say(f"{checkpoint.path}: epoch {checkpoint.epoch}  {summary(isolated, coupled)}")
     say(f"records in {output}")

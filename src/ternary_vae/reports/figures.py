@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from io import BytesIO
 from itertools import cycle
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ternary_vae.formats import uniform_level
 from ternary_vae.reports import panels
-from ternary_vae.reports.expectations import PHASE_NAMES
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.panels import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
+from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.storage.files import write_bytes
 
 if TYPE_CHECKING:
@@ -57,14 +57,20 @@ _STYLE: dict[str, Any] = {
 
 
 def evolution_figure(measurements: Measurements) -> Figure:
-    """Six panels over completed epochs: reconstruction, coverage, complementarity, homes, permeability, and the noise
-    a code bears."""
-    with canvas(3, 2, size=(11, 11.6)) as (figure, axes):
-        for axis, panel in zip(axes.flat, _PANELS, strict=True):
+    """Panels over completed epochs: reconstruction, coverage, complementarity, homes, permeability, the noise a code
+    bears, and below them the objective's terms where there is a log."""
+    drawn = [*_PANELS, *([panels.terms] if measurements.terms else [])]
+    with canvas(4 if measurements.terms else 3, 2, size=(11, 15.4 if measurements.terms else 11.6)) as (figure, axes):
+        if measurements.terms:
+            wide = axes[-1, 0].get_gridspec()[-1, :]
+            for axis in axes[-1]:
+                axis.remove()
+            figure.add_subplot(wide)
+        for axis, panel in zip(figure.axes, drawn, strict=True):
             panel(axis, measurements)
             panels.time_axis(axis, measurements)
         spans = measurements.phases
-        names = "   ".join(f"phase {span.number} {PHASE_NAMES[span.number - 1]}" for span in spans)
+        names = "   ".join(f"phase {span.number} {span.name}" for span in spans)
         figure_title(figure, f"Resolution evolution: {measurements.title}")
         figure.supxlabel(f"completed epochs\n{names}", fontsize=8.5, color=QUIET)
     return figure
@@ -73,22 +79,32 @@ def evolution_figure(measurements: Measurements) -> Figure:
 def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequence[int]) -> Figure:
     """Four panels, one line a run: the weaker VAE's and the ensemble's exact match, coverage, complementarity."""
     same_phases = len({tuple(measured.phases) for _, measured in runs}) == 1
+    compared = {
+        "Exact match of the weaker VAE": ("exact_match_a", "exact_match_b"),
+        "Exact match of the ensemble, best of two": ("exact_match_best_of_two",),
+        "Decoded coverage, ρ = 0.7": ("coverage_rho_07",),
+        "Complementarity": ("complementarity_score",),
+    }
+
+    def lowest(run: Measurements, keys: Sequence[str], epoch: int) -> float:
+        return min(value for key in keys if (value := run.value(key, epoch)) is not None)
+
     with canvas(2, 2, size=(11, 8)) as (figure, axes):
-        for axis, (title, value) in zip(axes.flat, _COMPARED.items(), strict=True):
+        for axis, (title, keys) in zip(axes.flat, compared.items(), strict=True):
             axis.set_title(title)
             looks = zip(
                 cycle((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)), cycle(("-", "--", "-.", ":")), cycle("os^DvpX")
             )
             for (label, measured), (colour, dash, marker) in zip(runs, looks):
-                values = [value(measured, epoch) for epoch in milestones]
+                values = [lowest(measured, keys, epoch) for epoch in milestones]
                 axis.plot(milestones, values, label=label, color=colour, linestyle=dash, marker=marker)
-            if value is _coverage:
-                limit = runs[0][1].coupled[milestones[0]].cross_injected_sampling_rho_07.coverage_limit
+            if keys == ("coverage_rho_07",):
+                limit = runs[0][1].part(*keys, milestones[0]).coverage_limit
                 panels.level_line(axis, limit, uniform_level(limit), bold=True)
-                panels.coverage_axis(axis, min(_coverage(run, epoch) for _, run in runs for epoch in milestones))
+                panels.coverage_axis(axis, min(lowest(run, keys, epoch) for _, run in runs for epoch in milestones))
             else:
                 panels.share_axis(axis, 0, 1)
-            if value in (_weaker_vae, _ensemble):
+            if MEASURES[keys[0]].unit == "share" and keys != ("coverage_rho_07",):
                 panels.percent_axis(axis)
             if same_phases:
                 panels.time_axis(axis, runs[0][1])
@@ -118,31 +134,6 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
     picture.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
     write_bytes(Path(output), packed.getvalue())
     return Path(output)
-
-
-def _weaker_vae(run: Measurements, epoch: int) -> float:
-    record = run.isolated[epoch]
-    return min(side.reconstruction.exact_match_rate for side in (record.vae_a, record.vae_b))
-
-
-def _ensemble(run: Measurements, epoch: int) -> float:
-    return run.coupled[epoch].ensemble_reconstruction.best_of_two.exact_match_rate
-
-
-def _coverage(run: Measurements, epoch: int) -> float:
-    return run.coupled[epoch].cross_injected_sampling_rho_07.coverage_rate
-
-
-def _complementarity(run: Measurements, epoch: int) -> float:
-    return run.coupled[epoch].complementary_coverage.complementarity_score
-
-
-_COMPARED: dict[str, Callable[[Measurements, int], float]] = {
-    "Exact match of the weaker VAE": _weaker_vae,
-    "Exact match of the ensemble, best of two": _ensemble,
-    "Decoded coverage, ρ = 0.7": _coverage,
-    "Complementarity": _complementarity,
-}
 
 
 def figure_title(figure: Figure, text: str) -> None:

@@ -3,36 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import NOTHING, beside_uniform, code, duration, number, percent, table
+from ternary_vae.formats import NOTHING, duration, shares_of_both
 from ternary_vae.reports.evolution import FIGURE_NAME
-from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, Expected
-from ternary_vae.reports.findings import (
-    Side,
-    cautions,
-    complementarity,
-    coverage,
-    ensemble,
-    epochs_below_alert,
-    failures,
-    perfect_epochs,
-    remedies,
-    vae_a,
-    vae_b,
-    weaker,
-)
 from ternary_vae.reports.goals import goals_table, missed_goals
+from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
-from ternary_vae.reports.verdict import verdict_of
+from ternary_vae.reports.verdict import VerdictView, verdict_of
+from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, Expected, epochs_with
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.terminal import quoted
 
-SUSTAINED_EPOCHS = 20
 _BENCHMARK_SECONDS = 900  # the plan's section 9: 15 minutes a checkpoint
+_TRAINING_SECONDS = 40 * 3600
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two runs: its measurements and its last milestone with both records."""
+
+    run: Measurements
+    verdict: VerdictView
+    epoch: int
+
+    @property
+    def isolated(self) -> IsolatedRecord:
+        return self.run.isolated[self.epoch]
+
+    @property
+    def coupled(self) -> CoupledRecord:
+        return self.run.coupled[self.epoch]
+
+    def value(self, key: str) -> float | None:
+        """A measure at the last milestone."""
+        return self.run.value(key, self.epoch)
+
+    def shown(self, key: str) -> str:
+        """A measure at the last milestone as people read it."""
+        return self.run.shown(key, self.epoch)
+
+    def weaker(self, key: str) -> float | None:
+        """The lower of both VAEs in a measure."""
+        return min((value for side in "ab" if (value := self.value(f"{key}_{side}")) is not None), default=None)
+
+    @property
+    def peak(self) -> int:
+        """The milestone at which the ensemble was best."""
+        return max(self.run.complete_milestones, key=lambda at: self.run.value("exact_match_best_of_two", at) or 0.0)
+
+    @property
+    def most_correlated(self) -> int:
+        """The milestone at which the two codes were most alike."""
+        return max(self.run.coupled, key=lambda at: (self.run.value("latent_correlation", at), at))
+
+    @property
+    def largest_step(self) -> tuple[float, int]:
+        """By how much ρ changed at most from one epoch to the next, and at which; nothing without a log."""
+        rho = [value for value in self.run.column("rho") if value is not None]
+        steps = ((abs(after - before), at) for at, (before, after) in enumerate(pairwise(rho), start=2))
+        return max(steps, default=(0.0, 0))
+
+    @property
+    def gate_flips(self) -> int:
+        """How often the gate of phase 3 opened or closed."""
+        gate = [value for value in self.run.column("gate_open") if value is not None]
+        return sum(before != after for before, after in pairwise(gate))
+
+    def epochs_below_alert(self) -> int | None:
+        """Epochs with the ensemble below the plan's alert level, from the first on at which it was reached."""
+        ensemble = MEASURES["exact_match_best_of_two"]
+        alert = ensemble.throughout or Expected(None)
+        met = [alert.met(value) for row in self.run.metrics if (value := ensemble.read(row)) is not None]
+        return met[met.index(True) :].count(False) if True in met else None
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the plan promised.
+
+    Attributes:
+        read: what came of it in a run; None where it was not measured.
+        kept: whether that keeps the promise.
+        shown: a value in words.
+    """
+
+    name: str
+    promised: str
+    read: Callable[[Side], float | None]
+    kept: Callable[[float], bool]
+    shown: Callable[[float], str]
+
+    def kept_by(self, side: Side) -> str:
+        """What a run made of it: `100% ✓`."""
+        found = self.read(side)
+        return NOTHING if found is None else f"{self.shown(found)} {'✓' if self.kept(found) else '✗'}"
 
 
 def write_final_report(
@@ -57,26 +126,18 @@ def write_final_report(
 
 def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = (), further: str = "") -> str:
     """The report's text."""
-    sections = [
-        "# Final resolution report",
-        _summary(plan, own),
-        *(_worst_first(seeds) if seeds else []),
-        further,
-        "## What was promised, what was measured",
-        f"After {plan.epoch} epochs of `{plan.measured.recipe.name}` (seed {plan.measured.seed}) and {own.epoch} "
-        f"epochs of `{own.measured.recipe.name}` (seed {own.measured.seed}). ✓ kept, ✗ not kept. Numbers in brackets "
-        "are sections of the plan.",
-        _promises(plan, own),
-        "## What failed, and why",
-        failures(plan),
-        "## What the other recipe does instead",
-        remedies(own),
-        "## What the figures do not say",
-        cautions(plan, own),
-        "## What to do with this",
-        _actions(plan, own),
-    ]
-    return "\n\n".join(filter(None, sections)) + "\n"
+    return markdown(
+        "final",
+        plan=plan,
+        own=own,
+        better=max((own, plan), key=lambda side: side.value("exact_match_best_of_two") or 0.0),
+        seeds=seeds,
+        missed=missed_goals(seeds),
+        goals="\n".join(goals_table(seeds, every_seed=False)) if seeds else "",
+        further=further,
+        promises=_promises(),
+        figure=FIGURE_NAME,
+    )
 
 
 def _side(run: RunDirectory) -> Side:
@@ -85,105 +146,60 @@ def _side(run: RunDirectory) -> Side:
         raise UserError(
             f"{run.path}: no milestone has both its records; measure a checkpoint with `ternary-vae benchmark` first"
         )
-    epoch = measured.complete_milestones[-1]
-    return Side(measured, verdict_of(measured), epoch, measured.isolated[epoch], measured.coupled[epoch])
+    return Side(measured, verdict_of(measured), measured.complete_milestones[-1])
 
 
-def _summary(plan: Side, own: Side) -> str:
-    def sentence(side: Side) -> str:
-        a, b = side.isolated.vae_a.reconstruction, side.isolated.vae_b.reconstruction
-        mixed = side.coupled.cross_injected_sampling_rho_07
-        return (
-            f"**`{side.measured.recipe.name}`**: {side.verdict.headline} VAE-A {percent(a.exact_match_rate)}, VAE-B "
-            f"{percent(b.exact_match_rate)}, ensemble {percent(ensemble(side))}, coverage "
-            f"{beside_uniform(mixed.coverage_rate, mixed.coverage_limit)}, complementarity "
-            f"{number(complementarity(side), 3)}."
+def _promises() -> list[Promise]:
+    def of_measure(
+        key: str, expected: Expected, promised: str, kept: Callable[[float], bool] | None = None, weaker: bool = False
+    ) -> Promise:
+        measure = MEASURES[f"{key}_a" if weaker else key]
+        return Promise(
+            f"{measure.head.removesuffix(', A')} ({expected.section})",
+            promised,
+            (lambda side: side.weaker(key)) if weaker else lambda side: side.value(key),
+            kept or (lambda value: expected.standing(value) != "below"),
+            measure.value,
         )
 
-    return f"{sentence(plan)}\n\n{sentence(own)}"
-
-
-def _worst_first(seeds: Sequence[Measurements]) -> list[str]:
-    missed = missed_goals(seeds)
-    verdict = f"Missed by at least one seed: {'; '.join(missed)}." if missed else "Every goal is met in every seed."
+    a, b, ensemble, coverage, score = (
+        MEASURES[key].expected[PLAN_EPOCHS]
+        for key in (
+            "exact_match_a", "exact_match_b", "exact_match_best_of_two", "coverage_rho_07", "complementarity_score",
+        )
+    )  # fmt: skip
+    share, coupling, neighbours, dimensions, cost = (
+        MEASURES[key].throughout or Expected(None)
+        for key in (
+            "share_a", "latent_correlation", "nearest_neighbours_at_1_a", "dimensionality_efficiency_a",
+            "time_overhead",
+        )
+    )  # fmt: skip
+    stretch = {key: Expected(least).text(MEASURES[key].unit)[2:] for key, least in CRITERIA["stretch"].items()}
+    homes = of_measure("share_a", share, "40:60 to 60:40", share.met)
     return [
-        f"## The worst of {len(seeds)} seeds",
-        f"One seed is one seed. `{seeds[0].recipe.name}` after {seeds[0].epochs} epochs with seeds "
-        f"{', '.join(str(run.seed) for run in sorted(seeds, key=lambda run: run.seed))}: {verdict}",
-        "\n".join(goals_table(seeds, every_seed=False)),
-    ]
-
-
-def _promises(plan: Side, own: Side) -> str:
-    last = AT_MILESTONE[PLAN_EPOCHS]
-
-    def shown(value: Callable[[Side], float | None], kept: Callable[[float], bool], text: Callable[..., str]):
-        def one(side: Side) -> str:
-            found = value(side)
-            return NOTHING if found is None else f"{text(found)} {'✓' if kept(found) else '✗'}"
-
-        return [one(plan), one(own)]
-
-    def reached(expected: Expected) -> Callable[[float], bool]:
-        return lambda value: expected.standing(value) != "below"
-
-    share, cost, coupling = THROUGHOUT["share_a"], THROUGHOUT["inference_overhead"], THROUGHOUT["latent_coupling"]
-    neighbours, dimensions = THROUGHOUT["neighbor_consistency"], THROUGHOUT["dimensionality_efficiency"]
-    rows = [
-        ["VAE-A exact (2, 6)", f"{last['vae_a'].text} by the end", *shown(vae_a, reached(last["vae_a"]), percent)],
-        ["VAE-B exact (4)", "100% throughout", *shown(vae_b, reached(last["vae_b"]), percent)],
-        ["Ensemble exact (1, 2, 6)", "100%", *shown(ensemble, reached(last["ensemble"]), percent)],
-        ["Epochs with the ensemble below 99.9%, once reached (2)", "none",
-         *shown(epochs_below_alert, lambda count: count == 0, lambda count: f"{count}")],
-        ["Epochs with both VAEs perfect (6)", f"≥ {SUSTAINED_EPOCHS}",
-         *shown(perfect_epochs, lambda count: count >= SUSTAINED_EPOCHS, lambda count: f"{count}")],
-        ["Coverage, ρ = 0.7 (2, 6)", f"{last['coverage'].text}, stretch 92%",
-         *shown(coverage, reached(last["coverage"]), percent)],
-        ["Complementarity (4, 6)", f"{last['complementarity'].text}, stretch 0.70",
-         *shown(complementarity, reached(last["complementarity"]), partial(number, digits=3))],
-        ["Homes A : B (2)", "40:60 to 60:40",
-         *shown(lambda side: side.coupled.complementary_coverage.share_a,
-                lambda value: share.standing(value) == "within",
-                lambda value: f"{100 * value:.0f}:{100 - round(100 * value)}")],
-        ["Latent correlation (4)", f"stable, about {coupling.text}",
-         *shown(lambda side: side.coupled.latent_coupling.mean_absolute_correlation,
-                lambda value: value <= 2 * coupling.low, number)],
-        ["Nearest neighbours one entry apart (4)", neighbours.text,
-         *shown(lambda side: weaker(side, lambda vae: vae.nearest_neighbor.hamming_1_rate), reached(neighbours),
-                percent)],
-        ["Dimensions in effect, of 16 (4)", f"about {dimensions.text}",
-         *shown(lambda side: weaker(side, lambda vae: vae.dimensionality.efficiency),
-                lambda value: value >= 0.8 * dimensions.low, lambda value: percent(value, 0))],
-        ["Ensemble's cost in time (1)", "< 5%",
-         *shown(lambda side: side.coupled.inference_overhead.time_overhead, lambda value: value < (cost.high or 0),
-                lambda value: percent(value, 1))],
-        ["Training (9)", "about 40 GPU hours",
-         *shown(lambda side: side.measured.facts.get("seconds"), lambda value: value < 40 * 3600, duration)],
-        ["Benchmarks of one checkpoint (9)", "15 minutes",
-         *shown(lambda side: side.isolated.header.elapsed_seconds + side.coupled.header.elapsed_seconds,
-                lambda value: value < _BENCHMARK_SECONDS, duration)],
+        of_measure("exact_match_a", a, f"{a.text()} by the end"),
+        of_measure("exact_match_b", b, "100% throughout"),
+        of_measure("exact_match_best_of_two", ensemble, "100%"),
+        Promise("Epochs with the ensemble below 99.9%, once reached (2)", "none", Side.epochs_below_alert,
+                lambda count: count == 0, "{:g}".format),
+        Promise("Epochs with both VAEs perfect (6)", f"≥ {stretch['epochs_both_exact']}",
+                lambda side: epochs_with(side.run.metrics, "epochs_both_exact"),
+                Expected(CRITERIA["stretch"]["epochs_both_exact"]).met, "{:g}".format),
+        of_measure("coverage_rho_07", coverage, f"{coverage.text()}, stretch {stretch['coverage_rho_07']}"),
+        of_measure(
+            "complementarity_score", score, f"{score.text('score')}, stretch {stretch['complementarity_score']}"
+        ),
+        replace(homes, shown=shares_of_both),
+        of_measure("latent_correlation", coupling, f"stable, about {coupling.text('score')}",
+                   lambda value: value <= 2 * (coupling.low or 0.0)),
+        of_measure("nearest_neighbours_at_1", neighbours, neighbours.text(), weaker=True),
+        of_measure("dimensionality_efficiency", dimensions, f"about {dimensions.text()}",
+                   lambda value: value >= 0.8 * (dimensions.low or 0.0), weaker=True),
+        of_measure("time_overhead", cost, f"< {cost.text()[2:]}", lambda value: value < (cost.high or 0.0)),
+        Promise("Training (9)", "about 40 GPU hours", lambda side: side.run.facts.get("seconds"),
+                lambda seconds: seconds < _TRAINING_SECONDS, duration),
+        Promise("Benchmarks of one checkpoint (9)", "15 minutes",
+                lambda side: side.isolated.header.elapsed_seconds + side.coupled.header.elapsed_seconds,
+                lambda seconds: seconds < _BENCHMARK_SECONDS, duration),
     ]  # fmt: skip
-    header = ["Promise", "Promised", *(f"`{side.measured.recipe.name}`" for side in (plan, own))]
-    return table(header, rows, right_from=2)
-
-
-def _actions(plan: Side, own: Side) -> str:
-    better = own if ensemble(own) >= ensemble(plan) else plan
-    trainings = [
-        f"ternary-vae train --config {run.recipe.name} --seed {run.seed} --epochs {run.epochs} "
-        f"--run-dir {quoted(run.directory)}"
-        for run in (plan.measured, own.measured)
-    ]
-    return (
-        f"- Use {code(f'{better.measured.directory}/checkpoints/best.safetensors')}, the better of the two.\n"
-        f"- Look at each run's page, `reports/index.html`, and figure, `reports/{FIGURE_NAME}`, in "
-        f"{code(plan.measured.directory)} and {code(own.measured.directory)}.\n"
-        "- Repeat both runs and this report:\n\n```\n"
-        + "\n".join(
-            [
-                *trainings,
-                f"ternary-vae report {quoted(own.measured.directory)} --plan-run {quoted(plan.measured.directory)}",
-            ]
-        )
-        + "\n```"
-    )

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import percent, table
+from ternary_vae.formats import table
 from ternary_vae.limits import coverage_limit
 from ternary_vae.reports.many_seeds import milestone_tables
+from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import GOALS, MEASURES, Goal, epochs_with
 from ternary_vae.storage.files import write_text
@@ -94,38 +95,18 @@ def write_goals(
     Raises:
         UserError: as `goals_table` and `milestone_tables`, or the file cannot be written.
     """
-    lines = goals_table(runs)
-    missed = missed_goals(runs)
-    first = runs[0]
-    where = first.facts.get("environment", {})
-    verdict = (
-        "Every goal is met in every seed."
-        if not missed
-        else f"Missed by at least one seed: {'; '.join(name[0].lower() + name[1:] for name in missed)}."
+    text = markdown(
+        "goals",
+        goals="\n".join(goals_table(runs)),
+        first=runs[0],
+        count=len(runs),
+        missed=missed_goals(runs),
+        limits=[coverage_limit(100_000), coverage_limit(50_000)],
+        command=command,
+        where=runs[0].facts.get("environment", {}),
+        plan=plan_runs,
+        plan_command=plan_command,
+        beside="\n".join(milestone_tables(plan_runs, runs)) if plan_runs else "",
     )
-    text = [
-        f"# All goals at once: `{first.recipe.name}`, {len(runs)} seeds, {first.recipe.epochs} epochs",
-        "",
-        f"**{verdict}** Worst seed first; a goal counts as met only where every seed meets it.",
-        "",
-        *lines,
-        "",
-        "Exact matches are shares of all 19,683 operations; coverage is of decoded operations. A uniform",
-        f"model covers {percent(coverage_limit(100_000))} on average with 100,000 draws, and "
-        f"{percent(coverage_limit(50_000))} with 50,000. The first, the fifth and the eighth",
-        "line look at every epoch, the others at milestones.",
-        "",
-        "The ensemble's gain under noise is held against two references. Were it chance which operations are hard for",
-        "either VAE, the same two under the same noise would gain what the first takes off; more is gained where what",
-        "is hard for one is easy for the other. The second is stricter: two VAEs that fail independently of each",
-        "other. Here both are given the same noise, and two codes of nine axes out of sixteen share two axes at least.",
-        "",
-        f"Made by `{command}`, recipe `{first.recipe.fingerprint()}`, on "
-        f"{where.get('platform', 'an unknown machine')}, torch {where.get('torch', 'unknown')}.",
-        "",
-    ]
-    if plan_runs:
-        text += ["## Beside the plan's recipe, milestone by milestone", "", *milestone_tables(plan_runs, runs)]
-        text += [f"The plan's by `{plan_command}`, recipe `{plan_runs[0].recipe.fingerprint()}`.", ""]
-    write_text(output, "\n".join(text))
+    write_text(output, text)
     return output

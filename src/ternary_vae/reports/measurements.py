@@ -20,6 +20,8 @@ from ternary_vae.resolution.records import (
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import quoted
 
+_TERMS_OF_EVERY_RUN = ("loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b")
+
 
 class PhaseSpan(NamedTuple):
     """A phase on the axis of completed epochs."""
@@ -27,6 +29,11 @@ class PhaseSpan(NamedTuple):
     number: int
     first: int
     last: int
+
+    @property
+    def name(self) -> str:
+        """As the plan calls it."""
+        return ("isolation", "consolidation", "resonant coupling", "ultra-exploration")[self.number - 1]
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,11 @@ class Measurements:
         return sorted(self.isolated.keys() | self.coupled.keys())
 
     @property
+    def every_milestone(self) -> list[int]:
+        """Milestones with a record or without one that should be there."""
+        return sorted({*self.milestones, *self.missing})
+
+    @property
     def complete_milestones(self) -> list[int]:
         """Milestones with both records."""
         return sorted(self.isolated.keys() & self.coupled.keys())
@@ -89,6 +101,37 @@ class Measurements:
     def shown(self, key: str, epoch: int) -> str:
         """A measure of a milestone as people read it, or a dash."""
         return MEASURES[key].value(self.value(key, epoch))
+
+    def against_plan(self, key: str, epoch: int, more: str = "") -> str:
+        """A measure of a milestone, `more` about it, and what the plan expected there: `100% (60–75% ✓)`."""
+        measure, value = MEASURES[key], self.value(key, epoch)
+        expected = measure.expected_at(epoch, self.recipe.schedule_epochs)
+        if expected is None:
+            return measure.value(value) + more
+        mark = "" if value is None else (" ✗" if expected.standing(value) == "below" else " ✓")
+        return f"{measure.value(value, beside=expected)}{more} ({expected.text(measure.unit)}{mark})"
+
+    def pair(self, key: str, epoch: int) -> str:
+        """A measure of each VAE at a milestone: `8.60 / 8.61`."""
+        return f"{self.shown(f'{key}_a', epoch)} / {self.shown(f'{key}_b', epoch)}"
+
+    def part(self, key: str, epoch: int) -> Any:
+        """The part of a milestone's record in which a measure lies, see `Measure.part`; None without the record."""
+        record = (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
+        return None if record is None else MEASURES[key].part(record)
+
+    def beside_uniform(self, key: str, epoch: int) -> str:
+        """A coverage at a milestone beside what a uniform model meets on average."""
+        record = (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
+        return MEASURES[key].beside_uniform(record)
+
+    @property
+    def terms(self) -> list[str]:
+        """Names of the terms of the objective that were computed in any epoch, whoever has defined them: those that
+        every run is trained for first, then in the order of the log."""
+        logged = (name for row in self.metrics for name in row.get("terms") or {})
+        names = dict.fromkeys((*_TERMS_OF_EVERY_RUN, *logged))
+        return [name for name in names if any(value is not None for value in self.column(f"terms.{name}"))]
 
     def column(self, name: str) -> list[Any]:
         """One value a row of the metrics; None where absent. `name` may be dotted."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.formats import NOTHING, UNIFORM_MODEL, beside_uniform, duration, listed, number, percent
-from ternary_vae.reports.expectations import PHASE_NAMES, expected_at
+from ternary_vae.formats import NOTHING, UNIFORM_MODEL, duration, listed, percent
 from ternary_vae.reports.latent_map import latent_map_of_run
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.page_data import event_row, page_data
 from ternary_vae.reports.self_contained import asset, rendered
 from ternary_vae.reports.verdict import VerdictView, verdict_of
-from ternary_vae.resolution.records import VaeResolution
+from ternary_vae.resolution.figures import MEASURES, registered
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 
@@ -44,7 +43,7 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
         title=measured.title,
         subtitle=_subtitle(measured),
         verdict=verdict,
-        phase_names=listed(f"{span.number} {PHASE_NAMES[span.number - 1]}" for span in measured.phases),
+        phase_names=listed(f"{span.number} {span.name}" for span in measured.phases),
         missing="; ".join(f"epoch {epoch} ({listed(names)})" for epoch, names in sorted(measured.missing.items())),
         milestone_table=_milestone_table(measured),
         has_map=latent_map is not None,
@@ -97,54 +96,51 @@ def _events_lead(measured: Measurements) -> str:
 
 
 def _milestone_table(measured: Measurements) -> dict[str, Any]:
-    header = [
-        "Epoch", "VAE-A", "plan", "VAE-B", "Ensemble", "Coverage ρ = 0.7", "95%", UNIFORM_MODEL, "Complementarity",
-        "A : B", "half σ A", "half σ B",
-    ]  # fmt: skip
+    further = [measure for measure in registered() if measure.source != "metrics"]
+    keys = (
+        "exact_match_a", "exact_match_b", "exact_match_best_of_two", "coverage_rho_07", "complementarity_score",
+        "half_sigma_a", "half_sigma_b", *(measure.key for measure in further),
+    )  # fmt: skip
+    heads = {key: MEASURES[key].head for key in keys}
     rows = []
     for epoch in measured.milestones:
-        isolated, coupled = measured.isolated.get(epoch), measured.coupled.get(epoch)
-        expectation = expected_at(epoch, "vae_a", measured.recipe.schedule_epochs)
-        row = [str(epoch)] + [NOTHING] * 11
-        row[2] = expectation.text if expectation else NOTHING
-        if isolated:
-            row[1] = percent(isolated.vae_a.reconstruction.exact_match_rate)
-            row[3] = percent(isolated.vae_b.reconstruction.exact_match_rate)
-            row[10] = number(isolated.vae_a.resolution_curve.half_sigma, 3)
-            row[11] = number(isolated.vae_b.resolution_curve.half_sigma, 3)
-        if coupled:
-            mixed, homes = coupled.cross_injected_sampling_rho_07, coupled.complementary_coverage
-            row[4] = percent(coupled.ensemble_reconstruction.best_of_two.exact_match_rate)
-            row[5] = percent(mixed.coverage_rate)
-            row[6] = f"{percent(mixed.interval.low)} – {percent(mixed.interval.high)}"
-            row[7] = percent(mixed.coverage_limit)
-            row[8] = number(homes.complementarity_score)
-            row[9] = f"{homes.home_a:,} : {homes.home_b:,}"
+        expected = MEASURES["exact_match_a"].expected_at(epoch, measured.recipe.schedule_epochs)
+        sampled = measured.part("coverage_rho_07", epoch)
+        between = f"{percent(sampled.interval.low)} – {percent(sampled.interval.high)}" if sampled else NOTHING
+        more = {
+            "exact_match_a": [("plan", expected.text() if expected else NOTHING)],
+            "coverage_rho_07": [
+                ("95%", between), (UNIFORM_MODEL, percent(sampled.coverage_limit) if sampled else NOTHING)
+            ],
+            "complementarity_score": [("A : B", _homes(measured, epoch))],
+        }  # fmt: skip
+        row = [("Epoch", str(epoch))]
+        for key in keys:
+            row += [(heads[key], measured.shown(key, epoch)), *more.get(key, [])]
         rows.append(row)
-    return {"header": header, "rows": rows}
+    return {"header": [name for name, _ in rows[0]], "rows": [[text for _, text in row] for row in rows]}
+
+
+def _homes(measured: Measurements, epoch: int) -> str:
+    homes = measured.part("complementarity_score", epoch)
+    return f"{homes.home_a:,} : {homes.home_b:,}" if homes else NOTHING
 
 
 def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
     """The charts of each section, with a sentence a reader who cannot see them is given."""
     epoch = measured.milestones[-1]
-    isolated, coupled = measured.isolated.get(epoch), measured.coupled.get(epoch)
     end = f"At epoch {epoch}: "
-    a = isolated.vae_a if isolated else None
-    b = isolated.vae_b if isolated else None
-    mixed = coupled.cross_injected_sampling_rho_07 if coupled else None
-    homes = coupled.complementary_coverage if coupled else None
-    exact = (
-        f"{end}VAE-A {percent(a.reconstruction.exact_match_rate)}, VAE-B {percent(b.reconstruction.exact_match_rate)}"
-        if a and b
-        else ""
-    )
-    half = f"{end}VAE-A {_half(a)}, VAE-B {_half(b)}" if a and b else ""
-    covered = f"{end}{beside_uniform(mixed.coverage_rate, mixed.coverage_limit)}" if mixed else ""
-    score = (
-        f"{end}{number(homes.complementarity_score)}, {homes.home_a:,} operations at home in A, {homes.home_b:,} in B"
-        if homes
-        else ""
-    )
+    exact = half = covered = score = ""
+    if epoch in measured.isolated:
+        exact = f"{end}VAE-A {measured.shown('exact_match_a', epoch)}, VAE-B {measured.shown('exact_match_b', epoch)}"
+        half = f"{end}VAE-A {_half(measured, 'a', epoch)}, VAE-B {_half(measured, 'b', epoch)}"
+    if epoch in measured.coupled:
+        homes = measured.part("complementarity_score", epoch)
+        covered = f"{end}{measured.beside_uniform('coverage_rho_07', epoch)}"
+        score = (
+            f"{end}{measured.shown('complementarity_score', epoch)}, {homes.home_a:,} operations at home in A, "
+            f"{homes.home_b:,} in B"
+        )
 
     def chart(name: str, title: str, told: str, axis: str = "time", wide: bool = False) -> dict[str, str]:
         return {"id": f"chart-{name}", "title": title, "told": f"{told}.", "axis": axis, "wide": "wide" if wide else ""}
@@ -177,6 +173,7 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def _half(side: VaeResolution) -> str:
-    sigma = side.resolution_curve.half_sigma
-    return "crosses one half nowhere on the grid" if sigma is None else f"{sigma:.3f}"
+def _half(measured: Measurements, side: str, epoch: int) -> str:
+    key = f"half_sigma_{side}"
+    unknown = measured.value(key, epoch) is None
+    return "crosses one half nowhere on the grid" if unknown else measured.shown(key, epoch)

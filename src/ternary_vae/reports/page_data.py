@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,13 @@ import numpy as np
 from ternary_vae.formats import UNIFORM_MODEL
 from ternary_vae.gates.names import gate_names
 from ternary_vae.limits import coverage_limit
-from ternary_vae.reports.expectations import AT_MILESTONE, PHASE_NAMES, PLAN_EPOCHS, THROUGHOUT, expected_band
 from ternary_vae.reports.latent_map import LatentMap, SideMap
 from ternary_vae.reports.measurements import Measurements
-from ternary_vae.resolution.records import CoupledRecord, CoveragePoint, IsolatedRecord, ResolutionCurve
+from ternary_vae.resolution.criteria import LEVELS
+from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
+from ternary_vae.resolution.records import CoveragePoint, IsolatedRecord, ResolutionCurve
 
-_TERMS_FIRST = ("loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b")  # what every run is trained for
-_METRICS = (
+_COLUMNS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",
     "exact_match_coupled_b", "coverage", "complementarity", "share_a", "rho", "gate_open",
     "temperature_a", "temperature_b", "beta_a", "beta_b", "lambda1", "lambda2", "lambda3", "balance",
@@ -29,21 +28,31 @@ _SHORT = 32_767
 
 
 def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str, Any]:
-    """Everything the script needs; the map is None where the run has no checkpoint."""
-    terms = terms_logged(measured)
-    metrics = {name: measured.column(name) for name in (*_METRICS, *(f"terms.{term}" for term in terms))}
-    for name in _CORRECTIONS:
-        metrics[f"statenet.{name}"] = measured.column(f"statenet.corrections.{name}")
+    """Everything the script needs; the map is None where the run has no checkpoint. Figures are whole: one rounded
+    here and again on the page might look other than in the reports."""
+    coverage, share = MEASURES["coverage_rho_07"].expected[PLAN_EPOCHS], MEASURES["share_a"].throughout
+    assert share is not None
+    metrics = {
+        name: _finite(measured.column(name)) for name in (*_COLUMNS, *(f"terms.{term}" for term in measured.terms))
+    }
+    metrics |= {f"statenet.{name}": _finite(measured.column(f"statenet.corrections.{name}")) for name in _CORRECTIONS}
+    metrics |= {
+        measure.key: [measure.read(row) for row in measured.metrics]
+        for measure in registered()
+        if measure.source == "metrics"
+    }
+    band = MEASURES["exact_match_a"].expected_band(measured.recipe.schedule_epochs)
     return {
         "epochs": measured.epochs,
-        "phases": [{**span._asdict(), "name": PHASE_NAMES[span.number - 1]} for span in measured.phases],
-        "metrics": {name: [_short(value) for value in column] for name, column in metrics.items()},
-        "terms": terms,
+        "phases": [{**span._asdict(), "name": span.name} for span in measured.phases],
+        "metrics": metrics,
+        "terms": measured.terms,
         "milestones": _milestones(measured),
         "expected": {
-            "band": [p for p in expected_band(measured.recipe.schedule_epochs) if p[0] <= measured.epochs],
-            "coverage": AT_MILESTONE[PLAN_EPOCHS]["coverage"].low,
-            "share": [THROUGHOUT["share_a"].low, THROUGHOUT["share_a"].high],
+            "band": [point for point in band if point[0] <= measured.epochs],
+            "coverage": coverage.low,
+            "share": [share.low, share.high],
+            "complementarity": {level: CRITERIA[level]["complementarity_score"] for level in LEVELS},
         },
         "curves": [_curves(epoch, record) for epoch, record in sorted(measured.isolated.items())],
         "draws": _draws(measured),
@@ -51,12 +60,6 @@ def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str,
         "events": [event_row(event) for event in measured.events],
         "map": None if latent_map is None else _packed(latent_map),
     }
-
-
-def terms_logged(measured: Measurements) -> list[str]:
-    """The terms of the objective that a run's log has, whoever has defined them; those of every run first."""
-    logged = dict.fromkeys(name for row in measured.metrics for name in row.get("terms") or {})
-    return [*(name for name in _TERMS_FIRST if name in logged), *(n for n in logged if n not in _TERMS_FIRST)]
 
 
 def event_row(event: dict[str, Any]) -> dict[str, Any]:
@@ -83,34 +86,19 @@ def script_safe_json(content: Any) -> str:
 
 
 def _milestones(measured: Measurements) -> dict[str, Any]:
+    """Every measure of the table at every milestone, by its key; coverage with its intervals."""
     epochs = measured.milestones
-
-    def isolated(pick: Callable[[IsolatedRecord], float | None]) -> list[float | None]:
-        return [pick(measured.isolated[epoch]) if epoch in measured.isolated else None for epoch in epochs]
-
-    def coupled(pick: Callable[[CoupledRecord], float | None]) -> list[float | None]:
-        return [pick(measured.coupled[epoch]) if epoch in measured.coupled else None for epoch in epochs]
-
-    limits = [record.cross_injected_sampling_rho_07.coverage_limit for record in measured.coupled.values()]
-    return {
-        "epoch": epochs,
-        "vae_a": isolated(lambda r: r.vae_a.reconstruction.exact_match_rate),
-        "vae_b": isolated(lambda r: r.vae_b.reconstruction.exact_match_rate),
-        "half_sigma_a": isolated(lambda r: r.vae_a.resolution_curve.half_sigma),
-        "half_sigma_b": isolated(lambda r: r.vae_b.resolution_curve.half_sigma),
-        "ensemble": coupled(lambda r: r.ensemble_reconstruction.best_of_two.exact_match_rate),
-        "coverage": coupled(lambda r: r.cross_injected_sampling_rho_07.coverage_rate),
-        "coverage_low": coupled(lambda r: r.cross_injected_sampling_rho_07.interval.low),
-        "coverage_high": coupled(lambda r: r.cross_injected_sampling_rho_07.interval.high),
-        "preserved": coupled(lambda r: r.cross_injected_sampling_rho_07.prior_preserving.coverage_rate),
-        "preserved_low": coupled(lambda r: r.cross_injected_sampling_rho_07.prior_preserving.interval.low),
-        "preserved_high": coupled(lambda r: r.cross_injected_sampling_rho_07.prior_preserving.interval.high),
-        "coverage_limit": limits[-1] if limits else None,
-        "complementarity": coupled(lambda r: r.complementary_coverage.complementarity_score),
-        "by_errors": coupled(lambda r: r.complementary_coverage.complementarity_score_by_errors),
-        "share_a": coupled(lambda r: r.complementary_coverage.share_a),
-        "correlation": coupled(lambda r: r.latent_coupling.mean_absolute_correlation),
-    }
+    found: dict[str, Any] = {"epoch": epochs}
+    for measure in MEASURES.values():
+        values = [measured.value(measure.key, epoch) for epoch in epochs]
+        if measure.isolated or measure.coupled:
+            found[measure.key] = values
+    for key in ("coverage_rho_07", "coverage_rho_07_prior_preserving"):
+        parts = [measured.part(key, epoch) for epoch in epochs]
+        found[f"{key}_low"] = [part and part.interval.low for part in parts]
+        found[f"{key}_high"] = [part and part.interval.high for part in parts]
+        found["coverage_limit"] = next((part.coverage_limit for part in reversed(parts) if part), None)
+    return found
 
 
 def _curves(epoch: int, record: IsolatedRecord) -> dict[str, Any]:
@@ -143,7 +131,7 @@ def _draws(measured: Measurements) -> dict[str, Any]:
     found = {
         "a": series(isolated.vae_a.sampling_coverage.by_draws if isolated else []),
         "b": series(isolated.vae_b.sampling_coverage.by_draws if isolated else []),
-        "both": series(coupled.cross_injected_sampling_rho_07.by_draws if coupled else []),
+        "both": series(MEASURES["coverage_rho_07"].part(coupled).by_draws if coupled else []),
     }
     every = [draws for one in found.values() for draws in one["draws"]] or [1_000, 100_000]
     grid = np.unique(np.geomspace(min(every), max(every), 80).round().astype(int)).tolist()
@@ -168,7 +156,7 @@ def _packed_side(side: SideMap) -> dict[str, Any]:
     return {
         "positions": [_base64(steps[:, axis], np.dtype("<i2")) for axis in range(steps.shape[1])],
         "scales": [float(f"{value / _SHORT:.9g}") for value in reach],
-        "variance": [round(float(share), 4) for share in side.variance],
+        "variance": [float(share) for share in side.variance],
         "errors": _base64(side.errors, np.uint8),
         "neighbour": _base64(side.neighbour_distance, np.uint8),
     }
@@ -178,12 +166,5 @@ def _base64(values: np.ndarray, kind: Any) -> str:
     return base64.b64encode(values.astype(kind).tobytes()).decode()
 
 
-def _short(value: Any) -> Any:
-    """Six significant digits: 400 epochs of full doubles would weigh more than the map. Exactly 1 stays 1, and
-    nothing else becomes it."""
-    if not isinstance(value, float):
-        return value
-    if not math.isfinite(value):
-        return None
-    rounded = float(f"{value:.6g}")
-    return value if rounded == 1 != value else rounded
+def _finite(column: list[Any]) -> list[Any]:
+    return [None if isinstance(value, float) and not math.isfinite(value) else value for value in column]

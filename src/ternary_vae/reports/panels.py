@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ternary_vae.formats import percent, uniform_level
-from ternary_vae.reports.expectations import AT_MILESTONE, PLAN_EPOCHS, THROUGHOUT, expected_band
 from ternary_vae.reports.measurements import Measurements
+from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,31 +19,28 @@ INK, QUIET = "#1b1f24", "#5c6370"
 _PHASE_SHADES = ("#ffffff", "#f1f2f4", "#ffffff", "#e9ebee")
 _COVERAGE_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 _SHARE_MARGIN = 0.03  # ticks are a ninth of the axis apart, or more
+_DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 3)), (0, (7, 2, 1, 2)))
 _HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.2}
 
 
 def reconstruction(axis: Axes, measured: Measurements) -> None:
     """Exact match of A, B and the ensemble, beside the band in which the plan expects A."""
     axis.set_title("Exact reconstruction, all 19,683 operations")
-    points = expected_band(measured.recipe.schedule_epochs)
+    points = MEASURES["exact_match_a"].expected_band(measured.recipe.schedule_epochs)
     band = [point for point in points if point[0] <= measured.epochs]
     if len(band) > 1:
         style = {"facecolor": VERMILION, "edgecolor": VERMILION, "alpha": 0.13, "hatch": "////", "linewidth": 0}
         axis.fill_between(*zip(*band), label="plan's expectation of A", **style)
     epochs = measured.complete_milestones
-    isolated, coupled = measured.isolated, measured.coupled
-    values = {
-        "ensemble, best of two": [coupled[e].ensemble_reconstruction.best_of_two.exact_match_rate for e in epochs],
-        "VAE-B": [isolated[e].vae_b.reconstruction.exact_match_rate for e in epochs],
-        "VAE-A": [isolated[e].vae_a.reconstruction.exact_match_rate for e in epochs],
-    }
     # All three often lie on 100%: the first drawn is wide and pale, the last dashed, so that each is seen.
-    looks = (
-        ("exact_match_best_of_two", {"color": GREEN, "marker": "D", "linewidth": 3.6, "alpha": 0.5}),
-        ("exact_match_b", {"color": BLUE, "marker": "s"}),
-        ("exact_match_a", {"color": VERMILION, "marker": "o", "linestyle": "--"}),
-    )
-    for (label, shares), (key, look) in zip(values.items(), looks, strict=True):
+    series = (
+        ("ensemble, best of two", "exact_match_best_of_two",
+         {"color": GREEN, "marker": "D", "linewidth": 3.6, "alpha": 0.5}),
+        ("VAE-B", "exact_match_b", {"color": BLUE, "marker": "s"}),
+        ("VAE-A", "exact_match_a", {"color": VERMILION, "marker": "o", "linestyle": "--"}),
+    )  # fmt: skip
+    for label, key, look in series:
+        shares = [measured.value(key, epoch) for epoch in epochs]
         _each_epoch_and_milestones(axis, every_epoch(measured, key), (epochs, shares), label, look)
     percent_axis(axis)
     share_axis(axis, 0, 1)
@@ -58,7 +55,7 @@ def coverage(axis: Axes, measured: Measurements) -> None:
     if every:
         axis.plot(*zip(*every), color=GREEN, linewidth=1, label="each epoch, not mixed")
     epochs = sorted(measured.coupled)
-    sampled = [measured.coupled[epoch].cross_injected_sampling_rho_07 for epoch in epochs]
+    sampled = [measured.part("coverage_rho_07", epoch) for epoch in epochs]
     series = (
         ("the plan's sum", sampled, {"color": BLUE, "linestyle": "--", "marker": "o"}),
         (
@@ -75,7 +72,7 @@ def coverage(axis: Axes, measured: Measurements) -> None:
     if sampled:
         limit, draws = sampled[0].coverage_limit, sampled[0].draws
         level_line(axis, limit, f"{draws:,} draws of {uniform_level(limit)}", bold=True, side="left")
-    level_line(axis, AT_MILESTONE[PLAN_EPOCHS]["coverage"].low, "plan: 90% by the end")
+    level_line(axis, MEASURES["coverage_rho_07"].expected[PLAN_EPOCHS].low or 0.0, "plan: 90% by the end")
     lowest = min([one.coverage_rate for one in sampled] + [0.8])
     coverage_axis(axis, lowest)
     legend(axis)
@@ -84,16 +81,13 @@ def coverage(axis: Axes, measured: Measurements) -> None:
 def complementarity(axis: Axes, measured: Measurements) -> None:
     """The score under equal noise, and by errors alone where that is not 0/0, beside the plan's levels."""
     axis.set_title("Complementarity, smaller home over larger")
-    homes = {epoch: record.complementary_coverage for epoch, record in sorted(measured.coupled.items())}
-    scores = [one.complementarity_score for one in homes.values()]
-    axis.plot(list(homes), scores, color=PURPLE, marker="o", label="score under equal noise")
-    strict = {e: one.complementarity_score_by_errors for e, one in homes.items()}
-    defined = [(epoch, score) for epoch, score in strict.items() if score is not None]
-    if defined:
+    axis.plot(*milestones(measured, "complementarity_score"), color=PURPLE, marker="o", label="score under equal noise")
+    if (by_errors := milestones(measured, "complementarity_by_errors"))[0]:
         look = {"color": QUIET, "linestyle": ":", "marker": "x"}
-        axis.plot(*zip(*defined), label="by errors alone, where defined", **look)
-    for value, text in ((0.40, "minimum 0.40"), (0.60, "plan, by the end 0.60"), (0.70, "stretch 0.70")):
-        level_line(axis, value, text, side="left")
+        axis.plot(*by_errors, label="by errors alone, where defined", **look)
+    for level, text in (("minimum", "minimum"), ("target", "plan, by the end"), ("stretch", "stretch")):
+        least = CRITERIA[level]["complementarity_score"]
+        level_line(axis, least, f"{text} {least:.2f}", side="left")
     share_axis(axis, 0, 1)
     legend(axis)
 
@@ -113,12 +107,12 @@ def homes(axis: Axes, measured: Measurements) -> None:
     ):
         look = {"facecolor": colour, "edgecolor": colour, "alpha": 0.28, "hatch": hatch, "linewidth": 0}
         axis.fill_between(epochs, low, high, label=text, **look)
-    shares = [(epoch, one.share_a) for epoch, one in zip(epochs, records) if one.share_a is not None]
-    if shares:
+    if (shares := milestones(measured, "share_a"))[0]:
         look = {"color": INK, "linestyle": "--", "marker": "D", "linewidth": 1.1}
-        axis.plot(*zip(*shares), label="A of A and B", **look, **_HOLLOW)
-    band = THROUGHOUT["share_a"]
-    level_line(axis, band.low, "")
+        axis.plot(*shares, label="A of A and B", **look, **_HOLLOW)
+    band = MEASURES["share_a"].throughout
+    assert band is not None
+    level_line(axis, band.low or 0.0, "")
     level_line(axis, band.high or 1.0, "plan, A of A and B: 40% to 60%")
     percent_axis(axis)
     axis.set_ylim(0, 1)
@@ -136,11 +130,9 @@ def permeability(axis: Axes, measured: Measurements) -> None:
             pair for phase in measured.recipe.phases for pair in zip(phase.epochs, (phase.start_rho, phase.end_rho))
         ]
         axis.plot(*zip(*ends), color=GREEN, linestyle="--", label="ρ as the recipe's phases have it")
-    coupling = [(epoch, record.latent_coupling) for epoch, record in sorted(measured.coupled.items())]
-    correlations = [(epoch, one.mean_absolute_correlation) for epoch, one in coupling]
-    if correlations:
+    if (correlations := milestones(measured, "latent_correlation"))[0]:
         look = {"color": PURPLE, "linestyle": ":", "marker": "^"}
-        axis.plot(*zip(*correlations), label="correlation of the two codes, absolute", **look, **_HOLLOW)
+        axis.plot(*correlations, label="correlation of the two codes, absolute", **look, **_HOLLOW)
     guards = [event["epoch"] for event in measured.events if event.get("kind") == "guard"]
     for number, epoch in enumerate(guards):
         label = "guard fired" if number == 0 else None
@@ -153,19 +145,42 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
     """The noise at which exact match falls to one half, where it does."""
     axis.set_title("Latent noise σ at which exact match falls to one half")
     looks = (
-        ("VAE-A", "vae_a", {"color": VERMILION, "linestyle": "--", "marker": "o"}),
-        ("VAE-B", "vae_b", {"color": BLUE, "linestyle": "-", "marker": "s"}),
+        ("VAE-A", "half_sigma_a", {"color": VERMILION, "linestyle": "--", "marker": "o"}),
+        ("VAE-B", "half_sigma_b", {"color": BLUE, "linestyle": "-", "marker": "s"}),
     )
-    for label, side, look in looks:
-        curves = {epoch: getattr(record, side).resolution_curve for epoch, record in measured.isolated.items()}
-        found = sorted((epoch, one.half_sigma) for epoch, one in curves.items() if one.half_sigma is not None)
-        if found:
-            axis.plot(*zip(*found), label=label, **look, **_HOLLOW)
+    for label, key, look in looks:
+        if (found := milestones(measured, key))[0]:
+            axis.plot(*found, label=label, **look, **_HOLLOW)
     if not axis.lines:
         told = "neither VAE is exact for half of the operations"
         axis.text(0.5, 0.5, told, transform=axis.transAxes, ha="center", color=QUIET)
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     legend(axis)
+
+
+def terms(axis: Axes, measured: Measurements) -> None:
+    """Every term of the objective that the run computed, as the log has them: those of A in one colour, those of B in
+    another, of one kind in one dash."""
+    axis.set_title("The objective's terms, mean over each epoch's steps")
+    kinds = list(dict.fromkeys(_kind(term) for term in measured.terms))
+    for term in measured.terms:
+        at = kinds.index(_kind(term))
+        colour = {"_a": VERMILION, "_b": BLUE}.get(term[-2:], (INK, GREEN, PURPLE, ORANGE, SKY, QUIET)[at % 6])
+        label = f"{_kind(term)}{ {'_a': ' A', '_b': ' B'}.get(term[-2:], '') }"
+        look = {"color": colour, "linestyle": _DASHES[at % len(_DASHES)], "linewidth": 1.8 if at == 0 else 1}
+        axis.plot(*zip(*every_epoch(measured, f"terms.{term}")), label=label, **look)
+    axis.set_yscale("symlog", linthresh=0.1)
+    ticks = (-100, -10, -1, 0, 1, 10, 100)
+    axis.set_yticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
+    axis.set_yticks([], minor=True)
+    drawn = [value for line in axis.lines for value in line.get_ydata()]
+    axis.set_ylim(min(0.0, 1.3 * min(drawn)), 1.3 * max(drawn))
+    axis.set_ylabel("nats, linear below 0.1", fontsize=7.5)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=6, fontsize=7)
+
+
+def _kind(term: str) -> str:
+    return (term[:-2] if term.endswith(("_a", "_b")) else term).replace("_", " ")
 
 
 def time_axis(axis: Axes, measured: Measurements) -> None:
@@ -187,6 +202,13 @@ def time_axis(axis: Axes, measured: Measurements) -> None:
             color=QUIET,
         )
     axis.set_xlim(0, measured.epochs * 1.012)
+
+
+def milestones(measured: Measurements, key: str) -> tuple[list[int], list[float]]:
+    """Milestones at which a measure was measured, and its values there."""
+    found = [(epoch, measured.value(key, epoch)) for epoch in measured.milestones]
+    known = [(epoch, value) for epoch, value in found if value is not None]
+    return [epoch for epoch, _ in known], [value for _, value in known]
 
 
 def every_epoch(measured: Measurements, name: str) -> list[tuple[int, float]]:

@@ -26,7 +26,7 @@ def rendered(
 
     Args:
         package: whose `assets` hold the template.
-        parts: texts that make up the page's own script, in order.
+        parts: texts that make up the page's own script, in order, after how numbers are written.
         data: what the script draws.
         with_plots: whether the page holds the library of plots, of 5 MB.
         styles: further style sheets.
@@ -35,7 +35,7 @@ def rendered(
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    script = _inline(_script(parts))
+    script = _inline(_script([asset("formats.js"), *parts]))
     libraries = []
     if with_plots:
         from plotly.offline import get_plotlyjs

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import NamedTuple
 
-from ternary_vae.formats import NOTHING, number, percent
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.criteria import LEVELS, Line, Verdict, judge
 
-_TITLES = {"minimum": "Minimum acceptable", "target": "Target", "stretch": "Stretch goals"}
-_OWN = "This project's own"
+_TITLES = ("Minimum acceptable", "Target", "Stretch goals", "This project's own")
 _REACHED = {
     "none": "The plan's minimum is missed",
     "minimum": "The plan's minimum is met, its target is not",
@@ -19,23 +17,12 @@ _REACHED = {
 }
 
 
-@dataclass(frozen=True)
-class LineView:
-    """One criterion: what was required, what was measured, and whether that meets it."""
-
-    name: str
-    required: str
-    measured: str
-    state: Literal["met", "missed", "unknown"]
-
-
-@dataclass(frozen=True)
-class LevelView:
+class LevelView(NamedTuple):
     """One level of the plan's section 6, or this project's own demands."""
 
     title: str
     met: bool
-    lines: list[LineView]
+    lines: list[Line]
 
 
 @dataclass(frozen=True)
@@ -54,8 +41,11 @@ def verdict_of(measured: Measurements) -> VerdictView:
         return VerdictView("No verdict: no milestone has both its records; measure a checkpoint first.")
     epoch = measured.complete_milestones[-1]
     verdict = judge(measured.isolated[epoch], measured.coupled[epoch], measured.metrics)
-    levels = [_level(_TITLES[name], verdict.levels[name].met, verdict.levels[name].lines) for name in LEVELS]
-    levels.append(_level(_OWN, verdict.own_met, verdict.own))
+    judged = [
+        *((verdict.levels[name].met, verdict.levels[name].lines) for name in LEVELS),
+        (verdict.own_met, verdict.own),
+    ]
+    levels = [LevelView(title, *each) for title, each in zip(_TITLES, judged, strict=True)]
     return VerdictView(_headline(verdict, measured), _counts(verdict, measured), levels, verdict)
 
 
@@ -83,24 +73,3 @@ def _counts(verdict: Verdict, measured: Measurements) -> str:
     if verdict.guard_events is not None:
         sentences.append(f"Guards fired: {verdict.guard_events}.")
     return " ".join(sentences)
-
-
-def _level(title: str, met: bool, lines: list[Line]) -> LevelView:
-    shown = [
-        LineView(
-            line.name,
-            line.required.replace(" ", "\u00a0"),
-            _measured(line),
-            "unknown" if line.measured is None else ("met" if line.met else "missed"),
-        )
-        for line in lines
-    ]
-    return LevelView(title, met, shown)
-
-
-def _measured(line: Line) -> str:
-    if line.measured is None:
-        return NOTHING
-    if line.unit == "share":
-        return percent(line.measured)
-    return f"{line.measured:g}" if line.unit == "epochs" else number(line.measured, 3)

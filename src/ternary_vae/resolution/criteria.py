@@ -35,6 +35,11 @@ class Line(Part):
     met: bool
 
     @property
+    def state(self) -> Literal["met", "missed", "unknown"]:
+        """Whether it is met; unknown where nothing was measured."""
+        return "met" if self.met else "unknown" if self.measured is None else "missed"
+
+    @property
     def shown(self) -> str:
         """The figure as people read it, never looking like what it misses."""
         if self.measured is None:

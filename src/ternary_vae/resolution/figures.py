@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import Any, Literal
 
-from ternary_vae.formats import NOTHING, number, percent, points
+from ternary_vae.formats import NOTHING, beside_uniform, number, percent, points
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
 Unit = Literal["share", "points", "score", "sigma", "number", "bits", "nats", "epochs"]
@@ -147,6 +147,11 @@ class Measure:
         found = self.read(isolated)
         return self.read(coupled) if found is None else found
 
+    def beside_uniform(self, found: dict[str, Any] | IsolatedRecord | CoupledRecord | None) -> str:
+        """The figure as people read it, beside what a uniform model reaches on average where that is known."""
+        value, uniform = self.read(found), self.read_uniform(found)
+        return self.value(value) if uniform is None else beside_uniform(value, uniform)
+
     def part(self, record: IsolatedRecord | CoupledRecord) -> Any:
         """The part of a record in which the figure lies, with its interval and whatever else was measured with it."""
         place = self._place(record)
@@ -164,10 +169,16 @@ class Measure:
         Args:
             schedule_epochs: length the recipe's schedules are scaled to; the plan's milestones scale with them.
         """
-        scaled = (
-            (max(1, round(at * schedule_epochs / PLAN_EPOCHS)), expected) for at, expected in self.expected.items()
-        )
-        return next((expected for at, expected in scaled if at == epoch), None)
+        ratio = schedule_epochs / PLAN_EPOCHS
+        return next((one for at, one in self.expected.items() if max(1, round(at * ratio)) == epoch), None)
+
+    def expected_band(self, schedule_epochs: int = PLAN_EPOCHS) -> list[tuple[int, float, float]]:
+        """(epoch, low, high) of what the plan expects, as a band to draw; "or more" reaches up to 1."""
+        ratio = schedule_epochs / PLAN_EPOCHS
+        return [
+            (max(1, round(epoch * ratio)), one.low or 0.0, 1.0 if one.high is None else one.high)
+            for epoch, one in self.expected.items()
+        ]
 
     # ------------------------------------------------------------ for people
 
@@ -253,8 +264,15 @@ def _read(place: Place | None, found: Any, key: str) -> float | None:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError(f"{key} is {value!r}, not a number")
     else:
-        value = reduce(getattr, place.split("."), found)
+        value = reduce(_part, place.split("."), found)
     return None if value is None else float(value)
+
+
+def _part(section: Any, name: str) -> Any:
+    """A part of a record; None where the record is of an earlier version and lacks it."""
+    if section is None or (section.model_extra is not None and name not in type(section).model_fields):
+        return section and section.model_extra.get(name)
+    return getattr(section, name)
 
 
 _share = partial(Measure, unit="share", better=1, limit=1.0)
@@ -263,11 +281,9 @@ _exact = partial(_share, more="reconstructs {} more than", less="reconstructs {}
 _covers = partial(_share, more="covers {} more than", less="covers {} less than")
 _MIXED, _PRESERVED = "cross_injected_sampling_rho_07", "cross_injected_sampling_rho_07.prior_preserving"
 _HOMES = "complementary_coverage"
+_STRATEGIES = ("best_of_two", "voting", "confidence_weighted", "majority", "product_of_experts")
 _EVERYWHERE = (3, 100, 120, 150, 200, 250, 300, 350, 400)
-_PERFECT = {
-    section: {epoch: Expected(1.0, 1.0, f"{section}, 6" if epoch == PLAN_EPOCHS else section) for epoch in _EVERYWHERE}
-    for section in ("1, 2", "4")
-}
+_PERFECT = {section: {epoch: Expected(1.0, 1.0, section) for epoch in _EVERYWHERE} for section in ("1, 2, 6", "4")}
 _EXPECTED_OF_A = {
     3: Expected(0.1487, 0.1487, "2"),
     100: Expected(0.20, 0.30, "2"),
@@ -288,16 +304,13 @@ def _of_every_epoch() -> Iterator[Measure]:
             f"exact_match_{side}", f"Exact match of {vae}", row=f"exact_match_{side}",
             isolated=f"vae_{side}.reconstruction.exact_match_rate", heading=f"{vae} exact", expected=expected,
         )  # fmt: skip
-    for key, name in {
-        "best_of_two": "the ensemble (best of two)", "voting": "the ensemble (voting)",
-        "confidence_weighted": "the ensemble (confidence weighted)", "majority": "the ensemble (majority)",
-    }.items():  # fmt: skip
-        headline = key == "best_of_two"
+    for key in _STRATEGIES:
+        headline, words = key == "best_of_two", key.replace("_", " ")
         yield _exact(
-            f"exact_match_{key}", f"Exact match of {name}", row=f"exact_match_{key}", compared=headline,
+            f"exact_match_{key}", f"Exact match of the ensemble ({words})", row=f"exact_match_{key}", compared=headline,
             coupled=f"ensemble_reconstruction.{key}.exact_match_rate",
-            heading="Ensemble exact" if headline else key.replace("_", " ").capitalize(),
-            expected=_PERFECT["1, 2"] if headline else {},
+            heading="Ensemble exact" if headline else words.capitalize(),
+            expected=_PERFECT["1, 2, 6"] if headline else {},
             throughout=Expected(0.999, None, "2") if headline else None,
         )  # fmt: skip
     for side in "ab":
@@ -346,8 +359,13 @@ def _of_both_vaes() -> Iterator[Measure]:
     for key, name in {"a": "VAE-A", "b": "VAE-B", "ensemble": "the ensemble"}.items():
         place = f"exact_under_noise_{key}"
         yield _exact(place, f"Exact match of {name} under noise", coupled=f"{_HOMES}.{place}")
+    for key in _STRATEGIES[1:]:  # the first is the ensemble above
+        yield _exact(
+            f"exact_under_noise_{key}", f"Exact match of the ensemble ({key.replace('_', ' ')}) under noise",
+            coupled=f"ensemble_under_noise.{key}.exact_match_rate", compared=False,
+        )  # fmt: skip
     yield _score(
-        "latent_correlation", "Correlation of the two codes (mean of |r|)", better=0, heading="Correlation",
+        "latent_correlation", "Correlation of the two codes (mean of |r|)", better=0, heading="Latent correlation",
         coupled="latent_coupling.mean_absolute_correlation", throughout=Expected(0.26, 0.26, "4"),
     )  # fmt: skip
     yield Measure(
@@ -427,10 +445,13 @@ def _of_each_vae() -> Iterator[Measure]:
                 for name in ("isolated", "uniform")
                 if (place := getattr(one, name)) is not None
             }
-            yield replace(one, key=f"{one.key}_{side}", title=one.title.format(side.upper()), **places)
+            heading = f"{one.heading}, {side.upper()}" if one.heading else ""
+            yield replace(one, key=f"{one.key}_{side}", title=one.title.format(side.upper()), heading=heading, **places)
 
 
 MEASURES: dict[str, Measure] = {one.key: one for one in (*_of_every_epoch(), *_of_both_vaes(), *_of_each_vae())}
+
+_OWN = frozenset(MEASURES)
 
 
 def register(measure: Measure) -> Measure:
@@ -453,6 +474,23 @@ def register(measure: Measure) -> Measure:
         raise ValueError(f"measure {measure.key!r} is read nowhere; give it row, isolated or coupled")
     MEASURES[measure.key] = measure
     return measure
+
+
+def registered() -> list[Measure]:
+    """The measures that were added to the table from outside."""
+    return [measure for key, measure in MEASURES.items() if key not in _OWN]
+
+
+def summary(isolated: IsolatedRecord, coupled: CoupledRecord) -> str:
+    """A milestone in one line."""
+    figures = (
+        ("A", "exact_match_a", isolated),
+        ("B", "exact_match_b", isolated),
+        ("ensemble", "exact_match_best_of_two", coupled),
+        ("coverage", "coverage_rho_07", coupled),
+        ("complementarity", "complementarity_score", coupled),
+    )
+    return "  ".join(f"{word} {MEASURES[key].beside_uniform(record)}" for word, key, record in figures)
 
 
 def epochs_with(rows: Sequence[dict[str, Any]], key: str) -> int | None:

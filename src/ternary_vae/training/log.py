@@ -7,6 +7,7 @@ import math
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ternary_vae.resolution.figures import registered
 from ternary_vae.storage.files import append_json_line, reported, write_text
 from ternary_vae.storage.runs import RunDirectory
 
@@ -45,6 +46,9 @@ class RunLog:
         with self._board_reported():
             for name, value in _flat(row):
                 self._board.add_scalar(name, value, row["epoch"])
+            for measure in registered():
+                if callable(measure.row) and (value := measure.read(row)) is not None:
+                    self._board.add_scalar(f"measures/{measure.key}", value, row["epoch"])
 
     def event(self, epoch: int, kind: str, name: str, message: str, **details: Any) -> dict[str, Any]:
         """Logs an event and returns it.

@@ -39,9 +39,9 @@ charts["chart-reconstruction"] = (c) => {
   }
   const own = (name, y, colour, symbol) =>
     traces.push(dots(`${name}, benchmark`, m.epoch, y, colour, symbol, { showlegend: !e.length }));
-  own("ensemble", m.ensemble, c.both, "diamond-open");
-  own("VAE-B", m.vae_b, c.b, "square-open");
-  own("VAE-A", m.vae_a, c.a, "circle-open");
+  own("ensemble", m.exact_match_best_of_two, c.both, "diamond-open");
+  own("VAE-B", m.exact_match_b, c.b, "square-open");
+  own("VAE-A", m.exact_match_a, c.a, "circle-open");
   return { data: traces, layout: timeLayout(c, { yaxis: { ...shares, range: SHARES } }) };
 };
 
@@ -52,7 +52,10 @@ charts["chart-coverage"] = (c) => {
   if (e.length) {
     traces.push(line("each epoch, not mixed", e, metric("coverage"), c.both));
   }
-  const banded = (name, mean, low, high, colour, dash, symbol) => {
+  const banded = (name, key, colour, dash, symbol) => {
+    const mean = m[key],
+      low = m[`${key}_low`],
+      high = m[`${key}_high`];
     traces.push(
       { type: "scatter", x: m.epoch, y: low, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false },
       {
@@ -73,8 +76,8 @@ charts["chart-coverage"] = (c) => {
       }),
     );
   };
-  banded("ρ = 0.7, the plan's sum", m.coverage, m.coverage_low, m.coverage_high, c.b, "dash", "circle-open");
-  banded("ρ = 0.7, prior preserved", m.preserved, m.preserved_low, m.preserved_high, c.a, "dot", "triangle-up-open");
+  banded("ρ = 0.7, the plan's sum", "coverage_rho_07", c.b, "dash", "circle-open");
+  banded("ρ = 0.7, prior preserved", "coverage_rho_07_prior_preserving", c.a, "dot", "triangle-up-open");
   const levels = [level(c, data.expected.coverage, "plan: 90% by the end", "dot")];
   if (m.coverage_limit !== null) {
     levels.push(level(c, m.coverage_limit, `${data.uniform_model}: ${percent(m.coverage_limit)}`));
@@ -84,7 +87,8 @@ charts["chart-coverage"] = (c) => {
   for (const one of levels) {
     one.shape.y0 = one.shape.y1 = one.label.y = nines(one.shape.y0);
   }
-  const lowest = Math.min(0.8, ...[...m.coverage, ...m.preserved].filter((value) => value !== null));
+  const covered = [...m.coverage_rho_07, ...m.coverage_rho_07_prior_preserving];
+  const lowest = Math.min(0.8, ...covered.filter((value) => value !== null));
   const ticks = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
   const yaxis = {
     tickvals: ticks.map(nines),
@@ -110,18 +114,18 @@ charts["chart-complementarity"] = (c) => {
         ]
       : [];
   const traces = [
-    dots("under equal noise", m.epoch, m.complementarity, c.mark, "circle", {
+    dots("under equal noise", m.epoch, m.complementarity_score, c.mark, "circle", {
       mode: "lines+markers",
       line: { color: c.mark, width: 2 },
-      customdata: plain(m.complementarity, 2),
+      customdata: plain(m.complementarity_score),
     }),
   ];
-  if (measured(m.by_errors)) {
+  if (measured(m.complementarity_by_errors)) {
     traces.push(
-      dots("by errors alone", m.epoch, m.by_errors, c.quiet, "x-thin-open", {
+      dots("by errors alone", m.epoch, m.complementarity_by_errors, c.quiet, "x-thin-open", {
         mode: "lines+markers",
         line: { color: c.quiet, dash: "dot" },
-        customdata: plain(m.by_errors, 2),
+        customdata: plain(m.complementarity_by_errors),
       }),
     );
   }
@@ -133,7 +137,7 @@ charts["chart-complementarity"] = (c) => {
     }),
   );
   traces.push(
-    ...each("score each epoch, coarse", "complementarity", c.mark, "solid", (values) => plain(values, 2)),
+    ...each("score each epoch, coarse", "complementarity", c.mark, "solid", plain),
     ...each("share each epoch, coarse", "share_a", c.a, "dash", percents),
   );
   const share = {
@@ -147,11 +151,9 @@ charts["chart-complementarity"] = (c) => {
     fillcolor: c.plan,
     line: { width: 0 },
   };
-  const levels = [
-    [0.4, "minimum 0.40"],
-    [0.6, "target 0.60"],
-    [0.7, "stretch 0.70"],
-  ].map(([value, text]) => level(c, value, text, "dot", "left"));
+  const levels = Object.entries(data.expected.complementarity).map(([name, value]) =>
+    level(c, value, `${name} ${fixed(value, 2)}`, "dot", "left"),
+  );
   return { data: traces, layout: timeLayout(c, { levels, shapes: [share], yaxis: { range: SHARES } }) };
 };
 
@@ -193,10 +195,10 @@ charts["chart-permeability"] = (c) => {
     );
   }
   traces.push(
-    dots("correlation of codes, absolute", m.epoch, m.correlation, c.mark, "triangle-up-open", {
+    dots("correlation of codes, absolute", m.epoch, m.latent_correlation, c.mark, "triangle-up-open", {
       mode: "lines+markers",
       line: { color: c.mark, dash: "dot" },
-      ...number(m.correlation),
+      ...number(m.latent_correlation),
     }),
   );
   return { data: traces, layout: timeLayout(c, { yaxis: { range: SHARES } }) };
@@ -206,24 +208,15 @@ charts["chart-loss"] = (c) => {
   const e = data.metrics.epoch;
   const palette = [c.ink, c.a, c.b, c.a, c.b, c.both, c.mark, c.amber, c.a, c.b];
   const dashes = ["solid", "solid", "solid", "dash", "dash", "dashdot", "dashdot", "dashdot", "dot", "dot"];
-  const traces = data.terms
-    .filter((term) => measured(metric(`terms.${term}`)))
-    .map((term) => {
-      const at = data.terms.indexOf(term),
-        values = metric(`terms.${term}`);
-      return line(
-        term.replaceAll("_", " ").replace(/ ([ab])$/, (_, side) => ` ${side.toUpperCase()}`),
-        e,
-        values,
-        palette[at % 10],
-        dashes[at % 10],
-        {
-          line: { color: palette[at % 10], dash: dashes[at % 10], width: 1.5 },
-          customdata: plain(values, 4),
-          visible: at < 5 ? true : "legendonly",
-        },
-      );
+  const traces = data.terms.map((term, at) => {
+    const values = metric(`terms.${term}`);
+    const name = term.replaceAll("_", " ").replace(/ ([ab])$/, (_, side) => ` ${side.toUpperCase()}`);
+    return line(name, e, values, palette[at % 10], dashes[at % 10], {
+      line: { color: palette[at % 10], dash: dashes[at % 10], width: 1.5 },
+      customdata: plain(values, 3),
+      visible: at < 5 ? true : "legendonly",
     });
+  });
   // The first epochs may be a hundred times the rest; they are a zoom away.
   const settled = traces
     .filter((trace) => trace.visible === true)

@@ -94,7 +94,7 @@ function timeLayout(c, { yaxis = {}, levels = [], shapes = [], annotations = [] 
 // Shares and scores lie between 0 and 1. No axis of them goes on, but for a margin in which a line is seen.
 const SHARES = [-0.03, 1.03];
 const bounded = { autorangeoptions: { clipmin: SHARES[0], clipmax: SHARES[1] } };
-const shares = { tickformat: ".4~%", hoverformat: ".2%" };
+const shares = { tickformat: ".4~%" };
 const line = (name, x, y, colour, dash = "solid", more = {}) => ({
   type: "scatter",
   mode: "lines",

@@ -152,7 +152,7 @@ async function drawMap() {
   const { traces, caption } = mapTraces(c, side, colouring, dimensions);
   const share = map[side].variance;
   const axisTitle = (at) => ({
-    text: `component ${at + 1} (${(100 * share[at]).toFixed(0)}% of variance)`,
+    text: `component ${at + 1} (${percent(share[at], 0)} of variance)`,
     font: { size: 11 },
   });
   const hoverlabel = {

@@ -33,7 +33,7 @@ charts["chart-curve"] = (c) => {
         annotations.push({
           x: half,
           y: side === "a" ? 0.57 : 0.66,
-          text: `&nbsp;${name}: σ½ = ${half.toFixed(3)}`,
+          text: `&nbsp;${name}: σ½ = ${fixed(half, 3)}`,
           showarrow: false,
           xanchor: "left",
           font: { size: 12, color: colour },
@@ -112,7 +112,7 @@ charts["chart-gap"] = (c) => {
     return dots(name, draws, gap, colour, symbol, {
       mode: "lines+markers",
       line: { color: colour, dash, width: 1.6 },
-      customdata: gap.map((value) => `${value.toFixed(2)} points below ${data.uniform_model}`),
+      customdata: gap.map((value) => `${fixed(value, 2)} points below ${data.uniform_model}`),
     });
   });
   return {

@@ -53,7 +53,9 @@ def rounded_once(model: nn.Module) -> Iterator[None]:
 
 
 def linear(
-    x: Float[Tensor, "*runs n in"], weight: Float[Tensor, "*runs out in"], bias: Float[Tensor, "*runs out"] | None
+    x: Float[Tensor, "*runs n in"],
+    weight: Float[Tensor, "out in"] | Float[Tensor, "*runs out in"],
+    bias: Float[Tensor, " out"] | Float[Tensor, "*runs out"] | None,
 ) -> Float[Tensor, "*runs n out"]:
     """x·Wᵀ + b in the number format of x; for weights of several runs, stacked in front, every run's rows by its own.
     Gradients have the formats of what they are of."""

@@ -26,12 +26,11 @@ _COLUMNS = 2
 def effects_figure(results: Results) -> Figure:
     """One panel a deciding measure: differences with 95% intervals, every seed a small dot, and the zone in which the
     experiment could not have seen a difference. A filled mark is a difference that stands after correction."""
-    deciding = [one for one in results.comparisons if one.decides]
-    pairs = list(dict.fromkeys((one.arm, one.against) for one in deciding))
+    pairs = list(dict.fromkeys((one.arm, one.against) for one in results.deciding))
     with _panels(results.primary, height=1.3 + 0.34 * len(pairs)) as (figure, axes):
         for axis, measure in zip(axes, results.primary):
             axis.set_title(measure.title)
-            found = {(one.arm, one.against): one for one in deciding if one.measure == measure}
+            found = {(one.arm, one.against): one for one in results.deciding if one.measure == measure}
             axis.axvline(0, color=QUIET, linewidth=0.8)
             for place, pair in enumerate(pairs):
                 if pair in found:

@@ -5,24 +5,15 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Any
 
+from ternary_vae.experiments.content import shown_content
 from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.experiments.statistics import summarise
-from ternary_vae.experiments.tables import (
-    MARKS,
-    Table,
-    arms_table,
-    deciding_table,
-    runs_table,
-    seeds_table,
-    verdict,
-    wins_table,
-)
-from ternary_vae.experiments.wording import METHOD, beyond, headlines, sentence, state
-from ternary_vae.formats import counted, listed
+from ternary_vae.experiments.tables import verdict
+from ternary_vae.experiments.wording import sentence
+from ternary_vae.formats import listed
 from ternary_vae.reports.self_contained import asset, rendered
 
-_SENTENCES_SHOWN = 60
 _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon")
 _DASHES = ("solid", "dash", "dashdot", "dot")
 
@@ -33,40 +24,19 @@ def experiment_page(results: Results, *, linked: bool = True) -> str:
     Args:
         linked: whether the page lies in the experiment's directory, beside its runs.
     """
-    experiment = results.experiment
-    deciding = [one for one in results.comparisons if one.decides]
-    deciding.sort(key=lambda one: results.primary.index(one.measure))
     links = _links(results) if linked else {}
-    found = beyond(results)
-    reference = experiment.reference
     return rendered(
         "ternary_vae.experiments",
         "experiment.html.j2",
         (asset("base.js"), asset("layout.js"), asset("theme.js"), asset("experiment.js", "ternary_vae.experiments")),
-        _page_data(results, deciding, links),
-        title=experiment.name,
-        description=experiment.description,
-        state=state(results),
-        failures=sorted(results.execution.failed.items()),
-        headlines=headlines(results),
-        last=counted(results.last, "epoch"),
+        _page_data(results, links),
         deciding_measures=listed(measure.title for measure in results.primary),
-        wins=wins_table(results),
-        deciding=deciding_table(results),
-        states=[_state_class(one) for one in deciding],
-        sentences=[sentence(one) for one in deciding],
+        states=[_state_class(one) for one in results.deciding],
         charts=[{"at": at, "title": measure.title} for at, measure in enumerate(results.primary)],
-        compared=bool(deciding),
-        against=reference or "the second of each pair",
-        seeds=seeds_table(results, results.primary),
-        every=arms_table(results),
-        marks=MARKS.format(reference) if reference else "",
-        beyond=[sentence(one) for one in found[:_SENTENCES_SHOWN]],
-        beyond_count=len(found),
-        others=sum(not one.decides for one in results.comparisons),
-        runs=_runs(results, links),
-        method=METHOD if deciding else METHOD[:1],
-        yaml=experiment.to_yaml(),
+        against=results.experiment.reference or "the second of each pair",
+        links=links,
+        yaml=results.experiment.to_yaml(),
+        **shown_content(results),
     )
 
 
@@ -86,31 +56,24 @@ def _links(results: Results) -> dict[str, str]:
     return found
 
 
-def _runs(results: Results, links: dict[str, str]) -> dict[str, Any]:
-    shown: Table = runs_table(results)
-    return {"header": shown.header, "rows": [{"link": links.get(row[0], ""), "cells": row} for row in shown.rows]}
-
-
-def _page_data(results: Results, deciding: list[Comparison], links: dict[str, str]) -> dict[str, Any]:
+def _page_data(results: Results, links: dict[str, str]) -> dict[str, Any]:
     looks = zip(results.arms, cycle(_SYMBOLS), cycle(_DASHES))
     return {
         "epochs": max(arm.recipe.epochs for arm in results.arms),
         "phases": [],
         "last": results.last,
         "arms": [{"name": arm.name, "symbol": symbol, "dash": dash} for arm, symbol, dash in looks],
-        "measures": [_measure_data(results, measure, deciding, links) for measure in results.primary],
+        "measures": [_measure_data(results, measure, links) for measure in results.primary],
     }
 
 
-def _measure_data(
-    results: Results, measure: Measure, deciding: list[Comparison], links: dict[str, str]
-) -> dict[str, Any]:
+def _measure_data(results: Results, measure: Measure, links: dict[str, str]) -> dict[str, Any]:
     return {
         "title": measure.title,
         "share": measure.unit == "share",
         "bounded": measure.bounded,
         "unit": "points" if measure.unit == "share" else measure.unit,
-        "effects": [_effect(results, one) for one in deciding if one.measure == measure],
+        "effects": [_effect(results, one) for one in results.deciding if one.measure == measure],
         "curves": {arm.name: _curve(results, arm.name, measure) for arm in results.arms},
         "seeds": [
             {

@@ -122,6 +122,12 @@ class Results:
     curves: dict[tuple[str, str], dict[int, list[float]]] = field(repr=False)
     values: dict[tuple[str, int, str], dict[int, float]] = field(repr=False)
 
+    @property
+    def deciding(self) -> list[Comparison]:
+        """Comparisons that decide, measure by measure."""
+        deciding = [one for one in self.comparisons if one.decides]
+        return sorted(deciding, key=lambda one: self.primary.index(one.measure))
+
     def of(self, arm: str, epoch: int, measure: str) -> dict[int, float]:
         """Values by seed."""
         return self.values.get((arm, epoch, measure), {})

@@ -28,8 +28,7 @@ class Table:
 def deciding_table(results: Results) -> Table:
     """Every comparison that decides, measure by measure, with what it could have seen."""
     reference, rows = results.experiment.reference, []
-    deciding = [one for one in results.comparisons if one.decides]
-    for one in sorted(deciding, key=lambda one: results.primary.index(one.measure)):
+    for one in results.deciding:
         measure, summary, digits = one.measure, one.paired.summary, one.measure.digits_for(one.spread)
         interval = NOTHING
         if summary.low is not None and summary.high is not None:
@@ -39,7 +38,7 @@ def deciding_table(results: Results) -> Table:
             (measure.title, one.arm if reference else f"{one.arm} – {one.against}",
              measure.difference(summary.mean, digits), interval, p, verdict(one), _detectable(one))
         )  # fmt: skip
-    family = max((one.family for one in deciding), default=0)
+    family = max((one.family for one in results.deciding), default=0)
     against = f"Compared with {reference}" if reference else "Compared"
     first = ("Measure", against, "Difference", "95% interval", "p, corrected")
     return Table((*first, "Verdict", f"Could have seen: alone · among {family}"), rows, right_from=2)

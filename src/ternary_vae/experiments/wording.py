@@ -53,13 +53,15 @@ def p_value(p: float | None) -> str:
 
 def headlines(results: Results) -> list[str]:
     """What follows, arm by arm, from the measures that decide."""
-    deciding = [one for one in results.comparisons if one.decides]
-    against = sorted({one.against for one in deciding}, key=[arm.name for arm in results.arms].index)
-    told = []
-    for other in against:
-        for arm in (arm.name for arm in results.arms):
-            told += _headline(arm, other, [one for one in deciding if (one.arm, one.against) == (arm, other)])
-    return told
+    against = sorted({one.against for one in results.deciding}, key=[arm.name for arm in results.arms].index)
+    return [
+        line
+        for other in against
+        for arm in results.arms
+        for line in _headline(
+            arm.name, other, [one for one in results.deciding if (one.arm, one.against) == (arm.name, other)]
+        )
+    ]
 
 
 def state(results: Results) -> str:

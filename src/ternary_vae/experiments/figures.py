@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.results import Comparison, Results
-from ternary_vae.experiments.statistics import summarise
 from ternary_vae.reports.figures import canvas, figure_title
 from ternary_vae.reports.panels import BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, percent_axis, share_axis
 
@@ -55,7 +55,7 @@ def curves_figure(results: Results) -> Figure:
                     continue
                 epochs = [epoch for epoch, _ in curve]
                 few = len(epochs) <= 20
-                means = [summarise(values).mean for _, values in curve]
+                means = [fmean(values) for _, values in curve]
                 axis.plot(
                     epochs, means, label=name, color=colour, linestyle=dash, marker=marker if few else None, alpha=0.9
                 )
@@ -78,7 +78,7 @@ def seeds_figure(results: Results) -> Figure:
                     continue
                 scaled = [measure.factor * value for value in values]
                 axis.plot(scaled, _spread_out(place, len(values)), marker, color=colour, alpha=0.65, markersize=3.5)
-                axis.plot([measure.factor * summarise(values).mean] * 2, (place - 0.3, place + 0.3), color=colour)
+                axis.plot([measure.factor * fmean(values)] * 2, (place - 0.3, place + 0.3), color=colour)
             axis.set_yticks(range(len(results.arms)), [arm.name for arm in results.arms])
             axis.set_ylim(len(results.arms) - 0.4, -0.6)
             axis.set_xlabel("%" if measure.unit == "share" else measure.unit, fontsize=8)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import cycle
+from statistics import fmean
 from typing import Any
 
 from ternary_vae.experiments.content import shown_content
 from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.results import Comparison, Results
-from ternary_vae.experiments.statistics import summarise
 from ternary_vae.experiments.tables import verdict
 from ternary_vae.experiments.wording import sentence
 from ternary_vae.formats import listed
@@ -105,7 +105,7 @@ def _curve(results: Results, arm: str, measure: Measure) -> dict[str, list[float
     points = sorted(results.curve(arm, measure).items())
     return {
         "epoch": [epoch for epoch, _ in points],
-        "mean": [float(f"{summarise(values).mean:.7g}") for _, values in points],
+        "mean": [float(f"{fmean(values):.7g}") for _, values in points],
         "low": [float(f"{min(values):.7g}") for _, values in points],
         "high": [float(f"{max(values):.7g}") for _, values in points],
     }

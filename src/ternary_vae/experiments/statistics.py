@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import fmean, stdev
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -66,8 +67,8 @@ def summarise(values: Sequence[float]) -> Summary:
         return Summary(1, values[0], None, None, None)
     if len(set(values)) == 1:
         return Summary(count, values[0], 0.0, None, None)
-    mean = math.fsum(values) / count
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    mean, deviation = fmean(values), stdev(values)
+    # The distribution alone: scipy's tests check their input for milliseconds, and comparisons are thousands.
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * deviation / math.sqrt(count)
     return Summary(count, mean, deviation, mean - half, mean + half)
 
@@ -93,12 +94,12 @@ def compare_pairs(first: Sequence[float], second: Sequence[float]) -> Paired:
 
 def _differences(first: Sequence[float], second: Sequence[float]) -> list[float]:
     """`first` less `second`, without what is rounding alone."""
-    found = [one - other for one, other in zip(first, second)]
+    differences = [one - other for one, other in zip(first, second)]
     rounding = _ROUNDINGS * math.ulp(max((abs(value) for value in (*first, *second)), default=0.0))
-    if found and max(found) - min(found) <= rounding:
-        middle = math.fsum(found) / len(found)
-        return [0.0 if abs(middle) <= rounding else middle] * len(found)
-    return found
+    if differences and max(differences) - min(differences) <= rounding:
+        middle = fmean(differences)
+        return [0.0 if abs(middle) <= rounding else middle] * len(differences)
+    return differences
 
 
 def detectable_difference(deviation: float, count: int, level: float = LEVEL, power: float = POWER) -> float:
@@ -128,9 +129,8 @@ def paired_power(effect: float, count: int, level: float = LEVEL) -> float:
     not a number far out, where strict levels of few pairs lie.)"""
     critical = float(stats.t.isf(level / 2, count - 1))
     shift = effect * math.sqrt(count)
-    tails = special.ndtr(shift - critical * _deviations(count - 1)) + special.ndtr(
-        -shift - critical * _deviations(count - 1)
-    )
+    edge = critical * _deviations(count - 1)
+    tails = special.ndtr(shift - edge) + special.ndtr(-shift - edge)
     return float((tails * _WEIGHTS).sum())
 
 
@@ -142,10 +142,8 @@ def _deviations(freedom: int) -> np.ndarray:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p values corrected for their number by Holm's rule, in the same order."""
-    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
-    corrected = [1.0] * len(p_values)
-    so_far = 0.0
-    for place, at in enumerate(order):
-        so_far = max(so_far, min(1.0, (len(p_values) - place) * p_values[at]))
-        corrected[at] = so_far
-    return corrected
+    values = np.asarray(p_values, dtype=np.float64)
+    order = values.argsort()
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1.0)
+    return corrected.tolist()

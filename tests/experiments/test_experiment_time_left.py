@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ternary_vae.experiments.time_left import ExperimentTimeLeft
-from ternary_vae.training.time_left import TimeLeft
+from ternary_vae.training.time_left import TimeLeft, TimeLeftOfRuns
 
 LOOKS = 0.5  # seconds from one look at the runs to the next
 
@@ -30,7 +29,7 @@ def told(workers, runs, epochs, milestones, pace=0.5, cost=15.0, page=3.0, done=
         free[worker] = now = now + page
         happened.append((now, run, None))
     happened.sort(key=lambda one: one[0])
-    clock = ExperimentTimeLeft(
+    clock = TimeLeftOfRuns(
         {
             str(run): TimeLeft(before[run], epochs, [epoch for epoch in milestones if epoch > before[run]])
             for run in range(runs)
@@ -74,7 +73,7 @@ def test_it_is_steady(experiment):
 
 
 def test_nothing_is_said_before_anything_is_known_and_nothing_is_left_at_the_end():
-    clock = ExperimentTimeLeft({"one": TimeLeft(0, 2), "two": TimeLeft(5, 9, [3, 9])})
+    clock = TimeLeftOfRuns({"one": TimeLeft(0, 2), "two": TimeLeft(5, 9, [3, 9])})
     assert clock.left(0.0) is None
     clock.epoch("one", 1, 3.0)
     assert clock.left(3.0) is None

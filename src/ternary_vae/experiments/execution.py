@@ -21,6 +21,7 @@ from ternary_vae.storage.files import require_utf_8, write_text
 from ternary_vae.storage.lease import Lease
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.interruption import interruptions
+from ternary_vae.training.progress import print_line
 
 
 @dataclass
@@ -142,10 +143,8 @@ def _do(
     stop_file = execution.directory.stop_file
     execution.failed.clear()
     done = len(execution.complete)
-    console.print(
-        f"{title}: {counted(len(watched), 'run')}, {done} complete, {len(tasks)} to do in {backend.told}",
-        soft_wrap=True, highlight=False, markup=False,
-    )  # fmt: skip
+    to_do = f"{len(tasks)} to do in {backend.told}"
+    print_line(console, f"{title}: {counted(len(watched), 'run')}, {done} complete, {to_do}")
     with interruptions() as interruption:
 
         def pass_on() -> None:

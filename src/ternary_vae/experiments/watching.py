@@ -18,13 +18,12 @@ from rich.text import Text
 
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
-from ternary_vae.experiments.time_left import ExperimentTimeLeft
 from ternary_vae.formats import counted, duration, percent
 from ternary_vae.reading import parse_json
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import replace_what_cannot_be_shown
-from ternary_vae.training.progress import is_screen
-from ternary_vae.training.time_left import TimeLeft
+from ternary_vae.training.progress import is_screen, print_line, shown_time_left, table_of_figures
+from ternary_vae.training.time_left import TimeLeft, TimeLeftOfRuns
 
 _TAIL = 1 << 14
 _SHOWN = 16
@@ -74,7 +73,7 @@ class Overview:
         for run in self.runs:
             run.look()
             run.status = "complete" if run.status == "complete" else "waiting"
-        self.time_left = ExperimentTimeLeft(
+        self.time_left = TimeLeftOfRuns(
             {
                 run.name: TimeLeft(run.done, run.epochs, run.benchmarks, run.unusual)
                 for run in self.runs
@@ -111,7 +110,7 @@ class Overview:
             line += f", {duration(ending.seconds)}; {finished} of {len(self.runs)} runs complete, {self._left()}"
         elif ending.message:
             line += f": {ending.message}"
-        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(self.console, line)
 
     def _watch(self) -> None:
         spoken = looked = time.monotonic()
@@ -136,7 +135,7 @@ class Overview:
                     f"{run.name} {run.done}/{run.epochs}" for run in self.runs if run.status == "running"
                 )
                 line = f"{self._done()} of {self._total()} epochs, {self._left()}: {running or 'no run under way'}"
-                self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+                print_line(self.console, line)
 
     def _look(self, run: Watched) -> None:
         run.look()
@@ -152,8 +151,7 @@ class Overview:
         if not any(run.status in ("waiting", "running") for run in self.runs):
             return "none left"
         with self._looking:
-            left = self.time_left.left(time.monotonic())
-        return "time left unknown" if left is None else f"{duration(left)} left"
+            return shown_time_left(self.time_left)
 
     def _panel(self) -> Panel:
         counts = {
@@ -167,9 +165,7 @@ class Overview:
             *(f"{number} {status}" for status, number in counts.items() if number),
             self._left(),
         )
-        table = Table(box=None, padding=(0, 2), show_edge=False)
-        for heading in ("run", "epoch", "VAE-A", "VAE-B", "coverage"):
-            table.add_column(heading, justify="left" if heading == "run" else "right")
+        table = table_of_figures("run", "epoch", "VAE-A", "VAE-B", "coverage")
         running = [run for run in self.runs if run.status == "running"]
         for run in running[:_SHOWN]:
             row = run.row or {}

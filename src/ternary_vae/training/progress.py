@@ -17,7 +17,7 @@ from rich.text import Text
 from ternary_vae.formats import UNIFORM_MODEL, beside_uniform, duration, number, percent
 from ternary_vae.recipe import Recipe
 from ternary_vae.terminal import replace_what_cannot_be_shown
-from ternary_vae.training.time_left import TimeLeft
+from ternary_vae.training.time_left import TimeLeft, TimeLeftOfRuns
 
 PHASES = {1: "isolation", 2: "consolidation", 3: "resonant coupling", 4: "ultra-exploration"}
 _EVENTS_SHOWN = 4
@@ -42,21 +42,11 @@ class Progress(Protocol):
     def stop(self) -> None: ...
 
 
-class Silent:
+class Silent(Progress):
     """Says nothing."""
 
-    def start(self, recipe: Recipe, epochs_completed: int, place: str, benchmarks: Collection[int]) -> None: ...
 
-    def epoch(self, row: dict[str, Any]) -> None: ...
-
-    def benchmarking(self, epoch: int) -> None: ...
-
-    def event(self, event: dict[str, Any]) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class Lines:
+class Lines(Silent):
     """One line for every tenth epoch and every event, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
@@ -86,10 +76,8 @@ class Lines:
     def event(self, event: dict[str, Any]) -> None:
         self._print(f"epoch {event['epoch']:>3}  {event['kind']}: {event['message']}")
 
-    def stop(self) -> None: ...
-
     def _print(self, line: str) -> None:
-        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(self.console, line)
 
 
 class Display:
@@ -157,9 +145,7 @@ class Display:
         return "" if self.benchmarked is None else f"epoch {self.benchmarked}: benchmarking …"
 
     def _figures(self, row: dict[str, Any]) -> Table:
-        table = Table(box=None, padding=(0, 2), show_edge=False)
-        for heading in ("", "VAE-A", "VAE-B", "ensemble"):
-            table.add_column(heading, justify="left" if not heading else "right")
+        table = table_of_figures("", "VAE-A", "VAE-B", "ensemble")
         table.add_row("exact match", *(_good(row[f"exact_match_{name}"], 1.0) for name in ("a", "b", "best_of_two")))
         table.add_row("exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"], 1.0) for side in ("a", "b")))
         table.add_row("decoded coverage", *(percent(row[name]) for name in ("coverage_a", "coverage_b", "coverage")))
@@ -196,6 +182,25 @@ def is_screen(console: Console) -> bool:
     return isatty is not None and isatty() and console.is_terminal
 
 
+def print_line(console: Console, line: str) -> None:
+    """One line as it is, however narrow the console."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def table_of_figures(*headings: str) -> Table:
+    """An empty table without lines; all columns but the first are figures."""
+    table = Table(box=None, padding=(0, 2), show_edge=False)
+    for column, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if column else "left")
+    return table
+
+
+def shown_time_left(clock: TimeLeft | TimeLeftOfRuns) -> str:
+    """`3 min 20 s left`."""
+    left = clock.left(time.monotonic())
+    return "time left unknown" if left is None else f"{duration(left)} left"
+
+
 def _clock(recipe: Recipe, epochs_completed: int, benchmarks: Collection[int]) -> TimeLeft:
     unusual = recipe.optimizer.first_batches.epochs
     return TimeLeft(epochs_completed, recipe.epochs, benchmarks, unusual, time.monotonic())
@@ -203,9 +208,8 @@ def _clock(recipe: Recipe, epochs_completed: int, benchmarks: Collection[int]) -
 
 def _pace_and_left(clock: TimeLeft) -> str:
     """`1.92 epochs/s  3 min 20 s left`."""
-    left = clock.left(time.monotonic())
     pace = f"{1 / clock.pace:.2f} epochs/s  " if clock.pace else ""
-    return pace + ("time left unknown" if left is None else f"{duration(left)} left")
+    return pace + shown_time_left(clock)
 
 
 def _good(share: float | None, goal: float) -> str:

@@ -7,8 +7,10 @@ PyYAML reads, makes numbers, truth values and dates of `010`, `1_000`, `1:30`, `
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -76,6 +78,31 @@ def validated(
         whole = section and error["type"] == "value_error"
         given = "" if whole else f" (given: {'a section' if section else shown(error['input'])})"
         raise UserError(f"{source}: {where}: {message}{given}") from None
+
+
+def find_description(kind: str, name_or_path: str, directory: Path, beside: Path | None = None) -> Path:
+    """The file of a description, by its name in the package's directory or by path.
+
+    Args:
+        kind: what is described, such as "recipe".
+        beside: a directory in which the path is looked for first.
+
+    Raises:
+        UserError: there is none; for a name the nearest is given.
+    """
+    names = sorted(path.stem for path in directory.glob("*.yaml"))
+    if name_or_path in names:
+        return (directory / f"{name_or_path}.yaml").resolve()
+    for path in filter(None, (beside and beside / name_or_path, Path(name_or_path))):
+        with suppress(OSError):  # a name too long, a directory closed to us: not found
+            if path.is_file():
+                return path.resolve()
+    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
+        problem = "is no file" if os.path.exists(name_or_path) else "not found"
+        raise UserError(
+            f"{kind} file {shown(name_or_path)} {problem}; give a path to a YAML file or one of: {', '.join(names)}"
+        )
+    raise UserError(f"unknown {kind} {shown(name_or_path)}; {nearest(name_or_path, names)}")
 
 
 def read_yaml(path: Path, what: str) -> Any:

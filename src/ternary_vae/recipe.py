@@ -12,10 +12,8 @@ import hashlib
 import itertools
 import json
 import operator
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
-from ternary_vae.descriptions import Number, Switch, Whole, parse_yaml, read_yaml, to_yaml, validated
+from ternary_vae.descriptions import Number, Switch, Whole, find_description, parse_yaml, read_yaml, to_yaml, validated
 from ternary_vae.errors import UserError, nearest, shown
 
 DEFAULT_RECIPE = "resolution"
@@ -586,7 +584,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[str, Any], str]:
-    path = _find(name_or_path, beside=seen[-1].parent if seen else None)
+    path = find_description("recipe", name_or_path, recipe_directory(), beside=seen[-1].parent if seen else None)
     if path in seen:
         raise UserError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")
     data = read_yaml(path, "a recipe")
@@ -597,20 +595,6 @@ def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[
         return data, str(path)
     inherited, _ = _read_with_parents(str(parent), (*seen, path))
     return _merged(inherited, data), str(path)
-
-
-def _find(name_or_path: str, beside: Path | None) -> Path:
-    if name_or_path in recipe_names():
-        return (recipe_directory() / f"{name_or_path}.yaml").resolve()
-    for path in filter(None, (beside and beside / name_or_path, Path(name_or_path))):
-        with suppress(OSError):  # a name too long, a directory closed to us: not found
-            if path.is_file():
-                return path.resolve()
-    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        known = ", ".join(recipe_names())
-        found = "is no file" if os.path.exists(name_or_path) else "not found"
-        raise UserError(f"recipe file {shown(name_or_path)} {found}; give a path to a YAML file or one of: {known}")
-    raise UserError(f"unknown recipe {shown(name_or_path)}; {nearest(name_or_path, recipe_names())}")
 
 
 def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

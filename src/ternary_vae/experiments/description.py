@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ternary_vae.descriptions import Location, Switch, read_yaml, to_yaml, validated
-from ternary_vae.errors import UserError, nearest, shown
+from ternary_vae.descriptions import Location, Switch, find_description, read_yaml, to_yaml, validated
 from ternary_vae.recipe import DEFAULT_RECIPE, Epochs, Name, Seed, increasing, recipe_directory
 
 Settings = dict[str, Any]
@@ -154,7 +151,7 @@ def load_experiment(name_or_path: str) -> tuple[Experiment, Path]:
     Raises:
         UserError: unknown experiment or key (the nearest is named), a value out of range, a seed given twice.
     """
-    path = _find(name_or_path)
+    path = find_description("experiment", name_or_path, experiment_directory())
     return validate_experiment(read_yaml(path, "an experiment"), str(path)), path
 
 
@@ -170,16 +167,3 @@ def validate_experiment(content: Any, source: str) -> Experiment:
 def _known_keys(location: Location) -> list[str]:
     section = ArmDescription if location[:1] == ("arms",) else Experiment
     return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _find(name_or_path: str) -> Path:
-    if name_or_path in experiment_names():
-        return (experiment_directory() / f"{name_or_path}.yaml").resolve()
-    with suppress(OSError):  # a name too long, a directory closed to us: not found
-        if Path(name_or_path).is_file():
-            return Path(name_or_path).resolve()
-    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        known = ", ".join(experiment_names())
-        found = "is no file" if os.path.exists(name_or_path) else "not found"
-        raise UserError(f"experiment file {shown(name_or_path)} {found}; give a YAML file or one of: {known}")
-    raise UserError(f"unknown experiment {shown(name_or_path)}; {nearest(name_or_path, experiment_names())}")

@@ -26,17 +26,16 @@ _COLUMNS = 2
 def effects_figure(results: Results) -> Figure:
     """One panel a deciding measure: differences with 95% intervals, every seed a small dot, and the zone in which the
     experiment could not have seen a difference. A filled mark is a difference that stands after correction."""
-    pairs = list(dict.fromkeys((one.arm, one.against) for one in results.deciding))
-    with _panels(results.primary, height=1.3 + 0.34 * len(pairs)) as (figure, axes):
+    labels = list(dict.fromkeys(map(results.label, results.deciding)))
+    with _panels(results.primary, height=1.3 + 0.34 * len(labels)) as (figure, axes):
         for axis, measure in zip(axes, results.primary):
             axis.set_title(measure.title)
-            found = {(one.arm, one.against): one for one in results.deciding if one.measure == measure}
             axis.axvline(0, color=QUIET, linewidth=0.8)
-            for place, pair in enumerate(pairs):
-                if pair in found:
-                    _effect(axis, place, found[pair], results)
-            axis.set_yticks(range(len(pairs)), [_pair_label(pair, results) for pair in pairs])
-            axis.set_ylim(len(pairs) - 0.4, -0.6)
+            for one in results.deciding:
+                if one.measure == measure:
+                    _effect(axis, labels.index(results.label(one)), one, results)
+            axis.set_yticks(range(len(labels)), labels)
+            axis.set_ylim(len(labels) - 0.4, -0.6)
             axis.set_xlabel("points" if measure.unit == "share" else measure.unit, fontsize=8)
         against = results.experiment.reference
         figure_title(figure, f"Differences from {against}" if against else "Differences")
@@ -103,8 +102,7 @@ def _effect(axis: Axes, place: int, one: Comparison, results: Results) -> None:
         axis.fill_betweenx((place - 0.36, place + 0.36), -reach, reach, color=QUIET, alpha=0.12, linewidth=0)
     if summary.low is not None and summary.high is not None:
         axis.plot((factor * summary.low, factor * summary.high), (place, place), color=colour, linewidth=1.6)
-    first, second = (results.of(name, one.epoch, one.measure.key) for name in (one.arm, one.against))
-    differences = [factor * (first[seed] - second[seed]) for seed in one.seeds]
+    differences = results.differences(one)
     axis.plot(differences, _spread_out(place, len(differences)), ".", color=colour, alpha=0.5, markersize=3)
     face = colour if one.certain else "white"
     axis.plot(factor * summary.mean, place, "o", color=colour, markerfacecolor=face, markersize=6)
@@ -113,10 +111,6 @@ def _effect(axis: Axes, place: int, one: Comparison, results: Results) -> None:
 def _spread_out(place: int, count: int) -> list[float]:
     """Heights of `count` dots around a line, so that equal ones are all seen."""
     return [place + 0.44 * ((at + 0.5) / count - 0.5) for at in range(count)]
-
-
-def _pair_label(pair: tuple[str, str], results: Results) -> str:
-    return pair[0] if results.experiment.reference else f"{pair[0]} – {pair[1]}"
 
 
 def _looks(results: Results) -> Iterator[tuple[str, str, str, str]]:

@@ -87,17 +87,16 @@ def _measure_data(results: Results, measure: Measure, links: dict[str, str]) -> 
 
 def _effect(results: Results, one: Comparison) -> dict[str, Any]:
     summary, factor = one.paired.summary, one.measure.factor
-    first, second = (results.of(name, one.epoch, one.measure.key) for name in (one.arm, one.against))
     return {
         "arm": one.arm,
-        "label": one.arm if results.experiment.reference else f"{one.arm} – {one.against}",
+        "label": results.label(one),
         "mean": factor * summary.mean,
         "low": None if summary.low is None else factor * summary.low,
         "high": None if summary.high is None else factor * summary.high,
         "reach": None if one.detectable_corrected is None else factor * one.detectable_corrected,
         "certain": one.certain,
         "says": sentence(one),
-        "seeds": [factor * (first[seed] - second[seed]) for seed in one.seeds],
+        "seeds": results.differences(one),
     }
 
 

@@ -128,6 +128,15 @@ class Results:
         deciding = [one for one in self.comparisons if one.decides]
         return sorted(deciding, key=lambda one: self.primary.index(one.measure))
 
+    def label(self, one: Comparison) -> str:
+        """What a row or a line of a comparison is called: the arm alone where all are compared with the reference."""
+        return one.arm if self.experiment.reference else f"{one.arm} – {one.against}"
+
+    def differences(self, one: Comparison) -> list[float]:
+        """By seed, in the unit that people read."""
+        first, second = (self.of(name, one.epoch, one.measure.key) for name in (one.arm, one.against))
+        return [one.measure.factor * (first[seed] - second[seed]) for seed in one.seeds]
+
     def of(self, arm: str, epoch: int, measure: str) -> dict[int, float]:
         """Values by seed."""
         return self.values.get((arm, epoch, measure), {})

@@ -35,8 +35,8 @@ def deciding_table(results: Results) -> Table:
             interval = measure.span(summary.low, summary.high, digits)
         p = NOTHING if one.p_corrected is None else "<0.001" if one.p_corrected < 0.001 else number(one.p_corrected, 3)
         rows.append(
-            (measure.title, one.arm if reference else f"{one.arm} – {one.against}",
-             measure.difference(summary.mean, digits), interval, p, verdict(one), _detectable(one))
+            (measure.title, results.label(one), measure.difference(summary.mean, digits), interval, p, verdict(one),
+             _detectable(one))
         )  # fmt: skip
     family = max((one.family for one in results.deciding), default=0)
     against = f"Compared with {reference}" if reference else "Compared"

@@ -552,6 +552,16 @@ class TestLength:
         assert load_recipe("ternary_v5_5").phase_at(epoch) == number
 
 
+class TestWarmUp:
+    @pytest.mark.parametrize(("epochs", "warmup"), [(10, 4), (20, 4), (100, 5), (400, 20), (800, 40)])
+    def test_beta_is_warmed_up_for_longer_than_first_batches_are_small(self, epochs, warmup):
+        assert load_recipe("resolution").scaled_to(epochs).beta.warmup_epochs == warmup
+
+    def test_without_small_batches_it_scales_as_all_else(self):
+        recipe = load_recipe("resolution", overrides={"optimizer.first_batches.epochs": 0})
+        assert recipe.scaled_to(20).beta.warmup_epochs == 1
+
+
 class TestWhatScales:
     """A schedule twice as long: what is in epochs of the schedule doubles, and nothing else changes."""
 

@@ -485,6 +485,10 @@ class Recipe(Section):
             shortest = min(phase.epochs[1] - phase.epochs[0] for phase in self.phases)
             enough = -(-self.schedule_epochs // shortest)
             raise UserError(f"epochs: {epochs} are too few for four phases; give at least {enough}")
+        # Prior draws are few while the first batches are small: a β already at its height would cost VAE-A entries.
+        if first := self.optimizer.first_batches.epochs:
+            least = min(self.beta.warmup_epochs, first + 1)
+            data["beta"]["warmup_epochs"] = max(data["beta"]["warmup_epochs"], least)
         content = {**data, "epochs": epochs, "schedule_epochs": epochs}
         return validate_recipe(content, f"{self.name}, scaled to {epochs} epochs")
 

@@ -35,7 +35,7 @@ def percent(share: float | None, digits: int = 2) -> str:
     if share is None:
         return NOTHING
     if share in (0, 1):
-        return f"{share:.0%}"
+        return f"{abs(share):.0%}"  # −0 is nothing too
     step = 10.0 ** -(digits + 2)
     if 1 - step < share < 1:
         share = 1 - step

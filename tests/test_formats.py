@@ -37,9 +37,13 @@ def test_percentages_keep_the_order_of_shares(first: float, second: float) -> No
 @pytest.mark.parametrize(
     ("share", "digits", "shown"),
     [
-        (0.9999999, 2, "99.99%"), (0.9999999, 0, "99%"), (0.12345, 2, "12.35%"), (1e-9, 1, "<0.1%"), (None, 2, NOTHING),
+        (0.9999999, 2, "99.99%"),
+        (0.9999999, 0, "99%"),
+        (0.12345, 2, "12.35%"),
+        (1e-9, 1, "<0.1%"),
+        (None, 2, NOTHING),
         (-0.0, 2, "0%"),
-    ],  # fmt: skip
+    ],
 )
 def test_percent_examples(share: float | None, digits: int, shown: str) -> None:
     assert percent(share, digits) == shown

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from ternary_vae import cli
 from ternary_vae.pretrained.files import shipped_directory
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """A function: arguments → (exit code, standard output, standard error), through the real entry point."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ternary-vae", "export", *map(str, arguments)])
-        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return ending.value.code, *capsys.readouterr()
-
-    return call
+def run(run_command):
+    return partial(run_command, "export")
 
 
 def test_embeddings_and_projector(run, tmp_path):

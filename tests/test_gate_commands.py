@@ -20,17 +20,8 @@ SOURCES = str(Path(cli.__file__).parents[2])
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """A function: arguments → (exit code, standard output, standard error), through the real entry point."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ternary-vae", *arguments])
-        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return ending.value.code, *capsys.readouterr()
-
-    return call
+def run(run_command):
+    return run_command
 
 
 @pytest.fixture

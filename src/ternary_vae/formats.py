@@ -6,8 +6,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Literal
 
 NOTHING = "—"
+Unit = Literal["share", "points", "score", "sigma", "number", "bits", "nats", "epochs"]
+"""A share is shown as a percentage; "points" is a difference of shares; a score lies between 0 and 1; "epochs" is
+whether an epoch counts, and their number over a run."""
+DIGITS: dict[Unit, int] = {
+    "share": 2, "points": 2, "score": 3, "sigma": 3, "number": 2, "bits": 3, "nats": 3, "epochs": 0,
+}  # fmt: skip
 _EXACT = Context(prec=400)  # holds every finite double with the decimals that are shown
 UNIFORM_MODEL = "a uniform model, on average"
 """What coverage is held against: an expectation, which a single measurement may exceed."""
@@ -74,6 +81,11 @@ def shares_of_both(share: float | None) -> str:
 def points(difference: float | None, digits: int = 2) -> str:
     """A difference of shares in percentage points, signed."""
     return NOTHING if difference is None else f"{number(100 * difference, digits, signed=True)} points"
+
+
+def in_unit(value: float | None, unit: Unit, digits: int | None = None) -> str:
+    """A figure in its unit, with the unit's usual decimals unless told otherwise; a dash where there is none."""
+    return {"share": percent, "points": points}.get(unit, number)(value, DIGITS[unit] if digits is None else digits)
 
 
 def duration(seconds: float | None) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ternary_vae import cli
 from ternary_vae.atlas.data import decoder_program
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
@@ -17,17 +16,8 @@ from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """A function: arguments → (exit code, standard output, standard error), through the real entry point."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ternary-vae", "atlas", *map(str, arguments)])
-        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return ending.value.code, *capsys.readouterr()
-
-    return call
+def run(run_command):
+    return partial(run_command, "atlas")
 
 
 @pytest.fixture

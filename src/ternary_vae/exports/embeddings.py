@@ -42,19 +42,17 @@ def write_embeddings(networks: Networks, path: Path) -> None:
         raise UserError(f"{path}: suffix {shown(path.suffix)} is no format; expected {', '.join(FORMATS)}")
     if path.exists():
         raise UserError(f"{path}: is there already and is not overwritten; name another file")
-    gates, codes = {"index": np.arange(Space().operations), **gate_columns(Space())}, None
-    if path.suffix == ".parquet":
-        pyarrow, parquet = _pyarrow()
-        codes = codes_of_all(networks)
-        table = pyarrow.table({**gates, **_flat(codes)})
-        write_atomically(path, lambda file: parquet.write_table(table, file))
-        return
-    codes = codes_of_all(networks)
+    parquet = _pyarrow() if path.suffix == ".parquet" else None
+    gates, codes = {"index": np.arange(Space().operations), **gate_columns(Space())}, codes_of_all(networks)
     if path.suffix == ".npz":
         arrays = {name: np.asarray(column) for name, column in gates.items()} | codes
         write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+        return
+    columns = {**gates, **_flat(codes)}
+    if parquet is None:
+        write_atomically(path, lambda file: _write_csv(file, columns))
     else:
-        write_atomically(path, lambda file: _write_csv(file, {**gates, **_flat(codes)}))
+        write_atomically(path, lambda file: parquet.parquet.write_table(parquet.table(columns), file))
 
 
 def _flat(codes: dict[str, Float32[np.ndarray, "n d"]]) -> dict[str, Float32[np.ndarray, " n"]]:
@@ -73,10 +71,9 @@ def _write_csv(file: BinaryIO, columns: dict[str, Any]) -> None:
     text.detach()
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def _pyarrow() -> Any:
     try:
-        import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise UserError("Parquet: pyarrow is not installed; pip install 'ternary-vae[export]'") from None
-    return pyarrow, pyarrow.parquet
+    return pyarrow

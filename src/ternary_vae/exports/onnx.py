@@ -21,24 +21,6 @@ from ternary_vae.storage.files import write_bytes
 _NEEDED = ("onnx", "onnxscript")
 
 
-class _Encoder(nn.Module):
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, tables: Float[Tensor, "n 9"]) -> tuple[Float[Tensor, "n 16"], Float[Tensor, "n 16"]]:
-        return self.encoder(tables)
-
-
-class _Decoder(nn.Module):
-    def __init__(self, decoder: nn.Module) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, z: Float[Tensor, "n 16"]) -> Float[Tensor, "n 9 3"]:
-        return self.decoder(z)
-
-
 class _Ensemble(nn.Module):
     def __init__(self, model: DualVAE, strategy: str) -> None:
         super().__init__()
@@ -68,8 +50,8 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
         ("a", model.encoder_A, model.decoder_A),
         ("b", model.encoder_B, model.decoder_B),
     ):
-        parts[f"encoder_{side}"] = _Encoder(encoder), "tables", example, ["mean", "log_variance"]
-        parts[f"decoder_{side}"] = _Decoder(decoder), "z", torch.zeros(3, LATENT_DIMENSIONS), ["logits"]
+        parts[f"encoder_{side}"] = encoder, "tables", example, ["mean", "log_variance"]
+        parts[f"decoder_{side}"] = decoder, "z", torch.zeros(3, LATENT_DIMENSIONS), ["logits"]
     for name in STRATEGIES:
         parts[f"ensemble_{name}"] = _Ensemble(model, name), "tables", example, ["reconstruction"]
     files = {name: directory / f"{name}.onnx" for name in parts}
@@ -88,7 +70,7 @@ def _onnx_bytes(part: nn.Module, input_name: str, example: Tensor, output_names:
             warnings.simplefilter("ignore")  # about what the exporter itself calls
             program: Any = torch.onnx.export(
                 part.eval(), (example,), dynamo=True, verbose=False, input_names=[input_name],
-                output_names=output_names, dynamic_shapes={input_name: {0: torch.export.Dim("n")}},
+                output_names=output_names, dynamic_shapes=({0: torch.export.Dim("n")},),
             )  # fmt: skip
     finally:
         logging.disable(logging.NOTSET)

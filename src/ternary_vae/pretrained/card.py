@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ternary_vae.formats import cell, duration, number, percent, points
+from ternary_vae.formats import cell, duration, in_unit, percent
 from ternary_vae.pretrained.configuration import Configuration, Figure
 
 
@@ -19,18 +19,16 @@ def model_card(configuration: Configuration) -> str:
         configuration=configuration,
         origin=configuration.origin,
         figures=[
-            (cell(figure.name), _shown(figure, figure.value), _interval(figure), _shown(figure, figure.uniform))
+            (cell(figure.name), in_unit(figure.value, figure.unit), _interval(figure), _uniform(figure))
             for figure in (configuration.origin.figures if configuration.origin else ())
         ],
     )
 
 
-def _shown(figure: Figure, value: float | None) -> str:
-    if value is None:
-        return ""
-    formats = {"share": percent, "points": points}
-    return formats[figure.unit](value) if figure.unit in formats else number(value, 3)
-
-
 def _interval(figure: Figure) -> str:
-    return "" if figure.low is None else f"{_shown(figure, figure.low)} to {_shown(figure, figure.high)}"
+    ends = (figure.low, figure.high)
+    return "" if None in ends else " to ".join(in_unit(end, figure.unit) for end in ends)
+
+
+def _uniform(figure: Figure) -> str:
+    return "" if figure.uniform is None else in_unit(figure.uniform, figure.unit)

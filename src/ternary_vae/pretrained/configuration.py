@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ternary_vae.descriptions import Number, Switch, Whole
+from ternary_vae.formats import Unit
 from ternary_vae.recipe import Model
 
 FORMAT = "ternary-vae model"
@@ -34,7 +35,7 @@ class Figure(Part):
         key: its name in files, as in the table of figures (`resolution.figures`).
         name: what was measured.
         value: the figure, or its mean over repeats.
-        unit: as in that table; a share is one of one, points are a difference of shares.
+        unit: as in that table.
         low, high: its 95% interval; None where all operations were measured and nothing was drawn.
         uniform: what a perfectly uniform model reaches on average.
     """
@@ -42,7 +43,7 @@ class Figure(Part):
     key: str
     name: str
     value: Number
-    unit: str
+    unit: Unit
     low: Number | None = None
     high: Number | None = None
     uniform: Number | None = None

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ternary_vae.errors import UserError
-from ternary_vae.resolution.figures import CRITERIA, MEASURES, Expected, LevelName, Measure, Unit, epochs_with
+from ternary_vae.formats import Unit
+from ternary_vae.resolution.figures import CRITERIA, MEASURES, Expected, LevelName, Measure, epochs_with
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
 LEVELS: tuple[LevelName, ...] = ("minimum", "target", "stretch")

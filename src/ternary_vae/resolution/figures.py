@@ -10,21 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import Any, Literal
 
-from ternary_vae.formats import NOTHING, beside_uniform, number, percent, points
+from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
-Unit = Literal["share", "points", "score", "sigma", "number", "bits", "nats", "epochs"]
-"""A share is shown as a percentage; "points" is a difference of shares; a score lies between 0 and 1; "epochs" is
-whether an epoch counts, and their number over a run."""
 Direction = Literal[-1, 0, 1]
 Source = Literal["metrics", "isolated", "coupled"]
 LevelName = Literal["minimum", "target", "stretch"]
 Place = str | Callable[[Any], "float | None"]
 """Where a figure is read: a dotted path, or a function of what it is read from."""
 
-DIGITS: dict[Unit, int] = {
-    "share": 2, "points": 2, "score": 3, "sigma": 3, "number": 2, "bits": 3, "nats": 3, "epochs": 0,
-}  # fmt: skip
 PLAN_EPOCHS = 400
 """The length of run that the plan's milestones are written for."""
 SUSTAINED_EPOCHS = 20
@@ -211,11 +205,8 @@ class Measure:
         if amount is None:
             return NOTHING
         usual = DIGITS[self.unit]
-        texts = (self._with_digits(amount, digits) for digits in range(usual, 17))
+        texts = (in_unit(amount, self.unit, digits) for digits in range(usual, 17))
         return next((text for text in texts if beside is None or self._agrees(text, amount, beside)), repr(amount))
-
-    def _with_digits(self, amount: float, digits: int) -> str:
-        return {"share": percent, "points": points}.get(self.unit, number)(amount, digits)
 
     def _agrees(self, text: str, amount: float, bounds: Expected) -> bool:
         shown = float(re.sub(r"[^\d.−]", "", text).replace("−", "-"))

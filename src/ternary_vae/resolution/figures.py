@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import Any, Literal
 
-from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number
+from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number, of_a_sample
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
 Direction = Literal[-1, 0, 1]
@@ -141,16 +141,23 @@ class Measure:
         found = self.read(isolated)
         return self.read(coupled) if found is None else found
 
-    def beside_uniform(self, found: dict[str, Any] | IsolatedRecord | CoupledRecord | None) -> str:
-        """The figure as people read it, beside what a uniform model reaches on average where that is known."""
+    def in_context(self, found: dict[str, Any] | IsolatedRecord | CoupledRecord | None) -> str:
+        """The figure as people read it, beside what a uniform model reaches on average where that is known, or, where
+        only some operations were measured, with their number and what the share of all is at least."""
         value, uniform = self.read(found), self.read_uniform(found)
-        return self.value(value) if uniform is None else beside_uniform(value, uniform)
+        if uniform is not None:
+            return beside_uniform(value, uniform)
+        part = None if found is None or isinstance(found, dict) or callable(self._place(found)) else self.part(found)
+        sampled = getattr(part, "sampled", None)
+        if value is None or sampled is None:
+            return self.value(value)
+        return of_a_sample(value, sampled.operations, sampled.low)
 
     def part(self, record: IsolatedRecord | CoupledRecord) -> Any:
         """The part of a record in which the figure lies, with its interval and whatever else was measured with it."""
         place = self._place(record)
         assert isinstance(place, str)
-        return reduce(getattr, place.split(".")[:-1], record)
+        return reduce(_part, place.split(".")[:-1], record)
 
     def _place(self, found: Any) -> Place | None:
         if found is None or isinstance(found, dict):
@@ -418,7 +425,16 @@ _OF_EACH_VAE = (
     _share("between", "Interpolations of VAE-{} between their ends", isolated="interpolation.between_rate"),
     Measure(
         "information", "Information of VAE-{}", "bits", 1, isolated="information.mutual_information_bits",
-        heading="Information of 14.26 bits",
+        heading="Information", uniform="information.limit_bits",
+    ),
+    Measure(
+        "effective_share", "Effective share of the space, VAE-{}", "score", 1, isolated="uniformity.effective_share",
+        heading="Effective share of the space", detail="by coincidences of decoded prior draws", compared=False,
+    ),
+    Measure(
+        "one_entry_step", "Step of one entry in VAE-{}, over the mean distance", "score", 0,
+        isolated="one_entry_step.share_of_mean_distance", heading="Step of one entry, of the mean distance",
+        compared=False,
     ),
     _share(
         "dimensionality_efficiency", "Dimensions of VAE-{} in effect, of 16", better=0,
@@ -481,7 +497,7 @@ def summary(isolated: IsolatedRecord, coupled: CoupledRecord) -> str:
         ("coverage", "coverage_rho_07", coupled),
         ("complementarity", "complementarity_score", coupled),
     )
-    return "  ".join(f"{word} {MEASURES[key].beside_uniform(record)}" for word, key, record in figures)
+    return "  ".join(f"{word} {MEASURES[key].in_context(record)}" for word, key, record in figures)
 
 
 def epochs_with(rows: Sequence[dict[str, Any]], key: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -61,7 +62,7 @@ def recipe_of(small_recipe):
 
 def layer(*widths):
     """Parameters of linear layers from one width to the next."""
-    return sum(before * after + after for before, after in zip(widths, widths[1:]))
+    return sum(before * after + after for before, after in pairwise(widths))
 
 
 @pytest.mark.parametrize("space", [(3, 2), (2, 2), (3, 3), (2, 5)])

@@ -64,7 +64,8 @@ def require_enumerable(space: Space, what: str) -> None:
     """
     if not space.is_enumerable():
         raise UserError(
-            f"{what}: the space of {space} has {space.operations:.3g} operations, and at most {MOST_LISTED:,} can be listed"
+            f"{what}: the space of {space} has {space.operations:.3g} operations, and at most {MOST_LISTED:,} can be "
+            "listed"
         )
 
 

@@ -38,8 +38,8 @@ def listed_space(networks: Networks) -> Space:
     """
     if not networks.space.is_enumerable():
         raise UserError(
-            f"{networks.place}: there are {networks.space.operations:.3g} gates of {networks.space}, too many to write each; "
-            "take the codes that you need from FrozenEncoder"
+            f"{networks.place}: there are {networks.space.operations:.3g} gates of {networks.space}, too many to write "
+            "each; take the codes that you need from FrozenEncoder"
         )
     return networks.space
 

@@ -63,14 +63,14 @@ def measure_isolated(
         for name, task in _tasks_of_vae(model, vae, posteriors, pairs[vae], generator_for).items()
     }
     tasks["both", WRONG_ENTRIES] = kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES])
-    with _finite(checkpoint):
+    with finite(checkpoint):
         results = side_by_side(tasks, device)
         kept.keep_computed()
         vae_a, vae_b = (
             _vae_resolution({name: results[side, name] for side, name in tasks if side == vae}, wrong, split)
             for vae, wrong in zip(SIDES, results["both", WRONG_ENTRIES].long())
         )
-    return IsolatedRecord(header=_header(checkpoint, seed, device, started), vae_a=vae_a, vae_b=vae_b)
+    return IsolatedRecord(header=header_of(checkpoint, seed, device, started), vae_a=vae_a, vae_b=vae_b)
 
 
 @torch.no_grad()
@@ -94,7 +94,7 @@ def measure_coupled(
         "coupling": lambda: coupled.latent_coupling(posteriors.mu_a, posteriors.mu_b),
         WRONG_ENTRIES: kept.task(WRONG_ENTRIES, keepable_tensors(model, posteriors)[WRONG_ENTRIES]),
     }
-    with _finite(checkpoint):
+    with finite(checkpoint):
         results = side_by_side(tasks, device)
         kept.keep_computed()
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
@@ -111,7 +111,7 @@ def measure_coupled(
             "inference_overhead": coupled.inference_overhead(model),
             "covers_everything": results["covers_everything"],
         }
-    return CoupledRecord(header=_header(checkpoint, seed, device, started), **sections)
+    return CoupledRecord(header=header_of(checkpoint, seed, device, started), **sections)
 
 
 def _tasks_of_vae(
@@ -179,7 +179,7 @@ def keepable_tensors(model: DualVAE, posteriors: Posteriors) -> dict[str, Callab
 
 
 @contextmanager
-def _finite(checkpoint: Checkpoint) -> Iterator[None]:
+def finite(checkpoint: Checkpoint) -> Iterator[None]:
     """Turns a figure that is NaN or infinite, which the schema refuses, into one clear line."""
     try:
         yield
@@ -195,7 +195,7 @@ def _name(checkpoint: Checkpoint) -> str:
     return str(checkpoint.path or f"checkpoint of epoch {checkpoint.epoch}")
 
 
-def _header(checkpoint: Checkpoint, seed: int, device: torch.device, started: float) -> Header:
+def header_of(checkpoint: Checkpoint, seed: int, device: torch.device, started: float) -> Header:
     recipe = checkpoint.recipe
     return Header(
         recipe=recipe.name,

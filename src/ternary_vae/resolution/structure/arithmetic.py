@@ -44,7 +44,7 @@ def pairs_in_range(space: Space, count: int, generator: torch.Generator) -> tupl
 
 
 def symmetries(space: Space) -> dict[str, Callable[[Tables], Tables]]:
-    """What may be done to every operation of a space, by name: to its inputs, which moves entries, and to its answer."""
+    """What may be done to every operation, by name: to its inputs, which moves entries, and to its answer."""
     arguments = torch.from_numpy(space.arguments()).long() - space.lowest
     places = space.values ** torch.arange(space.inputs - 1, -1, -1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int8, Int64
@@ -16,6 +16,7 @@ from ternary_vae.resolution.coverage import in_chunks
 from ternary_vae.space import Space
 
 
+@runtime_checkable
 class Code(Protocol):
     """A map from truth tables to points, and back. Points are in double precision on the CPU."""
 
@@ -67,7 +68,7 @@ class AxisCode:
         return self._levels[self._places.expand(len(classes), -1, -1).gather(2, classes[..., None])[..., 0]]
 
     def decode(self, points: Float64[Tensor, "n dimensions"]) -> Int8[Tensor, "n entries"]:
-        places = torch.bucketize(points, self._cuts)
+        places = torch.bucketize(points.contiguous(), self._cuts)
         classes = self._orders.expand(len(points), -1, -1).gather(2, places[..., None])[..., 0]
         return (classes + self.space.lowest).to(torch.int8)
 

@@ -7,7 +7,7 @@ holds whatever the shape of the relation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float64, Int8, Int64, Shaped
@@ -20,6 +20,8 @@ from ternary_vae.space import Space
 PAIRS = 200_000
 PAIRS_AT_A_DISTANCE = 2_000
 NUMBERINGS = 20
+_ROUNDING = 1e-6
+_DIGITS = 9  # of distances relative to their mean; what differs by less is equally far
 
 Tables = Int8[Tensor, "n entries"]
 Numbers = Float64[Tensor, " n"]
@@ -56,15 +58,11 @@ def ranks(numbers: Shaped[Tensor, " n"]) -> Numbers:
 
 
 def correlation(first: Numbers, second: Numbers) -> float:
-    """Pearson's; 0 where either does not vary."""
+    """Pearson's, of ranks or what is left of them; 0 where either does not vary but by rounding."""
     first, second = first - first.mean(), second - second.mean()
-    scale = first.norm() * second.norm()
-    return float((first @ second / scale).clamp(-1, 1)) if scale > 0 else 0.0
-
-
-def rank_correlation(first: Shaped[Tensor, " n"], second: Shaped[Tensor, " n"]) -> float:
-    """Spearman's; 0 where either does not vary."""
-    return correlation(ranks(first), ranks(second))
+    if min(float(first.abs().max()), float(second.abs().max())) < _ROUNDING:
+        return 0.0
+    return float((first @ second / (first.norm() * second.norm())).clamp(-1, 1))
 
 
 def without_group_means(numbers: Numbers, group: Int64[Tensor, " n"]) -> Numbers:
@@ -73,11 +71,17 @@ def without_group_means(numbers: Numbers, group: Int64[Tensor, " n"]) -> Numbers
     return numbers - (torch.bincount(group, weights=numbers) / count)[group]
 
 
-def partial_rank_correlation(
-    first: Shaped[Tensor, " n"], second: Shaped[Tensor, " n"], given: Int64[Tensor, " n"]
-) -> float:
-    """Rank correlation of two quantities among pairs with the same value of a third, see above."""
-    return correlation(without_group_means(ranks(first), given), without_group_means(ranks(second), given))
+def rank_correlations(
+    first: Shaped[Tensor, " n"], others: Iterable[Shaped[Tensor, " n"]], given: Int64[Tensor, " n"]
+) -> list[tuple[float, float]]:
+    """Spearman's rank correlation of a quantity with each of several others, and what is left of it among pairs with
+    the same value of a third, see above."""
+    ranked = ranks(first)
+    left = without_group_means(ranked, given)
+    return [
+        (correlation(ranked, other), correlation(left, without_group_means(other, given)))
+        for other in map(ranks, others)
+    ]
 
 
 def distances(
@@ -101,32 +105,28 @@ def distances(
     second = (first + torch.randint(1, count, (pairs,), generator=generator)) % count
     # In squares: their ranks are the same. Of a sample, two may be one operation.
     latent = (points[first] - points[second]).square().sum(dim=1)
-    hamming = hamming_distance(tables[first], tables[second])
-    steps = class_distance(tables[first], tables[second])
-    given = hamming.long()
-
-    def beside(other: Numbers) -> tuple[float, float]:
-        return rank_correlation(latent, other), partial_rank_correlation(latent, other, given)
-
+    latent = (latent / latent.mean().clamp(min=torch.finfo(latent.dtype).tiny)).round(decimals=_DIGITS)
+    one, other = tables[first], tables[second]
+    hamming = hamming_distance(one, other)
     orders = [torch.randperm(space.entries, generator=generator).tolist() for _ in range(numberings)]
-    reordered = [beside(adic_distance(tables[first], tables[second], space.values, order)) for order in orders]
-    shuffled = []
-    for _ in range(numberings):
-        numbered = tables[torch.randperm(count, generator=generator)]
-        shuffled.append(beside(adic_distance(numbered[first], numbered[second], space.values)))
-    adic = beside(adic_distance(tables[first], tables[second], space.values))
-    by_class = beside(steps)
+    shuffles = [tables[torch.randperm(count, generator=generator)] for _ in range(numberings)]
+    known = [hamming, class_distance(one, other), adic_distance(one, other, space.values)]
+    reordered = (adic_distance(one, other, space.values, order) for order in orders)
+    shuffled = (adic_distance(shuffle[first], shuffle[second], space.values) for shuffle in shuffles)
+    found = rank_correlations(latent, (*known, *reordered, *shuffled), hamming.long())
+    (by_entries, _), by_steps, by_adic = found[:3]
+    whole, left = zip(*found[3:])
     return Distances(
         pairs=pairs,
-        hamming=rank_correlation(latent, hamming),
-        class_steps=by_class[0],
-        class_steps_given_hamming=by_class[1],
-        adic=adic[0],
-        adic_given_hamming=adic[1],
-        adic_other_digit_orders=spread([whole for whole, _ in reordered]),
-        adic_given_hamming_other_digit_orders=spread([partial for _, partial in reordered]),
-        adic_random_numbering=spread([whole for whole, _ in shuffled]),
-        adic_given_hamming_random_numbering=spread([partial for _, partial in shuffled]),
+        hamming=by_entries,
+        class_steps=by_steps[0],
+        class_steps_given_hamming=by_steps[1],
+        adic=by_adic[0],
+        adic_given_hamming=by_adic[1],
+        adic_other_digit_orders=spread(whole[:numberings]),
+        adic_given_hamming_other_digit_orders=spread(left[:numberings]),
+        adic_random_numbering=spread(whole[numberings:]),
+        adic_given_hamming_random_numbering=spread(left[numberings:]),
         by_hamming=by_hamming(code, generator),
     )
 

@@ -1,5 +1,8 @@
 """Can a linear probe read properties of operations from a code?
 
+A balanced accuracy of one over the number of values is chance. Less is nothing too: where operations with a property
+have the same mean code as those without, what is left out of fitting lies on the other side of what is fitted.
+
 A probe is the closed form of a ridge classifier: least squares on 0 and 1 for each value of the property, with every
 value weighing the same however rare it is. It has one solution, so that the same seed gives the same figures, and takes
 seconds for all properties; scikit-learn's `RidgeClassifier(class_weight="balanced")` is the same classifier.
@@ -66,7 +69,7 @@ def balanced_accuracies(
 
 def probe(
     values: Shaped[np.ndarray, " n"],
-    features: Mapping[str, list[Float64[Tensor, "n features"]]],
+    features: Mapping[str, list[Float64[Tensor, "n _"]]],
     generator: torch.Generator,
     folds: int = FOLDS,
 ) -> Probe:

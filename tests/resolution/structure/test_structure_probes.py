@@ -8,7 +8,7 @@ import torch
 
 from ternary_vae.gates import all_properties
 from ternary_vae.resolution.structure.codes import one_hot
-from ternary_vae.resolution.structure.probes import FOLDS, balanced_accuracies, folds_of, probe
+from ternary_vae.resolution.structure.probes import FOLDS, balanced_accuracies, folds_of, logistic_regression, probe
 from ternary_vae.space import Space
 
 SPACE = Space()
@@ -22,24 +22,47 @@ def generator() -> torch.Generator:
 
 @pytest.mark.parametrize("kinds", [2, 3])
 def test_probes_are_scikit_learns(kinds: int) -> None:
-    """Ridge classification with balanced classes; its weights add up to the number of operations, ours to 1. Labels
-    are rare and noisy, so that accuracies are far from 1."""
+    """Its rows weigh as many as there are together, ours 1. Labels are rare and noisy, so that accuracies are far from
+    1."""
     linear_model = pytest.importorskip("sklearn.linear_model")
+    multiclass = pytest.importorskip("sklearn.multiclass")
     metrics = pytest.importorskip("sklearn.metrics")
     drawn = np.random.default_rng(0)
     features = drawn.normal(size=(900, 5))
     score = features[:, 0] + drawn.normal(size=900)
     labels = np.digitize(score, [1.5, 2.2][: kinds - 1])
     fold = folds_of(torch.from_numpy(labels), FOLDS, generator())
-    found = balanced_accuracies(torch.from_numpy(features), torch.from_numpy(labels), fold, ridge=0.1)
+    found = balanced_accuracies(torch.from_numpy(features), torch.from_numpy(labels), fold, ridge=0.01)
     scaled = (features - features.mean(axis=0)) / features.std(axis=0, ddof=1)
     for part in range(FOLDS):
         inside = (fold != part).numpy()
-        classifier = linear_model.RidgeClassifier(alpha=0.1 * inside.sum(), class_weight="balanced")
+        regression = linear_model.LogisticRegression(
+            C=1 / (0.01 * inside.sum()), class_weight="balanced", solver="newton-cholesky", tol=1e-9
+        )
+        classifier = regression if kinds == 2 else multiclass.OneVsRestClassifier(regression)
         answers = classifier.fit(scaled[inside], labels[inside]).predict(scaled[~inside])
         expected = metrics.balanced_accuracy_score(labels[~inside], answers)
         assert 0.4 < expected < 0.95
         assert float(found[part]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_weights_that_are_learnt_make_the_gradient_vanish() -> None:
+    """By automatic differentiation of the loss as PyTorch has it."""
+    drawn = generator()
+    inputs = torch.nn.functional.pad(torch.randn(300, 4, generator=drawn, dtype=torch.float64), (0, 1), value=1.0)
+    has = torch.rand(300, generator=drawn) < torch.sigmoid(2 * inputs[:, 1] - 2)
+    weights = logistic_regression(inputs, has, ridge=0.01).requires_grad_()
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(inputs @ weights, has.double(), reduction="none")
+    (0.5 * (losses[has].mean() + losses[~has].mean()) + 0.005 * weights[:-1].square().sum()).backward()
+    assert weights.grad is not None
+    assert float(weights.grad.abs().max()) < 1e-3
+    assert float(weights.detach().abs().max()) > 0.5
+
+
+def test_a_conjunction_is_read_from_the_table() -> None:
+    """Idempotent: three entries have a value each, which a threshold on their number tells exactly."""
+    found = probe(all_properties(SPACE)["idempotent"], {"one_hot": [ONE_HOT]}, generator())
+    assert found.balanced_accuracy["one_hot"].least == 1
 
 
 def test_folds_hold_every_label_equally_often() -> None:

@@ -9,6 +9,8 @@ import numpy as np
 from ternary_vae.formats import percent, uniform_level
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS
+from ternary_vae.resolution.structure.noise import ideal_half_sigma
+from ternary_vae.space import Space
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,7 +144,7 @@ def permeability(axis: Axes, measured: Measurements) -> None:
 
 
 def half_sigma(axis: Axes, measured: Measurements) -> None:
-    """The noise at which exact match falls to one half, where it does."""
+    """The noise at which exact match falls to one half, where it does, beside that of ideal axes."""
     axis.set_title("Latent noise σ at which exact match falls to one half")
     looks = (
         ("VAE-A", "half_sigma_a", {"color": VERMILION, "linestyle": "--", "marker": "o"}),
@@ -154,6 +156,7 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
     if not axis.lines:
         told = "neither VAE is exact for half of the operations"
         axis.text(0.5, 0.5, told, transform=axis.transAxes, ha="center", color=QUIET)
+    level_line(axis, ideal_half_sigma(Space()), "limit of ideal axes, one an entry, spread as the prior", side="left")
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     legend(axis)
 

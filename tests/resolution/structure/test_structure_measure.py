@@ -20,11 +20,6 @@ from ternary_vae.space import Space
 from ternary_vae.storage.checkpoints import load_checkpoint
 
 
-@pytest.fixture(scope="module")
-def record(checkpoint_file: Path) -> StructureRecord:
-    return measure_structure(load_checkpoint(checkpoint_file))
-
-
 def test_the_same_seed_gives_the_same_record(record: StructureRecord, checkpoint_file: Path) -> None:
     """Whatever has been drawn before and however many cores there are."""
     torch.manual_seed(99)

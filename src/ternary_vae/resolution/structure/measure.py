@@ -37,7 +37,7 @@ from ternary_vae.storage.checkpoints import Checkpoint
 
 SAMPLE = 20_000
 """Operations that are looked at where a space has too many to look at all."""
-RANDOM_CODES = 5
+RANDOM_CODES = 3
 
 
 def measure_structure(checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu") -> StructureRecord:

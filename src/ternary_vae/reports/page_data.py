@@ -17,7 +17,7 @@ from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.criteria import LEVELS
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
 from ternary_vae.resolution.records import CoveragePoint, IsolatedRecord, ResolutionCurve
-from ternary_vae.resolution.structure.noise import ideal_exact_match
+from ternary_vae.resolution.structure.ideal import ideal_exact_match
 from ternary_vae.space import Space
 
 _COLUMNS = (

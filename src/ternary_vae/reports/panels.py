@@ -9,7 +9,7 @@ import numpy as np
 from ternary_vae.formats import percent, uniform_level
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS
-from ternary_vae.resolution.structure.noise import ideal_half_sigma
+from ternary_vae.resolution.structure.ideal import ideal_half_sigma
 from ternary_vae.space import Space
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from ternary_vae.resolution.structure.codes import AxisCode, RandomOrthogonalCode, normal_levels, random_tables, right
+from ternary_vae.resolution.structure.codes import AxisCode, RandomOrthogonalCode, random_tables, right
 from ternary_vae.resolution.structure.distances import hamming_distance
+from ternary_vae.resolution.structure.ideal import normal_levels
 from ternary_vae.space import Space
 
 SPACES = (Space(2, 2), Space(3, 1), Space(3, 2), Space(4, 1), Space(5, 1), Space(3, 3))

@@ -11,7 +11,8 @@ from known_decoders import THIRD, ThresholdDecoder
 from scipy import stats
 
 from ternary_vae.resolution.structure.codes import AxisCode, random_tables
-from ternary_vae.resolution.structure.noise import ideal_exact_match, ideal_half_sigma, noise
+from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
+from ternary_vae.resolution.structure.noise import noise
 from ternary_vae.space import Space
 
 

@@ -7,12 +7,12 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int8, Int64
-from scipy import special
 from torch import Tensor
 
 from ternary_vae.model import DualVAE, logits_to_tables
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.resolution.coverage import in_chunks
+from ternary_vae.resolution.structure.ideal import normal_levels
 from ternary_vae.space import Space
 
 
@@ -61,7 +61,7 @@ class AxisCode:
         self.space = space
         self._orders = torch.arange(space.values).expand(space.entries, -1) if orders is None else orders
         self._places = self._orders.argsort(dim=1)
-        self._cuts, self._levels = normal_levels(space.values)
+        self._cuts, self._levels = map(torch.from_numpy, normal_levels(space.values))
 
     def encode(self, tables: Int8[Tensor, "n entries"]) -> Float64[Tensor, "n dimensions"]:
         classes = tables.long() - self.space.lowest
@@ -92,15 +92,6 @@ class RandomOrthogonalCode:
     def decode(self, points: Float64[Tensor, "n dimensions"]) -> Int8[Tensor, "n entries"]:
         placed = (points @ self._turn.T).unflatten(1, (self.space.entries, -1))
         return ((placed @ self._corners.T).argmax(dim=-1) + self.space.lowest).to(torch.int8)
-
-
-def normal_levels(values: int) -> tuple[Float64[Tensor, " cuts"], Float64[Tensor, " values"]]:
-    """The cuts of N(0, 1) into equally likely intervals, and the mean of each interval: the difference of the normal
-    density at its ends times their number."""
-    cuts = torch.from_numpy(special.ndtri(torch.arange(1, values, dtype=torch.float64).numpy() / values))
-    density = torch.exp(-0.5 * cuts.square()) / math.sqrt(2 * math.pi)
-    ends = torch.nn.functional.pad(density, (1, 1))
-    return cuts, values * (ends[:-1] - ends[1:])
 
 
 def one_hot(tables: Int8[Tensor, "n entries"], space: Space) -> Float64[Tensor, "n inputs"]:

@@ -156,7 +156,7 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
     if not axis.lines:
         told = "neither VAE is exact for half of the operations"
         axis.text(0.5, 0.5, told, transform=axis.transAxes, ha="center", color=QUIET)
-    level_line(axis, ideal_half_sigma(Space()), "limit of ideal axes, one an entry, spread as the prior", side="left")
+    level_line(axis, ideal_half_sigma(Space()), "limit of ideal axes, one an entry, spread as the prior")
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     legend(axis)
 

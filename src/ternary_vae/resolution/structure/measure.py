@@ -13,7 +13,8 @@ from torch import Tensor
 from ternary_vae.acceleration.parallel import Tasks, on_one_core, side_by_side
 from ternary_vae.devices import choose_device
 from ternary_vae.gates import Properties
-from ternary_vae.resolution.kept import Kept
+from ternary_vae.model import DualVAE
+from ternary_vae.resolution.kept import SIDES, Kept
 from ternary_vae.resolution.measure import encoded, finite, header_of
 from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.resolution.structure.arithmetic import arithmetic
@@ -52,8 +53,31 @@ def measure_structure(checkpoint: Checkpoint, *, seed: int = 0, device: torch.de
     model, _ = encoded(Kept(checkpoint, device))
     space = Space()
     tables = operations_of(space, seed)
-    with on_one_core(device):
-        codes: dict[str, Code] = {f"vae_{vae.lower()}": ModelCode(model, vae, space) for vae in ("A", "B")}
+    with finite(checkpoint):
+        codes, read = structures_of_model(model, space, tables, seed)
+        return StructureRecord(
+            values=space.values,
+            inputs=space.inputs,
+            operations=len(tables),
+            all_operations=space.is_enumerable(),
+            codes=codes,
+            probes=read,
+            header=header_of(checkpoint, seed, device, started),
+        )
+
+
+def structures_of_model(
+    model: DualVAE, space: Space, tables: Int8[Tensor, "n entries"], seed: int = 0
+) -> tuple[dict[str, CodeStructure], dict[str, Probe]]:
+    """Structures of a model's codes and of known codes beside them, by the names of `StructureRecord.codes`; and what
+    probes read, by property.
+
+    Args:
+        tables: all operations of the space, or a uniform sample.
+    """
+    cpu = torch.device("cpu")  # networks answer where they are; all else is counted here
+    with on_one_core(cpu):
+        codes: dict[str, Code] = {f"vae_{vae.lower()}": ModelCode(model, vae, space) for vae in SIDES}
         points = {name: code.encode(tables) for name, code in codes.items()}
         known = known_codes(space, tables, points, named_generator(seed, "random orthogonal code", "cpu"))
     codes |= known
@@ -62,17 +86,9 @@ def measure_structure(checkpoint: Checkpoint, *, seed: int = 0, device: torch.de
         "probes": lambda: probes(space, tables, points["vae_a"], points["vae_b"], seed),
         **{name: partial(structure_of, code, tables, points[name], seed) for name, code in codes.items()},
     }
-    with finite(checkpoint):
-        results = side_by_side(tasks, torch.device("cpu"))
-        return StructureRecord(
-            values=space.values,
-            inputs=space.inputs,
-            operations=len(tables),
-            all_operations=space.is_enumerable(),
-            probes=results.pop("probes"),
-            codes=results,
-            header=header_of(checkpoint, seed, device, started),
-        )
+    results = side_by_side(tasks, cpu)
+    read = results.pop("probes")
+    return results, read
 
 
 def operations_of(space: Space, seed: int, limit: int = SAMPLE) -> Int8[Tensor, "n entries"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ternary_vae.operations import OPERATION_COUNT
+from ternary_vae.operations import TWO_INPUT_TERNARY
 from ternary_vae.recipe import load_recipe
 from ternary_vae.splits import training_split
 
@@ -25,7 +25,7 @@ def test_parts_have_the_rounded_sizes_and_are_the_whole_space(
     overrides = {"data.train_share": train, "data.validation_share": validation}
     split = training_split(load_recipe("resolution", overrides=overrides))
     assert tuple(map(len, split)) == sizes
-    assert torch.equal(torch.cat(split).sort().values, torch.arange(OPERATION_COUNT))
+    assert torch.equal(torch.cat(split).sort().values, torch.arange(TWO_INPUT_TERNARY.operations))
 
 
 def test_the_split_depends_on_the_seed_alone() -> None:

@@ -8,6 +8,7 @@ of an operation is the sum over its entries j of class_j * q**j.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,9 @@ class Space:
                 f"{_MOST_ENTRIES:,} entries"
             )
 
+    def __str__(self) -> str:
+        return f"the space of {self.values} values and {self.inputs} input{'s' if self.inputs > 1 else ''}"
+
     @property
     def entries(self) -> int:
         """Entries of a truth table."""
@@ -55,6 +59,11 @@ class Space:
         return self.values**self.entries
 
     @property
+    def bits(self) -> float:
+        """Information in one operation drawn uniformly: 14.26 bits of 19,683."""
+        return self.entries * math.log2(self.values)
+
+    @property
     def lowest(self) -> int:
         """The lowest value, whose class is 0."""
         return -(self.values // 2) if self.values % 2 else 0
@@ -62,6 +71,11 @@ class Space:
     def is_enumerable(self, limit: int = MOST_LISTED) -> bool:
         """Whether there are at most `limit` operations."""
         return self.operations <= limit
+
+    @property
+    def is_indexed_in_64_bits(self) -> bool:
+        """Whether every index is a signed 64-bit number, as tensors hold them."""
+        return self.operations <= 2**63
 
     def arguments(self) -> Int8[np.ndarray, "entries inputs"]:
         """The values of the inputs at each entry."""

@@ -18,7 +18,6 @@ from ternary_vae.resolution.criteria import LEVELS
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
 from ternary_vae.resolution.records import CoveragePoint, IsolatedRecord, ResolutionCurve
 from ternary_vae.resolution.structure.ideal import ideal_exact_match
-from ternary_vae.space import Space
 
 _COLUMNS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",
@@ -108,7 +107,8 @@ def _ideal_axes(measured: Measurements) -> dict[str, list[float]]:
     """Exact match of ideal axes at every σ at which a curve has points."""
     curves = (vae.resolution_curve for record in measured.isolated.values() for vae in (record.vae_a, record.vae_b))
     sigmas = sorted({point.sigma for curve in curves for point in curve.points})
-    return {"sigma": sigmas, "rate": [ideal_exact_match(Space(), sigma) for sigma in sigmas]}
+    space = measured.recipe.space.as_space()
+    return {"sigma": sigmas, "rate": [ideal_exact_match(space, sigma) for sigma in sigmas]}
 
 
 def _curves(epoch: int, record: IsolatedRecord) -> dict[str, Any]:

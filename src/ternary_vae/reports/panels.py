@@ -10,7 +10,6 @@ from ternary_vae.formats import percent, uniform_level
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS
 from ternary_vae.resolution.structure.ideal import ideal_half_sigma
-from ternary_vae.space import Space
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,7 +155,8 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
     if not axis.lines:
         told = "neither VAE is exact for half of the operations"
         axis.text(0.5, 0.5, told, transform=axis.transAxes, ha="center", color=QUIET)
-    level_line(axis, ideal_half_sigma(Space()), "limit of ideal axes, one an entry, spread as the prior")
+    limit = ideal_half_sigma(measured.recipe.space.as_space())
+    level_line(axis, limit, "limit of ideal axes, one an entry, spread as the prior")
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     legend(axis)
 

@@ -190,7 +190,7 @@ def claims(values: int) -> list[Claim]:
 def judged(groups: Sequence[Group]) -> list[Judged]:
     """Every claim that was measured, those that hold in the fewest trained codes first."""
     found = []
-    for claim in claims(groups[0][0].values):
+    for claim in claims(groups[0][0].space.values):
         codes = [(record, name) for group in groups for record in group for name in VAES]
         values = [value for one in codes if (value := claim.read(*one)) is not None]
         if values:
@@ -279,7 +279,7 @@ def structure_markdown(groups: Sequence[Group], command: str) -> str:
     """
     if not groups or not all(groups):
         raise UserError("no structure records to report on; make one with `ternary-vae structure CHECKPOINT`")
-    if len({(record.values, record.inputs) for group in groups for record in group}) > 1:
+    if len({record.space for group in groups for record in group}) > 1:
         raise UserError("these structure records are of different spaces; report on each space by itself")
     rows = judged(groups)
     return markdown(

@@ -79,7 +79,7 @@ def _noise(axis: Axes, groups: Sequence[Group]) -> None:
 
 
 def _numberings(axis: Axes, groups: Sequence[Group]) -> None:
-    axis.set_title(f"{groups[0][0].values}-adic distance, given Hamming distance")
+    axis.set_title(f"{groups[0][0].space.values}-adic distance, given Hamming distance")
     labels = []
     for group in groups:
         for name, record, found in codes_of(group):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ternary_vae.operations import random_operations
 from ternary_vae.resolution.structure.arithmetic import (
     affine_map,
     arithmetic,
@@ -19,7 +20,7 @@ from ternary_vae.resolution.structure.arithmetic import (
     sum_modulo,
     symmetries,
 )
-from ternary_vae.resolution.structure.codes import AxisCode, RandomOrthogonalCode, random_tables
+from ternary_vae.resolution.structure.codes import AxisCode, RandomOrthogonalCode
 from ternary_vae.space import Space
 
 PAIRS = 5_000
@@ -83,7 +84,7 @@ def test_axes_with_another_value_in_the_middle_do_not_add() -> None:
 
 @pytest.mark.parametrize("space", [Space(3, 2), Space(2, 3), Space(3, 1)])
 def test_symmetries_are_what_they_are_called(space: Space) -> None:
-    tables = random_tables(space, 5, generator())
+    tables = random_operations(5, space, generator())
     known = symmetries(space)
     assert ("inputs_exchanged" in known) == (space.inputs > 1)
     numbers = [tuple(row) for row in space.arguments().tolist()]

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ternary_vae.resolution.structure.codes import AxisCode, Code, RandomOrthogonalCode, random_tables
+from ternary_vae.operations import hamming_distance, random_operations
+from ternary_vae.resolution.structure.codes import AxisCode, Code, RandomOrthogonalCode
 from ternary_vae.resolution.structure.distances import (
     adic_distance,
     changed,
     class_distance,
     distances,
-    hamming_distance,
     rank_correlations,
     ranks,
     without_group_means,
@@ -54,7 +54,7 @@ def test_the_adic_distance_is_that_of_the_indices(space: Space, data: st.DataObj
 
 def test_another_order_of_digits_is_the_index_of_tables_with_entries_in_that_order() -> None:
     generator = torch.Generator().manual_seed(3)
-    first, second = (random_tables(Space(), 500, generator) for _ in range(2))
+    first, second = (random_operations(500, Space(), generator) for _ in range(2))
     order = torch.randperm(9, generator=generator).tolist()
     expected = adic_distance(first[:, order], second[:, order], 3)
     assert torch.equal(adic_distance(first, second, 3, order), expected)
@@ -96,7 +96,7 @@ def test_group_means_by_hand() -> None:
 def test_so_many_entries_are_changed(space: Space, data: st.DataObject) -> None:
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 1000)))
     differing = data.draw(st.integers(0, space.entries))
-    tables = random_tables(space, 20, generator)
+    tables = random_operations(20, space, generator)
     found = changed(tables, differing, space, generator)
     assert hamming_distance(tables, found).tolist() == [differing] * 20
     assert np.isin(found.numpy(), np.arange(space.values) + space.lowest).all()

@@ -12,12 +12,17 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.gates import known_properties
+from ternary_vae.model import DualVAE
+from ternary_vae.operations import random_operations
+from ternary_vae.recipe import TruthTables, load_recipe
+from ternary_vae.reports.structure import structure_markdown
+from ternary_vae.resolution import kept
 from ternary_vae.resolution.records import comparable, read_isolated_record, write_record
 from ternary_vae.resolution.structure.codes import AxisCode
-from ternary_vae.resolution.structure.measure import SAMPLE, measure_structure, operations_of, probes, structure_of
+from ternary_vae.resolution.structure.measure import measure_structure, probes, structure_of
 from ternary_vae.resolution.structure.records import StructureRecord, read_structure_record
 from ternary_vae.space import Space
-from ternary_vae.storage.checkpoints import load_checkpoint
+from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def test_the_same_seed_gives_the_same_record(record: StructureRecord, checkpoint_file: Path) -> None:
@@ -36,7 +41,7 @@ def test_the_same_seed_gives_the_same_record(record: StructureRecord, checkpoint
 def test_the_record_says_what_was_measured(record: StructureRecord, checkpoint_file: Path) -> None:
     assert record.header.checkpoint_hash == hashlib.sha256(checkpoint_file.read_bytes()).hexdigest()
     assert (record.header.epoch, record.header.benchmark_seed, record.header.recipe) == (3, 0, "resolution")
-    assert (record.values, record.inputs, record.operations, record.all_operations) == (3, 2, 19_683, True)
+    assert (record.space, record.operations, record.all_operations) == (TruthTables(values=3, inputs=2), 19_683, True)
     assert record.codes.keys() == {"vae_a", "vae_b", "ideal_axes_a", "ideal_axes_b", "random_orthogonal"}
     assert record.probes.keys() == known_properties(Space()).keys()
     assert record.codes["ideal_axes_a"].exact_match_rate == record.codes["ideal_axes_b"].exact_match_rate == 1
@@ -63,14 +68,10 @@ def test_weights_that_are_not_finite_are_refused(checkpoint_file: Path) -> None:
         measure_structure(replace(checkpoint, model=weights))
 
 
-def test_a_space_that_cannot_be_listed_is_sampled() -> None:
+def test_measures_of_a_sample_of_a_space_that_cannot_be_listed() -> None:
     """Full adders' space: 27 entries. Ideal axes are as good in it as where everything is counted."""
     space = Space(3, 3)
-    tables = operations_of(space, seed=0)
-    assert tables.shape == (SAMPLE, 27)
-    assert torch.equal(tables, operations_of(space, seed=0))
-    assert not torch.equal(tables, operations_of(space, seed=1))
-    tables = tables[:4000]
+    tables = random_operations(4000, space, torch.Generator().manual_seed(0))
     code = AxisCode(space)
     found = structure_of(code, tables, code.encode(tables), seed=0)
     assert found.exact_match_rate == 1
@@ -81,3 +82,17 @@ def test_a_space_that_cannot_be_listed_is_sampled() -> None:
     read = probes(space, tables, code.encode(tables), code.encode(tables), seed=0)
     assert read["keeps_minus"].balanced_accuracy["table_one_hot"].mean == 1
     assert read["commutative"].balanced_accuracy == {}
+
+
+def test_a_model_of_such_a_space_is_measured_on_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three inputs, at random weights."""
+    monkeypatch.setattr(kept, "SAMPLE", 1000)
+    recipe = load_recipe("three_inputs")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = DualVAE.of(recipe).state_dict()
+    save_checkpoint(tmp_path / "epoch_1.safetensors", Checkpoint(1, 1, recipe, weights))
+    found = measure_structure(load_checkpoint(tmp_path / "epoch_1.safetensors"))
+    assert (found.space, found.operations, found.all_operations) == (TruthTables(values=3, inputs=3), 1000, False)
+    assert len(found.codes["vae_a"].axes.carried[0]) == 27
+    assert "3-adic" in structure_markdown([[found]], "")

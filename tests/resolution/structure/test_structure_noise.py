@@ -10,7 +10,8 @@ import torch
 from known_decoders import THIRD, ThresholdDecoder
 from scipy import stats
 
-from ternary_vae.resolution.structure.codes import AxisCode, random_tables
+from ternary_vae.operations import random_operations
+from ternary_vae.resolution.structure.codes import AxisCode
 from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
 from ternary_vae.resolution.structure.noise import noise
 from ternary_vae.space import Space
@@ -41,7 +42,7 @@ def test_negative_noise_is_refused() -> None:
 def test_ideal_axes_under_drawn_noise(space: Space) -> None:
     """Within five standard errors at every σ."""
     generator = torch.Generator().manual_seed(0)
-    tables = random_tables(space, 20_000, generator)
+    tables = random_operations(20_000, space, generator)
     code = AxisCode(space)
     found = noise(code, tables, code.encode(tables), generator)
     for measured, ideal in zip(found.measured.points, found.ideal_axes.points):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ternary_vae.errors import UserError
+from ternary_vae.recipe import TruthTables
 from ternary_vae.reports.structure import (
     MARGIN,
     by_recipe,
@@ -105,7 +106,7 @@ def test_nothing_and_different_spaces_are_refused(record: StructureRecord) -> No
     with pytest.raises(UserError, match="ternary-vae structure CHECKPOINT"):
         structure_markdown([], "")
     with pytest.raises(UserError, match="different spaces"):
-        structure_markdown([[record], [record.model_copy(update={"inputs": 3})]], "")
+        structure_markdown([[record], [record.model_copy(update={"space": TruthTables(values=3, inputs=3)})]], "")
 
 
 def test_report_and_figure_are_the_same_bytes_again(record: StructureRecord, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Int8
 from torch import Tensor
 
-from ternary_vae.resolution.structure.codes import Code, random_tables, right
+from ternary_vae.operations import random_operations
+from ternary_vae.resolution.structure.codes import Code, right
 from ternary_vae.resolution.structure.records import Accuracy, AffineMap, Arithmetic
 from ternary_vae.space import Space
 
@@ -96,7 +97,7 @@ def arithmetic(code: Code, generator: torch.Generator, pairs: int = PAIRS) -> Ar
     def added(first: Tables, second: Tables) -> Tables:
         return code.decode(code.encode(first) + code.encode(second) - nothing)
 
-    first, second = (random_tables(space, pairs, generator) for _ in range(2))
+    first, second = (random_operations(pairs, space, generator) for _ in range(2))
     answers = added(first, second)
     one, other = pairs_in_range(space, pairs, generator)
     return Arithmetic(

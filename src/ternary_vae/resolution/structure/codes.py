@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ternary_vae.model import DualVAE, logits_to_tables
 from ternary_vae.model.dual_vae import Side
+from ternary_vae.operations import as_classes
 from ternary_vae.resolution.coverage import in_chunks
 from ternary_vae.resolution.structure.ideal import normal_levels
 from ternary_vae.space import Space
@@ -32,8 +33,8 @@ class Code(Protocol):
 class ModelCode:
     """Posterior means of one VAE alone, and what its decoder answers (the most likely values)."""
 
-    def __init__(self, model: DualVAE, vae: Side, space: Space) -> None:
-        self.space = space
+    def __init__(self, model: DualVAE, vae: Side) -> None:
+        self.space = model.space
         self._model = model
         self._vae: Side = vae
         self._weight = next(model.parameters())
@@ -64,7 +65,7 @@ class AxisCode:
         self._cuts, self._levels = map(torch.from_numpy, normal_levels(space.values))
 
     def encode(self, tables: Int8[Tensor, "n entries"]) -> Float64[Tensor, "n dimensions"]:
-        classes = tables.long() - self.space.lowest
+        classes = as_classes(tables, self.space)
         return self._levels[self._places.expand(len(classes), -1, -1).gather(2, classes[..., None])[..., 0]]
 
     def decode(self, points: Float64[Tensor, "n dimensions"]) -> Int8[Tensor, "n entries"]:
@@ -87,7 +88,7 @@ class RandomOrthogonalCode:
         self._turn = torch.linalg.qr(square).Q[:whole, :dimensions]
 
     def encode(self, tables: Int8[Tensor, "n entries"]) -> Float64[Tensor, "n dimensions"]:
-        return self._corners[tables.long() - self.space.lowest].flatten(1) @ self._turn
+        return self._corners[as_classes(tables, self.space)].flatten(1) @ self._turn
 
     def decode(self, points: Float64[Tensor, "n dimensions"]) -> Int8[Tensor, "n entries"]:
         placed = (points @ self._turn.T).unflatten(1, (self.space.entries, -1))
@@ -96,13 +97,7 @@ class RandomOrthogonalCode:
 
 def one_hot(tables: Int8[Tensor, "n entries"], space: Space) -> Float64[Tensor, "n inputs"]:
     """A 0 or 1 for each entry and value."""
-    return torch.nn.functional.one_hot(tables.long() - space.lowest, space.values).flatten(1).double()
-
-
-def random_tables(space: Space, count: int, generator: torch.Generator) -> Int8[Tensor, "count entries"]:
-    """Truth tables drawn uniformly from all of a space."""
-    classes = torch.randint(space.values, (count, space.entries), generator=generator)
-    return (classes + space.lowest).to(torch.int8)
+    return torch.nn.functional.one_hot(as_classes(tables, space), space.values).flatten(1).double()
 
 
 def right(answers: Int8[Tensor, "n entries"], wanted: Int8[Tensor, "n entries"]) -> tuple[float, float]:

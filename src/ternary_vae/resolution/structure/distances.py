@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float64, Int8, Int64, Shaped
 from torch import Tensor
 
-from ternary_vae.resolution.structure.codes import Code, random_tables
+from ternary_vae.operations import as_classes, hamming_distance, random_operations
+from ternary_vae.resolution.structure.codes import Code
 from ternary_vae.resolution.structure.records import DistanceAtHamming, Distances, Spread
 from ternary_vae.space import Space
 
@@ -25,11 +26,6 @@ _DIGITS = 9  # of distances relative to their mean; what differs by less is equa
 
 Tables = Int8[Tensor, "n entries"]
 Numbers = Float64[Tensor, " n"]
-
-
-def hamming_distance(first: Tables, second: Tables) -> Numbers:
-    """Entries in which two tables differ."""
-    return (first != second).sum(dim=-1).double()
 
 
 def class_distance(first: Tables, second: Tables) -> Numbers:
@@ -113,7 +109,7 @@ def distances(
     known = [hamming, class_distance(one, other), adic_distance(one, other, space.values)]
     reordered = (adic_distance(one, other, space.values, order) for order in orders)
     shuffled = (adic_distance(shuffle[first], shuffle[second], space.values) for shuffle in shuffles)
-    found = rank_correlations(latent, (*known, *reordered, *shuffled), hamming.long())
+    found = rank_correlations(latent, (*known, *reordered, *shuffled), hamming)
     (by_entries, _), by_steps, by_adic = found[:3]
     whole, left = zip(*found[3:])
     return Distances(
@@ -135,7 +131,7 @@ def by_hamming(code: Code, generator: torch.Generator, pairs: int = PAIRS_AT_A_D
     """Distance in a code of random operations that differ in one entry, in two, and so on to all."""
     space, curve = code.space, []
     for differing in range(1, space.entries + 1):
-        tables = random_tables(space, pairs, generator)
+        tables = random_operations(pairs, space, generator)
         latent = (code.encode(tables) - code.encode(changed(tables, differing, space, generator))).norm(dim=1)
         low, high = latent.quantile(torch.tensor([0.05, 0.95], dtype=torch.float64)).tolist()
         curve.append(
@@ -155,7 +151,7 @@ def changed(tables: Tables, differing: int, space: Space, generator: torch.Gener
     """Tables with so many entries, chosen at random, changed to another value."""
     chosen = torch.rand(tables.shape, generator=generator).argsort(dim=1) < differing
     step = torch.randint(1, space.values, tables.shape, generator=generator) * chosen
-    return ((tables.long() - space.lowest + step) % space.values + space.lowest).to(torch.int8)
+    return ((as_classes(tables, space) + step) % space.values + space.lowest).to(torch.int8)
 
 
 def spread(numbers: Sequence[float]) -> Spread:

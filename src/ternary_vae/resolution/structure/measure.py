@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from functools import partial
 
-import numpy as np
 import torch
 from jaxtyping import Float64, Int8
 from torch import Tensor
@@ -25,7 +24,6 @@ from ternary_vae.resolution.structure.codes import (
     ModelCode,
     RandomOrthogonalCode,
     one_hot,
-    random_tables,
     right,
 )
 from ternary_vae.resolution.structure.distances import distances
@@ -36,8 +34,6 @@ from ternary_vae.resolution.structure.records import CodeStructure, Probe, Struc
 from ternary_vae.space import Space
 from ternary_vae.storage.checkpoints import Checkpoint
 
-SAMPLE = 20_000
-"""Operations that are looked at where a space has too many to look at all."""
 RANDOM_CODES = 3
 
 
@@ -50,24 +46,23 @@ def measure_structure(checkpoint: Checkpoint, *, seed: int = 0, device: torch.de
     """
     device = torch.device(choose_device(device))
     started = time.perf_counter()
-    model, _ = encoded(Kept(checkpoint, device))
-    space = Space()
-    tables = operations_of(space, seed)
+    kept = Kept(checkpoint, device)
+    model, _ = encoded(kept)
+    tables = kept.operations.tables.cpu()
     with finite(checkpoint):
-        codes, read = structures_of_model(model, space, tables, seed)
+        codes, read = structures_of_model(model, tables, seed)
         return StructureRecord(
-            values=space.values,
-            inputs=space.inputs,
+            header=header_of(checkpoint, seed, device, started),
+            space=checkpoint.recipe.space,
             operations=len(tables),
-            all_operations=space.is_enumerable(),
+            all_operations=model.space.is_enumerable(),
             codes=codes,
             probes=read,
-            header=header_of(checkpoint, seed, device, started),
         )
 
 
 def structures_of_model(
-    model: DualVAE, space: Space, tables: Int8[Tensor, "n entries"], seed: int = 0
+    model: DualVAE, tables: Int8[Tensor, "n entries"], seed: int = 0
 ) -> tuple[dict[str, CodeStructure], dict[str, Probe]]:
     """Structures of a model's codes and of known codes beside them, by the names of `StructureRecord.codes`; and what
     probes read, by property.
@@ -75,9 +70,10 @@ def structures_of_model(
     Args:
         tables: all operations of the space, or a uniform sample.
     """
+    space = model.space
     cpu = torch.device("cpu")  # networks answer where they are; all else is counted here
     with on_one_core(cpu):
-        codes: dict[str, Code] = {f"vae_{vae.lower()}": ModelCode(model, vae, space) for vae in SIDES}
+        codes: dict[str, Code] = {f"vae_{vae.lower()}": ModelCode(model, vae) for vae in SIDES}
         points = {name: code.encode(tables) for name, code in codes.items()}
         known = known_codes(space, tables, points, named_generator(seed, "random orthogonal code", "cpu"))
     codes |= known
@@ -89,13 +85,6 @@ def structures_of_model(
     results = side_by_side(tasks, cpu)
     read = results.pop("probes")
     return results, read
-
-
-def operations_of(space: Space, seed: int, limit: int = SAMPLE) -> Int8[Tensor, "n entries"]:
-    """All operations of a space that can be listed, else `limit` drawn uniformly."""
-    if space.is_enumerable():
-        return torch.from_numpy(space.table(np.arange(space.operations)))
-    return random_tables(space, limit, named_generator(seed, "operations", "cpu"))
 
 
 def known_codes(
@@ -141,7 +130,7 @@ def probes(
     """Linear probes for every property of `ternary_vae.gates`, from the means of A, of B, of both, and from tables: a 0
     or 1 for each entry and value, the values themselves (which is what ideal axes hold), and random orthogonal codes of
     as many dimensions as A's."""
-    generator = named_generator(seed, "structure probes", "cpu")
+    generator = named_generator(seed, "random orthogonal codes", "cpu")
     random = [RandomOrthogonalCode(space, points_a.shape[1], generator).encode(tables) for _ in range(RANDOM_CODES)]
     features = {
         "vae_a": [points_a],
@@ -151,4 +140,7 @@ def probes(
         "table_values": [tables.double()],
         "random_orthogonal": random,
     }
-    return {name: probe(values, features, generator) for name, values in Properties(space, tables.numpy()).items()}
+    return {
+        name: probe(values, features, named_generator(seed, f"structure probe {name}", "cpu"))
+        for name, values in Properties(space, tables.numpy()).items()
+    }

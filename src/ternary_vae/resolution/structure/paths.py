@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
-from ternary_vae.resolution.structure.codes import Code, random_tables
+from ternary_vae.operations import random_operations
+from ternary_vae.resolution.structure.codes import Code
 from ternary_vae.resolution.structure.records import Paths
 
 PAIRS = 2_000
@@ -17,7 +18,7 @@ _TOGETHER = 100  # paths whose points are compared with each other at once
 def paths(code: Code, generator: torch.Generator, pairs: int = PAIRS, steps: int = STEPS) -> Paths:
     """Decodes `steps` inner points of the straight line between the points of random pairs of operations."""
     space = code.space
-    first, second = (random_tables(space, pairs, generator) for _ in range(2))
+    first, second = (random_operations(pairs, space, generator) for _ in range(2))
     start, end = code.encode(first)[:, None], code.encode(second)[:, None]
     weight = torch.arange(1, steps + 1, dtype=torch.float64) / (steps + 1)
     points = start + weight[None, :, None] * (end - start)

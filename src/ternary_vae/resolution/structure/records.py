@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from ternary_vae.recipe import TruthTables
 from ternary_vae.resolution.records import Draws, Header, ResolutionCurve, Section, Share, read_record
 
 
@@ -175,8 +176,7 @@ class StructureRecord(Section):
 
     kind: Literal["structure"] = "structure"
     header: Header
-    values: int
-    inputs: int
+    space: TruthTables = TruthTables()
     operations: int
     """How many were looked at."""
     all_operations: bool

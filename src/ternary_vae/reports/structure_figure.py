@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"vae_a": VERMILION, "vae_b": BLUE}
 _DASHES = ("-", "--", ":", "-.")
+_DIMENSIONS = 30  # shown, those that vary most
 _NAMED = 7  # properties far off the diagonal that are named
 
 
@@ -133,7 +134,7 @@ def _probes(axis: Axes, groups: Sequence[Group]) -> None:
 def _carried(axis: Axes, group: Group, name: str) -> None:
     record = group[0]
     found = record.codes[name].axes
-    order = np.argsort(found.variances)[::-1]
+    order = np.argsort(found.variances)[::-1][:_DIMENSIONS]
     shares = np.array(found.carried)[order]
     axis.set_title(f"{VAES[name]}, {record.header.recipe}, seed {record.header.training_seed}: what dimensions carry")
     axis.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
@@ -141,7 +142,7 @@ def _carried(axis: Axes, group: Group, name: str) -> None:
         share = shares[row, column]
         axis.text(column, row, f"{share:.0%}"[:-1], ha="center", va="center", fontsize=6.5,
                   color="white" if share > 0.5 else INK)  # fmt: skip
-    axis.set_yticks(range(len(order)), [f"z{place + 1}: {found.variances[place]:.2f}" for place in order], fontsize=7)
-    numbers = [entry + 1 for entry in range(shares.shape[1])]
-    axis.set_xticks(range(len(numbers)), numbers)
-    axis.set_xlabel("entry; per cent of the dimension's variance (at the left)")
+    axis.set_yticks(range(len(order)), [f"z{place}: {found.variances[place]:.2f}" for place in order], fontsize=7)
+    numbers = range(shares.shape[1])
+    axis.set_xticks(range(len(numbers)), numbers, fontsize=9 if len(numbers) < 16 else 6.5)
+    axis.set_xlabel("entry, from 0; per cent of the dimension's variance (at the left)")

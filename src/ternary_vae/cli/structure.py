@@ -37,10 +37,12 @@ def structure(
         write_record(path, records[-1])
         say(f"{checkpoint.path}: {path}")
     groups = by_recipe(records)
+    found = judged(groups)
+    rows = [(row.claim.text, row.claim.required_text(), row.figures, f"{row.holds} of {row.of}") for row in found]
     print_table(
-        ("", "required", "holds in"),
-        [(row.claim.text, row.claim.required_text(), f"{row.holds} of {row.of}") for row in judged(groups)],
-        right=(2,),
+        ("", "required", "measured", "holds in"),
+        rows,
+        right=(3,),
         title="What the codes know",
     )
     command = f"ternary-vae structure {' '.join(map(quoted, checkpoints))}"

@@ -7,17 +7,19 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "_extensions"))
+sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent / "scripts" / "publish")]
 
 from published import published_figures  # noqa: E402
+
 from ternary_vae import __version__  # noqa: E402
 
 # What pages run: this environment's commands, in lines of a width that a page has, on one core each.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ |= {"IPYTHONDIR": str(HERE / "_ipython"), "COLUMNS": "100", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+os.environ |= {"IPYTHONDIR": str(HERE / "_ipython"), "COLUMNS": "92", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 project = "Ternary VAE"
-author = "The authors of Ternary VAE"
+author = "The Ternary VAE authors"
+project_copyright = "2026, The Ternary VAE authors"
 release = __version__
 extensions = [
     "myst_nb",

@@ -145,8 +145,7 @@ def commands() -> str:
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     _, _, after_title = html.unescape(made.stdout).partition("\n")
-    # `<int>` would be an element of HTML.
-    return after_title.replace("<", "&lt;").replace("$ ternary-vae &lt;", "$ ternary-vae <")
+    return after_title
 
 
 # ---------------------------------------------------------------- settings
@@ -208,10 +207,12 @@ def _fields_of(name: str, section: Schema, schema: Schema, said: dict, level: st
     described = {key: " ".join(words) for key, words in _described(attributes)}
     yield f"{level} {name}\n"
     yield text.strip() + "\n"
-    yield "| field | what it holds | unless given | |\n| --- | --- | --- | --- |"
+    optional = [key for key in section["properties"] if key not in section.get("required", []) and key != "kind"]
+    yield "| field | takes | what it is |\n| --- | --- | --- |"
     for key, field in section["properties"].items():
         words = described.get(key) or said.get((name, key), "")
-        yield f"| `{key}` | {_kind(field, schema)} | {_default(field, key, section)} | {words} |"
+        unless_given = f"Unless given: {_default(field, key, section)}." if key in optional else ""
+        yield f"| `{key}` | {_kind(field, schema)} | {' '.join(filter(None, (words, unless_given)))} |"
     yield ""
 
 
@@ -286,6 +287,8 @@ def _kind(field: Schema, schema: Schema) -> str:
 
 
 def _number(value: float) -> str:
+    if isinstance(value, int) and value > 1e9 and value.bit_count() == 1:
+        return f"2^{value.bit_length() - 1}"
     return f"{value:,}" if isinstance(value, int) and value < 1e9 else f"{value:g}"
 
 
@@ -298,6 +301,8 @@ def _default(field: Schema, key: str, section: Schema) -> str:
 def _code(value: Any) -> str:
     if value is None:
         return "`null`"
+    if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
+        return ", ".join(f"`{name}`" for name in value) + ", as below"
     return "`" + (value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)) + "`"
 
 

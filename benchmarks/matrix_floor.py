@@ -16,13 +16,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ternary_vae.model import LATENT_DIMENSIONS, DualVAE
+from ternary_vae.model import DualVAE, Sizes
 from ternary_vae.model.injection import BentTranslation, CrossInjection
 from ternary_vae.model.linear import as_factor
 from ternary_vae.model.networks import Encoder
-from ternary_vae.operations import OPERATION_COUNT
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.coverage import in_chunks
+from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.splits import training_split
 
 PARTS = ("training steps", "prior draws", "evaluation")
@@ -135,10 +135,10 @@ def _evaluation(recipe: Recipe, model: DualVAE) -> Iterator[Layer]:
     everything, so they are left out."""
     settings = recipe.evaluation
     decoders = (model.decoder_A, model.decoder_B)
-    for rows in _chunks(OPERATION_COUNT):
+    for rows in _chunks(TWO_INPUT_TERNARY.operations):
         for network in (model.encoder_A, model.encoder_B, model.injection, *decoders, *decoders):
             yield from _layers(network, rows, backward=False)
-    under_noise = -(-OPERATION_COUNT // settings.noise_cycle)
+    under_noise = -(-TWO_INPUT_TERNARY.operations // settings.noise_cycle)
     for network in (model.encoder_A, model.encoder_B):
         yield from _layers(network, under_noise, backward=False)
     draws = [under_noise * settings.noise_draws, settings.coverage_draws // 2]
@@ -163,7 +163,7 @@ def _layers(
 
 
 def _chunks(count: int) -> list[int]:
-    return [len(chunk) for chunk in in_chunks(torch.empty(count, LATENT_DIMENSIONS))]
+    return [len(chunk) for chunk in in_chunks(torch.empty(count, Sizes().latent_dimensions))]
 
 
 def _batches(count: int, size: int) -> list[int]:

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from ternary_vae.model import LATENT_DIMENSIONS, DualVAE
-from ternary_vae.operations import OPERATION_COUNT, all_operations
+from ternary_vae.model import DualVAE
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations
 
 BATCH_SIZE = 64
 COVERAGE_DRAWS = 195_000
@@ -32,13 +32,13 @@ class TextbookTrainer:
         seed: of weights, order and noise.
     """
 
-    def __init__(self, operations: int = OPERATION_COUNT, seed: int = 42) -> None:
+    def __init__(self, operations: int = TWO_INPUT_TERNARY.operations, seed: int = 42) -> None:
         torch.manual_seed(seed)
         self.model = DualVAE("plain")
         for module in self.model.modules():
             if isinstance(module, torch.nn.Linear):
                 module.__class__ = torch.nn.Linear  # PyTorch's own, not the package's
-        chosen = torch.randperm(OPERATION_COUNT)[:operations]
+        chosen = torch.randperm(TWO_INPUT_TERNARY.operations)[:operations]
         self.loader = DataLoader(TensorDataset(all_operations().float()[chosen]), batch_size=BATCH_SIZE, shuffle=True)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=1e-4)
         self.norm_a = self.norm_b = 1.0
@@ -71,7 +71,7 @@ class TextbookTrainer:
         for vae in ("A", "B"):
             seen: set[tuple[int, ...]] = set()
             for _ in range(COVERAGE_DRAWS // DRAWS_AT_ONCE):
-                z = torch.randn(DRAWS_AT_ONCE, LATENT_DIMENSIONS)
+                z = torch.randn(DRAWS_AT_ONCE, self.model.sizes.latent_dimensions)
                 logits = self.model.decode(z, vae)
                 drawn = torch.distributions.Categorical(logits=logits).sample() - 1
                 for operation in drawn:

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ternary_vae.limits import OPERATION_BITS, completion_odds, coverage_limit, coverage_standard_deviation
+from ternary_vae.limits import completion_odds, coverage_limit, coverage_standard_deviation
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
 @pytest.mark.parametrize(("draws", "cells"), [(1, 2), (3, 2), (2, 3), (4, 3), (5, 3), (3, 4), (6, 4)])
@@ -37,7 +38,7 @@ def test_known_figures():
     assert round(coverage_limit(50_000), 4) == 0.9212
     assert round(coverage_limit(100_000), 4) == 0.9938
     assert coverage_limit(0) == 0
-    assert round(OPERATION_BITS, 2) == 14.26
+    assert round(TWO_INPUT_TERNARY.bits, 2) == 14.26
 
 
 def test_uniform_draws_meet_limit_and_spread():

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ternary_vae.errors import UserError
 from ternary_vae.operations import (
-    OPERATION_COUNT,
     all_operations,
-    as_input,
+    as_classes,
     class_index,
     hamming_distance,
+    measured_operations,
     operation_index,
     operation_table,
+    random_operations,
 )
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
 VALUES = (-1, 0, 1)
 
@@ -26,7 +30,7 @@ def test_all_operations_are_every_table_once_in_index_order():
     # itertools varies the last position fastest; entry 0 is the least significant digit, so reverse.
     expected = [tuple(reversed(digits)) for digits in itertools.product(VALUES, repeat=9)]
     found = [tuple(row) for row in all_operations().tolist()]
-    assert len(found) == OPERATION_COUNT == 19_683
+    assert len(found) == TWO_INPUT_TERNARY.operations == 19_683
     assert found == expected
     assert all_operations().dtype == torch.int8
 
@@ -38,7 +42,7 @@ def test_ends_of_the_index():
 
 
 def test_index_and_table_are_inverse_on_the_whole_space():
-    index = torch.arange(OPERATION_COUNT)
+    index = torch.arange(TWO_INPUT_TERNARY.operations)
     assert torch.equal(operation_index(operation_table(index)), index)
     assert torch.equal(class_index(all_operations().long() + 1), index)
 
@@ -71,7 +75,7 @@ def test_index_refuses_what_is_no_truth_table(tables):
 
 @pytest.mark.parametrize("index", [-1, 19_683])
 def test_table_refuses_an_index_outside(index):
-    with pytest.raises(ValueError, match=r"0 … 19682"):
+    with pytest.raises(ValueError, match=r"0 … 19,682"):
         operation_table(torch.tensor([0, index]))
 
 
@@ -89,6 +93,53 @@ def test_every_operation_has_eighteen_neighbours():
     assert torch.bincount(distances)[:2].tolist() == [1, 18]
 
 
-def test_input_keeps_values():
-    assert as_input(all_operations()).dtype == torch.float32
-    assert torch.equal(as_input(all_operations()).to(torch.int8), all_operations())
+def test_input_keeps_three_values():
+    assert torch.equal(TWO_INPUT_TERNARY.as_input(all_operations()), all_operations())
+
+
+SPACES = st.sampled_from([Space(*each) for each in ((2, 1), (2, 2), (2, 5), (3, 1), (3, 3), (4, 2), (5, 2), (7, 1))])
+
+
+@given(SPACES)
+def test_input_is_spread_evenly_from_minus_one_to_one(space):
+    values = torch.arange(space.values) + space.lowest
+    expected = torch.linspace(-1, 1, space.values, dtype=torch.double)
+    torch.testing.assert_close(space.as_input(values.double()), expected)
+    assert torch.equal(as_classes(values, space), torch.arange(space.values))
+
+
+@given(SPACES, st.data())
+def test_index_and_table_of_any_space_are_those_of_numpy(space, data):
+    indices = data.draw(st.lists(st.integers(0, space.operations - 1), min_size=1, max_size=5))
+    tables = operation_table(torch.tensor(indices), space)
+    assert np.array_equal(tables.numpy(), space.table(indices))
+    assert operation_index(tables, space).tolist() == indices
+
+
+@given(SPACES, st.integers(0, 2**31))
+def test_random_operations_are_of_their_space(space, seed):
+    tables = random_operations(7, space, torch.Generator().manual_seed(seed))
+    assert tables.shape == (7, space.entries)
+    assert tables.min() >= space.lowest
+    assert tables.max() < space.lowest + space.values
+
+
+def test_random_operations_are_uniform():
+    space = Space(2, 2)
+    tables = random_operations(16_000, space, torch.Generator().manual_seed(5))
+    counts = torch.bincount(operation_index(tables, space), minlength=16)
+    # χ² of 15 degrees of freedom exceeds 50 once in 100,000 seeds.
+    assert float(((counts - 1000) ** 2 / 1000).sum()) < 50
+
+
+def test_what_cannot_be_listed_is_measured_on_a_sample():
+    space = Space(3, 3)
+    operations = measured_operations(space, 50, torch.Generator().manual_seed(1))
+    assert torch.equal(operation_table(operations.indices, space), operations.tables)
+    assert len(set(operations.indices.tolist())) == 50
+    few = operations.rows(slice(0, 3))
+    assert torch.equal(few.indices, operations.indices[:3])
+    with pytest.raises(UserError, match="listing every operation: the space of 3 values and 3 inputs has 7"):
+        all_operations(space=space)
+    whole = measured_operations(Space(2, 2), 50, torch.Generator())
+    assert whole.indices.tolist() == list(range(16))

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ternary_vae.operations import OPERATION_COUNT
 from ternary_vae.recipe import ACTIONS, QUANTITIES, Phases, Recipe
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 MOST_STEPS = 10
 """Of an epoch: where batches are small, less is trained on."""
@@ -39,7 +39,7 @@ def odd_settings(random: Random) -> dict[str, Any]:
     settings = _section(Recipe, random, boldness)
     data, optimizer = settings["data"], settings["optimizer"]
     smallest = min(optimizer["batch_size"], optimizer["first_batches"]["size"])
-    data["train_share"] = min(data["train_share"], MOST_STEPS * smallest / OPERATION_COUNT)
+    data["train_share"] = min(data["train_share"], MOST_STEPS * smallest / TWO_INPUT_TERNARY.operations)
     return settings
 
 

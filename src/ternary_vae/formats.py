@@ -51,6 +51,14 @@ def percent(share: float | None, digits: int = 2) -> str:
     return f"{fixed(100 * share, digits)}%"
 
 
+def of_a_sample(share: float, operations: int, low: float) -> str:
+    """A share of operations drawn at random, with what it is at least with 95% confidence: `all of 100,000 (at least
+    99.997%)`. As many decimals as tell that bound from all."""
+    digits = next((digits for digits in range(2, 9) if round(100 * low, digits) < 100), 8)
+    bound = f"at least {percent(math.floor(low * 10 ** (digits + 2)) / 10 ** (digits + 2), digits)}"
+    return f"all of {operations:,} ({bound})" if share == 1 else f"{percent(share)} of {operations:,} ({bound})"
+
+
 def beside_uniform(coverage: float | None, expected: float | None) -> str:
     """A measured coverage beside what a uniform model meets: `99.41% (a uniform model, on average: 99.38%)`. A dash
     where nothing was measured."""

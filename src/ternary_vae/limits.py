@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 
-from ternary_vae.operations import OPERATION_COUNT
-
-OPERATION_BITS = math.log2(OPERATION_COUNT)
-"""Information in one operation drawn uniformly: log2 19,683 = 14.26 bits."""
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
-def coverage_limit(draws: int, cells: int = OPERATION_COUNT) -> float:
+def coverage_limit(draws: int, cells: int = TWO_INPUT_TERNARY.operations) -> float:
     """Expected share of `cells` equally likely cells seen at least once in `draws` independent draws:
-    1 − (1 − 1/K)^N (the coupon collector). 92.12% at 50,000 draws, 99.38% at 100,000. Draws of no other distribution
-    meet more on average; a single measurement may.
+    1 − (1 − 1/K)^N (the coupon collector). 92.12% of 19,683 at 50,000 draws, 99.38% at 100,000. Draws of no other
+    distribution meet more on average; a single measurement may.
 
     Raises:
         ValueError: if draws is negative or cells is not positive.
@@ -23,7 +20,7 @@ def coverage_limit(draws: int, cells: int = OPERATION_COUNT) -> float:
     return -math.expm1(draws * math.log1p(-1 / cells)) if cells > 1 else float(draws > 0)
 
 
-def coverage_standard_deviation(draws: int, cells: int = OPERATION_COUNT) -> float:
+def coverage_standard_deviation(draws: int, cells: int = TWO_INPUT_TERNARY.operations) -> float:
     """Exact standard deviation of the covered share in the uniform model (classical occupancy problem)."""
     if cells == 1:
         return 0.0

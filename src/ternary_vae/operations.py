@@ -1,36 +1,72 @@
-"""The space: all 3^9 = 19,683 ternary operations, their indices and distances.
+"""Truth tables as tensors: a space's operations, their indices, random ones, and distances.
 
-An operation is a function of two inputs a, b in {-1, 0, 1}. Its truth table has nine entries; entry
-j = 3(a + 1) + (b + 1) holds the answer for (a, b). Its index is sum over j of (entry_j + 1) * 3^j, so that
-index 0 answers -1 everywhere and index 19,682 answers +1 everywhere.
+An entry of a table is a value, as `Space` has them; its class is its place among the values, from 0. The index of an
+operation is the sum over its entries j of class_j · q^j. Unless told otherwise the space is that of the 3^9 = 19,683
+ternary operations of two inputs, whose index 0 answers −1 everywhere and 19,682 answers +1 everywhere.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Int8, Shaped
+from jaxtyping import Int, Int8, Shaped
 from torch import Tensor
 
-VALUES = (-1, 0, 1)
-ENTRIES = 9
-OPERATION_COUNT = len(VALUES) ** ENTRIES
+from ternary_vae.errors import UserError
+from ternary_vae.space import MOST_LISTED, TWO_INPUT_TERNARY, Space
 
-_POWERS = tuple(3**j for j in range(ENTRIES))
+
+class Operations(NamedTuple):
+    """Operations that something is measured on."""
+
+    tables: Int8[Tensor, "n entries"]
+    indices: Int[Tensor, " n"]
+
+    def rows(self, chosen: Int[Tensor, " m"] | slice) -> Operations:
+        """Some of them."""
+        return Operations(self.tables[chosen], self.indices[chosen])
 
 
 @cache
-def _all_operations_on(device: torch.device) -> Int8[Tensor, "19683 9"]:
-    index = torch.arange(OPERATION_COUNT, device=device)[:, None]
-    powers = torch.tensor(_POWERS, device=device)
-    return (index // powers % 3 - 1).to(torch.int8)
+def _all_operations_on(device: torch.device, space: Space) -> Int8[Tensor, "operations entries"]:
+    return _tables(torch.arange(space.operations, device=device), space)
 
 
-def all_operations(device: torch.device | str = "cpu") -> Int8[Tensor, "19683 9"]:
-    """Every truth table, row i holding the operation of index i. 177 kB; shared within the process, so do
-    not write into it."""
-    return _all_operations_on(torch.device(device))
+def all_operations(
+    device: torch.device | str = "cpu", space: Space = TWO_INPUT_TERNARY
+) -> Int8[Tensor, "operations entries"]:
+    """Every truth table, row i holding the operation of index i. Shared within the process, so do not write into it.
+
+    Raises:
+        UserError: there are too many to list.
+    """
+    require_enumerable(space, "listing every operation")
+    return _all_operations_on(torch.device(device), space)
+
+
+def measured_operations(space: Space, sample: int, generator: torch.Generator) -> Operations:
+    """All operations in order where they can be listed; else as many as `sample`, drawn uniformly. On the generator's
+    device."""
+    if space.is_enumerable():
+        tables = all_operations(generator.device, space)
+        return Operations(tables, torch.arange(len(tables), device=generator.device))
+    tables = random_operations(sample, space, generator)
+    return Operations(tables, class_index(as_classes(tables, space), space.values))
+
+
+def require_enumerable(space: Space, what: str) -> None:
+    """Refuses what needs a list of all operations where there is none.
+
+    Raises:
+        UserError: there are more than `space.MOST_LISTED`.
+    """
+    if not space.is_enumerable():
+        raise UserError(
+            f"{what}: the space of {space} has {space.operations:.3g} operations, and at most {MOST_LISTED:,} can be "
+            "listed"
+        )
 
 
 def release_operations() -> None:
@@ -38,41 +74,60 @@ def release_operations() -> None:
     _all_operations_on.cache_clear()
 
 
-def operation_index(tables: Shaped[Tensor, "*batch 9"]) -> Int[Tensor, "*batch"]:
+def operation_index(
+    tables: Shaped[Tensor, "*batch entries"], space: Space = TWO_INPUT_TERNARY
+) -> Int[Tensor, "*batch"]:
     """Index of each truth table, the inverse of `operation_table`.
 
     Raises:
-        ValueError: if the last dimension is not 9 or an entry is not -1, 0 or 1.
+        ValueError: if the last dimension is not the space's entries or an entry is none of its values.
     """
-    if tables.shape[-1:] != (ENTRIES,):
-        raise ValueError(f"a truth table has {ENTRIES} entries, got shape {tuple(tables.shape)}")
-    if not bool(((tables == -1) | (tables == 0) | (tables == 1)).all()):
-        raise ValueError("truth table entries must be -1, 0 or 1")
-    return class_index(tables.long() + 1)
+    if tables.shape[-1:] != (space.entries,):
+        raise ValueError(f"a truth table has {space.entries} entries, got shape {tuple(tables.shape)}")
+    classes = tables.long() - space.lowest
+    if not bool(((tables == tables.long()) & (classes >= 0) & (classes < space.values)).all()):
+        raise ValueError(f"truth table entries must be {space.lowest} to {space.lowest + space.values - 1}")
+    return class_index(classes, space.values)
 
 
-def class_index(classes: Int[Tensor, "*batch 9"]) -> Int[Tensor, "*batch"]:
-    """Index of tables given as classes 0, 1, 2 (for values -1, 0, 1). Unchecked: meant for decoder output."""
-    powers = torch.tensor(_POWERS, device=classes.device)
-    return (classes * powers).sum(dim=-1)
+def class_index(classes: Int[Tensor, "*batch entries"], values: int = 3) -> Int[Tensor, "*batch"]:
+    """Index of tables given as classes 0 … values − 1. Unchecked: meant for decoder output."""
+    return (classes * _powers(values, classes.shape[-1], classes.device)).sum(dim=-1)
 
 
-def operation_table(index: Int[Tensor, "*batch"]) -> Int8[Tensor, "*batch 9"]:
+def operation_table(index: Int[Tensor, "*batch"], space: Space = TWO_INPUT_TERNARY) -> Int8[Tensor, "*batch entries"]:
     """Truth table of each index, the inverse of `operation_index`.
 
     Raises:
-        ValueError: if an index is outside 0 … 19,682.
+        ValueError: if an index is outside 0 … operations − 1.
     """
-    if bool(((index < 0) | (index >= OPERATION_COUNT)).any()):
-        raise ValueError(f"an operation index lies in 0 … {OPERATION_COUNT - 1}")
-    return all_operations(index.device)[index]
+    if bool(((index < 0) | (index >= space.operations)).any()):
+        raise ValueError(f"an operation index lies in 0 … {space.operations - 1:,}")
+    return _tables(index, space)
 
 
-def hamming_distance(first: Shaped[Tensor, "*batch 9"], second: Shaped[Tensor, "*batch 9"]) -> Int[Tensor, "*batch"]:
-    """Number of entries (0 … 9) in which two truth tables differ."""
+def random_operations(count: int, space: Space, generator: torch.Generator) -> Int8[Tensor, "count entries"]:
+    """Truth tables drawn uniformly and independently, on the generator's device."""
+    classes = torch.randint(space.values, (count, space.entries), generator=generator, device=generator.device)
+    return (classes + space.lowest).to(torch.int8)
+
+
+def hamming_distance(
+    first: Shaped[Tensor, "*batch entries"], second: Shaped[Tensor, "*batch entries"]
+) -> Int[Tensor, "*batch"]:
+    """Number of entries in which two truth tables differ."""
     return (first != second).sum(dim=-1)
 
 
-def as_input(tables: Shaped[Tensor, "*batch 9"]) -> Float[Tensor, "*batch 9"]:
-    """Truth tables as the encoders read them."""
-    return tables.float()
+def as_classes(tables: Shaped[Tensor, "*batch entries"], space: Space) -> Int[Tensor, "*batch entries"]:
+    """Truth tables as the classes 0 … values − 1 of their entries."""
+    return tables.long() - space.lowest
+
+
+def _tables(index: Int[Tensor, "*batch"], space: Space) -> Int8[Tensor, "*batch entries"]:
+    powers = _powers(space.values, space.entries, index.device)
+    return (index[..., None] // powers % space.values + space.lowest).to(torch.int8)
+
+
+def _powers(values: int, entries: int, device: torch.device) -> Int[Tensor, " entries"]:
+    return torch.tensor([values**entry for entry in range(entries)], device=device)

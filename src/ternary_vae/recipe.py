@@ -15,6 +15,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from ternary_vae.descriptions import Number, Switch, Whole, find_description, parse_yaml, read_yaml, to_yaml, validated
 from ternary_vae.errors import UserError, nearest, shown
+from ternary_vae.space import Space
 
 DEFAULT_RECIPE = "resolution"
 MOST_EPOCHS = 1_000_000
@@ -62,7 +64,7 @@ Epochs = Annotated[Whole, Field(ge=1, le=MOST_EPOCHS)]
 Moment = Annotated[Epoch, Scaled(_moment)]  # of the schedule
 Span = Annotated[Epochs, Scaled(_span)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**63)]
-Operations = Annotated[Whole, Field(ge=1, le=19_683)]
+Operations = Annotated[Whole, Field(ge=1, le=1_000_000)]
 # Its 5,000,000 a VAE take 1 GB while they are decoded.
 CoverageDraws = Annotated[Whole, Field(ge=2, le=10_000_000)]
 
@@ -78,6 +80,18 @@ _REMOVED = {
 }  # fmt: skip
 _LAST_WITH_REMOVED = "41dfed3"
 """The last commit that knows the settings above."""
+
+
+_ADDED: dict[str, Any] = {
+    "space": {"values": 3, "inputs": 2},
+    "data.epoch_operations": None,
+    "beta.delay_epochs": 0,
+    "model.latent_dimensions": None,
+    "model.width": None,
+    "objective.extra": {},
+    "evaluation.sample": None,
+}
+"""Settings that came after recipes had fingerprints, and what they are where they are not used."""
 
 
 def increasing(epochs: Any) -> Any:
@@ -121,11 +135,36 @@ def _scaled(value: Any, ratio: float, field: FieldInfo | None = None) -> Any:
     return {key: _scaled(item, ratio) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+class TruthTables(Section):
+    """The space of the operations: all functions of `inputs` inputs over `values` values. Tensors hold an operation's
+    index in 64 bits, which bounds the space."""
+
+    values: Annotated[Whole, Field(ge=2, le=36)] = 3
+    inputs: Annotated[Whole, Field(ge=1, le=5)] = 2
+
+    @model_validator(mode="after")
+    def _indexed(self) -> TruthTables:
+        if self.values**self.inputs > 63 or not self.as_space().is_indexed_in_64_bits:
+            raise ValueError(
+                f"{self.values} values and {self.inputs} inputs have more operations than the 2^63 that an index of 64 "
+                "bits tells apart; the largest spaces are 2 values of 5 inputs, 3 of 3 and 5 of 2"
+            )
+        return self
+
+    def as_space(self) -> Space:
+        """The space itself."""
+        return Space(self.values, self.inputs)
+
+
 class Data(Section):
-    """How the operations are split. What is not trained on is held out."""
+    """How the operations are split, and how many an epoch has. What is not trained on is held out: of a space that can
+    be listed exactly those shares of a permutation, of a larger one whatever a hash of the index says. An epoch has
+    `epoch_operations`, or every operation trained on once: the first of a permutation, several permutations, or, where
+    none can be listed, as many drawn at random."""
 
     train_share: Annotated[Number, Field(gt=0, le=1)] = 1.0
     validation_share: Share = 0.0
+    epoch_operations: Operations | None = None
 
     @model_validator(mode="after")
     def _shares(self) -> Data:
@@ -135,12 +174,16 @@ class Data(Section):
 
 
 class Model(Section):
-    """The networks. Layer widths are the plan's and fixed; the injection is a choice, with hidden units in each
-    translation or none, and so is the value that VAE-B puts in the middle of its axes, where VAE-A has 0."""
+    """The networks. Latent dimensions and the width of layers, 1 being the plan's, follow from the space unless they
+    are given; the injection is a choice, with hidden units in each translation or none, and so is the value that VAE-B
+    puts in the middle of its axes, where VAE-A has 0 (of other values than three: by how many places they are
+    rotated)."""
 
     injection: Literal["plain", "translated"] = "plain"
     translation_units: Annotated[Whole, Field(ge=0, le=1024)] = 0
     middle_value_b: Literal[-1, 0, 1] = 0
+    latent_dimensions: Annotated[Whole | None, Field(ge=1, le=1024)] = None
+    width: Annotated[Number | None, Field(gt=0, le=100)] = None
 
 
 class LearningRate(Section):
@@ -292,9 +335,10 @@ class Temperature(Section):
 
 
 class Beta(Section):
-    """Weight of the KL divergence: A linear 0 → `warm` over `warmup_epochs`, then → `end`; B zero for
-    `b_delay_epochs`, then `b_ratio` of A's."""
+    """Weight of the KL divergence: A zero for `delay_epochs`, linear 0 → `warm` over the next `warmup_epochs`, then →
+    `end`; B zero for `b_delay_epochs`, then `b_ratio` of A's."""
 
+    delay_epochs: Moment = 0
     warmup_epochs: Span = 50
     warm: NonNegative = 0.3
     end: NonNegative = 0.8
@@ -417,7 +461,8 @@ class Guard(Section):
 
 class Evaluation(Section):
     """What is measured after every `every` epochs, and which milestones are benchmarked and kept. Under noise each
-    epoch measures one operation in `noise_cycle`, so that as many epochs measure them all."""
+    epoch measures one operation in `noise_cycle`, so that as many epochs measure them all. Spaces that cannot be listed
+    are measured on `sample` operations, drawn afresh for every epoch."""
 
     every: Epochs = 1
     coverage_draws: CoverageDraws = 100_000
@@ -425,6 +470,7 @@ class Evaluation(Section):
     noise: Annotated[Number, Field(ge=0, le=1000)] = 0.3
     noise_draws: Annotated[Whole, Field(ge=1, le=4096)] = 64
     noise_cycle: Operations = 16
+    sample: Operations | None = None
     milestones: Annotated[tuple[Epoch, ...], AfterValidator(increasing), Scaled(_milestones)] = (
         3, 100, 120, 150, 200, 250, 300, 350, 400,
     )  # fmt: skip
@@ -447,6 +493,7 @@ class Recipe(Section):
     description: str = ""
     epochs: Epochs = 400
     seed: Seed = 42
+    space: TruthTables = TruthTables()
     data: Data = Data()
     model: Model = Model()
     optimizer: Optimizer = Optimizer()
@@ -508,8 +555,11 @@ class Recipe(Section):
         """Content hash of the recipe, 16 hexadecimal digits. Seed, description, length and the cache do not count:
         a run may be continued past its end, and elsewhere."""
         content = self.model_dump(mode="json", exclude={"seed", "description", "epochs", "cache"})
-        if not self.objective.extra:  # nor does a setting that is not used and that older runs lack
-            del content["objective"]["extra"]
+        for path, unused in _ADDED.items():  # nor does a setting that is not used and that older runs lack
+            *sections, name = path.split(".")
+            section = reduce(operator.getitem, sections, content)
+            if section[name] == unused:
+                del section[name]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

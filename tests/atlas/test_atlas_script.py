@@ -19,7 +19,7 @@ from ternary_vae.gates import classes, find_gate, find_gates, known_properties, 
 from ternary_vae.gates.equivalence import EQUIVALENCES
 from ternary_vae.gates.names import Gate
 from ternary_vae.model import DualVAE, logits_to_tables
-from ternary_vae.operations import OPERATION_COUNT, all_operations, operation_index
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, operation_index
 from ternary_vae.reports.latent_map import LatentMap
 
 SIDES = [("a", "A"), ("b", "B")]
@@ -77,7 +77,7 @@ def test_of_equal_logits_the_lowest_value_is_the_answer(script: Callable[..., An
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_means_lie_where_the_map_has_them(script: Callable[..., Any], placed: LatentMap, side: str) -> None:
     drawn = getattr(placed, side)
-    means = np.array(script(f"() => Array.from(vaes.{side}.means)")).reshape(OPERATION_COUNT, 16)
+    means = np.array(script(f"() => Array.from(vaes.{side}.means)")).reshape(TWO_INPUT_TERNARY.operations, 16)
     reach = np.abs(drawn.means).max(axis=0)
     assert (np.abs(means - drawn.means) <= reach / 60_000).all()
     components = np.array(script(f"() => vaes.{side}.components.map((one) => [...one])")).T
@@ -121,7 +121,9 @@ def test_truth_tables_names_and_indices(script: Callable[..., Any]) -> None:
     assert texts == [
         [gate.text, gate.heptavintimal, gate.index] for gate in map(lambda i: Gate(SPACE, i), range(19_683))
     ]
-    named = {index: Gate(SPACE, index).names for index in range(OPERATION_COUNT) if Gate(SPACE, index).names}
+    named = {
+        index: Gate(SPACE, index).names for index in range(TWO_INPUT_TERNARY.operations) if Gate(SPACE, index).names
+    }
     assert {int(index): names for index, names in script("() => data.names").items()} == named
     assert len(named) > 20
 
@@ -129,7 +131,7 @@ def test_truth_tables_names_and_indices(script: Callable[..., Any]) -> None:
 def test_valuation_and_neighbours(script: Callable[..., Any]) -> None:
     found = script("() => Array.from({ length: COUNT }, (_, i) => valuation(i))")
     assert found[0] == 9
-    for index in range(1, OPERATION_COUNT):
+    for index in range(1, TWO_INPUT_TERNARY.operations):
         assert index % 3 ** found[index] == 0
         assert index % 3 ** (found[index] + 1) != 0
     tables = all_operations()
@@ -173,7 +175,7 @@ _WORDS = st.one_of(
     st.text("-−0+12", min_size=8, max_size=10),
     st.text("0123456789ABCDEFGHKMNPRTVXZabcdefghkmnprtvxzIJLO", min_size=2, max_size=4),
     st.integers(-1, 30_000).map(str),
-    st.sampled_from(sorted(name for index in range(OPERATION_COUNT) for name in Gate(SPACE, index).names)),
+    st.sampled_from(sorted(name for index in range(TWO_INPUT_TERNARY.operations) for name in Gate(SPACE, index).names)),
     st.text(max_size=12),
 )
 
@@ -212,5 +214,5 @@ def test_a_partial_table_is_fitted_by_the_same_gates(script: Callable[..., Any],
     except UserError:
         assert found is None
     else:
-        expected = find_gates(SPACE, table=table, limit=OPERATION_COUNT)
+        expected = find_gates(SPACE, table=table, limit=TWO_INPUT_TERNARY.operations)
         assert found == [expected.count, sorted(gate.index for gate in expected.gates)]

@@ -21,7 +21,7 @@ from ternary_vae.model import (
     register_strategy,
     strategy_named,
 )
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import Operations, all_operations, operation_index
 from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution import coupled as coupled_measures
 from ternary_vae.resolution.complementarity import decode_under_noise, ensemble_under_noise
@@ -249,13 +249,19 @@ class TestAStrategyOfAnotherPackage:
     def test_is_recorded_without_noise_and_under_noise(self):
         torch.manual_seed(0)
         model = DualVAE().eval().requires_grad_(False)
+        everything = Operations(all_operations(), operation_index(all_operations()))
         posteriors = model.encode(all_operations())
-        section, _ = coupled_measures.reconstructions(model, posteriors)
+        section, _ = coupled_measures.reconstructions(model, posteriors, everything)
         answer = model.ensemble_reconstruct(all_operations(), "hinted")
         exact = float((answer == all_operations()).all(1).double().mean())
         assert section.hinted.exact_match_rate == exact
         noise = decode_under_noise(
-            model, posteriors, torch.Generator().manual_seed(0), draws=1, strategies=tuple(STRATEGIES.values())
+            model,
+            posteriors,
+            everything,
+            torch.Generator().manual_seed(0),
+            draws=1,
+            strategies=tuple(STRATEGIES.values()),
         )
         under_noise = ensemble_under_noise(noise)
         assert under_noise.model_dump().keys() == STRATEGIES.keys()

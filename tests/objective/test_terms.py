@@ -12,7 +12,6 @@ from scipy import linalg, stats
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ternary_vae.acceleration.stacked import Stack
-from ternary_vae.limits import OPERATION_BITS
 from ternary_vae.model import DualVAE
 from ternary_vae.model.networks import Encoder
 from ternary_vae.objective import (
@@ -29,7 +28,7 @@ from ternary_vae.objective import (
     total_loss,
     weighed,
 )
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations
 from ternary_vae.recipe import Objective, PriorInformation, load_recipe
 
 N = 12
@@ -110,7 +109,7 @@ class TestCrossEntropy:
     def test_a_decoder_that_answers_thirds_costs_all_the_information(self):
         classes = torch.zeros(5, 9, dtype=torch.long)
         found = likelihood.entry_cross_entropy(torch.zeros(5, 9, 3), classes)
-        assert (found / math.log(2)).tolist() == pytest.approx([OPERATION_BITS] * 5, rel=1e-6)
+        assert (found / math.log(2)).tolist() == pytest.approx([TWO_INPUT_TERNARY.bits] * 5, rel=1e-6)
 
 
 class TestKL:

@@ -8,7 +8,7 @@ import torch
 
 from ternary_vae import DualVAE
 from ternary_vae.model import STRATEGIES
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import Operations, all_operations, operation_index
 from ternary_vae.pretrained import FrozenEncoder, read_model, shipped_models
 from ternary_vae.pretrained.card import model_card
 from ternary_vae.pretrained.files import CARD, CONFIGURATION, WEIGHTS, shipped_directory
@@ -48,8 +48,11 @@ def test_the_files_are_small_and_hold_averaged_float32_weights_alone(name):
 @torch.no_grad()
 def test_every_gate_is_exact(model):
     gates = all_operations()
+    everything = Operations(gates, operation_index(gates))
     posteriors = model.encode(gates)
-    errors = {vae: wrong_entries(model, vae, mu) for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b))}
+    errors = {
+        vae: wrong_entries(model, vae, mu, everything) for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b))
+    }
     for vae, wrong in errors.items():
         assert figure(model, f"exact_match_{vae.lower()}") == (wrong == 0).double().mean() == 1
     coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
@@ -58,7 +61,7 @@ def test_every_gate_is_exact(model):
         assert figure(model, f"exact_match_coupled_{vae.lower()}") == exact == 1
     for strategy in STRATEGIES:
         assert torch.equal(model.reconstruct(gates, strategy), gates), strategy
-    noise = decode_under_noise(model, posteriors, named_generator(0, "complementarity", "cpu"))
+    noise = decode_under_noise(model, posteriors, everything, named_generator(0, "complementarity", "cpu"))
     measured = complementary_coverage(errors["A"], errors["B"], noise)
     # Another build of torch may round otherwise, where an entry is nearly undecided.
     for key in ("exact_under_noise_a", "exact_under_noise_b", "exact_under_noise_ensemble"):

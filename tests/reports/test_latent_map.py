@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ternary_vae.model import DualVAE, logits_to_tables
-from ternary_vae.operations import OPERATION_COUNT, all_operations, hamming_distance
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, hamming_distance
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import latent_map as maps
 from ternary_vae.reports.measurements import measurements_of_run
@@ -74,11 +74,14 @@ def test_what_the_benchmarks_kept_is_read_and_nothing_is_written(
     """What is kept here is nothing that the model would answer, so that it shows."""
     checkpoint = Checkpoint(7, 7, load_recipe(), model.state_dict())
     store, device = TensorCache(tmp_path), torch.device("cpu")
-    following = (torch.arange(OPERATION_COUNT) + 1) % OPERATION_COUNT
+    following = (torch.arange(TWO_INPUT_TERNARY.operations) + 1) % TWO_INPUT_TERNARY.operations
     for name, tensor in (
-        *((name, torch.randn(2, OPERATION_COUNT, 16)) for name in ENCODINGS.values()),
-        *((name, torch.stack([following.double(), torch.ones(OPERATION_COUNT)])) for name in DISTANCES.values()),
-        (WRONG_ENTRIES, torch.tensor([[3], [4]], dtype=torch.int8).expand(2, OPERATION_COUNT)),
+        *((name, torch.randn(2, TWO_INPUT_TERNARY.operations, 16)) for name in ENCODINGS.values()),
+        *(
+            (name, torch.stack([following.double(), torch.ones(TWO_INPUT_TERNARY.operations)]))
+            for name in DISTANCES.values()
+        ),
+        (WRONG_ENTRIES, torch.tensor([[3], [4]], dtype=torch.int8).expand(2, TWO_INPUT_TERNARY.operations)),
     ):
         save_kept(store, checkpoint, device, name, tensor)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -114,7 +117,7 @@ def test_the_packed_map_unpacks_to_the_same_picture(failing_run: RunDirectory, d
     home = np.frombuffer(base64.b64decode(packed["home"]), np.uint8)
     np.testing.assert_array_equal(home == 0, drawn.home == 1)
     np.testing.assert_array_equal(home == 1, drawn.home == -1)
-    assert len(home) == OPERATION_COUNT
+    assert len(home) == TWO_INPUT_TERNARY.operations
 
 
 def test_data_in_a_script_element_cannot_end_it() -> None:

@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from ternary_vae.operations import all_operations
+from ternary_vae.model import Sizes
+from ternary_vae.operations import Operations, all_operations, operation_index
 
+ALL = Operations(all_operations(), operation_index(all_operations()))
 THIRD = 0.4307272992954576  # the standard normal exceeds it with probability 1/3
 
 
@@ -20,6 +22,8 @@ class ThresholdDecoder:
     """Entry j reads one latent coordinate: below −threshold it is −1, above +threshold it is 1, between them 0. With
     the threshold THIRD every operation is equally likely under the prior. B reads the last nine of 16 coordinates,
     A the first nine. With `sign` −1 each entry is negated."""
+
+    sizes = Sizes()
 
     def __init__(self, threshold: float = THIRD, sign: int | Tensor = 1) -> None:
         self.threshold = threshold
@@ -53,6 +57,8 @@ class ThresholdDecoder:
 
 class IgnoringDecoder:
     """Answers every latent with equal logits: a perfect density model that has learnt nothing."""
+
+    sizes = Sizes()
 
     def decode(self, z: Tensor, vae: str) -> Tensor:
         return torch.zeros(len(z), 9, 3)

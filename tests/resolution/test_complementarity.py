@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from known_decoders import ThresholdDecoder
+from known_decoders import ALL, ThresholdDecoder
 from scipy import stats
 
 from ternary_vae.model import Posteriors
-from ternary_vae.operations import OPERATION_COUNT
 from ternary_vae.resolution import complementarity
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
 def outcome(only_a: list[int], only_b: list[int], draws: int = 64) -> NoiseOutcome:
@@ -109,12 +109,12 @@ def test_mcnemar_agrees_with_the_binomial_test_everywhere() -> None:
 
 def test_each_half_is_at_home_where_its_code_is_robust() -> None:
     decoder = ThresholdDecoder()
-    half = OPERATION_COUNT // 2
-    robust_first = torch.where(torch.arange(OPERATION_COUNT) < half, 1.6, 0.6)[:, None]
-    robust_rest = torch.where(torch.arange(OPERATION_COUNT) < half, 0.6, 1.6)[:, None]
+    half = TWO_INPUT_TERNARY.operations // 2
+    robust_first = torch.where(torch.arange(TWO_INPUT_TERNARY.operations) < half, 1.6, 0.6)[:, None]
+    robust_rest = torch.where(torch.arange(TWO_INPUT_TERNARY.operations) < half, 0.6, 1.6)[:, None]
     both = posteriors(decoder.means("A", robust_first), decoder.means("B", robust_rest))
-    noise = complementarity.decode_under_noise(decoder, both, named_generator(2, "noise", "cpu"), draws=32)
-    zeros = torch.zeros(OPERATION_COUNT, dtype=torch.long)
+    noise = complementarity.decode_under_noise(decoder, both, ALL, named_generator(2, "noise", "cpu"), draws=32)
+    zeros = torch.zeros(TWO_INPUT_TERNARY.operations, dtype=torch.long)
     homes = complementarity.home_table(zeros, zeros, noise)
     # Operations with few ends (entries ±1) have no difference to find; few of the rest may be missed, none mistaken.
     assert int((homes[:half] == 1).sum()) > 0.85 * half
@@ -136,15 +136,17 @@ def test_equal_vaes_under_the_same_noise_never_differ_and_under_other_noise_seld
     class Twin:
         """B decodes as A does."""
 
+        sizes = decoder.sizes
+
         def decode(self, z: torch.Tensor, vae: str) -> torch.Tensor:
             return decoder.decode(z, "A")
 
-    noise = complementarity.decode_under_noise(Twin(), posteriors(mu, mu), named_generator(3, "n", "cpu"), draws=8)
+    noise = complementarity.decode_under_noise(Twin(), posteriors(mu, mu), ALL, named_generator(3, "n", "cpu"), draws=8)
     assert int(noise.only_a.sum()) == int(noise.only_b.sum()) == 0
 
     # A and B read different coordinates: equal rates, unlike outcomes. By chance below 1% find a home.
     other = posteriors(decoder.means("A", 0.9), decoder.means("B", 0.9))
-    noise = complementarity.decode_under_noise(decoder, other, named_generator(4, "n", "cpu"), draws=32)
-    zeros = torch.zeros(OPERATION_COUNT, dtype=torch.long)
+    noise = complementarity.decode_under_noise(decoder, other, ALL, named_generator(4, "n", "cpu"), draws=32)
+    zeros = torch.zeros(TWO_INPUT_TERNARY.operations, dtype=torch.long)
     assert int(noise.only_a.sum()) > 10_000
-    assert int((complementarity.home_table(zeros, zeros, noise) != 0).sum()) < 0.01 * OPERATION_COUNT
+    assert int((complementarity.home_table(zeros, zeros, noise) != 0).sum()) < 0.01 * TWO_INPUT_TERNARY.operations

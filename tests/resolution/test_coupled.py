@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from known_decoders import ALL
 
 from ternary_vae.model import STRATEGIES, DualVAE, combine
-from ternary_vae.operations import OPERATION_COUNT, all_operations
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations
 from ternary_vae.resolution import coupled
 from ternary_vae.resolution.complementarity import complementary_coverage, decode_under_noise, ensemble_under_noise
 
@@ -46,10 +47,12 @@ def test_mirrored_codes_couple_in_absolute_value_only_and_dead_dimensions_do_not
 def test_reconstructions_agree_with_the_models_own_ensemble(model: DualVAE) -> None:
     tables = all_operations()
     posteriors = model.encode(tables)
-    ensemble, own = coupled.reconstructions(model, posteriors)
+    ensemble, own = coupled.reconstructions(model, posteriors, ALL)
     for strategy in STRATEGIES:
         exact = (model.ensemble_reconstruct(tables, strategy) == tables).all(dim=1).sum()
-        assert getattr(ensemble, strategy).exact_match_rate == pytest.approx(int(exact) / OPERATION_COUNT, abs=1e-12)
+        assert getattr(ensemble, strategy).exact_match_rate == pytest.approx(
+            int(exact) / TWO_INPUT_TERNARY.operations, abs=1e-12
+        )
     assert own.rho == 0.4
     logits_a, logits_b = model.decode_coupled(posteriors.mu_a, posteriors.mu_b, 0.4)
     for rate, logits in ((own.exact_match_rate_a, logits_a), (own.exact_match_rate_b, logits_b)):
@@ -58,13 +61,13 @@ def test_reconstructions_agree_with_the_models_own_ensemble(model: DualVAE) -> N
 
 def test_ensembles_under_noise_against_the_model_operation_by_operation(model: DualVAE) -> None:
     """The same noisy latents decoded again by way of the model's own decoders, one ensemble after another."""
-    operations = torch.arange(5, OPERATION_COUNT, 61)
-    tables = all_operations()[operations]
+    operations = ALL.rows(slice(5, None, 61))
+    tables = operations.tables
     posteriors = model.encode(tables)
     noise = decode_under_noise(
-        model, posteriors, torch.Generator().manual_seed(8), 0.5, 3, operations, tuple(STRATEGIES.values())
+        model, posteriors, operations, torch.Generator().manual_seed(8), 0.5, 3, tuple(STRATEGIES.values())
     )
-    plain = decode_under_noise(model, posteriors, torch.Generator().manual_seed(8), 0.5, 3, operations)
+    plain = decode_under_noise(model, posteriors, operations, torch.Generator().manual_seed(8), 0.5, 3)
     assert all(torch.equal(one, other) for one, other in zip(noise[:3], plain[:3]))
     generator = torch.Generator().manual_seed(8)
     exact = dict.fromkeys(STRATEGIES, 0)
@@ -102,7 +105,7 @@ def test_live_bytes_are_counted_by_hand() -> None:
 
 
 def test_inference_overhead_relates_its_own_figures(model: DualVAE) -> None:
-    section = coupled.inference_overhead(model, repeats=2)
+    section = coupled.inference_overhead(model, all_operations(), repeats=2)
     assert min(section.plain_milliseconds, section.ensemble_milliseconds) > 0
     assert section.time_overhead == pytest.approx(section.ensemble_milliseconds / section.plain_milliseconds - 1)
     assert section.memory_overhead is not None

@@ -7,8 +7,8 @@ import torch
 from known_decoders import THIRD, IgnoringDecoder, ThresholdDecoder, expected_coverage
 
 from ternary_vae.limits import coverage_limit, coverage_standard_deviation
-from ternary_vae.model import DualVAE, logits_to_tables
-from ternary_vae.operations import OPERATION_COUNT, operation_index
+from ternary_vae.model import DualVAE, Sizes, logits_to_tables
+from ternary_vae.operations import TWO_INPUT_TERNARY, operation_index
 from ternary_vae.resolution import coupled, coverage, isolated
 from ternary_vae.resolution.statistics import named_generator
 
@@ -19,7 +19,7 @@ def generator(name: str = "test") -> torch.Generator:
 
 @pytest.mark.parametrize("vae", ["A", "B"])
 def test_a_uniform_decoder_meets_the_coupon_collectors_limit(vae: str) -> None:
-    section, _ = isolated.sampling(ThresholdDecoder(), vae, generator(vae))
+    section, *_ = isolated.sampling(ThresholdDecoder(), vae, generator(vae))
     for measured in (section.decoded, section.categorical):
         assert measured.draws == 50_000
         assert measured.coverage_limit == pytest.approx(0.9212, abs=5e-5)
@@ -33,17 +33,17 @@ def test_a_uniform_decoder_meets_the_coupon_collectors_limit(vae: str) -> None:
 
 
 def test_a_decoder_that_ignores_its_latent_is_perfect_when_drawn_from_and_worthless_when_decoded() -> None:
-    section, information = isolated.sampling(IgnoringDecoder(), "A", generator())
+    section, _, information = isolated.sampling(IgnoringDecoder(), "A", generator())
     margin = 5 * coverage_standard_deviation(50_000) / 8**0.5
     assert section.categorical.coverage_rate == pytest.approx(coverage_limit(50_000), abs=margin)
-    assert section.decoded.coverage_rate == 1 / OPERATION_COUNT
+    assert section.decoded.coverage_rate == 1 / TWO_INPUT_TERNARY.operations
     assert section.decoded.interval.standard_deviation == 0
     assert information.mutual_information_bits == 0
 
 
 def test_an_uneven_decoder_meets_its_own_expectation_and_not_the_limit() -> None:
     decoder = ThresholdDecoder(threshold=0.8)
-    section, _ = isolated.sampling(decoder, "A", generator(), repeats=4)
+    section, *_ = isolated.sampling(decoder, "A", generator(), repeats=4)
     expected = expected_coverage(decoder.prior_probabilities(), 50_000)
     assert expected < 0.8 * coverage_limit(50_000)
     # The spread of one repeat is below 0.15 points for 50,000 draws.
@@ -64,13 +64,14 @@ def test_cross_injected_sampling_is_the_prior_widened_by_the_additive_mix_only(r
 
 
 def test_counting_agrees_with_a_python_set() -> None:
-    first, second = torch.randint(OPERATION_COUNT, (2, 3_000), generator=generator())
-    assert coverage.count_covered(first) == len(set(first.tolist()))
-    assert coverage.count_covered(first, second) == len(set(first.tolist()) | set(second.tolist()))
-    assert set(coverage.covered_table(first).nonzero().flatten().tolist()) == set(first.tolist())
+    first, second = torch.randint(TWO_INPUT_TERNARY.operations, (2, 3_000), generator=generator())
+    everything = {"operations": TWO_INPUT_TERNARY.operations}
+    assert coverage.count_covered(first, **everything) == len(set(first.tolist()))
+    assert coverage.count_covered(first, second, **everything) == len(set(first.tolist()) | set(second.tolist()))
+    assert set(coverage.covered_table(first, **everything).nonzero().flatten().tolist()) == set(first.tolist())
     draws = (2, 10, 1_000, 6_000)
     slow = [len(set(first[: n // 2].tolist()) | set(second[: n // 2].tolist())) for n in draws]
-    assert coverage.counts_by_draws(draws, first, second) == slow
+    assert coverage.counts_by_draws(draws, first, second, **everything) == slow
 
 
 @pytest.mark.parametrize("vae", ["A", "B"])
@@ -78,7 +79,7 @@ def test_indices_of_many_chunks_are_those_of_single_latents(vae: str) -> None:
     torch.manual_seed(3)
     model = DualVAE().eval()
     indices = coverage.decoded_indices(model, vae, 10_000, generator())
-    z = coverage.prior_draws(10_000, generator())
+    z = coverage.prior_draws(model, 10_000, generator())
     assert len(coverage.in_chunks(z)) > 1
     for position in range(0, 10_000, 499):
         table = logits_to_tables(model.decode(z[position : position + 1], vae))
@@ -87,11 +88,13 @@ def test_indices_of_many_chunks_are_those_of_single_latents(vae: str) -> None:
 
 def test_a_categorical_draw_follows_the_softmax() -> None:
     class Constant:
+        sizes = Sizes()
+
         def decode(self, z: torch.Tensor, vae: str) -> torch.Tensor:
             return torch.tensor([0.2, 0.5, 0.3]).log().expand(len(z), 9, 3)
 
     decoded, drawn = coverage.decoded_and_categorical_indices(Constant(), "A", 60_000, generator())
-    assert set(decoded.tolist()) == {(OPERATION_COUNT - 1) // 2}  # class 1, the value 0, everywhere
+    assert set(decoded.tolist()) == {(TWO_INPUT_TERNARY.operations - 1) // 2}  # class 1, the value 0, everywhere
     for entry in range(9):
         shares = torch.bincount(drawn // 3**entry % 3, minlength=3) / 60_000
         # Five standard errors: 5·√(0.25/60,000).

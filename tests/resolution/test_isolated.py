@@ -6,10 +6,9 @@ import itertools
 
 import pytest
 import torch
-from known_decoders import THIRD, IgnoringDecoder, ThresholdDecoder
+from known_decoders import ALL, THIRD, IgnoringDecoder, ThresholdDecoder
 
-from ternary_vae.limits import OPERATION_BITS
-from ternary_vae.operations import OPERATION_COUNT, all_operations
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations
 from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution import isolated
 from ternary_vae.resolution.records import CurvePoint
@@ -23,18 +22,18 @@ def generator() -> torch.Generator:
 
 def test_wrong_entries_of_a_perfect_an_inverting_and_an_ignoring_decoder() -> None:
     decoder = ThresholdDecoder()
-    assert int(isolated.wrong_entries(decoder, "B", decoder.means("B")).sum()) == 0
-    inverted = isolated.wrong_entries(ThresholdDecoder(sign=-1), "A", decoder.means("A"))
+    assert int(isolated.wrong_entries(decoder, "B", decoder.means("B"), ALL).sum()) == 0
+    inverted = isolated.wrong_entries(ThresholdDecoder(sign=-1), "A", decoder.means("A"), ALL)
     assert torch.equal(inverted, (all_operations() != 0).sum(dim=1))
-    ignoring = isolated.wrong_entries(IgnoringDecoder(), "A", decoder.means("A"))
+    ignoring = isolated.wrong_entries(IgnoringDecoder(), "A", decoder.means("A"), ALL)
     assert torch.equal(ignoring, (all_operations() != -1).sum(dim=1))
 
 
 def test_reconstruction_counts_errors() -> None:
-    errors = torch.zeros(OPERATION_COUNT, dtype=torch.long)
+    errors = torch.zeros(TWO_INPUT_TERNARY.operations, dtype=torch.long)
     errors[:10_000] = 3
     errors[0] = 9
-    section = isolated.reconstruction(errors)
+    section = isolated.reconstruction(errors, TWO_INPUT_TERNARY)
     assert section.zero_error_count == 9_683
     assert section.exact_match_rate == 9_683 / 19_683
     assert section.mean_bit_error == (9_999 * 3 + 9) / 19_683
@@ -47,7 +46,7 @@ def test_distances_agree_with_a_double_loop() -> None:
     count = 150  # more than two blocks of rows
     mu = 20 + torch.randn(count, 16, generator=generator())
     logvar = torch.randn(count, 16, generator=generator())
-    separation, neighbours = isolated.distances(mu, logvar, isolated.pair_distances(mu))
+    separation, neighbours = isolated.distances(mu, logvar, isolated.pair_distances(mu), ALL.rows(slice(count)))
     tables = all_operations().tolist()
     all_distances, nearest_distances, hamming = [], [], []
     for i in range(count):
@@ -82,7 +81,9 @@ def test_pair_distances_against_all_distances() -> None:
 
 def test_the_nearest_neighbour_of_a_truth_table_in_its_own_cell_grid_differs_in_one_entry() -> None:
     mu = ThresholdDecoder().means("A", centre=0.5)
-    separation, neighbours = isolated.distances(mu, torch.zeros(OPERATION_COUNT, 16), isolated.pair_distances(mu))
+    separation, neighbours = isolated.distances(
+        mu, torch.zeros(TWO_INPUT_TERNARY.operations, 16), isolated.pair_distances(mu), ALL
+    )
     assert neighbours.hamming_1_rate == 1.0
     assert neighbours.mean_hamming == 1.0
     assert separation.minimum_distance == separation.mean_nearest_distance == 0.5
@@ -90,7 +91,7 @@ def test_the_nearest_neighbour_of_a_truth_table_in_its_own_cell_grid_differs_in_
 
 def test_collapsed_posterior_means_have_no_distance_and_no_dimension() -> None:
     mu = torch.full((500, 16), 0.1)
-    separation, _ = isolated.distances(mu, torch.zeros(500, 16), isolated.pair_distances(mu))
+    separation, _ = isolated.distances(mu, torch.zeros(500, 16), isolated.pair_distances(mu), ALL.rows(slice(500)))
     assert separation.mean_distance == separation.minimum_distance == 0.0
     section = isolated.dimensionality(torch.ones(500, 16))
     assert section.participation_ratio == section.efficiency == 0.0
@@ -108,21 +109,21 @@ def test_dimensionality_of_a_known_spectrum() -> None:
 
 
 def test_information_of_known_decoders() -> None:
-    _, uniform = isolated.sampling(ThresholdDecoder(), "B", generator())
-    assert uniform.mutual_information_bits == pytest.approx(OPERATION_BITS, abs=0.003)
-    assert uniform.mutual_information_bits <= uniform.limit_bits == OPERATION_BITS
+    _, _, uniform = isolated.sampling(ThresholdDecoder(), "B", generator())
+    assert uniform.mutual_information_bits == pytest.approx(TWO_INPUT_TERNARY.bits, abs=0.003)
+    assert uniform.mutual_information_bits <= uniform.limit_bits == TWO_INPUT_TERNARY.bits
     assert uniform.draws == 400_000
     decoder = ThresholdDecoder(threshold=0.8)
     probabilities = decoder.prior_probabilities()
     exact = float(-(probabilities * probabilities.log2()).sum())
     assert exact < 13
-    _, uneven = isolated.sampling(decoder, "A", generator())
+    _, _, uneven = isolated.sampling(decoder, "A", generator())
     assert uneven.mutual_information_bits == pytest.approx(exact, abs=0.012)  # 4 standard errors
 
 
 def test_interpolation_between_known_cells() -> None:
     decoder = ThresholdDecoder()
-    straight = isolated.interpolation(decoder, "A", decoder.means("A"), generator())
+    straight = isolated.interpolation(decoder, "A", decoder.means("A"), ALL, generator())
     assert straight.valid_rate == straight.between_rate == 1.0
     assert (straight.pairs, straight.steps) == (4_000, 9)
 
@@ -136,7 +137,8 @@ def test_interpolation_between_known_cells() -> None:
             inside += min(first, second) <= answer <= max(first, second)
         expected += inside / 9 / 9
     last = torch.tensor([1] * 8 + [-1])
-    negating = isolated.interpolation(ThresholdDecoder(sign=last), "A", decoder.means("A"), generator(), pairs=20_000)
+    flipped = ThresholdDecoder(sign=last)
+    negating = isolated.interpolation(flipped, "A", decoder.means("A"), ALL, generator(), pairs=20_000)
     # Five standard errors, as if the nine points of a pair were one.
     margin = 5 * (expected * (1 - expected) / 20_000) ** 0.5
     assert 0.2 < expected < 0.9
@@ -145,7 +147,7 @@ def test_interpolation_between_known_cells() -> None:
 
 def test_the_resolution_curve_of_known_cells() -> None:
     decoder = ThresholdDecoder()
-    section = isolated.resolution_curve(decoder, "B", decoder.means("B", centre=2.0), generator())
+    section = isolated.resolution_curve(decoder, "B", decoder.means("B", centre=2.0), ALL, generator())
     assert (section.points[0].sigma, section.points[-1].sigma) == (0, 2)
     for point in section.points:
         assert point.exact_match_rate == pytest.approx(decoder.exact_rate(point.sigma, 2.0), abs=5 * 0.0036)
@@ -156,14 +158,14 @@ def test_the_resolution_curve_of_known_cells() -> None:
 
 def test_the_curve_goes_on_until_half_is_lost_and_no_further() -> None:
     wide = ThresholdDecoder(threshold=10.0)
-    section = isolated.resolution_curve(wide, "A", wide.means("A", centre=25.0), generator())
+    section = isolated.resolution_curve(wide, "A", wide.means("A", centre=25.0), ALL, generator())
     sigmas = [point.sigma for point in section.points]
     assert sigmas[21:] == [2.5, 3.0, 4.0, 5.0, 6.0, 8.0]
     assert section.points[-1].exact_match_rate < 0.5 <= section.points[-2].exact_match_rate
     assert section.half_sigma is not None
     assert 6 < section.half_sigma < 8
     wider = ThresholdDecoder(threshold=1e4)
-    endless = isolated.resolution_curve(wider, "A", wider.means("A", centre=3e4), generator())
+    endless = isolated.resolution_curve(wider, "A", wider.means("A", centre=3e4), ALL, generator())
     assert endless.points[-1].sigma == 16
     assert endless.half_sigma is None
 
@@ -181,7 +183,7 @@ def test_half_crossing() -> None:
 def test_held_out_looks_at_the_recipes_own_parts() -> None:
     recipe = load_recipe("ternary_v5_5")
     split = training_split(recipe)
-    errors = torch.zeros(OPERATION_COUNT, dtype=torch.long)
+    errors = torch.zeros(TWO_INPUT_TERNARY.operations, dtype=torch.long)
     errors[split.validation] = 1
     errors[split.test[: len(split.test) // 2]] = 2
     section = isolated.held_out(errors, split)

@@ -49,7 +49,8 @@ def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_comp
     store = TensorCache(tmp_path, report=said.append)
     checkpoint = load_checkpoint(checkpoint_file)
     computed = measure_isolated(checkpoint), measure_coupled(checkpoint)
-    keepable = keepable_tensors(*encoded(Kept(checkpoint, CPU)))
+    kept = Kept(checkpoint, CPU)
+    keepable = keepable_tensors(*encoded(kept), kept.operations)
     assert list(keepable) == list(PURPOSES)
     for name, compute in keepable.items():
         save_kept(store, checkpoint, CPU, name, compute())

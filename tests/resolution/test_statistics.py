@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from known_decoders import ThresholdDecoder
 from scipy import stats
 
-from ternary_vae.limits import OPERATION_BITS
-from ternary_vae.operations import OPERATION_COUNT
 from ternary_vae.resolution.statistics import entropy_bits, named_generator, repeat_interval
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
 def test_the_interval_is_students() -> None:
@@ -39,17 +38,17 @@ def plug_in_bits(counts: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(("draws", "tolerance"), [(400_000, 0.002), (40_000, 0.02)])
 def test_entropy_of_uniform_draws_is_nearly_unbiased(draws: int, tolerance: float) -> None:
-    index = torch.randint(OPERATION_COUNT, (draws,), generator=named_generator(1, "uniform", "cpu"))
-    counts = torch.bincount(index, minlength=OPERATION_COUNT)
-    assert entropy_bits(counts) == pytest.approx(OPERATION_BITS, abs=tolerance)
-    assert abs(plug_in_bits(counts) - OPERATION_BITS) > 10 * tolerance
+    index = torch.randint(TWO_INPUT_TERNARY.operations, (draws,), generator=named_generator(1, "uniform", "cpu"))
+    counts = torch.bincount(index, minlength=TWO_INPUT_TERNARY.operations)
+    assert entropy_bits(counts) == pytest.approx(TWO_INPUT_TERNARY.bits, abs=tolerance)
+    assert abs(plug_in_bits(counts) - TWO_INPUT_TERNARY.bits) > 10 * tolerance
 
 
 def test_entropy_of_a_known_uneven_distribution() -> None:
     probabilities = ThresholdDecoder(threshold=0.8).prior_probabilities()
     exact = float(-(probabilities * probabilities.log2()).sum())
     index = probabilities.float().multinomial(400_000, True, generator=named_generator(1, "uneven", "cpu"))
-    counts = torch.bincount(index, minlength=OPERATION_COUNT)
+    counts = torch.bincount(index, minlength=TWO_INPUT_TERNARY.operations)
     # The standard error is √(Var log2 p / N), here about 0.003 bits.
     assert entropy_bits(counts) == pytest.approx(exact, abs=0.012)
     assert plug_in_bits(counts) < exact - 0.02

@@ -118,6 +118,12 @@ class TestTerm:
         recipe = load_recipe("resolution")
         content = recipe.model_dump(mode="json", exclude={"seed", "description", "epochs", "cache"})
         assert content["objective"].pop("extra") == {}
+        assert content.pop("space") == {"values": 3, "inputs": 2}
+        later = {"data.epoch_operations": None, "model.latent_dimensions": None, "model.width": None,
+                 "evaluation.sample": None, "beta.delay_epochs": 0}  # fmt: skip
+        for path, unused in later.items():
+            section, name = path.split(".")
+            assert content[section].pop(name) == unused
         expected = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         assert recipe.fingerprint() == expected
         assert load_recipe(overrides={"objective.extra": {"code_length": 0.1}}).fingerprint() != expected

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from ternary_vae.errors import UserError
 from ternary_vae.model import STRATEGIES, DualVAE
-from ternary_vae.model.networks import LATENT_DIMENSIONS
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import random_operations
 from ternary_vae.storage.files import write_bytes
 
 _NEEDED = ("onnx", "onnxscript")
@@ -44,14 +43,14 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
             importlib.import_module(package)
         except ImportError:
             raise UserError(f"ONNX: {package} is not installed; pip install 'ternary-vae[export]'") from None
-    example = all_operations()[:3].float()
+    example = random_operations(3, model.space, torch.Generator().manual_seed(0)).float()
     parts: dict[str, tuple[nn.Module, str, Tensor, list[str]]] = {}
     for side, encoder, decoder in (
         ("a", model.encoder_A, model.decoder_A),
         ("b", model.encoder_B, model.decoder_B),
     ):
         parts[f"encoder_{side}"] = encoder, "tables", example, ["mean", "log_variance"]
-        parts[f"decoder_{side}"] = decoder, "z", torch.zeros(3, LATENT_DIMENSIONS), ["logits"]
+        parts[f"decoder_{side}"] = decoder, "z", torch.zeros(3, model.sizes.latent_dimensions), ["logits"]
     for name in STRATEGIES:
         parts[f"ensemble_{name}"] = _Ensemble(model, name), "tables", example, ["reconstruction"]
     files = {name: directory / f"{name}.onnx" for name in parts}

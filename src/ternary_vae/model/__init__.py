@@ -10,16 +10,16 @@ from ternary_vae.model.ensemble import (
     strategy_named,
 )
 from ternary_vae.model.injection import CrossInjection, mix_prior_draws
-from ternary_vae.model.networks import LATENT_DIMENSIONS
+from ternary_vae.model.networks import Sizes
 from ternary_vae.model.statenet import StateNet
 
 __all__ = [
-    "LATENT_DIMENSIONS",
     "STRATEGIES",
     "CrossInjection",
     "DualVAE",
     "EnsembleStrategy",
     "Posteriors",
+    "Sizes",
     "StateNet",
     "combine",
     "draw_latents",

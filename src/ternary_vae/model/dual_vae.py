@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from ternary_vae.model.ensemble import combine, logits_to_tables, strategy_named
 from ternary_vae.model.injection import CrossInjection
-from ternary_vae.model.networks import LATENT_DIMENSIONS, DecoderA, DecoderB, Encoder
+from ternary_vae.model.networks import DecoderA, DecoderB, Encoder, Sizes
 from ternary_vae.model.pretrained import Pretrained
 from ternary_vae.model.statenet import StateNet
-from ternary_vae.operations import ENTRIES
 from ternary_vae.recipe import Recipe
+from ternary_vae.space import Space
 
 Side = Literal["A", "B"]
 
@@ -22,10 +22,10 @@ Side = Literal["A", "B"]
 class Posteriors(NamedTuple):
     """Diagonal Gaussian posteriors of both VAEs: means and log-variances."""
 
-    mu_a: Float[Tensor, "n 16"]
-    logvar_a: Float[Tensor, "n 16"]
-    mu_b: Float[Tensor, "n 16"]
-    logvar_b: Float[Tensor, "n 16"]
+    mu_a: Float[Tensor, "n latent"]
+    logvar_a: Float[Tensor, "n latent"]
+    mu_b: Float[Tensor, "n latent"]
+    logvar_b: Float[Tensor, "n latent"]
 
 
 class DualVAE(Pretrained, nn.Module):
@@ -37,8 +37,12 @@ class DualVAE(Pretrained, nn.Module):
         adaptive_rho: whether StateNet also corrects ρ.
         translation_units: hidden units of each translation, see `CrossInjection`.
         middle_value_b: the value in the middle of VAE-B's axes, see `Encoder`; of VAE-A's it is 0.
+        values, inputs: of the operations, see `Space`.
+        latent_dimensions, width: follow from the space unless given, see `Sizes`.
 
     Attributes:
+        space: the space of the operations.
+        sizes: of the networks.
         permeability: the ρ that coupled decoding uses unless told otherwise; set by training and by loading.
         architecture: what it was made with.
     """
@@ -49,14 +53,20 @@ class DualVAE(Pretrained, nn.Module):
         adaptive_rho: bool = False,
         *,
         translation_units: int = 0,
-        middle_value_b: Literal[-1, 0, 1] = 0,
+        middle_value_b: int = 0,
+        values: int = 3,
+        inputs: int = 2,
+        latent_dimensions: int | None = None,
+        width: float | None = None,
     ) -> None:
         super().__init__()
-        self.encoder_A = Encoder()
-        self.decoder_A = DecoderA()
-        self.encoder_B = Encoder(middle_value_b)
-        self.decoder_B = DecoderB()
-        self.injection = CrossInjection(injection, translation_units)
+        self.space = Space(values, inputs)
+        self.sizes = sizes = Sizes.of(self.space, latent_dimensions, width)
+        self.encoder_A = Encoder(sizes=sizes)
+        self.decoder_A = DecoderA(sizes)
+        self.encoder_B = Encoder(middle_value_b, sizes)
+        self.decoder_B = DecoderB(sizes)
+        self.injection = CrossInjection(injection, translation_units, sizes.latent_dimensions)
         self.state_net = StateNet(adaptive_rho)
         self.permeability = 0.0
         self.architecture = {
@@ -64,6 +74,10 @@ class DualVAE(Pretrained, nn.Module):
             "adaptive_rho": adaptive_rho,
             "translation_units": translation_units,
             "middle_value_b": middle_value_b,
+            "values": values,
+            "inputs": inputs,
+            "latent_dimensions": latent_dimensions,
+            "width": width,
         }
 
     @classmethod
@@ -75,21 +89,27 @@ class DualVAE(Pretrained, nn.Module):
             recipe.permeability.adaptive,
             translation_units=settings.translation_units,
             middle_value_b=settings.middle_value_b,
+            values=recipe.space.values,
+            inputs=recipe.space.inputs,
+            latent_dimensions=settings.latent_dimensions,
+            width=settings.width,
         )
 
-    def encode(self, x: Shaped[Tensor, "n 9"]) -> Posteriors:
-        """Posteriors of truth tables given as values −1, 0, 1 (any number type).
+    def encode(self, x: Shaped[Tensor, "n entries"]) -> Posteriors:
+        """Posteriors of truth tables given as the space's values (any number type), such as −1, 0, 1.
 
         Raises:
-            ValueError: if x is not of shape (n, 9).
+            ValueError: if x is not of shape (n, entries).
         """
-        if x.ndim != 2 or x.shape[1] != ENTRIES:
-            raise ValueError(f"expected truth tables of shape (n, {ENTRIES}), got {tuple(x.shape)}")
-        x = x.to(self.encoder_A.fc_mu.weight.dtype)
+        entries = self.space.entries
+        if x.ndim != 2 or x.shape[1] != entries:
+            raise ValueError(f"expected truth tables of shape (n, {entries}), got {tuple(x.shape)}")
+        x = self.space.as_input(x.to(self.encoder_A.fc_mu.weight.dtype))
         return Posteriors(*self.encoder_A(x), *self.encoder_B(x))
 
-    def decode(self, z: Float[Tensor, "*n 16"], vae: Side = "A") -> Float[Tensor, "*n 9 3"]:
-        """Logits of classes 0, 1, 2 (values −1, 0, 1) for each entry, decoded by one VAE from its own latent.
+    def decode(self, z: Float[Tensor, "*n latent"], vae: Side = "A") -> Float[Tensor, "*n entries values"]:
+        """Logits of the classes, from the lowest value to the highest, for each entry, decoded by one VAE from its own
+        latent.
 
         Raises:
             ValueError: if vae is neither "A" nor "B".
@@ -99,15 +119,15 @@ class DualVAE(Pretrained, nn.Module):
         return self.decoder_A(z) if vae == "A" else self.decoder_B(z)
 
     def decode_coupled(
-        self, z_a: Float[Tensor, "*n 16"], z_b: Float[Tensor, "*n 16"], rho: float | Tensor | None = None
-    ) -> tuple[Float[Tensor, "*n 9 3"], Float[Tensor, "*n 9 3"]]:
+        self, z_a: Float[Tensor, "*n latent"], z_b: Float[Tensor, "*n latent"], rho: float | Tensor | None = None
+    ) -> tuple[Float[Tensor, "*n entries values"], Float[Tensor, "*n entries values"]]:
         """Logits of both VAEs from cross-injected latents; ρ is the model's own unless given."""
         mixed_a, mixed_b = self.injection(z_a, z_b, self.permeability if rho is None else rho)
         return self.decoder_A(mixed_a), self.decoder_B(mixed_b)
 
     def forward(
         self,
-        x: Shaped[Tensor, "n 9"],
+        x: Shaped[Tensor, "n entries"],
         use_ensemble: bool = False,
         ensemble_strategy: str = "best_of_two",
         *,
@@ -122,15 +142,15 @@ class DualVAE(Pretrained, nn.Module):
         and each decoder reads its own latent unless `rho` is given; the ensemble then costs no second decoding.
 
         Args:
-            x: truth tables as values −1, 0, 1.
+            x: truth tables as the space's values.
             use_ensemble: add the ensemble's reconstruction. Ignored in training mode, as in the plan.
             rho: permeability, a number or one a row (n, 1). By default the model's own in training mode, 0 in
                 evaluation mode.
             temperature_a, temperature_b: scale of the posterior noise in training mode, z = μ + T·σ·ε.
 
         Returns:
-            logits_A, logits_B (n, 9, 3); mu_A, logvar_A, z_A and the same for B (n, 16); and with the
-            ensemble ensemble_reconstruction (n, 9) and ensemble_strategy.
+            logits_A, logits_B (n, entries, values); mu_A, logvar_A, z_A and the same for B (n, latent); and with the
+            ensemble ensemble_reconstruction (n, entries) and ensemble_strategy.
         """
         posteriors = self.encode(x)
         z_a, z_b = posteriors.mu_a, posteriors.mu_b
@@ -157,17 +177,19 @@ class DualVAE(Pretrained, nn.Module):
         return outputs
 
     @torch.no_grad()
-    def ensemble_reconstruct(self, x: Shaped[Tensor, "n 9"], strategy: str = "best_of_two") -> Int8[Tensor, "n 9"]:
+    def ensemble_reconstruct(
+        self, x: Shaped[Tensor, "n entries"], strategy: str = "best_of_two"
+    ) -> Int8[Tensor, "n entries"]:
         """Both VAEs answer together, decoding posterior means (plan, section 1), by a strategy of `model.ensemble`.
 
         Raises:
-            ValueError: unknown strategy, or x not of shape (n, 9).
+            ValueError: unknown strategy, or x not of shape (n, entries).
         """
         return self._ensemble(x, self.encode(x), strategy)
 
     def reconstruct(
-        self, x: Shaped[Tensor, "n 9"], strategy: str | None = "best_of_two", vae: Side = "B"
-    ) -> Int8[Tensor, "n 9"]:
+        self, x: Shaped[Tensor, "n entries"], strategy: str | None = "best_of_two", vae: Side = "B"
+    ) -> Int8[Tensor, "n entries"]:
         """Reconstruction for production: the ensemble by default, or with `strategy=None` one VAE alone."""
         if strategy is not None:
             return self.ensemble_reconstruct(x, strategy)
@@ -179,7 +201,7 @@ class DualVAE(Pretrained, nn.Module):
     @torch.no_grad()
     def sample(
         self, count: int, vae: Literal["A", "B", "both"] = "both", generator: torch.Generator | None = None
-    ) -> Int8[Tensor, "count 9"]:
+    ) -> Int8[Tensor, "count entries"]:
         """Operations decoded (argmax) from prior draws z ~ N(0, I). "both": the first half (rounded up) by A,
         the rest by B.
 
@@ -191,7 +213,9 @@ class DualVAE(Pretrained, nn.Module):
         if vae not in ("A", "B", "both"):
             raise ValueError(f"vae is 'A', 'B' or 'both', got {vae!r}")
         weight = self.encoder_A.fc_mu.weight
-        z = torch.randn(count, LATENT_DIMENSIONS, generator=generator, device=weight.device, dtype=weight.dtype)
+        z = torch.randn(
+            count, self.sizes.latent_dimensions, generator=generator, device=weight.device, dtype=weight.dtype
+        )
         if vae != "both":
             return logits_to_tables(self.decode(z, vae))
         half = (count + 1) // 2
@@ -199,11 +223,11 @@ class DualVAE(Pretrained, nn.Module):
 
     def _ensemble(
         self,
-        x: Shaped[Tensor, "n 9"],
+        x: Shaped[Tensor, "n entries"],
         posteriors: Posteriors,
         strategy: str,
-        decoded: tuple[Float[Tensor, "n 9 3"], Float[Tensor, "n 9 3"]] | None = None,
-    ) -> Int8[Tensor, "n 9"]:
+        decoded: tuple[Float[Tensor, "n entries values"], Float[Tensor, "n entries values"]] | None = None,
+    ) -> Int8[Tensor, "n entries"]:
         """The ensemble's answer; `decoded` are the logits of the posterior means, if they are there already."""
         logits_a, logits_b = decoded or (self.decoder_A(posteriors.mu_a), self.decoder_B(posteriors.mu_b))
         coupled: tuple[Tensor, ...] = ()
@@ -213,11 +237,11 @@ class DualVAE(Pretrained, nn.Module):
 
 
 def draw_latents(
-    mu: Float[Tensor, "*n 16"],
-    logvar: Float[Tensor, "*n 16"],
+    mu: Float[Tensor, "*n latent"],
+    logvar: Float[Tensor, "*n latent"],
     temperature: float | Tensor = 1.0,
     generator: torch.Generator | None = None,
-) -> Float[Tensor, "*n 16"]:
+) -> Float[Tensor, "*n latent"]:
     """z = μ + T·σ·ε with ε ~ N(0, I)."""
     noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
     return mu + temperature * torch.exp(0.5 * logvar) * noise

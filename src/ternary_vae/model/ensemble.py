@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -15,8 +16,9 @@ from jaxtyping import Float, Int8, Real, Shaped
 from torch import Tensor
 
 from ternary_vae.errors import nearest
-from ternary_vae.operations import VALUES
+from ternary_vae.space import Space
 
+Logits = Float[Tensor, "n entries values"]
 Need = Literal["target", "coupled"]
 
 
@@ -27,9 +29,9 @@ class EnsembleStrategy:
     Attributes:
         name: its key in logs and records, an identifier.
         title: what people read.
-        combine: (logits_a, logits_b) of shape (n, 9, 3) → tables of values −1, 0, 1 and shape (n, 9), as int8. What it
-            `needs` comes by keyword: `target`, the tables (n, 9) that are wanted; `coupled`, a tuple with the logits of
-            both decoders from cross-injected latents.
+        combine: (logits_a, logits_b) of shape (n, entries, values) → tables (n, entries) as int8. What it `needs` comes
+            by keyword: `target`, the tables (n, entries) that are wanted; `coupled`, a tuple with the logits of both
+            decoders from cross-injected latents.
         needs: which of these.
         unanimous: whether it always answers as decoded alone and coupled by both VAEs, where these four agree on a
             whole table. Evaluation then asks it only about the others.
@@ -37,7 +39,7 @@ class EnsembleStrategy:
 
     name: str
     title: str
-    combine: Callable[..., Int8[Tensor, "n 9"]]
+    combine: Callable[..., Int8[Tensor, "n entries"]]
     needs: tuple[Need, ...] = ()
     unanimous: bool = False
 
@@ -70,12 +72,12 @@ def strategy_named(name: str) -> EnsembleStrategy:
 
 
 def combine(
-    target: Shaped[Tensor, "n 9"],
-    logits_a: Float[Tensor, "n 9 3"],
-    logits_b: Float[Tensor, "n 9 3"],
+    target: Shaped[Tensor, "n entries"],
+    logits_a: Logits,
+    logits_b: Logits,
     strategy: str | EnsembleStrategy,
-    coupled: tuple[Float[Tensor, "n 9 3"], ...] = (),
-) -> Int8[Tensor, "n 9"]:
+    coupled: tuple[Logits, ...] = (),
+) -> Int8[Tensor, "n entries"]:
     """A strategy's answer to given logits.
 
     Raises:
@@ -86,42 +88,55 @@ def combine(
     return chosen.combine(logits_a, logits_b, **{need: offered[need] for need in chosen.needs})
 
 
-def logits_to_tables(logits: Real[Tensor, "*entries 3"]) -> Int8[Tensor, "*entries"]:
-    """The most likely value of each entry, −1, 0 or 1; of equally likely values the lowest. What grows with the
-    probability will do in place of logits, such as votes. Three comparisons are several times faster than `argmax` over
-    a dimension of three."""
-    minus, zero, plus = logits.unbind(dim=-1)
-    return torch.where(plus > torch.maximum(minus, zero), 1, (zero > minus).to(torch.int8) - 1)
+def logits_to_tables(logits: Real[Tensor, "*entries values"]) -> Int8[Tensor, "*entries"]:
+    """The most likely value of each entry, as `Space` has them; of equally likely values the lowest. What grows with
+    the probability will do in place of logits, such as votes. For three values, comparing them one after the other is
+    several times faster than `argmax`."""
+    lowest, *classes = logits.unbind(dim=-1)
+    lowest_value = Space(len(classes) + 1, 1).lowest
+    largest, answer = lowest, None
+    for place, own in enumerate(classes, start=1):
+        larger, value = own > largest, place + lowest_value
+        answer = larger.to(torch.int8) + lowest_value if answer is None else torch.where(larger, value, answer)
+        largest = torch.maximum(largest, own) if place < len(classes) else largest
+    assert answer is not None
+    return answer
 
 
 def best_of_two(
-    logits_a: Float[Tensor, "n 9 3"], logits_b: Float[Tensor, "n 9 3"], target: Shaped[Tensor, "n 9"]
-) -> Int8[Tensor, "n 9"]:
+    logits_a: Logits,
+    logits_b: Logits,
+    target: Shaped[Tensor, "n entries"],
+) -> Int8[Tensor, "n entries"]:
     """The reconstruction with fewer wrong entries; ties to A."""
     tables_a, tables_b = logits_to_tables(logits_a), logits_to_tables(logits_b)
     a_is_better = (tables_a != target).sum(dim=1) <= (tables_b != target).sum(dim=1)
     return torch.where(a_is_better[:, None], tables_a, tables_b)
 
 
-def voting(logits_a: Float[Tensor, "n 9 3"], logits_b: Float[Tensor, "n 9 3"]) -> Int8[Tensor, "n 9"]:
+def voting(logits_a: Logits, logits_b: Logits) -> Int8[Tensor, "n entries"]:
     """Entry by entry, ties to B. With two voters that is always B's answer; kept because the plan names it."""
     return logits_to_tables(logits_b)
 
 
-def confidence_weighted(logits_a: Float[Tensor, "n 9 3"], logits_b: Float[Tensor, "n 9 3"]) -> Int8[Tensor, "n 9"]:
+def confidence_weighted(logits_a: Logits, logits_b: Logits) -> Int8[Tensor, "n entries"]:
     """Entry by entry, the VAE whose softmax is surer; ties to B."""
     return torch.where(_doubt(logits_a) < _doubt(logits_b), logits_to_tables(logits_a), logits_to_tables(logits_b))
 
 
 def majority(
-    logits_a: Float[Tensor, "n 9 3"], logits_b: Float[Tensor, "n 9 3"], coupled: tuple[Float[Tensor, "n 9 3"], ...]
-) -> Int8[Tensor, "n 9"]:
+    logits_a: Logits,
+    logits_b: Logits,
+    coupled: tuple[Logits, ...],
+) -> Int8[Tensor, "n entries"]:
     """Entry by entry, four voters: A and B decoded alone and coupled at the model's ρ. A tie goes to the value with the
     larger summed probability, and of equal ones to the lowest."""
     voters = (logits_a, logits_b, *coupled)
     answers = [logits_to_tables(logits) for logits in voters]
-    votes = [sum((answer == value).to(torch.int8) for answer in answers) for value in VALUES]
-    most = torch.maximum(torch.maximum(votes[0], votes[1]), votes[2])
+    values = logits_a.shape[-1]
+    lowest = Space(values, 1).lowest
+    votes = [sum((answer == lowest + place).to(torch.int8) for answer in answers) for place in range(values)]
+    most = reduce(torch.maximum, votes)
     winners = [count == most for count in votes]
     answer = logits_to_tables(torch.stack(votes, dim=-1))
     # Ties are few, so probabilities are computed for these alone.
@@ -132,11 +147,11 @@ def majority(
     return answer
 
 
-def product_of_experts(logits_a: Float[Tensor, "n 9 3"], logits_b: Float[Tensor, "n 9 3"]) -> Int8[Tensor, "n 9"]:
+def product_of_experts(logits_a: Logits, logits_b: Logits) -> Int8[Tensor, "n entries"]:
     """Entry by entry, the value whose two probabilities have the largest product (Hinton 2002, "Training products of
     experts by minimizing contrastive divergence"). Not one of the plan's. Under latent noise nearly as often exact as
     `majority`, with half of its decodings."""
-    # Of each VAE's three probabilities the logits are the logarithms, up to what the three have in common.
+    # Of each VAE's probabilities the logits are the logarithms, up to what those of an entry have in common.
     return logits_to_tables(logits_a + logits_b)
 
 
@@ -151,8 +166,8 @@ for _strategy in (
     register_strategy(_strategy)
 
 
-def _doubt(logits: Float[Tensor, "n 9 3"]) -> Float[Tensor, "n 9"]:
-    """Reciprocal of the largest probability: the sum of exp(logit − largest logit) over the three classes."""
-    minus, zero, plus = logits.unbind(dim=-1)
-    largest = torch.maximum(torch.maximum(minus, zero), plus)
-    return (minus - largest).exp() + (zero - largest).exp() + (plus - largest).exp()
+def _doubt(logits: Logits) -> Float[Tensor, "n entries"]:
+    """Reciprocal of the largest probability: the sum of exp(logit − largest logit) over the classes."""
+    classes = logits.unbind(dim=-1)
+    largest = reduce(torch.maximum, classes)
+    return reduce(torch.add, [(own - largest).exp() for own in classes])

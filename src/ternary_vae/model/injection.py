@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ternary_vae.model.linear import Linear
-from ternary_vae.model.networks import LATENT_DIMENSIONS
 
 Mix = Literal["additive", "preserving"]
 
@@ -19,26 +18,29 @@ class CrossInjection(nn.Module):
 
     Plain injection (the plan) has T = identity: both codes are averaged in one basis, which pulls them
     together. Translated injection learns one map each way, so that each decoder reads the other's code in its own
-    basis and the codes stay independent: linear (16 × 16, no bias), or with hidden units beside the linear map, which
+    basis and the codes stay independent: linear (a square matrix), or with hidden units beside the linear map, which
     codes need whose axes have another order of values.
 
     Args:
-        kind: "plain" (no parameters) or "translated" (512 parameters, and 66 for every hidden unit of both).
+        kind: "plain" (no parameters) or "translated" (with 16 latent dimensions 512 parameters, and 66 for every
+            hidden unit of both).
         hidden_units: of each translation; 0 leaves it linear.
     """
 
-    def __init__(self, kind: Literal["plain", "translated"] = "plain", hidden_units: int = 0) -> None:
+    def __init__(
+        self, kind: Literal["plain", "translated"] = "plain", hidden_units: int = 0, latent_dimensions: int = 16
+    ) -> None:
         super().__init__()
         self.kind = kind
-        self.b_to_a = _translation(kind, hidden_units)
-        self.a_to_b = _translation(kind, hidden_units)
+        self.b_to_a = _translation(kind, hidden_units, latent_dimensions)
+        self.a_to_b = _translation(kind, hidden_units, latent_dimensions)
 
     def forward(
         self,
-        z_a: Float[Tensor, "*n 16"],
-        z_b: Float[Tensor, "*n 16"],
+        z_a: Float[Tensor, "*n latent"],
+        z_b: Float[Tensor, "*n latent"],
         rho: float | Float[Tensor, ""] | Float[Tensor, "*#n 1"],
-    ) -> tuple[Float[Tensor, "*n 16"], Float[Tensor, "*n 16"]]:
+    ) -> tuple[Float[Tensor, "*n latent"], Float[Tensor, "*n latent"]]:
         """Mixed latents for decoders A and B. No gradient flows from one VAE into the other's encoder."""
         mixed_a = z_a + rho * (self.b_to_a(z_b.detach()) - z_a)
         mixed_b = z_b + rho * (self.a_to_b(z_a.detach()) - z_b)
@@ -48,27 +50,27 @@ class CrossInjection(nn.Module):
 class BentTranslation(nn.Module):
     """T(z) = W·z + V·ReLU(U·z + b): a linear map with as many bends as it has hidden units."""
 
-    def __init__(self, hidden_units: int) -> None:
+    def __init__(self, hidden_units: int, latent_dimensions: int) -> None:
         super().__init__()
-        self.straight = Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
-        self.inward = Linear(LATENT_DIMENSIONS, hidden_units)
-        self.outward = Linear(hidden_units, LATENT_DIMENSIONS, bias=False)
+        self.straight = Linear(latent_dimensions, latent_dimensions, bias=False)
+        self.inward = Linear(latent_dimensions, hidden_units)
+        self.outward = Linear(hidden_units, latent_dimensions, bias=False)
 
-    def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 16"]:
+    def forward(self, z: Float[Tensor, "*n latent"]) -> Float[Tensor, "*n latent"]:
         return self.straight(z) + self.outward(self.inward(z).relu())
 
 
-def _translation(kind: Literal["plain", "translated"], hidden_units: int) -> nn.Module:
+def _translation(kind: Literal["plain", "translated"], hidden_units: int, latent_dimensions: int) -> nn.Module:
     if kind == "plain":
         return nn.Identity()
     if hidden_units:
-        return BentTranslation(hidden_units)
-    return Linear(LATENT_DIMENSIONS, LATENT_DIMENSIONS, bias=False)
+        return BentTranslation(hidden_units, latent_dimensions)
+    return Linear(latent_dimensions, latent_dimensions, bias=False)
 
 
 def mix_prior_draws(
-    z_own: Float[Tensor, "n 16"], z_other: Float[Tensor, "n 16"], rho: float, mix: Mix
-) -> Float[Tensor, "n 16"]:
+    z_own: Float[Tensor, "n latent"], z_other: Float[Tensor, "n latent"], rho: float, mix: Mix
+) -> Float[Tensor, "n latent"]:
     """Two independent prior draws mixed for the coverage benchmark.
 
     "additive" is the plan's z_own + ρ·z_other, which widens the prior by √(1 + ρ²); "preserving" is

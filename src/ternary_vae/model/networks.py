@@ -7,74 +7,125 @@ what costs.
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ternary_vae.model.linear import Linear, as_factor
-from ternary_vae.operations import ENTRIES, VALUES
+from ternary_vae.space import Space
 
-LATENT_DIMENSIONS = 16
-_LOGITS = ENTRIES * len(VALUES)
+_ENTRIES_OF_THE_PLAN = 9
+_LATENT_DIMENSIONS_AN_ENTRY = 7 / 4
+_MULTIPLE = 8
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the networks of a space are. The plan's are those of nine entries.
+
+    Attributes:
+        space: of the operations.
+        latent_dimensions: of the code.
+        width: factor of all hidden layers.
+    """
+
+    space: Space = field(default_factory=Space)
+    latent_dimensions: int = 16
+    width: float = 1.0
+
+    @classmethod
+    def of(cls, space: Space, latent_dimensions: int | None = None, width: float | None = None) -> Sizes:
+        """Seven latent dimensions for every four entries, rounded up, and hidden layers that grow with the square root
+        of the entries, so that their weights grow as the entries do; unless given."""
+        dimensions = latent_dimensions or math.ceil(_LATENT_DIMENSIONS_AN_ENTRY * space.entries)
+        return cls(space, dimensions, width or math.sqrt(space.entries / _ENTRIES_OF_THE_PLAN))
+
+    def hidden(self, units: int, width: float | None = None) -> int:
+        """Units of a hidden layer that has so many in the plan: a multiple of eight."""
+        return max(_MULTIPLE, _MULTIPLE * round(units * (width or self.width) / _MULTIPLE))
+
+    @property
+    def logits(self) -> int:
+        """Outputs of a decoder."""
+        return self.space.entries * self.space.values
+
+    @property
+    def table(self) -> tuple[int, int]:
+        """Shape of the logits of one operation."""
+        return self.space.entries, self.space.values
 
 
 class Encoder(nn.Module):
     """Truth table → mean and log-variance of a diagonal Gaussian posterior: 9 → 256 → 128 → 64, ReLU, then
-    two heads 64 → 16. 45,792 parameters.
+    two heads 64 → 16. 45,792 parameters in the plan's size.
 
     Args:
-        middle_value: the value that the encoder reads as 0, and so puts in the middle of an axis of its code. The
-            others keep their place in the cycle −1 → 0 → 1 → −1: with 1 in the middle, −1 is read as 1 and 0 as −1.
+        middle_value: by how many places the encoder takes values further than they are, around the cycle of all values:
+            of three, −1 → 0 → 1 → −1, it is the value that is read as 0 and so lies in the middle of an axis of the
+            code. With 1 in the middle, −1 is read as 1 and 0 as −1.
     """
 
-    def __init__(self, middle_value: Literal[-1, 0, 1] = 0) -> None:
+    def __init__(self, middle_value: int = 0, sizes: Sizes = Sizes()) -> None:
         super().__init__()
-        self.middle_value = middle_value
+        self.middle_value, self.values = middle_value, sizes.space.values
+        first, second, third = map(sizes.hidden, (256, 128, 64))
         self.encoder = nn.Sequential(
-            Linear(ENTRIES, 256),
+            Linear(sizes.space.entries, first),
             nn.ReLU(inplace=True),
-            Linear(256, 128),
+            Linear(first, second),
             nn.ReLU(inplace=True),
-            Linear(128, 64),
+            Linear(second, third),
             nn.ReLU(inplace=True),
         )
-        self.fc_mu = Linear(64, LATENT_DIMENSIONS)
-        self.fc_logvar = Linear(64, LATENT_DIMENSIONS)
+        self.fc_mu = Linear(third, sizes.latent_dimensions)
+        self.fc_logvar = Linear(third, sizes.latent_dimensions)
 
-    def forward(self, x: Float[Tensor, "*n 9"]) -> tuple[Float[Tensor, "*n 16"], Float[Tensor, "*n 16"]]:
+    def forward(self, x: Float[Tensor, "*n entries"]) -> tuple[Float[Tensor, "*n latent"], Float[Tensor, "*n latent"]]:
         x = self.as_read(x)
         hidden = self.encoder(as_factor(x)).to(x.dtype)
         return self.fc_mu(hidden), self.fc_logvar(hidden)
 
     def as_read(self, x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """What this encoder reads values as."""
-        return torch.remainder(x + (1 - self.middle_value), len(VALUES)) - 1 if self.middle_value else x
+        """What this encoder reads inputs (evenly spread over [−1, 1]) as."""
+        if not self.middle_value:
+            return x
+        if self.values == 3:  # an input is the value itself, and stays a whole number
+            return torch.remainder(x + (1 - self.middle_value), 3) - 1
+        step = 2 / (self.values - 1)
+        classes = torch.remainder(torch.round((x + 1) / step) - self.middle_value, self.values)
+        # The difference has no gradient but that of x, as a shift has none but 1.
+        return x + (classes * step - 1 - x).detach()
 
 
 class DecoderA(nn.Module):
-    """The exploring ("chaotic") decoder: 16 → 32 → 64 → 27, ReLU, logits as 9 × 3. 4,411 parameters."""
+    """The exploring ("chaotic") decoder: 16 → 32 → 64 → 27, ReLU, logits as 9 × 3. 4,411 parameters in the plan's
+    size."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes = Sizes()) -> None:
         super().__init__()
+        self.table = sizes.table
+        # So narrow that each entry needs its own share of them: twice as many entries, twice as many units.
+        first, second = (sizes.hidden(units, sizes.width**2) for units in (32, 64))
         self.decoder = nn.Sequential(
-            Linear(LATENT_DIMENSIONS, 32),
+            Linear(sizes.latent_dimensions, first),
             nn.ReLU(inplace=True),
-            Linear(32, 64),
+            Linear(first, second),
             nn.ReLU(inplace=True),
-            Linear(64, _LOGITS),
+            Linear(second, sizes.logits),
         )
 
-    def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
+    def forward(self, z: Float[Tensor, "*n latent"]) -> Float[Tensor, "*n entries values"]:
         hidden = self.decoder[:-1](as_factor(z)).to(z.dtype)
-        return self.decoder[-1](hidden).unflatten(-1, (ENTRIES, len(VALUES)))
+        return self.decoder[-1](hidden).unflatten(-1, self.table)
 
 
 class ResidualBlock(nn.Module):
-    """h + Linear(ReLU(Linear(h))), 128 wide."""
+    """h + Linear(ReLU(Linear(h)))."""
 
-    def __init__(self, width: int = 128) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.block = nn.Sequential(Linear(width, width), nn.ReLU(inplace=True), Linear(width, width))
 
@@ -84,15 +135,16 @@ class ResidualBlock(nn.Module):
 
 class DecoderB(nn.Module):
     """The precise ("frozen") decoder: 16 → 128, ReLU, residual block, ReLU, residual block, 128 → 27, logits
-    as 9 × 3. 71,707 parameters."""
+    as 9 × 3. 71,707 parameters in the plan's size."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes = Sizes()) -> None:
         super().__init__()
-        self.fc_in = Linear(LATENT_DIMENSIONS, 128)
-        self.residual1 = ResidualBlock()
-        self.residual2 = ResidualBlock()
-        self.fc_out = Linear(128, _LOGITS)
+        self.table, width = sizes.table, sizes.hidden(128)
+        self.fc_in = Linear(sizes.latent_dimensions, width)
+        self.residual1 = ResidualBlock(width)
+        self.residual2 = ResidualBlock(width)
+        self.fc_out = Linear(width, sizes.logits)
 
-    def forward(self, z: Float[Tensor, "*n 16"]) -> Float[Tensor, "*n 9 3"]:
+    def forward(self, z: Float[Tensor, "*n latent"]) -> Float[Tensor, "*n entries values"]:
         hidden = self.residual1(self.fc_in(as_factor(z)).relu_()).relu_()
-        return self.fc_out(self.residual2(hidden).to(z.dtype)).unflatten(-1, (ENTRIES, len(VALUES)))
+        return self.fc_out(self.residual2(hidden).to(z.dtype)).unflatten(-1, self.table)

@@ -15,7 +15,7 @@ _LARGEST_EXPONENT = 87.0
 
 
 def kl_divergence(
-    mu: Float[Tensor, "*runs n 16"], logvar: Float[Tensor, "*runs n 16"], free_bits: float = 0.0
+    mu: Float[Tensor, "*runs n latent"], logvar: Float[Tensor, "*runs n latent"], free_bits: float = 0.0
 ) -> Float[Tensor, "*runs"]:
     """KL(q(z|x) ‖ N(0, I)) in nats, summed over dimensions, averaged over the batch. A dimension counts for
     no less than `free_bits` nats, so there is no reward for going below (Kingma et al. 2016, "Improved
@@ -26,7 +26,7 @@ def kl_divergence(
     return by_dimension.sum(dim=-1).mean(dim=-1)
 
 
-def repulsion(z: Float[Tensor, "*runs n 16"], width: float = 0.25) -> Float[Tensor, "*runs"]:
+def repulsion(z: Float[Tensor, "*runs n latent"], width: float = 0.25) -> Float[Tensor, "*runs"]:
     """Mean over ordered pairs of different latents of exp(−‖z_i − z_j‖²/width)."""
     count = z.shape[-2]
     squares = z.square().sum(dim=-1)
@@ -36,7 +36,9 @@ def repulsion(z: Float[Tensor, "*runs n 16"], width: float = 0.25) -> Float[Tens
     return (kernel.sum(dim=(-2, -1)) - kernel.diagonal(dim1=-2, dim2=-1).sum(dim=-1)) / pairs
 
 
-def subspace_overlap(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs"]:
+def subspace_overlap(
+    mu_a: Float[Tensor, "*runs n latent"], mu_b: Float[Tensor, "*runs n latent"]
+) -> Float[Tensor, "*runs"]:
     """Cosine of the angle between the covariances of the two codes' means, tr(C_A·C_B) / √(tr C_A² · tr C_B²): 0 where
     they lie in orthogonal subspaces, 1 where both spread alike. Two codes of nine axes in sixteen dimensions share two
     at least: 2/9. The translation between the codes makes each code's basis free, so that it costs no
@@ -48,7 +50,7 @@ def subspace_overlap(mu_a: Float[Tensor, "*runs n 16"], mu_b: Float[Tensor, "*ru
     return (spread_a * spread_b).sum(dim=(-2, -1)) / (root + _SMALLEST_VARIANCES)
 
 
-def covariance(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs 16 16"]:
+def covariance(mu: Float[Tensor, "*runs n latent"]) -> Float[Tensor, "*runs latent latent"]:
     """Of a batch's means, without Bessel's correction."""
     centred = mu - mu.mean(dim=-2, keepdim=True)
     return centred.mT @ centred / mu.shape[-2]
@@ -56,11 +58,11 @@ def covariance(mu: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "*runs 16 16"]:
 
 def inject(
     model: DualVAE,
-    z_a: Float[Tensor, "*runs n 16"],
-    z_b: Float[Tensor, "*runs n 16"],
+    z_a: Float[Tensor, "*runs n latent"],
+    z_b: Float[Tensor, "*runs n latent"],
     rho: Number,
     isolated_share: float,
-) -> tuple[Float[Tensor, "*runs n 16"], Float[Tensor, "*runs n 16"]]:
+) -> tuple[Float[Tensor, "*runs n latent"], Float[Tensor, "*runs n latent"]]:
     """Cross-injection with the first `isolated_share` of the rows left unmixed."""
     isolated = round(isolated_share * z_a.shape[-2])
     if not isolated:

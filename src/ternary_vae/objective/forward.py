@@ -48,10 +48,10 @@ class Controls:
 class Latents(NamedTuple):
     """What is drawn from the posteriors, and what the decoders read of it."""
 
-    z_a: Float[Tensor, "*runs n 16"]
-    z_b: Float[Tensor, "*runs n 16"]
-    mixed_a: Float[Tensor, "*runs n 16"]
-    mixed_b: Float[Tensor, "*runs n 16"]
+    z_a: Float[Tensor, "*runs n latent"]
+    z_b: Float[Tensor, "*runs n latent"]
+    mixed_a: Float[Tensor, "*runs n latent"]
+    mixed_b: Float[Tensor, "*runs n latent"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Answers:
 
     model: DualVAE
     side: Side
-    mixed: Float[Tensor, "*runs n 16"]
+    mixed: Float[Tensor, "*runs n latent"]
     noise: Noise
 
     @cached_property
-    def _logits(self) -> tuple[Float[Tensor, "*runs n 9 3"], Float[Tensor, "*runs m 9 3"] | None]:
+    def _logits(self) -> tuple[Float[Tensor, "*runs n entries values"], Float[Tensor, "*runs m entries values"] | None]:
         """To the batch and to the prior draws, decoded in one go."""
         if self.noise.prior_draws is None:
             return self.model.decode(self.mixed, self.side), None
@@ -72,17 +72,17 @@ class Answers:
         return self.model.decode(together, self.side).tensor_split([self.mixed.shape[-2]], dim=-3)
 
     @property
-    def logits(self) -> Float[Tensor, "*runs n 9 3"]:
+    def logits(self) -> Float[Tensor, "*runs n entries values"]:
         """To the batch."""
         return self._logits[0]
 
     @cached_property
-    def prior_log_probability(self) -> Float[Tensor, "3 *runs m 9"]:
+    def prior_log_probability(self) -> Float[Tensor, "values *runs m entries"]:
         """To the prior draws. Like what follows, for terms `on_prior_draws` alone."""
         return class_log_probability(self._logits[1])
 
     @cached_property
-    def prior_probability(self) -> Float[Tensor, "3 *runs m 9"]:
+    def prior_probability(self) -> Float[Tensor, "values *runs m entries"]:
         return self.prior_log_probability.exp()
 
     @cached_property
@@ -109,8 +109,8 @@ class ForwardPass:
     """
 
     model: DualVAE
-    x: Float[Tensor, "*runs n 9"]
-    classes: Int[Tensor, "*runs n 9"]
+    x: Float[Tensor, "*runs n entries"]
+    classes: Int[Tensor, "*runs n entries"]
     noise: Noise
     controls: Controls
     settings: Objective

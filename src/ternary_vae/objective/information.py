@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import torch
 from jaxtyping import Float, Int
@@ -11,19 +12,20 @@ from torch import Tensor
 from ternary_vae.model import logits_to_tables
 from ternary_vae.model.networks import Encoder
 from ternary_vae.objective.likelihood import SMALLEST_PROBABILITY
+from ternary_vae.space import Space
 
 HISTOGRAM_RANGE = 3.0
 _LOG_TWO_PI = math.log(2 * math.pi)
 
 
-def output_entropy(logits: Float[Tensor, "*runs n 9 3"]) -> Float[Tensor, "*runs"]:
-    """Entropy in nats of the batch's mean output distribution, averaged over the nine entries."""
+def output_entropy(logits: Float[Tensor, "*runs n entries values"]) -> Float[Tensor, "*runs"]:
+    """Entropy in nats of the batch's mean output distribution, averaged over the entries."""
     mean = logits.softmax(dim=-1).mean(dim=-3)
     return _entropy(mean).mean(dim=-1)
 
 
 @torch.no_grad()
-def histogram_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[Tensor, "*runs"]:
+def histogram_entropy(z: Float[Tensor, "*runs n latent"], bins: int = 50) -> Float[Tensor, "*runs"]:
     """The plain histogram's entropy in nats over [−3, 3], averaged over dimensions: values outside are left
     out. What StateNet sees."""
     columns = _columns(z)
@@ -37,14 +39,14 @@ def histogram_entropy(z: Float[Tensor, "*runs n 16"], bins: int = 50) -> Float[T
 
 
 def prior_entropies(
-    log_probability: Float[Tensor, "3 *runs m 9"],
-    probability: Float[Tensor, "3 *runs m 9"],
-    subsets: Int[Tensor, "*runs subsets entries"],
+    log_probability: Float[Tensor, "values *runs m entries"],
+    probability: Float[Tensor, "values *runs m entries"],
+    subsets: Int[Tensor, "*runs subsets chosen"],
 ) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"]]:
     """Entropies in nats of the decoded entries of a subset, averaged over subsets: H(mean over draws of p(x_S|z)), and
     mean over draws of H(p(x_S|z)). The first less the second is the mutual information between draw and entries. Given
     z the entries are independent, so the second is a sum over entries and the first that of a joint distribution of
-    3^|S| cells, built as an outer product."""
+    values^|S| cells, built as an outer product."""
     draws = probability.shape[-2]
     entropy = -(probability * log_probability).sum(dim=(0, -2)) / draws
     total = given = probability.new_zeros(())
@@ -59,27 +61,29 @@ def prior_entropies(
 
 
 def recognition(
-    encoder: Encoder, draws: Float[Tensor, "*runs m 16"], probability: Float[Tensor, "3 *runs m 9"]
+    encoder: Encoder, draws: Float[Tensor, "*runs m latent"], probability: Float[Tensor, "values *runs m entries"]
 ) -> Float[Tensor, "*runs"]:
     """−E log q(z | x) in nats, summed over dimensions, with z the prior draws, x the operations decoded from them and q
     the encoder's posterior. x is the most likely operation, with the gradient of the probabilities (Bengio et al. 2013,
     "Estimating or propagating gradients through stochastic neurons"). The entropy of the prior less this is a lower
     bound on the information between z and x (Barber and Agakov 2003, "The IM algorithm"): it is largest where every
     operation has a cell of its own that its code tells as exactly as it can, and needs no list of operations."""
-    most_likely = logits_to_tables(probability.movedim(0, -1)).to(probability.dtype)
-    minus, zero, plus = encoder.as_read(torch.arange(-1.0, 2.0, device=probability.device)).unbind()
-    mean = minus * probability[0] + zero * probability[1] + plus * probability[2]
+    values = len(probability)
+    answers = logits_to_tables(probability.movedim(0, -1)).to(probability.dtype)
+    most_likely = Space(values, 1).as_input(answers)
+    as_read = encoder.as_read(torch.linspace(-1.0, 1.0, values, device=probability.device)).unbind()
+    mean = reduce(torch.add, [own * weight for own, weight in zip(as_read, probability)])
     mu, logvar = encoder(most_likely + (mean - mean.detach()))
     surprise = 0.5 * ((draws - mu).square() * (-logvar).exp() + logvar + _LOG_TWO_PI)
     return surprise.sum(dim=-1).mean(dim=-1)
 
 
-def _columns(z: Float[Tensor, "*runs n 16"]) -> Float[Tensor, "n columns"]:
+def _columns(z: Float[Tensor, "*runs n latent"]) -> Float[Tensor, "n columns"]:
     """A column a run and dimension."""
     return z.movedim(-2, 0).flatten(1)
 
 
-def _at(values: Float[Tensor, "*n 9"], subset: Int[Tensor, "*runs entries"]) -> Float[Tensor, "*n entries"]:
+def _at(values: Float[Tensor, "*n entries"], subset: Int[Tensor, "*runs chosen"]) -> Float[Tensor, "*n chosen"]:
     """The values of a subset of the entries, which may be another one for every run."""
     if subset.ndim == 1:
         return values[..., subset]
@@ -88,7 +92,7 @@ def _at(values: Float[Tensor, "*n 9"], subset: Int[Tensor, "*runs entries"]) -> 
 
 
 def _outer(
-    distributions: tuple[Float[Tensor, "3 *runs m"], ...], like: Float[Tensor, "*runs m"]
+    distributions: tuple[Float[Tensor, "values *runs m"], ...], like: Float[Tensor, "*runs m"]
 ) -> Float[Tensor, "cells *runs m"]:
     """Joint distribution of independent entries, a row a cell."""
     joint = torch.ones_like(like)[None]

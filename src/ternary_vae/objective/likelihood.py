@@ -10,7 +10,7 @@ SMALLEST_PROBABILITY = 1e-12
 
 
 def entry_cross_entropy(
-    logits: Float[Tensor, "*runs n 9 3"], classes: Int[Tensor, "*runs n 9"]
+    logits: Float[Tensor, "*runs n entries values"], classes: Int[Tensor, "*runs n entries"]
 ) -> Float[Tensor, "*runs n"]:
     """Cross-entropy in nats, summed over the nine entries of each operation."""
     log_probability = class_log_probability(logits.reshape(-1, *logits.shape[-2:]))
@@ -20,9 +20,9 @@ def entry_cross_entropy(
 
 
 def best_of_two_loss(
-    logits_a: Float[Tensor, "*runs n 9 3"],
-    logits_b: Float[Tensor, "*runs n 9 3"],
-    classes: Int[Tensor, "*runs n 9"],
+    logits_a: Float[Tensor, "*runs n entries values"],
+    logits_b: Float[Tensor, "*runs n entries values"],
+    classes: Int[Tensor, "*runs n entries"],
 ) -> Float[Tensor, "*runs"]:
     """−log P(VAE-A or VAE-B is exact) in nats, averaged over the batch: the likelihood of the ensemble that takes the
     better of two independent answers. Each VAE learns most where the other fails, as experts of a mixture do (Jacobs et
@@ -31,7 +31,7 @@ def best_of_two_loss(
     return -(exact_a + exact_b - exact_a * exact_b).clamp(min=SMALLEST_PROBABILITY).log().mean(dim=-1)
 
 
-def class_log_probability(logits: Float[Tensor, "*n 9 3"]) -> Float[Tensor, "3 *n 9"]:
+def class_log_probability(logits: Float[Tensor, "*n entries values"]) -> Float[Tensor, "values *n entries"]:
     """Log-probabilities with the classes in front: a softmax over three neighbours in memory is several
     times slower than over three planes."""
     return logits.movedim(-1, 0).contiguous().log_softmax(dim=0)

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ternary_vae.model import LATENT_DIMENSIONS
-from ternary_vae.operations import ENTRIES
+from ternary_vae.model import Sizes
 from ternary_vae.recipe import Objective
 
 WIDENING = (1 + 0.7**2) ** 0.5
@@ -21,11 +20,11 @@ WIDENING = (1 + 0.7**2) ** 0.5
 class Noise:
     """The random numbers of one step. `mean_noise` is added to the codes of both VAEs."""
 
-    epsilon_a: Float[Tensor, "*runs n 16"]
-    epsilon_b: Float[Tensor, "*runs n 16"]
-    mean_noise: Float[Tensor, "*runs n 16"] | None = None
-    prior_draws: Float[Tensor, "*runs m 16"] | None = None
-    subsets: Int[Tensor, "*runs subsets entries"] | None = None
+    epsilon_a: Float[Tensor, "*runs n latent"]
+    epsilon_b: Float[Tensor, "*runs n latent"]
+    mean_noise: Float[Tensor, "*runs n latent"] | None = None
+    prior_draws: Float[Tensor, "*runs m latent"] | None = None
+    subsets: Int[Tensor, "*runs subsets chosen"] | None = None
 
 
 def draw_noise(
@@ -34,10 +33,12 @@ def draw_noise(
     generator: torch.Generator | Sequence[torch.Generator],
     device: torch.device,
     with_prior: bool,
+    sizes: Sizes = Sizes(),  # noqa: B008  (frozen)
 ) -> Noise:
     """Posterior noise for a batch of `count`, and prior draws when the terms on them are due. From the generators of
     several runs, each run's own, runs in front."""
-    epsilon = drawn(torch.randn, 2, count, LATENT_DIMENSIONS, generator=generator, device=device)
+    latent_dimensions = sizes.latent_dimensions
+    epsilon = drawn(torch.randn, 2, count, latent_dimensions, generator=generator, device=device)
     epsilon_a, epsilon_b = epsilon.unbind(dim=-3)
     # Some rows are decoded from their means, as in use: else a decoder may trade the mean of a few operations for the
     # surroundings of others. Two thirds of these rows are the first, isolated, the others the last, mixed.
@@ -46,14 +47,16 @@ def draw_noise(
     epsilon[..., count - last :, :].zero_()
     noise = None
     if settings.mean_noise:
-        noise = settings.mean_noise * drawn(torch.randn, count, LATENT_DIMENSIONS, generator=generator, device=device)
+        noise = settings.mean_noise * drawn(torch.randn, count, latent_dimensions, generator=generator, device=device)
         noise[..., first : count - last, :].zero_()
     if not with_prior:
         return Noise(epsilon_a, epsilon_b, noise)
     information = settings.prior_information
-    draws = drawn(torch.randn, information.draws, LATENT_DIMENSIONS, generator=generator, device=device)
+    draws = drawn(torch.randn, information.draws, latent_dimensions, generator=generator, device=device)
     draws[..., : round(information.widened_share * information.draws), :] *= WIDENING
-    order = drawn(torch.rand, information.subsets, ENTRIES, generator=generator, device=device).argsort(dim=-1)
+    order = drawn(torch.rand, information.subsets, sizes.space.entries, generator=generator, device=device).argsort(
+        dim=-1
+    )
     return Noise(epsilon_a, epsilon_b, noise, draws, order[..., : information.subset_entries])
 
 

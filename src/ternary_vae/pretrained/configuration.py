@@ -23,9 +23,11 @@ class Part(BaseModel):
 
 
 class Architecture(Model):
-    """What `DualVAE` is made with: the recipe's section on the networks, and whether StateNet corrects ρ."""
+    """What `DualVAE` is made with: the recipe's section on the networks, whether StateNet corrects ρ, and the space."""
 
     adaptive_rho: Switch = False
+    values: Whole = 3
+    inputs: Whole = 2
 
 
 class Figure(Part):

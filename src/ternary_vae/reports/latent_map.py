@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64, Int, Int8
 from torch import Tensor
 
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE, Posteriors
-from ternary_vae.operations import all_operations, hamming_distance
+from ternary_vae.operations import Operations, all_operations, hamming_distance
 from ternary_vae.resolution.complementarity import NOISE_DRAWS, NOISE_SIGMA, decode_under_noise, home_table
 from ternary_vae.resolution.kept import DISTANCES, WRONG_ENTRIES, Kept
 from ternary_vae.resolution.measure import keepable_tensors
@@ -28,14 +28,14 @@ class SideMap:
     """One VAE's view of the operations, row i of each array being operation i.
 
     Attributes:
-        means: (19683, 16) posterior means, float32.
+        means: (n, latent) posterior means, float32.
         centre: (16,) mean of them.
         axes: (16, 3) their first three principal components.
-        positions: (19683, 3) posterior means on these components.
+        positions: (n, 3) posterior means on these components.
         variance: (3,) share of variance of each component.
-        errors: (19683,) wrong entries, 0 … 9, of the decoded posterior mean.
-        neighbour_distance: (19683,) Hamming distance, 1 … 9, of the operation with the nearest posterior mean.
-        exact_under_noise: (19683,) share of draws, 0 … 1, decoded exactly under the latent noise of `LatentMap`.
+        errors: (n,) wrong entries of the decoded posterior mean.
+        neighbour_distance: (n,) Hamming distance of the operation with the nearest posterior mean.
+        exact_under_noise: (n,) share of draws, 0 … 1, decoded exactly under the latent noise of `LatentMap`.
     """
 
     means: np.ndarray
@@ -71,6 +71,8 @@ def latent_map_of_run(run: RunDirectory) -> tuple[LatentMap | None, str]:
             model, checkpoint = load_model(path)
         except UserError as failure:
             return None, f"No map: {failure}."
+        if not model.space.is_enumerable():
+            return None, f"No map: {model.space.operations:.3g} operations of {model.space} are too many to show each."
         return (
             latent_map_of_checkpoint(model, checkpoint),
             f"Every point is an operation, as {path.name} places it after {checkpoint.epochs_completed} epochs.",
@@ -89,11 +91,14 @@ def latent_map_of_checkpoint(model: DualVAE, checkpoint: Checkpoint) -> LatentMa
 def latent_map(model: DualVAE, epoch: int, kept: Kept | None = None) -> LatentMap:
     """Where the model places every operation. What is kept of its checkpoint is read instead of computed."""
 
+    tables = all_operations(space=model.space)
+    operations = Operations(tables, torch.arange(len(tables)))
+
     def encode() -> Posteriors:
-        return model.encode(all_operations())
+        return model.encode(tables)
 
     posteriors = encode() if kept is None else kept.posteriors(encode)
-    keepable = keepable_tensors(model, posteriors)
+    keepable = keepable_tensors(model, posteriors, operations)
 
     def tensor(name: str) -> Tensor:
         return (keepable[name] if kept is None else kept.task(name, keepable[name]))()
@@ -101,21 +106,21 @@ def latent_map(model: DualVAE, epoch: int, kept: Kept | None = None) -> LatentMa
     wrong = tensor(WRONG_ENTRIES).long()
     # The coupled benchmark's own random numbers, so that the map counts the homes that the record reports.
     generator = named_generator(0, "complementarity", "cpu")
-    noise = decode_under_noise(model, posteriors, generator, draws=NOISE_DRAWS)
-    a = _side(posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]), noise.only_a + noise.both)
-    b = _side(posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]), noise.only_b + noise.both)
+    noise = decode_under_noise(model, posteriors, operations, generator, draws=NOISE_DRAWS)
+    a = _side(tables, posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]), noise.only_a + noise.both)
+    b = _side(tables, posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]), noise.only_b + noise.both)
     return LatentMap(epoch, home_table(*wrong, noise).numpy(), a, b, NOISE_SIGMA, noise.draws)
 
 
 def _side(
-    mu: Float[Tensor, "19683 16"],
-    wrong: Int[Tensor, "19683"],
-    pairs: Float64[Tensor, "2 19683"],
-    exact: Int[Tensor, "19683"],
+    tables: Int8[Tensor, "n entries"],
+    mu: Float[Tensor, "n latent"],
+    wrong: Int[Tensor, " n"],
+    pairs: Float64[Tensor, "2 n"],
+    exact: Int[Tensor, " n"],
 ) -> SideMap:
     axes, variance = principal_axes(mu)
     centre = mu.double().mean(dim=0)
-    tables = all_operations()
     return SideMap(
         means=mu.numpy(),
         centre=centre.numpy(),
@@ -129,8 +134,8 @@ def _side(
 
 
 def principal_axes(
-    mu: Float[Tensor, "n 16"], components: int = COMPONENTS
-) -> tuple[Float64[Tensor, "16 components"], Float64[Tensor, "components"]]:
+    mu: Float[Tensor, "n latent"], components: int = COMPONENTS
+) -> tuple[Float64[Tensor, "latent components"], Float64[Tensor, "components"]]:
     """First principal components of points, and the share of variance of each. The sign of a component is fixed by its
     largest loading being positive, so that the same points give the same picture."""
     centred = mu.double() - mu.double().mean(dim=0)

@@ -120,10 +120,10 @@ class Measurements:
         record = (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
         return None if record is None else MEASURES[key].part(record)
 
-    def beside_uniform(self, key: str, epoch: int) -> str:
-        """A coverage at a milestone beside what a uniform model meets on average."""
+    def in_context(self, key: str, epoch: int) -> str:
+        """A measure at a milestone with what is known beside it, see `Measure.in_context`."""
         record = (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
-        return MEASURES[key].beside_uniform(record)
+        return MEASURES[key].in_context(record)
 
     @property
     def terms(self) -> list[str]:

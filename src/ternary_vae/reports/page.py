@@ -48,7 +48,9 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
         milestone_table=_milestone_table(measured),
         has_map=latent_map is not None,
         map_note=map_note,
-        map_description=f"Scatter plot of all 19,683 operations. {map_note}",
+        map_description=f"Scatter plot of all operations. {map_note}",
+        operations=f"{measured.recipe.space.as_space().operations:,}",
+        is_listed=measured.recipe.space.as_space().is_enumerable(),
         events=[event_row(event) for event in measured.events if event.get("kind") != "milestone"],
         events_lead=_events_lead(measured),
         description=measured.recipe.description,
@@ -136,7 +138,7 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
         half = f"{end}VAE-A {_half(measured, 'a', epoch)}, VAE-B {_half(measured, 'b', epoch)}"
     if epoch in measured.coupled:
         homes = measured.part("complementarity_score", epoch)
-        covered = f"{end}{measured.beside_uniform('coverage_rho_07', epoch)}"
+        covered = f"{end}{measured.in_context('coverage_rho_07', epoch)}"
         score = (
             f"{end}{measured.shown('complementarity_score', epoch)}, {homes.home_a:,} operations at home in A, "
             f"{homes.home_b:,} in B"
@@ -145,9 +147,10 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
     def chart(name: str, title: str, told: str, axis: str = "time", wide: bool = False) -> dict[str, str]:
         return {"id": f"chart-{name}", "title": title, "told": f"{told}.", "axis": axis, "wide": "wide" if wide else ""}
 
+    listed = measured.recipe.space.as_space().is_enumerable()
     evolution = [
         chart("reconstruction", "Exact reconstruction", exact or "Exact match by epoch"),
-        chart("coverage", "Decoded coverage, both VAEs", covered or "Coverage by epoch"),
+        *([chart("coverage", "Decoded coverage, both VAEs", covered or "Coverage by epoch")] if listed else []),
         chart("complementarity", "Complementarity and homes", score or "Complementarity by epoch"),
         chart("half-sigma", "Noise a code bears: half σ", half or "Half σ by epoch"),
     ]

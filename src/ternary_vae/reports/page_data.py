@@ -127,15 +127,17 @@ def _draws(measured: Measurements) -> dict[str, Any]:
         }
 
     isolated = measured.isolated[max(measured.isolated)] if measured.isolated else None
-    coupled = measured.coupled[max(measured.coupled)] if measured.coupled else None
+    alone = [vae.sampling_coverage for vae in (isolated.vae_a, isolated.vae_b)] if isolated else [None, None]
+    both = MEASURES["coverage_rho_07"].part(measured.coupled[max(measured.coupled)]) if measured.coupled else None
+    operations = measured.recipe.space.as_space().operations
     found = {
-        "a": series(isolated.vae_a.sampling_coverage.by_draws if isolated else []),
-        "b": series(isolated.vae_b.sampling_coverage.by_draws if isolated else []),
-        "both": series(MEASURES["coverage_rho_07"].part(coupled).by_draws if coupled else []),
+        "a": series(alone[0].by_draws if alone[0] else []),
+        "b": series(alone[1].by_draws if alone[1] else []),
+        "both": series(both.by_draws if both else []),
     }
     every = [draws for one in found.values() for draws in one["draws"]] or [1_000, 100_000]
     grid = np.unique(np.geomspace(min(every), max(every), 80).round().astype(int)).tolist()
-    limit = {"draws": grid, "rate": [round(coverage_limit(draws), 6) for draws in grid]}
+    limit = {"draws": grid, "rate": [round(coverage_limit(draws, operations), 6) for draws in grid]}
     return {**found, "limit": limit, "reach": max(every)}
 
 

@@ -54,8 +54,13 @@ def coverage(axis: Axes, measured: Measurements) -> None:
     every = every_epoch(measured, "coverage")
     if every:
         axis.plot(*zip(*every), color=GREEN, linewidth=1, label="each epoch, not mixed")
-    epochs = sorted(measured.coupled)
-    sampled = [measured.part("coverage_rho_07", epoch) for epoch in epochs]
+    parts = {epoch: measured.part("coverage_rho_07", epoch) for epoch in sorted(measured.coupled)}
+    epochs, sampled = [epoch for epoch, part in parts.items() if part], list(filter(None, parts.values()))
+    if not every and not sampled:
+        reason = "coverage needs a list of all operations"
+        axis.text(0.5, 0.5, reason, ha="center", color=QUIET, transform=axis.transAxes)
+        axis.set_yticks([])
+        return
     series = (
         ("the plan's sum", sampled, {"color": BLUE, "linestyle": "--", "marker": "o"}),
         (

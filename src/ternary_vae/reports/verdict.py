@@ -55,7 +55,9 @@ def _headline(verdict: Verdict, measured: Measurements) -> str:
     unfinished = ""
     if verdict.epoch < measured.recipe.epochs:
         unfinished = f" Judged at epoch {verdict.epoch} of {measured.recipe.epochs}."
-    return f"{_REACHED[verdict.level]}, {joined} this project's own demands are {own}.{unfinished}"
+    space = measured.recipe.space
+    other = "" if space == type(space)() else " Of another space than the plan's, its coverage is left out."
+    return f"{_REACHED[verdict.level]}, {joined} this project's own demands are {own}.{other}{unfinished}"
 
 
 def _counts(verdict: Verdict, measured: Measurements) -> str:

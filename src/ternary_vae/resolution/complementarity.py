@@ -13,7 +13,7 @@ from scipy import special
 from torch import Tensor
 
 from ternary_vae.model import EnsembleStrategy, Posteriors, combine
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import Operations
 from ternary_vae.resolution.coverage import Decoder, in_chunks, most_likely, rows_at_once
 from ternary_vae.resolution.records import ComplementaryCoverage, EnsembleUnderNoise, ExactMatch
 
@@ -42,19 +42,19 @@ class NoiseOutcome(NamedTuple):
 def decode_under_noise(
     model: Decoder,
     posteriors: Posteriors,
+    operations: Operations,
     generator: torch.Generator,
     sigma: float = NOISE_SIGMA,
     draws: int = NOISE_DRAWS,
-    operations: Int[Tensor, "n"] | None = None,
     strategies: Sequence[EnsembleStrategy] = (),
 ) -> NoiseOutcome:
     """Decodes every operation `draws` times from both posterior means under the same latent noise.
 
     Args:
-        posteriors: of all operations in order, or of `operations` (their indices).
+        posteriors: of `operations`.
         strategies: ensembles to ask too; one that needs coupled decodings gets those of the noisy latents.
     """
-    own = torch.arange(len(posteriors.mu_a), device=posteriors.mu_a.device) if operations is None else operations
+    own = torch.arange(len(operations.tables), device=operations.tables.device)
     outcomes = torch.zeros(3, len(own), dtype=torch.long, device=own.device)
     by_strategy = torch.zeros(len(strategies), dtype=torch.long, device=own.device)
     at_once = max(1, rows_at_once(own.device) // max(1, len(own)))
@@ -64,12 +64,13 @@ def decode_under_noise(
         wanted = own.expand(shape[:2]).flatten()
         exact = []
         latents = ((mu + noise).flatten(0, 1) for mu in (posteriors.mu_a, posteriors.mu_b))
-        for z_a, z_b, indices in zip(*map(in_chunks, latents), in_chunks(wanted)):
+        for z_a, z_b, rows in zip(*map(in_chunks, latents), in_chunks(wanted)):
             logits_a, logits_b = model.decode(z_a, "A"), model.decode(z_b, "B")
+            indices = operations.indices[rows]
             exact.append(torch.stack([most_likely(logits) == indices for logits in (logits_a, logits_b)]))
             if strategies:
                 coupled = model.decode_coupled(z_a, z_b) if any("coupled" in s.needs for s in strategies) else ()
-                target = all_operations(indices.device)[indices]
+                target = operations.tables[rows]
                 answers = torch.stack([combine(target, logits_a, logits_b, each, coupled) for each in strategies])
                 by_strategy += (answers == target).all(dim=-1).sum(dim=-1)
         exact_a, exact_b = torch.cat(exact, dim=1).view(2, *shape[:2])

@@ -6,17 +6,17 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables, mix_prior_draws
 from ternary_vae.model.injection import Mix
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import Operations
 from ternary_vae.resolution.coverage import (
     Decoder,
     counts_by_draws,
@@ -33,6 +33,7 @@ from ternary_vae.resolution.records import (
     InferenceOverhead,
     LatentCoupling,
 )
+from ternary_vae.resolution.uniformity import sampled
 
 COVERAGE_DRAWS = 100_000
 CURVE_DRAWS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
@@ -41,24 +42,27 @@ FULL_COVERAGE_DRAWS = 195_000
 
 
 @torch.no_grad()
-def reconstructions(model: DualVAE, posteriors: Posteriors) -> tuple[EnsembleReconstruction, CoupledReconstruction]:
-    """Exact match over all operations of every ensemble strategy, and of each VAE decoding cross-injected posterior
+def reconstructions(
+    model: DualVAE, posteriors: Posteriors, operations: Operations
+) -> tuple[EnsembleReconstruction, CoupledReconstruction]:
+    """Exact match over the operations of every ensemble strategy, and of each VAE decoding cross-injected posterior
     means at the model's own permeability."""
-    tables = all_operations(posteriors.mu_a.device)
+    tables = operations.tables
     logits = model.decode(posteriors.mu_a, "A"), model.decode(posteriors.mu_b, "B")
     coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
 
-    def exact(answers: Tensor) -> float:
-        return float((answers == tables).all(dim=1).double().mean())
+    def exact(answers: Tensor) -> ExactMatch:
+        count = int((answers == tables).all(dim=1).sum())
+        return ExactMatch(exact_match_rate=count / len(tables), sampled=sampled(count, len(tables), model.space))
 
-    matches = {
-        strategy: ExactMatch(exact_match_rate=exact(combine(tables, *logits, strategy, coupled)))
-        for strategy in STRATEGIES
-    }
+    matches = {strategy: exact(combine(tables, *logits, strategy, coupled)) for strategy in STRATEGIES}
+    exact_a, exact_b = (exact(logits_to_tables(answers)) for answers in coupled)
     return EnsembleReconstruction(**matches), CoupledReconstruction(
         rho=model.permeability,
-        exact_match_rate_a=exact(logits_to_tables(coupled[0])),
-        exact_match_rate_b=exact(logits_to_tables(coupled[1])),
+        exact_match_rate_a=exact_a.exact_match_rate,
+        exact_match_rate_b=exact_b.exact_match_rate,
+        sampled_a=exact_a.sampled,
+        sampled_b=exact_b.sampled,
     )
 
 
@@ -74,21 +78,23 @@ def cross_injected_sampling(
     mixed with z_A and decoded by B, both from prior draws. The plan's additive mix and the prior-preserving one are
     fed the same prior draws."""
     additive, preserving = [], []
+    operations = model.sizes.space.operations
     for _ in range(repeats):
-        z_a, z_b = prior_draws(draws // 2, generator), prior_draws(draws // 2, generator)
-        additive.append(counts_by_draws(curve, *_mixed_indices(model, z_a, z_b, rho, "additive")))
-        preserving += counts_by_draws([draws], *_mixed_indices(model, z_a, z_b, rho, "preserving"))
-    by_draws = coverage_points(curve, additive)
-    coverage = coverage_record([counts[-1] for counts in additive], draws)
+        z_a, z_b = prior_draws(model, draws // 2, generator), prior_draws(model, draws // 2, generator)
+        met = {mix: _mixed_indices(model, z_a, z_b, rho, mix) for mix in get_args(Mix)}
+        additive.append(counts_by_draws(curve, *met["additive"], operations=operations))
+        preserving += counts_by_draws([draws], *met["preserving"], operations=operations)
+    by_draws = coverage_points(curve, additive, operations)
+    coverage = coverage_record([counts[-1] for counts in additive], draws, operations)
     return CrossInjectedSampling(
         rho=rho,
-        prior_preserving=coverage_record(preserving, draws),
+        prior_preserving=coverage_record(preserving, draws, operations),
         by_draws=by_draws,
         **dict(coverage),
     )
 
 
-def latent_coupling(mu_a: Float[Tensor, "n 16"], mu_b: Float[Tensor, "n 16"]) -> LatentCoupling:
+def latent_coupling(mu_a: Float[Tensor, "n latent"], mu_b: Float[Tensor, "n latent"]) -> LatentCoupling:
     """Pearson correlation of the posterior means, dimension by dimension, averaged with and without its sign, and
     the mean Euclidean distance between an operation's two means. A dimension in which either does not vary counts
     as uncorrelated."""
@@ -106,14 +112,13 @@ def latent_coupling(mu_a: Float[Tensor, "n 16"], mu_b: Float[Tensor, "n 16"]) ->
 
 
 @torch.no_grad()
-def inference_overhead(model: DualVAE, repeats: int = 9) -> InferenceOverhead:
-    """Cost of a forward pass with the ensemble (best of two) over one without, all operations in one batch.
+def inference_overhead(model: DualVAE, tables: Shaped[Tensor, "n entries"], repeats: int = 9) -> InferenceOverhead:
+    """Cost of a forward pass with the ensemble (best of two) over one without, all of the tables in one batch.
 
     Time is the fastest of alternated repeats after one unmeasured pass each: what else runs only ever adds to it.
     Memory is the most bytes of tensors alive at once during the pass, without weights and inputs.
     """
     device = model.encoder_A.fc_mu.weight.device
-    tables = all_operations(device)
 
     def plain() -> Any:
         return model(tables)
@@ -176,7 +181,7 @@ class _LiveBytes(TorchDispatchMode):
 
 
 def _mixed_indices(
-    model: Decoder, z_a: Float[Tensor, "n 16"], z_b: Float[Tensor, "n 16"], rho: float, mix: Mix
+    model: Decoder, z_a: Float[Tensor, "n latent"], z_b: Float[Tensor, "n latent"], rho: float, mix: Mix
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
     return (
         indices_of_latents(model, "A", mix_prior_draws(z_a, z_b, rho, mix)),

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import Unit
-from ternary_vae.resolution.figures import CRITERIA, MEASURES, Expected, LevelName, Measure, epochs_with
-from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
+from ternary_vae.formats import Unit, of_a_sample
+from ternary_vae.resolution.figures import MEASURES, Expected, LevelName, Measure, criteria_of, epochs_with
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, Sampled
 
 LEVELS: tuple[LevelName, ...] = ("minimum", "target", "stretch")
 
@@ -34,6 +34,7 @@ class Line(Part):
     measured: float | None
     unit: Unit
     met: bool
+    sampled: Sampled | None = None
 
     @property
     def state(self) -> Literal["met", "missed", "unknown"]:
@@ -45,6 +46,8 @@ class Line(Part):
         """The figure as people read it, never looking like what it misses."""
         if self.measured is None:
             return "not measured"
+        if self.sampled is not None:
+            return of_a_sample(self.measured, self.sampled.operations, self.sampled.low)
         return MEASURES[self.key].value(self.measured, beside=Expected(self.threshold))
 
 
@@ -114,7 +117,7 @@ def judge(
     rows = [row for row in metrics if row["epoch"] <= header.epoch]
     lines = {
         level: [_line(MEASURES[key], level, threshold, isolated, coupled, rows) for key, threshold in least.items()]
-        for level, least in CRITERIA.items()
+        for level, least in criteria_of(isolated.space).items()
     }
     own = lines.pop("own")
     levels = {level: Level(met=all(line.met for line in lines[level]), lines=lines[level]) for level in LEVELS}
@@ -168,4 +171,5 @@ def _line(
         measured=measured,
         unit=measure.unit,
         met=least.met(measured),
+        sampled=next(filter(None, (measure.sampled(record) for record in (isolated, coupled))), None),
     )

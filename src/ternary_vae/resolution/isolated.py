@@ -1,4 +1,4 @@
-"""Measures of one VAE alone, each over all 19,683 operations where that is affordable. Each function returns its
+"""Measures of one VAE alone, each over all operations measured where that is affordable. Each function returns its
 section of the isolated record."""
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from ternary_vae.limits import OPERATION_BITS
 from ternary_vae.model import logits_to_tables
 from ternary_vae.model.dual_vae import Side
-from ternary_vae.operations import OPERATION_COUNT, all_operations, hamming_distance
+from ternary_vae.operations import Operations, hamming_distance, operation_table
 from ternary_vae.resolution.coverage import (
     Decoder,
     count_covered,
@@ -35,8 +34,11 @@ from ternary_vae.resolution.records import (
     Reconstruction,
     ResolutionCurve,
     SamplingCoverage,
+    Uniformity,
 )
 from ternary_vae.resolution.statistics import ENTROPY_ESTIMATOR, entropy_bits
+from ternary_vae.resolution.uniformity import sampled, uniformity_of_counts
+from ternary_vae.space import Space
 from ternary_vae.splits import Split
 
 COVERAGE_DRAWS = 50_000
@@ -47,18 +49,21 @@ WIDER_SIGMAS = (2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
 _ROWS = 64  # rows of the distance matrix at a time: 10 MB in double precision
 
 
-def wrong_entries(model: Decoder, vae: Side, mu: Float[Tensor, "19683 16"]) -> Int[Tensor, "19683"]:
+def wrong_entries(
+    model: Decoder, vae: Side, mu: Float[Tensor, "n latent"], operations: Operations
+) -> Int[Tensor, " n"]:
     """Number of wrong entries of each operation when its posterior mean is decoded alone."""
     answers = torch.cat([logits_to_tables(model.decode(chunk, vae)) for chunk in in_chunks(mu)])
-    return hamming_distance(answers, all_operations(mu.device))
+    return hamming_distance(answers, operations.tables)
 
 
-def reconstruction(errors: Int[Tensor, "19683"]) -> Reconstruction:
+def reconstruction(errors: Int[Tensor, " n"], space: Space) -> Reconstruction:
     """Exact match and the distribution of wrong entries, from `wrong_entries`."""
-    histogram = torch.bincount(errors).tolist()
+    histogram, measured = torch.bincount(errors).tolist(), len(errors)
     return Reconstruction(
-        exact_match_rate=histogram[0] / OPERATION_COUNT,
-        mean_bit_error=sum(wrong * count for wrong, count in enumerate(histogram)) / OPERATION_COUNT,
+        exact_match_rate=histogram[0] / measured,
+        sampled=sampled(histogram[0], measured, space),
+        mean_bit_error=sum(wrong * count for wrong, count in enumerate(histogram)) / measured,
         median_bit_error=float(errors.double().quantile(0.5)),
         max_bit_error=len(histogram) - 1,
         zero_error_count=histogram[0],
@@ -66,7 +71,7 @@ def reconstruction(errors: Int[Tensor, "19683"]) -> Reconstruction:
     )
 
 
-def pair_distances(mu: Float[Tensor, "n 16"]) -> Float64[Tensor, "2 n"]:
+def pair_distances(mu: Float[Tensor, "n latent"]) -> Float64[Tensor, "2 n"]:
     """Distances between the posterior means of all pairs of operations, exact, in double precision: for each operation
     the index of the nearest other mean, of several equally near the first, and the sum of its distances to all
     others."""
@@ -86,7 +91,10 @@ def pair_distances(mu: Float[Tensor, "n 16"]) -> Float64[Tensor, "2 n"]:
 
 
 def distances(
-    mu: Float[Tensor, "n 16"], logvar: Float[Tensor, "n 16"], pairs: Float64[Tensor, "2 n"]
+    mu: Float[Tensor, "n latent"],
+    logvar: Float[Tensor, "n latent"],
+    pairs: Float64[Tensor, "2 n"],
+    operations: Operations,
 ) -> tuple[LatentSeparation, NearestNeighbor]:
     """Distances between posterior means, from `pair_distances`; and how far the operation of the nearest other mean is
     in truth-table entries."""
@@ -104,8 +112,7 @@ def distances(
         latent_norm_mean=float(norms.mean()),
         latent_norm_standard_deviation=float(norms.std()),
     )
-    tables = all_operations(mu.device)[: len(mu)]
-    hamming = hamming_distance(tables, tables[neighbour])
+    hamming = hamming_distance(operations.tables, operations.tables[neighbour])
     return separation, NearestNeighbor(
         hamming_1_rate=float((hamming == 1).double().mean()), mean_hamming=float(hamming.double().mean())
     )
@@ -135,39 +142,42 @@ def sampling(
     draws: int = COVERAGE_DRAWS,
     repeats: int = REPEATS,
     curve: Sequence[int] = CURVE_DRAWS,
-) -> tuple[SamplingCoverage, Information]:
+) -> tuple[SamplingCoverage, Uniformity, Information]:
     """Coverage over repeats of `draws` prior draws, decoded and categorical; and from the decoded draws of all
-    repeats together the mutual information between prior and decoded operation.
+    repeats together how even they are, and the mutual information between prior and decoded operation.
 
     Decoding is deterministic, so that mutual information is the decoded operation's entropy. The estimate is cut at
-    log2 19,683, which it can exceed by its own noise only.
+    log2 of all operations, which it can exceed by its own noise only.
     """
     decoded, drawn, curves = [], [], []
-    counts = torch.zeros(OPERATION_COUNT, dtype=torch.long, device=generator.device)
+    space = model.sizes.space
+    counts = torch.zeros(space.operations, dtype=torch.long, device=generator.device)
     for _ in range(repeats):
         indices, categorical = decoded_and_categorical_indices(model, vae, draws, generator)
-        decoded.append(count_covered(indices))
-        drawn.append(count_covered(categorical))
-        curves.append(counts_by_draws(curve, indices))
-        counts += torch.bincount(indices, minlength=OPERATION_COUNT)
+        decoded.append(count_covered(indices, operations=space.operations))
+        drawn.append(count_covered(categorical, operations=space.operations))
+        curves.append(counts_by_draws(curve, indices, operations=space.operations))
+        counts += torch.bincount(indices, minlength=space.operations)
     coverage = SamplingCoverage(
-        decoded=coverage_record(decoded, draws),
-        categorical=coverage_record(drawn, draws),
-        by_draws=coverage_points(curve, curves),
+        decoded=coverage_record(decoded, draws, space.operations),
+        categorical=coverage_record(drawn, draws, space.operations),
+        by_draws=coverage_points(curve, curves, space.operations),
     )
     information = Information(
-        mutual_information_bits=min(OPERATION_BITS, entropy_bits(counts)),
-        limit_bits=OPERATION_BITS,
+        mutual_information_bits=min(space.bits, entropy_bits(counts)),
+        limit_bits=space.bits,
         draws=draws * repeats,
         estimator=ENTROPY_ESTIMATOR,
     )
-    return coverage, information
+    met = torch.arange(len(counts), device=counts.device)
+    return coverage, uniformity_of_counts(met, counts, space), information
 
 
 def interpolation(
     model: Decoder,
     vae: Side,
-    mu: Float[Tensor, "19683 16"],
+    mu: Float[Tensor, "n latent"],
+    operations: Operations,
     generator: torch.Generator,
     pairs: int = 4_000,
     steps: int = 9,
@@ -175,14 +185,14 @@ def interpolation(
     """Decodes `steps` inner points of the straight line between the posterior means of random pairs of different
     operations. An interpolated operation is between when each of its entries is no smaller than the smaller and no
     larger than the larger entry of the two operations themselves."""
-    device = mu.device
-    first = torch.randint(OPERATION_COUNT, (pairs,), generator=generator, device=device)
-    step = torch.randint(1, OPERATION_COUNT, (pairs,), generator=generator, device=device)
-    second = (first + step) % OPERATION_COUNT
+    device, tables = mu.device, operations.tables
+    first = torch.randint(len(tables), (pairs,), generator=generator, device=device)
+    step = torch.randint(1, len(tables), (pairs,), generator=generator, device=device)
+    second = (first + step) % len(tables)
     weight = torch.arange(1, steps + 1, device=device).to(mu) / (steps + 1)
     points = torch.lerp(mu[first][:, None], mu[second][:, None], weight[None, :, None])
-    tables = all_operations(device)
-    answers = tables[indices_of_latents(model, vae, points.flatten(0, 1))].unflatten(0, (pairs, steps))
+    indices = indices_of_latents(model, vae, points.flatten(0, 1))
+    answers = operation_table(indices, model.sizes.space).unflatten(0, (pairs, steps))
     ends = torch.stack([tables[first], tables[second]])
     inside = (answers >= ends.amin(0)[:, None]) & (answers <= ends.amax(0)[:, None])
     return Interpolation(
@@ -190,7 +200,7 @@ def interpolation(
     )
 
 
-def held_out(errors: Int[Tensor, "19683"], split: Split | None) -> HeldOut:
+def held_out(errors: Int[Tensor, " operations"], split: Split | None) -> HeldOut:
     """Exact match on what training never saw, from `wrong_entries`. `split` is None where it is not known, as with
     v5.5 checkpoints."""
     parts = (split.validation, split.test) if split else (errors.new_empty(0), errors.new_empty(0))
@@ -206,7 +216,8 @@ def held_out(errors: Int[Tensor, "19683"], split: Split | None) -> HeldOut:
 def resolution_curve(
     model: Decoder,
     vae: Side,
-    mu: Float[Tensor, "19683 16"],
+    mu: Float[Tensor, "n latent"],
+    operations: Operations,
     generator: torch.Generator,
     sigmas: Sequence[float] = SIGMAS,
     wider: Sequence[float] = WIDER_SIGMAS,
@@ -215,12 +226,11 @@ def resolution_curve(
     Each point's standard error is at most 0.0036. Where exact match is still above one half at the end of `sigmas`,
     as with codes that no prior holds together, the grid goes on through `wider` until it is not."""
     noise = torch.randn(mu.shape, generator=generator, device=mu.device)
-    own = torch.arange(len(mu), device=mu.device)
     points: list[CurvePoint] = []
     for sigma in (*sigmas, *wider):
         if len(points) >= len(sigmas) and points[-1].exact_match_rate < 0.5:
             break
-        exact = indices_of_latents(model, vae, mu + sigma * noise) == own
+        exact = indices_of_latents(model, vae, mu + sigma * noise) == operations.indices
         points.append(CurvePoint(sigma=sigma, exact_match_rate=int(exact.sum()) / len(mu)))
     return ResolutionCurve(points=points, half_sigma=half_crossing(points))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from torch import Tensor
 from ternary_vae import __version__
 from ternary_vae.model import Posteriors
 from ternary_vae.model.dual_vae import Side
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import Operations, all_operations, measured_operations
+from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.storage.checkpoints import Checkpoint, checkpoint_bytes
 from ternary_vae.storage.tensor_cache import TensorCache
 from ternary_vae.terminal import quoted
 
+SAMPLE = 100_000
+"""Operations on which a space that cannot be listed is measured; all of them exact are at least 99.997% (95%)."""
 OPERATIONS_KEY = "all_ternary_operations"
 SIDES: tuple[Side, ...] = ("A", "B")
 ENCODINGS = {side: f"latent_encodings_{side}" for side in SIDES}
@@ -41,14 +44,23 @@ of the checkpoint, whatever its seed, reads distances."""
 
 class Kept:
     """Tensors of one checkpoint on one device, by the names of `PURPOSES`. Without a store nothing is kept, and
-    everything is computed. Writing is left to the thread that calls `keep_computed`."""
+    everything is computed; so it is for a space that cannot be listed. Writing is left to the thread that calls
+    `keep_computed`."""
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, store: TensorCache | None = None) -> None:
         self.checkpoint = checkpoint
         self.device = device
-        self._store = store
-        self._made_from = kept_made_from(checkpoint, device) if store is not None else {}
+        self._store = store if checkpoint.recipe.space.as_space().is_enumerable() else None
+        self._made_from = kept_made_from(checkpoint, device) if self._store is not None else {}
         self._computed: dict[str, Tensor] = {}
+
+    @cached_property
+    def operations(self) -> Operations:
+        """What benchmarks measure: all operations, or `SAMPLE` drawn at random where there are too many, the same for
+        every checkpoint, benchmark seed and device."""
+        space = self.checkpoint.recipe.space.as_space()
+        operations = measured_operations(space, SAMPLE, named_generator(0, "operations", "cpu"))
+        return Operations(*(part.to(self.device) for part in operations))
 
     def recall(self, name: str) -> Shaped[Tensor, "..."] | None:
         """What is kept under a name, on the device, or None."""
@@ -99,7 +111,7 @@ def save_kept(
     return store.save(kept_key(name, checkpoint), tensor, described_entry(name, checkpoint), made_from=made_from)
 
 
-def encodings_of(side: Side, posteriors: Posteriors) -> Shaped[Tensor, "2 19683 16"]:
+def encodings_of(side: Side, posteriors: Posteriors) -> Shaped[Tensor, "2 n latent"]:
     """One VAE's means and log-variances."""
     return torch.stack(posteriors[:2] if side == "A" else posteriors[2:])
 
@@ -154,7 +166,7 @@ def code_fingerprint() -> str:
     """Package version and a digest of the code that kept tensors come from, reading a checkpoint included. A commit
     would not do: it says nothing about a working tree with changes."""
     package = Path(__file__).parents[1]
-    sources = [package / "operations.py", package / "storage" / "checkpoints.py"]
+    sources = [package / "space.py", package / "operations.py", package / "storage" / "checkpoints.py"]
     sources += sorted([*(package / "model").glob("*.py"), *(package / "resolution").glob("*.py")])
     digest = hashlib.sha256()
     for path in sources:

@@ -19,23 +19,27 @@ from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors
 from ternary_vae.model.dual_vae import Side
-from ternary_vae.operations import all_operations
+from ternary_vae.operations import Operations
 from ternary_vae.resolution import complementarity, coupled, isolated
-from ternary_vae.resolution.coverage import Decoder, covers_everything
+from ternary_vae.resolution.coverage import covers_everything
 from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, SIDES, WRONG_ENTRIES, Kept, checkpoint_hash, encodings_of
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Environment,
     Header,
+    HeldOut,
     IsolatedRecord,
     VaeResolution,
 )
 from ternary_vae.resolution.statistics import named_generator
-from ternary_vae.splits import Split, training_split
+from ternary_vae.resolution.uniformity import one_entry_step, uniformity
+from ternary_vae.space import Space
+from ternary_vae.splits import Split, hashed, part_bounds, training_split
 from ternary_vae.storage.checkpoints import Checkpoint, model_of
 from ternary_vae.storage.runs import code_version, environment
 from ternary_vae.storage.tensor_cache import TensorCache
 
+_FEW, _UNDER_NOISE = 20_000, 5_000
 GeneratorFor = Callable[[str], torch.Generator]
 
 
@@ -43,8 +47,9 @@ GeneratorFor = Callable[[str], torch.Generator]
 def measure_isolated(
     checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
 ) -> IsolatedRecord:
-    """Measures each VAE of a checkpoint alone, over all operations. The same checkpoint, seed and device give the
-    same figures, whatever has been drawn before, however many cores there are, and with or without a cache.
+    """Measures each VAE of a checkpoint alone, over all operations or a sample (`Kept.operations`). The same
+    checkpoint, seed and device give the same figures, whatever has been drawn before, however many cores there
+    are, and with or without a cache.
 
     Raises:
         UserError: device not available, weights that do not fit the model, or figures that are not finite.
@@ -53,24 +58,29 @@ def measure_isolated(
     started = time.perf_counter()
     kept = Kept(checkpoint, device, cache)
     model, posteriors = encoded(kept)
-    split = None if checkpoint.source == "v5.5" else training_split(checkpoint.recipe)
+    space, operations = model.space, kept.operations
+    few = _few(space)
     generator_for = partial(named_generator, seed, device=device)
-    keepable = keepable_tensors(model, posteriors)
+    keepable = keepable_tensors(model, posteriors, operations)
     pairs = {vae: kept.task(name, keepable[name]) for vae, name in DISTANCES.items()}
+    some = Posteriors(*(part[few] for part in posteriors)), operations.rows(few)
     tasks: Tasks = {
         (vae, name): task
         for vae in SIDES
-        for name, task in _tasks_of_vae(model, vae, posteriors, pairs[vae], generator_for).items()
+        for name, task in _tasks_of_vae(model, vae, *some, pairs[vae], generator_for).items()
     }
     tasks["both", WRONG_ENTRIES] = kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES])
     with _finite(checkpoint):
         results = side_by_side(tasks, device)
         kept.keep_computed()
         vae_a, vae_b = (
-            _vae_resolution({name: results[side, name] for side, name in tasks if side == vae}, wrong, split)
-            for vae, wrong in zip(SIDES, results["both", WRONG_ENTRIES].long())
+            _vae_resolution(model, {name: results[side, name] for side, name in tasks if side == vae}, wrong, unseen)
+            for vae, wrong, unseen in zip(
+                SIDES, results["both", WRONG_ENTRIES].long(), _held_out(kept, model, results["both", WRONG_ENTRIES])
+            )
         )
-    return IsolatedRecord(header=_header(checkpoint, seed, device, started), vae_a=vae_a, vae_b=vae_b)
+    header = _header(checkpoint, seed, device, started)
+    return IsolatedRecord(header=header, space=checkpoint.recipe.space, vae_a=vae_a, vae_b=vae_b)
 
 
 @torch.no_grad()
@@ -82,18 +92,27 @@ def measure_coupled(
     started = time.perf_counter()
     kept = Kept(checkpoint, device, cache)
     model, posteriors = encoded(kept)
+    operations, listed = kept.operations, model.space.is_enumerable()
+    few, under_noise = _few(model.space), _few(model.space, _UNDER_NOISE)
     generator_for = partial(named_generator, seed, device=device)
     tasks: Tasks = {
         "noise": lambda: complementarity.decode_under_noise(
-            model, posteriors, generator_for("complementarity"), strategies=tuple(STRATEGIES.values())
+            model,
+            Posteriors(*(part[under_noise] for part in posteriors)),
+            operations.rows(under_noise),
+            generator_for("complementarity"),
+            strategies=tuple(STRATEGIES.values()),
         ),
-        "rho_05": lambda: coupled.cross_injected_sampling(model, 0.5, generator_for("rho 0.5")),
-        "rho_07": lambda: coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
-        "covers_everything": lambda: covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
-        "reconstructions": lambda: coupled.reconstructions(model, posteriors),
+        "reconstructions": lambda: coupled.reconstructions(model, posteriors, operations),
         "coupling": lambda: coupled.latent_coupling(posteriors.mu_a, posteriors.mu_b),
-        WRONG_ENTRIES: kept.task(WRONG_ENTRIES, keepable_tensors(model, posteriors)[WRONG_ENTRIES]),
+        WRONG_ENTRIES: kept.task(WRONG_ENTRIES, keepable_tensors(model, posteriors, operations)[WRONG_ENTRIES]),
     }
+    if listed:
+        tasks |= {
+            "rho_05": lambda: coupled.cross_injected_sampling(model, 0.5, generator_for("rho 0.5")),
+            "rho_07": lambda: coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
+            "covers_everything": lambda: covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
+        }
     with _finite(checkpoint):
         results = side_by_side(tasks, device)
         kept.keep_computed()
@@ -101,53 +120,85 @@ def measure_coupled(
         sections: dict[str, Any] = {
             "ensemble_reconstruction": ensemble_reconstruction,
             "ensemble_under_noise": complementarity.ensemble_under_noise(results["noise"]),
-            "cross_injected_sampling_rho_05": results["rho_05"],
-            "cross_injected_sampling_rho_07": results["rho_07"],
+            "cross_injected_sampling_rho_05": results.get("rho_05"),
+            "cross_injected_sampling_rho_07": results.get("rho_07"),
             "complementary_coverage": complementarity.complementary_coverage(
-                *results[WRONG_ENTRIES].long(), results["noise"]
+                *results[WRONG_ENTRIES].long()[:, under_noise], results["noise"]
             ),
             "latent_coupling": results["coupling"],
             "coupled_reconstruction": coupled_reconstruction,
-            "inference_overhead": coupled.inference_overhead(model),
-            "covers_everything": results["covers_everything"],
+            "inference_overhead": coupled.inference_overhead(model, operations.tables[few]),
+            "covers_everything": results.get("covers_everything"),
         }
-    return CoupledRecord(header=_header(checkpoint, seed, device, started), **sections)
+    header = _header(checkpoint, seed, device, started)
+    return CoupledRecord(header=header, space=checkpoint.recipe.space, **sections)
 
 
 def _tasks_of_vae(
-    model: Decoder, vae: Side, posteriors: Posteriors, pairs: Callable[[], Tensor], generator_for: GeneratorFor
+    model: DualVAE,
+    vae: Side,
+    posteriors: Posteriors,
+    operations: Operations,
+    pairs: Callable[[], Tensor],
+    generator_for: GeneratorFor,
 ) -> Tasks:
     """The measures of one VAE alone, the longest first. `pairs` answers the `pair_distances` of its means."""
     mu, logvar = posteriors[:2] if vae == "A" else posteriors[2:]
+    sampling = isolated.sampling if model.space.is_enumerable() else uniformity
     return {
-        "distances": lambda: isolated.distances(mu, logvar, pairs()),
-        "sampling": lambda: isolated.sampling(model, vae, generator_for(f"sampling {vae}")),
-        "curve": lambda: isolated.resolution_curve(model, vae, mu, generator_for(f"resolution curve {vae}")),
-        "interpolation": lambda: isolated.interpolation(model, vae, mu, generator_for(f"interpolation {vae}")),
+        "distances": lambda: isolated.distances(mu, logvar, pairs(), operations),
+        "sampling": lambda: sampling(model, vae, generator_for(f"sampling {vae}")),
+        "curve": lambda: isolated.resolution_curve(
+            model, vae, mu, operations, generator_for(f"resolution curve {vae}")
+        ),
+        "interpolation": lambda: isolated.interpolation(
+            model, vae, mu, operations, generator_for(f"interpolation {vae}")
+        ),
+        "step": lambda: one_entry_step(model, vae, mu, operations),
         "dimensionality": lambda: isolated.dimensionality(mu),
     }
 
 
-def _vae_resolution(results: dict[str, Any], wrong: Int[Tensor, "19683"], split: Split | None) -> VaeResolution:
+def _vae_resolution(
+    model: DualVAE, results: dict[str, Any], wrong: Int[Tensor, " n"], unseen: HeldOut
+) -> VaeResolution:
     """What the tasks of one VAE answered, by their names, and what follows from its wrong entries."""
     separation, neighbours = results["distances"]
-    coverage, information = results["sampling"]
+    if model.space.is_enumerable():
+        coverage, even, information = results["sampling"]
+    else:
+        coverage, even, information, neighbours = None, results["sampling"], None, None
     return VaeResolution(
-        reconstruction=isolated.reconstruction(wrong),
+        reconstruction=isolated.reconstruction(wrong, model.space),
         latent_separation=separation,
         sampling_coverage=coverage,
+        uniformity=even,
         interpolation=results["interpolation"],
         nearest_neighbor=neighbours,
+        one_entry_step=results["step"],
         dimensionality=results["dimensionality"],
-        held_out=isolated.held_out(wrong, split),
+        held_out=unseen,
         information=information,
         resolution_curve=results["curve"],
     )
 
 
+def _held_out(kept: Kept, model: DualVAE, wrong: Int[Tensor, "2 n"]) -> list[HeldOut]:
+    """Both VAEs' exact match on what training never saw."""
+    recipe = kept.checkpoint.recipe
+    if model.space.is_enumerable():
+        split = None if kept.checkpoint.source == "v5.5" else training_split(recipe)
+        return [isolated.held_out(errors, split) for errors in wrong.long()]
+    place = hashed(kept.operations.indices, recipe.seed)
+    parts = [part_bounds(recipe, part) for part in ("train", "validation", "test")]
+    split = Split(*(((place >= low) & (place < high)).nonzero()[:, 0] for low, high in parts))
+    return [isolated.held_out(errors, split) for errors in wrong.long()]
+
+
 @torch.no_grad()
 def encoded(kept: Kept) -> tuple[DualVAE, Posteriors]:
-    """A checkpoint's model and its posteriors of all operations, on one core: they depend on no number of cores.
+    """A checkpoint's model and its posteriors of the operations measured, on one core: they depend on no number of
+    cores.
 
     Raises:
         UserError: weights that do not fit the model, or encodings that are not finite.
@@ -157,7 +208,7 @@ def encoded(kept: Kept) -> tuple[DualVAE, Posteriors]:
         model = model_of(kept.checkpoint, device).requires_grad_(False)
 
     def encode() -> Posteriors:
-        return side_by_side({"": lambda: model.encode(all_operations(device))}, device)[""]
+        return side_by_side({"": lambda: model.encode(kept.operations.tables)}, device)[""]
 
     posteriors = kept.posteriors(encode)
     if not all(bool(part.isfinite().all()) for part in posteriors):
@@ -166,16 +217,22 @@ def encoded(kept: Kept) -> tuple[DualVAE, Posteriors]:
     return model, posteriors
 
 
-def keepable_tensors(model: DualVAE, posteriors: Posteriors) -> dict[str, Callable[[], Tensor]]:
+def keepable_tensors(model: DualVAE, posteriors: Posteriors, operations: Operations) -> dict[str, Callable[[], Tensor]]:
     """How what is kept of a checkpoint is computed, by the names of `kept.PURPOSES`."""
     means = {"A": posteriors.mu_a, "B": posteriors.mu_b}
+    few = _few(model.space)
     return {
         **{name: partial(encodings_of, vae, posteriors) for vae, name in ENCODINGS.items()},
         WRONG_ENTRIES: lambda: torch.stack(
-            [isolated.wrong_entries(model, vae, mu).to(torch.int8) for vae, mu in means.items()]
+            [isolated.wrong_entries(model, vae, mu, operations).to(torch.int8) for vae, mu in means.items()]
         ),
-        **{name: partial(isolated.pair_distances, means[vae]) for vae, name in DISTANCES.items()},
+        **{name: partial(isolated.pair_distances, means[vae][few]) for vae, name in DISTANCES.items()},
     }
+
+
+def _few(space: Space, count: int = _FEW) -> slice:
+    """What takes longer is measured on fewer, where operations had to be drawn anyway."""
+    return slice(None) if space.is_enumerable() else slice(None, count)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ternary_vae.errors import UserError, shown
+from ternary_vae.recipe import TruthTables
 from ternary_vae.storage.files import read_json, write_text
 
 SCHEMA_VERSION = 1
@@ -61,10 +62,22 @@ class Interval(Section):
     repeats: int
 
 
+class Sampled(Section):
+    """A share that was measured on operations drawn at random: of how many, and its exact 95% interval (Clopper and
+    Pearson 1934)."""
+
+    operations: Draws
+    low: Share
+    high: Share
+
+
 class Reconstruction(Section):
-    """Posterior means decoded alone, over all 19,683 operations. Errors are wrong entries of nine."""
+    """Posterior means decoded alone, over all operations, or over those drawn where they cannot be listed. Errors are
+    wrong entries."""
 
     exact_match_rate: Share
+    sampled: Sampled | None = None
+    """Null where all operations were measured."""
     mean_bit_error: float
     median_bit_error: float
     max_bit_error: int
@@ -86,7 +99,7 @@ class LatentSeparation(Section):
 
 
 class Coverage(Section):
-    """Share of the 19,683 operations met in `draws` prior draws."""
+    """Share of all operations met in `draws` prior draws."""
 
     coverage_rate: Share
     """Mean over the repeats."""
@@ -112,6 +125,30 @@ class SamplingCoverage(Section):
     """Decoded coverage against the number of draws."""
 
 
+class Uniformity(Section):
+    """How evenly one VAE's decoded prior draws lie over the space, by coincidences (the birthday paradox): the draws
+    that agree with each other estimate the sum of all squared probabilities, Σp² (Arora and Zhang 2018, "Do GANs learn
+    the distribution?"). It needs no list of operations."""
+
+    draws: Draws
+    coincident_pairs: int
+    expected_pairs: float
+    """Of a perfectly uniform model."""
+    effective_share: float | None
+    """1/(K·Σp²): 1 of a uniform model, 1/2 of one that is uniform on half of the space; null without any pair."""
+    low: float
+    high: float | None
+    """Exact 95% interval of a Poisson number of pairs; null where it has no upper end."""
+    information_bits: float
+    """At least so much does a decoded operation tell of its draw: −log2 Σp², at the interval's low end."""
+    largest_entry_deviation: Share
+    """Of how often a value is met in an entry from 1/values, the largest over values and entries."""
+    largest_pair_deviation: Share
+    """Of how often two values are met in two entries from 1/values²."""
+    margin: float
+    """What the draws' own noise would make of either, with 95% confidence, were the model uniform."""
+
+
 class Interpolation(Section):
     """Straight lines between pairs of posterior means."""
 
@@ -130,6 +167,17 @@ class NearestNeighbor(Section):
     mean_hamming: float
 
 
+class OneEntryStep(Section):
+    """How far the code moves when one entry of the table changes, Euclidean, in latent units."""
+
+    mean_distance: float
+    share_of_mean_distance: float
+    """Over the mean distance between operations."""
+    nearer_than_others: Share
+    """Steps that are shorter than the distance to any other operation measured that is more than one entry away."""
+    operations: int
+
+
 class Dimensionality(Section):
     """Spectrum of the covariance of all posterior means."""
 
@@ -137,7 +185,7 @@ class Dimensionality(Section):
     dimensions_95: int
     dimensions_99: int
     efficiency: float
-    """Participation ratio over the 16 dimensions."""
+    """Participation ratio over the latent dimensions."""
 
 
 class HeldOut(Section):
@@ -150,7 +198,7 @@ class HeldOut(Section):
 
 
 class Information(Section):
-    """Mutual information between prior draw and decoded operation, in bits, of log2 19,683 = 14.26. The decoding is
+    """Mutual information between prior draw and decoded operation, in bits, of log2 of all operations. The decoding is
     deterministic, so it is the entropy of the decoded operation."""
 
     mutual_information_bits: float
@@ -174,16 +222,19 @@ class ResolutionCurve(Section):
 
 
 class VaeResolution(Section):
-    """One VAE alone."""
+    """One VAE alone. Coverage, the nearest neighbour and the estimate of information need a list of all operations and
+    are null where there is none; uniformity and the step of one entry are null in records of earlier versions."""
 
     reconstruction: Reconstruction
     latent_separation: LatentSeparation
-    sampling_coverage: SamplingCoverage
+    sampling_coverage: SamplingCoverage | None
+    uniformity: Uniformity | None = None
     interpolation: Interpolation
-    nearest_neighbor: NearestNeighbor
+    nearest_neighbor: NearestNeighbor | None
+    one_entry_step: OneEntryStep | None = None
     dimensionality: Dimensionality
     held_out: HeldOut
-    information: Information
+    information: Information | None
     resolution_curve: ResolutionCurve
 
 
@@ -192,17 +243,19 @@ class IsolatedRecord(Section):
 
     kind: Literal["isolated"] = "isolated"
     header: Header
+    space: TruthTables = TruthTables()
     vae_a: VaeResolution
     vae_b: VaeResolution
 
 
 class ExactMatch(Section):
     exact_match_rate: Share
+    sampled: Sampled | None = None
 
 
 class EnsembleReconstruction(Section):
-    """Every ensemble strategy (`model.ensemble.STRATEGIES`), decoding posterior means, over all 19,683 operations. The
-    plan's are in every record; others are in those written since they exist."""
+    """Every ensemble strategy (`model.ensemble.STRATEGIES`), decoding posterior means, over the operations measured.
+    The plan's are in every record; others are in those written since they exist."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     __pydantic_extra__: dict[str, ExactMatch]
@@ -277,6 +330,8 @@ class CoupledReconstruction(Section):
     rho: float
     exact_match_rate_a: Share
     exact_match_rate_b: Share
+    sampled_a: Sampled | None = None
+    sampled_b: Sampled | None = None
 
 
 class InferenceOverhead(Section):
@@ -296,17 +351,19 @@ class CoupledRecord(Section):
 
     kind: Literal["coupled"] = "coupled"
     header: Header
+    space: TruthTables = TruthTables()
     ensemble_reconstruction: EnsembleReconstruction
     ensemble_under_noise: EnsembleUnderNoise | None = None
     """Null in records of earlier versions."""
-    cross_injected_sampling_rho_05: CrossInjectedSampling
-    cross_injected_sampling_rho_07: CrossInjectedSampling
+    cross_injected_sampling_rho_05: CrossInjectedSampling | None
+    """This, the next and `covers_everything` need a list of all operations and are null where there is none."""
+    cross_injected_sampling_rho_07: CrossInjectedSampling | None
     complementary_coverage: ComplementaryCoverage
     latent_coupling: LatentCoupling
     coupled_reconstruction: CoupledReconstruction
     inference_overhead: InferenceOverhead
-    covers_everything: bool
-    """Whether 195,000 decoded draws of each VAE alone meet all 19,683 operations, both VAEs."""
+    covers_everything: bool | None
+    """Whether 195,000 decoded draws of each VAE alone meet all operations, both VAEs."""
 
 
 def comparable(record: IsolatedRecord | CoupledRecord) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ternary_vae.acceleration.parallel import Tasks
 from ternary_vae.errors import UserError
-from ternary_vae.model import DualVAE
+from ternary_vae.model import DualVAE, Posteriors
 from ternary_vae.objective import (
     LOSS,
     Controls,
@@ -101,9 +101,9 @@ class Trainer(RunState):
         for group in self.optimizer.param_groups:
             factor = controls.learning_rate_factor_a if group["name"] == "A" else 1.0
             group["lr"] = controls.learning_rate * factor
-        order = torch.randperm(len(self.training_index), generator=self.generator, device=self.device)
-        batches = self.training_index[order].split(schedules.batch_size(recipe, epoch))
-        first_step = schedules.steps_before(recipe, epoch, len(order))
+        rows = self.draw_epoch()
+        batches = rows.split(schedules.batch_size(recipe, epoch))
+        first_step = schedules.steps_before(recipe, epoch, len(rows))
         terms, every = weighed(self.terms, controls, recipe.objective), schedules.prior_draws_every(recipe, epoch)
         on_draws = any(term.on_prior_draws for term, _ in terms)
         with_prior = tuple(on_draws and (first_step + number) % every == 0 for number in range(len(batches)))
@@ -188,7 +188,9 @@ class Trainer(RunState):
         """Reads the running averages once, moves λ and the gate."""
         with torch.no_grad():
             self.model.eval()
-            posteriors = self.model.encode(self.inputs[self.training_index[:4096]])
+            first = self.training_index if self.space.is_enumerable() else slice(None)
+            inputs = self.inputs[first][:4096]
+            posteriors = Posteriors(*self.model.encoder_A(inputs), *self.model.encoder_B(inputs))
             bins = self.recipe.objective.entropy_bins
             entropies = torch.stack(
                 [histogram_entropy(posteriors.mu_a, bins), histogram_entropy(posteriors.mu_b, bins)]
@@ -261,7 +263,8 @@ class Steps:
 
     def draw(self, batch: Int[Tensor, "*runs n"], with_prior: bool) -> Noise:
         """The random numbers of a step."""
-        return draw_noise(batch.shape[-1], self.recipe.objective, self.generator, self.device, with_prior)
+        settings, sizes = self.recipe.objective, self.trainer.model.sizes
+        return draw_noise(batch.shape[-1], settings, self.generator, self.device, with_prior, sizes)
 
     def add_step(self, batch: Int[Tensor, "*runs n"], noise: Noise) -> None:
         """Takes a step and adds its terms to the sums. What it leaves on the device it leaves in place."""

@@ -1,4 +1,5 @@
-"""What is measured after every epoch, over the whole space, without touching training's random numbers."""
+"""What is measured after every epoch, over the whole space or a sample of it, without touching training's random
+numbers."""
 
 from __future__ import annotations
 
@@ -14,21 +15,25 @@ from ternary_vae.limits import completion_odds, coverage_limit
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.model.linear import rounded_once
-from ternary_vae.operations import OPERATION_COUNT, all_operations
+from ternary_vae.operations import Operations, measured_operations
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
 from ternary_vae.resolution.coverage import decoded_indices, in_chunks
 
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
+_SAMPLE = 20_000
+_COVERAGE = (
+    "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b", "coverage_single_limit",
+    "covered_all_a", "covered_all_b",
+)  # fmt: skip
 _VOTERS = ("exact_match_a", "exact_match_b", "exact_match_coupled_a", "exact_match_coupled_b")
 
 
 def evaluated_keys(strategies: Iterable[str] = STRATEGIES) -> tuple[str, ...]:
     """Keys of a row that are null in an epoch without evaluation, those of the given ensemble strategies among them."""
     return (
-        *_exact_match_keys(strategies), "share_a", "complementarity", "coverage", "coverage_draws", "coverage_limit",
-        "coverage_a", "coverage_b", "coverage_single_limit", "covered_all_a", "covered_all_b",
+        *_exact_match_keys(strategies), "share_a", "complementarity", *_COVERAGE,
     )  # fmt: skip
 
 
@@ -43,7 +48,8 @@ def evaluate(
     epoch: int,
     run_all: Callable[[Tasks, torch.device], dict[Hashable, Any]] = side_by_side,
 ) -> dict[str, Any]:
-    """Exact match alone, coupled and as an ensemble; homes under noise; decoded coverage: figures for the log, by name.
+    """Exact match alone, coupled and as an ensemble; homes under noise; decoded coverage where
+    operations can be listed: figures for the log, by name.
 
     Args:
         epoch: epochs completed; with the recipe's seed it fixes the evaluation's own random numbers.
@@ -51,63 +57,76 @@ def evaluate(
     """
     model.eval()
     device = model.encoder_A.fc_mu.weight.device
-    settings = recipe.evaluation
+    space = model.space
 
     def generator_for(task: int) -> torch.Generator:
         return torch.Generator(device).manual_seed(((recipe.seed * _LARGE_PRIME + epoch) * 8 + task) % 2**63)
 
+    operations = measured_operations(space, recipe.evaluation.sample or _SAMPLE, generator_for(3))
+    tasks: Tasks = {
+        "exact": lambda: _reconstructed(model, operations),
+        "noise": lambda: _under_noise(model, recipe, epoch, operations, generator_for(1)),
+    }
+    if space.is_enumerable():
+        tasks = {
+            "B": lambda: _covered(model, "B", recipe, generator_for(0)),
+            **tasks,
+            "A": lambda: _covered(model, "A", recipe, generator_for(2)),
+        }
     with rounded_once(model):
-        results = run_all(
-            {
-                "B": lambda: _covered(model, "B", recipe, generator_for(0)),
-                "exact": lambda: _reconstructed(model),
-                "noise": lambda: _under_noise(model, recipe, epoch, generator_for(1)),
-                "A": lambda: _covered(model, "A", recipe, generator_for(2)),
-            },
-            device,
-        )
-    exact, home = results["exact"], home_under_noise(results["noise"])
-    (half_a, full_a), (half_b, full_b) = results["A"], results["B"]
-    covered = torch.stack([table.sum() for table in (half_a | half_b, half_a, half_b, full_a, full_b)])
-    homes = torch.stack([(home > 0).sum(), (home < 0).sum()])
-    counts = torch.cat([exact, homes, covered]).tolist()
-
-    row: dict[str, Any] = {name: count / OPERATION_COUNT for name, count in zip(_exact_match_keys(), counts)}
-    n_a, n_b, union, single_a, single_b, all_a, all_b = counts[-7:]
-    complete = settings.full_coverage_draws is not None
-    row |= {
+        results = run_all(tasks, device)
+    home = home_under_noise(results["noise"])
+    counts = [results["exact"], torch.stack([(home > 0).sum(), (home < 0).sum()])]
+    if space.is_enumerable():
+        (half_a, full_a), (half_b, full_b) = results["A"], results["B"]
+        counts.append(torch.stack([table.sum() for table in (half_a | half_b, half_a, half_b, full_a, full_b)]))
+    numbers = torch.cat(counts).tolist()
+    keys = _exact_match_keys()
+    n_a, n_b, *covered = numbers[len(keys) :]
+    return {
+        **{name: count / len(operations.tables) for name, count in zip(keys, numbers)},
         "share_a": n_a / (n_a + n_b) if n_a + n_b else None,
         "complementarity": min(n_a, n_b) / max(n_a, n_b) if n_a + n_b else None,
-        "coverage": union / OPERATION_COUNT,
-        "coverage_draws": settings.coverage_draws,
-        "coverage_limit": coverage_limit(settings.coverage_draws),
-        "coverage_a": single_a / OPERATION_COUNT,
-        "coverage_b": single_b / OPERATION_COUNT,
-        "coverage_single_limit": coverage_limit(settings.coverage_draws // 2),
-        "covered_all_a": all_a == OPERATION_COUNT if complete else None,
-        "covered_all_b": all_b == OPERATION_COUNT if complete else None,
+        **(_coverage(covered, space.operations, recipe) if covered else dict.fromkeys(_COVERAGE)),
     }
-    return row
+
+
+def _coverage(covered: list[int], operations: int, recipe: Recipe) -> dict[str, Any]:
+    """The figures of `_COVERAGE`, from how many operations were met by both VAEs, by A, by B, and in full by either."""
+    union, single_a, single_b, all_a, all_b = covered
+    draws, complete = recipe.evaluation.coverage_draws, recipe.evaluation.full_coverage_draws is not None
+    return {
+        "coverage": union / operations,
+        "coverage_draws": draws,
+        "coverage_limit": coverage_limit(draws, operations),
+        "coverage_a": single_a / operations,
+        "coverage_b": single_b / operations,
+        "coverage_single_limit": coverage_limit(draws // 2, operations),
+        "covered_all_a": all_a == operations if complete else None,
+        "covered_all_b": all_b == operations if complete else None,
+    }
 
 
 @torch.no_grad()
-def _reconstructed(model: DualVAE) -> Int[Tensor, "answers"]:
+def _reconstructed(model: DualVAE, operations: Operations) -> Int[Tensor, "answers"]:
     """How many operations are reconstructed exactly, in the order of `_exact_match_keys`."""
-    tables = all_operations(model.encoder_A.fc_mu.weight.device)
-    return torch.stack([_exact(model, chunk, model.encode(chunk)) for chunk in in_chunks(tables)]).sum(dim=0)
+    chunks = in_chunks(operations.tables)
+    return torch.stack([_exact(model, chunk, model.encode(chunk)) for chunk in chunks]).sum(dim=0)
 
 
 @torch.no_grad()
-def _under_noise(model: DualVAE, recipe: Recipe, epoch: int, generator: torch.Generator) -> NoiseOutcome:
-    """How often each of this epoch's operations was exact. They are spread over the whole space by index."""
+def _under_noise(
+    model: DualVAE, recipe: Recipe, epoch: int, operations: Operations, generator: torch.Generator
+) -> NoiseOutcome:
+    """How often each of this epoch's operations was exact. They are spread over all that are measured."""
     settings = recipe.evaluation
-    first = epoch % settings.noise_cycle
-    operations = torch.arange(first, OPERATION_COUNT, settings.noise_cycle, device=generator.device)
-    posteriors = model.encode(all_operations(generator.device)[operations])
-    return decode_under_noise(model, posteriors, generator, settings.noise, settings.noise_draws, operations)
+    cycle = min(settings.noise_cycle, len(operations.tables))
+    some = operations.rows(slice(epoch % cycle, None, cycle))
+    posteriors = model.encode(some.tables)
+    return decode_under_noise(model, posteriors, some, generator, settings.noise, settings.noise_draws)
 
 
-def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) -> Int[Tensor, "answers"]:
+def _exact(model: DualVAE, tables: Int8[Tensor, "n entries"], posteriors: Posteriors) -> Int[Tensor, "answers"]:
     """How many operations are reconstructed exactly, in the order of `_exact_match_keys`."""
     logits = model.decode(posteriors.mu_a, "A"), model.decode(posteriors.mu_b, "B")
     coupled = model.decode_coupled(posteriors.mu_a, posteriors.mu_b)
@@ -129,22 +148,22 @@ def _exact(model: DualVAE, tables: Int8[Tensor, "n 9"], posteriors: Posteriors) 
 
 def _covered(
     model: DualVAE, vae: Side, recipe: Recipe, generator: torch.Generator
-) -> tuple[Bool[Tensor, "19683"], Bool[Tensor, "19683"]]:
+) -> tuple[Bool[Tensor, " operations"], Bool[Tensor, " operations"]]:
     """Operations that one VAE meets in its half of `coverage_draws` decoded draws, and in `full_coverage_draws`. The
     second count ends early once the odds of meeting everything have fallen below one in 10,000."""
     half = recipe.evaluation.coverage_draws // 2
     full = max(half, recipe.evaluation.full_coverage_draws or 0)
-    met = torch.bincount(decoded_indices(model, vae, half, generator), minlength=OPERATION_COUNT)
+    met = torch.bincount(decoded_indices(model, vae, half, generator), minlength=model.space.operations)
     in_half = met > 0
     drawn = half
     while drawn < full and _could_meet_all(met, drawn, full):
         more = min(half, full - drawn)
-        met = met + torch.bincount(decoded_indices(model, vae, more, generator), minlength=OPERATION_COUNT)
+        met = met + torch.bincount(decoded_indices(model, vae, more, generator), minlength=model.space.operations)
         drawn += more
     return in_half, met > 0
 
 
-def _could_meet_all(met: Int[Tensor, "19683"], drawn: int, full: int) -> bool:
+def _could_meet_all(met: Int[Tensor, " operations"], drawn: int, full: int) -> bool:
     """Whether the operations not met yet may all be met by `full` draws. Their probability is estimated by Good and
     Turing's rule (the share of draws that were the only one of their operation) plus four standard deviations."""
     missing, once, twice = torch.stack([(met == times).sum() for times in (0, 1, 2)]).tolist()

@@ -67,7 +67,12 @@ class Lines(Silent):
             f"epoch {row['epoch']:>3}/{self.recipe.epochs}  phase {row['phase']}  ρ {row['rho']:.2f}  "
             f"loss {number(row['terms']['loss'], 3)}  A {percent(row['exact_match_a'])}  "
             f"B {percent(row['exact_match_b'])}  ensemble {percent(row['exact_match_best_of_two'])}  "
-            f"coverage {beside_uniform(row['coverage'], row['coverage_limit'])}  {_pace_and_left(self.clock)}"
+            + (
+                ""
+                if row["coverage"] is None
+                else f"coverage {beside_uniform(row['coverage'], row['coverage_limit'])}  "
+            )
+            + _pace_and_left(self.clock)
         )
 
     def benchmarking(self, epoch: int) -> None:
@@ -148,9 +153,11 @@ class Display:
         table = table_of_figures("", "VAE-A", "VAE-B", "ensemble")
         table.add_row("exact match", *(_good(row[f"exact_match_{name}"], 1.0) for name in ("a", "b", "best_of_two")))
         table.add_row("exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"], 1.0) for side in ("a", "b")))
-        table.add_row("decoded coverage", *(percent(row[name]) for name in ("coverage_a", "coverage_b", "coverage")))
-        alone, both = percent(row["coverage_single_limit"]), percent(row["coverage_limit"])
-        table.add_row(f"[dim]{UNIFORM_MODEL}[/]", *(f"[dim]{value}[/]" for value in (alone, alone, both)))
+        if row["coverage"] is not None:
+            covered = (percent(row[name]) for name in ("coverage_a", "coverage_b", "coverage"))
+            table.add_row("decoded coverage", *covered)
+            alone, both = percent(row["coverage_single_limit"]), percent(row["coverage_limit"])
+            table.add_row(f"[dim]{UNIFORM_MODEL}[/]", *(f"[dim]{value}[/]" for value in (alone, alone, both)))
         terms = row["terms"]
         table.add_row("cross-entropy, nats", number(terms["reconstruction_a"], 3), number(terms["reconstruction_b"], 3))
         table.add_row("KL divergence, nats", number(terms["kl_a"], 3), number(terms["kl_b"], 3))

@@ -118,10 +118,11 @@ def clamp(value: float, bounds: tuple[float, float]) -> float:
 
 
 def _beta(settings: Beta, epoch: int, schedule_epochs: int) -> float:
-    if epoch < settings.warmup_epochs:
-        return settings.warm * epoch / settings.warmup_epochs
-    span = max(1, schedule_epochs - settings.warmup_epochs)
-    return _linear(settings.warm, settings.end, (epoch - settings.warmup_epochs) / span)
+    since = max(0, epoch - settings.delay_epochs)
+    if since < settings.warmup_epochs:
+        return settings.warm * since / settings.warmup_epochs
+    span = max(1, schedule_epochs - settings.delay_epochs - settings.warmup_epochs)
+    return _linear(settings.warm, settings.end, (since - settings.warmup_epochs) / span)
 
 
 def _linear(start: float, end: float, progress: float) -> float:

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Int8
 from torch import Tensor
 
 from ternary_vae.errors import UserError
@@ -14,9 +14,9 @@ from ternary_vae.extensions import load_extensions
 from ternary_vae.model import DualVAE
 from ternary_vae.objective import terms_of
 from ternary_vae.objective.weighting import Balance
-from ternary_vae.operations import all_operations, as_input
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, as_classes
 from ternary_vae.recipe import Recipe
-from ternary_vae.splits import training_split
+from ternary_vae.splits import drawn_operations, training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training.controller import Controller
@@ -35,6 +35,8 @@ class RunState:
 
     Attributes:
         terms: the terms of its objective.
+        space: of the operations.
+        inputs, classes: truth tables as encoders read them, and as classes.
         model: the weights that are trained.
         parameters: those of them that the optimizer moves, in its order.
         averaged: what the run is for: their moving average, or the model itself where the recipe does not average.
@@ -52,9 +54,10 @@ class RunState:
         self.model = _initial_model(recipe).to(self.device)
         self.averaged = self._new_average()
         self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
-        self.inputs = as_input(all_operations(self.device))
-        self.classes = all_operations(self.device).long() + 1
-        self.training_index = training_split(recipe).train.to(self.device)
+        self.space = recipe.space.as_space()
+        if self.space.is_enumerable():
+            self._take_tables(all_operations(self.device, self.space))
+            self.training_index = training_split(recipe).train.to(self.device)
         self.optimizer = new_optimizer(self.model, recipe.optimizer)
         self.parameters = parameters_in_order(self.optimizer)
         self._flat_optimizer: FlatAdamW | None = None
@@ -69,6 +72,30 @@ class RunState:
         self.gradient_norms = torch.ones(2, device=self.device)  # exponential averages, A and B
         self.balance = Balance()
         self.last_state: dict[str, float] | None = None
+
+    def draw_epoch(self) -> Int[Tensor, " n"]:
+        """The rows of `inputs` and `classes` that an epoch trains on, in its order. Where operations cannot be listed,
+        the rows themselves are drawn."""
+        count, device = self.epoch_operations, self.device
+        if not self.space.is_enumerable():
+            self._take_tables(drawn_operations(self.recipe, count, self.generator))
+            return torch.arange(count, device=device)
+        known = len(self.training_index)
+        times = range(-(-count // known))
+        orders = [torch.randperm(known, generator=self.generator, device=device) for _ in times]
+        return self.training_index[torch.cat(orders)[:count]]
+
+    @property
+    def epoch_operations(self) -> int:
+        """How many operations an epoch trains on."""
+        given = self.recipe.data.epoch_operations
+        if given is not None:
+            return given
+        return len(self.training_index) if self.space.is_enumerable() else TWO_INPUT_TERNARY.operations
+
+    def _take_tables(self, tables: Int8[Tensor, "n entries"]) -> None:
+        self.inputs = self.space.as_input(tables.float())
+        self.classes = as_classes(tables, self.space)
 
     def take_measurement(self, row: dict[str, Any]) -> None:
         """Takes an epoch's evaluation into what the next epochs are trained by: the balance of the two VAEs."""

@@ -1,0 +1,149 @@
+"""What can be said of a space without a list of its operations: intervals of sampled shares, coincidences of decoded
+prior draws, marginals, and steps of one entry."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import torch
+from jaxtyping import Float, Int
+from scipy import stats
+from torch import Tensor
+
+from ternary_vae.model import DualVAE
+from ternary_vae.model.dual_vae import Side
+from ternary_vae.operations import Operations, operation_table
+from ternary_vae.resolution.coverage import Decoder, decoded_indices
+from ternary_vae.resolution.records import OneEntryStep, Sampled, Uniformity
+from ternary_vae.space import Space
+
+CONFIDENCE = 0.95
+ENOUGH_PAIRS = 50
+MOST_DRAWS = 1_000_000
+"""Prior draws that a benchmark decodes for a space that cannot be listed. B's take a few seconds."""
+_DRAWS_AT_ONCE = 2**18
+_STEPS_FROM = 500  # operations whose every step of one entry is measured
+
+
+def sampled(successes: int, measured: int, space: Space) -> Sampled | None:
+    """The interval of a share measured on operations drawn at random; None where they were all of the space."""
+    if space.is_enumerable():
+        return None
+    low, high = clopper_pearson(successes, measured)
+    return Sampled(operations=measured, low=low, high=high)
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact interval of a binomial share (Clopper and Pearson 1934). Where all trials succeed, or none, it is
+    one-sided, with all of the error on the side where it can be: 100,000 of 100,000 are at least 99.997%."""
+    tail = (1 - confidence) / (1 if successes in (0, trials) else 2)
+    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return low, high
+
+
+def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact interval of the mean of a Poisson number (Garwood 1936)."""
+    tail = (1 - confidence) / 2
+    low = float(stats.chi2.ppf(tail, 2 * count) / 2) if count else 0.0
+    return low, float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2)
+
+
+def draws_for_pairs(space: Space, pairs: float = ENOUGH_PAIRS) -> int:
+    """Prior draws among which a uniform model has so many coincident pairs on average."""
+    return math.ceil(0.5 + math.sqrt(0.25 + 2 * pairs * space.operations))
+
+
+@torch.no_grad()
+def uniformity(model: Decoder, vae: Side, generator: torch.Generator, draws: int | None = None) -> Uniformity:
+    """How evenly one VAE's decoded prior draws lie over its space, whatever its size.
+
+    Args:
+        draws: by default as many as make a uniform model's coincident pairs `ENOUGH_PAIRS`, but at most `MOST_DRAWS`.
+    """
+    space = model.sizes.space
+    draws = draws or min(MOST_DRAWS, draws_for_pairs(space))
+    pieces = [min(_DRAWS_AT_ONCE, draws - first) for first in range(0, draws, _DRAWS_AT_ONCE)]  # latents take memory
+    decoded = torch.cat([decoded_indices(model, vae, count, generator) for count in pieces])
+    met, counts = decoded.unique(return_counts=True)
+    return uniformity_of_counts(met, counts, space)
+
+
+def uniformity_of_counts(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], space: Space) -> Uniformity:
+    """How even draws are that met these operations so often."""
+    draws, pairs = int(counts.sum()), int((counts * (counts - 1)).sum()) // 2
+    expected = draws * (draws - 1) / 2 / space.operations
+    fewest, most = poisson_interval(pairs)
+    low = expected / most
+    entry, pair = _largest_deviations(indices, counts, space)
+    return Uniformity(
+        draws=draws,
+        coincident_pairs=pairs,
+        expected_pairs=expected,
+        effective_share=expected / pairs if pairs else None,
+        low=low,
+        high=expected / fewest if fewest else None,
+        information_bits=space.bits + math.log2(low) if low else 0.0,
+        largest_entry_deviation=entry,
+        largest_pair_deviation=pair,
+        margin=_largest_by_chance(draws, space),
+    )
+
+
+def _largest_deviations(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], space: Space) -> tuple[float, float]:
+    """The largest deviations of entry and pair marginals from those of a uniform model."""
+    values, entries = space.values, space.entries
+    total = counts.sum()
+    products = torch.zeros(entries * values, entries * values, dtype=torch.double, device=indices.device)
+    for some, weights in zip(indices.split(2**18), counts.split(2**18)):  # a one-hot table of all would be too large
+        classes = operation_table(some, space).long() - space.lowest
+        one_hot = torch.nn.functional.one_hot(classes, values).flatten(1).float()
+        # Counts are whole numbers below 2^24 a chunk, which single precision adds up exactly.
+        products += (one_hot * weights[:, None]).T @ one_hot
+    joint = (products / total).view(entries, values, entries, values)
+    single = torch.stack([joint[entry, :, entry].diagonal() for entry in range(entries)])
+    entry_deviation = float((single - 1 / values).abs().max())
+    pairs = [joint[first, :, second] for first, second in combinations(range(entries), 2)]
+    pair_deviation = max((float((pair - 1 / values**2).abs().max()) for pair in pairs), default=0.0)
+    return entry_deviation, pair_deviation
+
+
+def _largest_by_chance(draws: int, space: Space) -> float:
+    """The largest deviation of any marginal that a uniform model shows with 95% confidence: every value of every entry
+    and pair of entries together, by Bonferroni's bound and a normal distribution."""
+    cells = space.entries * space.values + math.comb(space.entries, 2) * space.values**2
+    share = 1 / space.values
+    return float(stats.norm.isf((1 - CONFIDENCE) / 2 / cells)) * math.sqrt(share * (1 - share) / draws)
+
+
+@torch.no_grad()
+def one_entry_step(model: DualVAE, vae: Side, mu: Float[Tensor, "n latent"], operations: Operations) -> OneEntryStep:
+    """How far the code moves when one entry changes: every step from some of the operations.
+
+    Args:
+        mu: means of the operations.
+    """
+    space, count = model.space, min(_STEPS_FROM, len(operations.tables))
+    tables = operations.tables[:count]
+    classes = tables.long() - space.lowest
+    steps, nearer = [], []
+    distances = torch.cdist(mu[:count], mu)
+    far = (tables[:, None] != operations.tables[None]).sum(dim=-1) > 1
+    others = distances.masked_fill(~far, math.inf).amin(dim=1)
+    for entry in range(space.entries):
+        for shift in range(1, space.values):
+            changed = classes.clone()
+            changed[:, entry] = (changed[:, entry] + shift) % space.values
+            posteriors = model.encode(changed + space.lowest)
+            step = ((posteriors.mu_a if vae == "A" else posteriors.mu_b) - mu[:count]).norm(dim=1)
+            steps.append(step)
+            nearer.append(step < others)
+    mean = float(torch.stack(steps).mean())
+    mean_distance = float(distances.sum() / (distances.numel() - count))
+    return OneEntryStep(
+        mean_distance=mean,
+        share_of_mean_distance=mean / mean_distance if mean_distance else 0.0,
+        nearer_than_others=float(torch.stack(nearer).double().mean()),
+        operations=count,
+    )

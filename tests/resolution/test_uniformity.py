@@ -1,0 +1,118 @@
+"""Coincidences, intervals and marginals against enumeration, closed forms and simulation."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from known_decoders import ThresholdDecoder
+from scipy import stats
+
+from ternary_vae.model import DualVAE
+from ternary_vae.operations import measured_operations, random_operations
+from ternary_vae.resolution import uniformity
+from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.space import Space
+
+
+@given(st.integers(1, 400), st.data())
+def test_the_interval_of_a_share_is_scipys(trials: int, data: st.DataObject) -> None:
+    successes = data.draw(st.integers(1, trials - 1)) if trials > 1 else 0
+    low, high = uniformity.clopper_pearson(successes, trials)
+    if 0 < successes < trials:
+        exact = stats.binomtest(successes, trials).proportion_ci(method="exact")
+        assert (low, high) == (pytest.approx(exact.low, abs=1e-12), pytest.approx(exact.high, abs=1e-12))
+
+
+@pytest.mark.parametrize("trials", [1, 30, 100_000])
+def test_where_all_succeed_the_interval_has_one_side(trials: int) -> None:
+    low, high = uniformity.clopper_pearson(trials, trials)
+    assert low**trials == pytest.approx(0.05, rel=1e-6)  # the share at which so many successes are one in twenty
+    assert high == 1
+    assert uniformity.clopper_pearson(0, trials) == (0, pytest.approx(1 - low, rel=1e-6))
+
+
+@given(st.integers(0, 300))
+def test_the_interval_of_a_poisson_number_inverts_its_distribution(count: int) -> None:
+    low, high = uniformity.poisson_interval(count)
+    assert stats.poisson.cdf(count, high) == pytest.approx(0.025, rel=1e-6)
+    assert low == 0 if count == 0 else stats.poisson.sf(count - 1, low) == pytest.approx(0.025, rel=1e-6)
+
+
+@pytest.mark.parametrize("space", [Space(2, 4), Space(3, 3), Space(5, 2)])
+def test_so_many_draws_have_the_pairs_asked_for(space: Space) -> None:
+    draws = uniformity.draws_for_pairs(space, 50)
+    assert (draws - 1) * (draws - 2) < 100 * space.operations <= draws * (draws - 1)
+
+
+def test_a_uniform_decoder_has_all_of_its_space_and_an_uneven_one_its_closed_form() -> None:
+    even = uniformity.uniformity(ThresholdDecoder(), "A", named_generator(3, "even", "cpu"), 100_000)
+    expected = 100_000 * 99_999 / 2 / 19_683
+    assert even.expected_pairs == expected
+    # Five standard deviations of a Poisson number.
+    assert even.coincident_pairs == pytest.approx(expected, abs=5 * math.sqrt(expected))
+    assert even.low <= 1 <= even.high
+    assert max(even.largest_entry_deviation, even.largest_pair_deviation) < even.margin
+
+    decoder = ThresholdDecoder(threshold=0.8)
+    uneven = uniformity.uniformity(decoder, "B", named_generator(4, "uneven", "cpu"), 100_000)
+    probabilities = decoder.prior_probabilities()
+    share = 1 / (19_683 * float(probabilities.square().sum()))
+    assert share < 0.5
+    # Σp² from pairs has a relative error of √(4·(Σp³/(Σp²)² − 1)/N + 1/pairs); five of them.
+    third = float(probabilities.pow(3).sum() / probabilities.square().sum() ** 2) - 1
+    margin = 5 * math.sqrt(4 * third / 100_000 + 1 / uneven.coincident_pairs)
+    assert uneven.effective_share == pytest.approx(share, rel=margin)
+    middle = 2 * stats.norm.cdf(0.8) - 1
+    assert uneven.largest_entry_deviation == pytest.approx(middle - 1 / 3, abs=0.008)
+    assert uneven.largest_pair_deviation == pytest.approx(middle**2 - 1 / 9, abs=0.008)
+    entropy = -float((probabilities * probabilities.log2()).sum())
+    assert uneven.information_bits < entropy
+
+
+def test_pairs_and_marginals_against_a_double_loop() -> None:
+    space = Space(2, 2)
+    drawn = random_operations(60, space, torch.Generator().manual_seed(8))
+    indices = [int(sum(value * 2**entry for entry, value in enumerate(row))) for row in drawn.tolist()]
+    met, counts = torch.tensor(indices).unique(return_counts=True)
+    section = uniformity.uniformity_of_counts(met, counts, space)
+    assert section.coincident_pairs == sum(indices[i] == indices[j] for i in range(60) for j in range(i))
+    rows = drawn.tolist()
+    entries = [sum(row[entry] == value for row in rows) / 60 for entry in range(4) for value in (0, 1)]
+    pairs = [
+        sum((row[i], row[j]) == (a, b) for row in rows) / 60
+        for i in range(4) for j in range(i) for a in (0, 1) for b in (0, 1)
+    ]  # fmt: skip
+    assert section.largest_entry_deviation == pytest.approx(max(abs(share - 1 / 2) for share in entries), abs=1e-7)
+    assert section.largest_pair_deviation == pytest.approx(max(abs(share - 1 / 4) for share in pairs), abs=1e-7)
+
+
+def test_draws_without_a_coincidence_have_a_lower_bound_only() -> None:
+    section = uniformity.uniformity_of_counts(torch.arange(100), torch.ones(100, dtype=torch.long), Space(3, 3))
+    assert section.effective_share is None
+    assert section.high is None
+    # At most 3.69 pairs with 97.5%: what a share smaller than `low` would have had at least.
+    assert section.low == pytest.approx(100 * 99 / 2 / 3**27 / 3.6889, rel=1e-4)
+
+
+def test_a_step_of_one_entry_against_a_loop() -> None:
+    torch.manual_seed(2)
+    model = DualVAE(values=2, inputs=2).eval().requires_grad_(False)
+    operations = measured_operations(model.space, 0, torch.Generator())
+    mu = model.encode(operations.tables).mu_b
+    section = uniformity.one_entry_step(model, "B", mu, operations)
+    steps, nearer = [], []
+    for own in range(16):
+        far = [float((mu[own] - mu[j]).norm()) for j in range(16) if (own ^ j).bit_count() > 1]
+        for entry in range(4):
+            step = float((mu[own] - mu[own ^ 1 << entry]).norm())
+            steps.append(step)
+            nearer.append(step < min(far))
+    everywhere = torch.cdist(mu, mu).sum() / (16 * 15)
+    assert section.operations == 16
+    assert section.mean_distance == pytest.approx(sum(steps) / 64, rel=1e-5)
+    assert section.share_of_mean_distance == pytest.approx(sum(steps) / 64 / float(everywhere), rel=1e-5)
+    assert section.nearer_than_others == sum(nearer) / 64

@@ -1,0 +1,186 @@
+"""Runs of other spaces than the plan's, from training to report: small ones, which are listed, and large ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from ternary_vae.errors import UserError
+from ternary_vae.model import DualVAE
+from ternary_vae.operations import operation_index
+from ternary_vae.recipe import load_recipe
+from ternary_vae.reports import write_reports
+from ternary_vae.resolution import complementarity, coupled, isolated, kept, measure, uniformity
+from ternary_vae.resolution.measure import measure_coupled, measure_isolated
+from ternary_vae.resolution.records import write_record
+from ternary_vae.space import Space
+from ternary_vae.splits import hashed
+from ternary_vae.storage.checkpoints import load_checkpoint
+from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training.epoch import Trainer
+from ternary_vae.training.evaluation import evaluate
+
+SMALL_SPACES = [(2, 2), (3, 1), (2, 3), (4, 1)]
+LARGE_SPACES = [(3, 3), (4, 2), (2, 5)]
+QUICK = {"data.epoch_operations": 1000, "evaluation.sample": 300, "optimizer.first_batches.epochs": 0}
+
+
+@pytest.fixture
+def quick_benchmarks(monkeypatch):
+    """Benchmarks of a few hundred operations and draws."""
+    monkeypatch.setattr(kept, "SAMPLE", 400)
+    monkeypatch.setattr(measure, "_FEW", 200)
+    monkeypatch.setattr(measure, "_UNDER_NOISE", 50)
+    monkeypatch.setattr(uniformity, "MOST_DRAWS", 3000)
+    monkeypatch.setattr(coupled, "FULL_COVERAGE_DRAWS", 1000)
+    monkeypatch.setattr(coupled, "inference_overhead", lambda model, tables: CHEAP)
+    for module, name, options in (
+        (isolated, "sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
+        (coupled, "cross_injected_sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
+        (complementarity, "decode_under_noise", {"draws": 4}),
+    ):
+        plain = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, p=plain, o=options, **named: p(*given, **{**named, **o}))
+
+
+CHEAP = {"plain_milliseconds": 1, "ensemble_milliseconds": 1, "time_overhead": 0, "memory_overhead": None}
+
+
+@pytest.fixture
+def recipe_of(small_recipe):
+    def make(space, epochs=2, **changes):
+        values, inputs = space
+        dotted = {key.replace(".", "__"): value for key, value in QUICK.items()}
+        return small_recipe(epochs=epochs, **{"space__values": values, "space__inputs": inputs, **dotted, **changes})
+
+    return make
+
+
+def layer(*widths):
+    """Parameters of linear layers from one width to the next."""
+    return sum(before * after + after for before, after in pairwise(widths))
+
+
+@pytest.mark.parametrize("space", [(3, 2), (2, 2), (3, 3), (2, 5)])
+def test_the_plans_space_has_the_plans_networks_and_others_grow_with_their_entries(space):
+    model = DualVAE.of(load_recipe("ternary_v5_5", overrides={"space.values": space[0], "space.inputs": space[1]}))
+    entries, logits = space[0] ** space[1], space[0] ** space[1] * space[0]
+
+    def units(of_the_plan, growth):
+        return max(8, 8 * round(of_the_plan * growth / 8))
+
+    root, latent = (entries / 9) ** 0.5, math.ceil(1.75 * entries)
+    a, b, c = (units(each, root) for each in (256, 128, 64))
+    narrow, wide, hidden = units(32, entries / 9), units(64, entries / 9), units(128, root)
+    encoder = layer(entries, a, b, c) + 2 * layer(c, latent)
+    decoder_a = layer(latent, narrow, wide, logits)
+    decoder_b = layer(latent, hidden) + 4 * layer(hidden, hidden) + layer(hidden, logits)
+    statenet = sum(parameter.numel() for parameter in model.state_net.parameters())
+    found = sum(parameter.numel() for parameter in model.parameters())
+    assert found == 2 * encoder + decoder_a + decoder_b + statenet
+    if space == (3, 2):
+        assert found == 168_770
+    posteriors = model.encode(torch.zeros(5, entries))
+    assert posteriors.mu_a.shape == (5, latent)
+    assert model.decode(posteriors.mu_a, "A").shape == (5, entries, space[0])
+
+
+def test_a_recipe_may_give_the_sizes():
+    model = DualVAE.of(load_recipe(overrides={"model.latent_dimensions": 11, "model.width": 0.5}))
+    assert model.sizes.latent_dimensions == 11
+    assert model.encoder_A.encoder[0].out_features == 128
+
+
+@pytest.mark.parametrize("space", [*SMALL_SPACES, *LARGE_SPACES])
+def test_an_epoch_of_any_space(space, recipe_of):
+    recipe = recipe_of(space)
+    trainer = Trainer(recipe)
+    row = trainer.train_epoch()
+    assert torch.isfinite(torch.tensor(row["terms"]["loss"]))
+    assert sum(len(batch) for batch in trainer.plan.batches) == 1000
+    measured = evaluate(trainer.averaged, recipe, 1)
+    assert 0 <= measured["exact_match_a"] <= 1
+    assert (measured["coverage"] is None) == (not trainer.space.is_enumerable())
+
+
+@pytest.mark.parametrize("space", LARGE_SPACES)
+def test_every_epoch_of_a_large_space_has_operations_of_its_own_and_none_that_are_held_out(space, recipe_of):
+    trainer = Trainer(recipe_of(space, data__train_share=0.5, data__validation_share=0.0))
+    drawn = []
+    for _ in range(2):
+        trainer.plan_epoch()
+        tables = trainer.classes + trainer.space.lowest
+        drawn.append(operation_index(tables, trainer.space))
+    assert all(float(hashed(indices, trainer.recipe.seed).max()) < 0.5 for indices in drawn)
+    assert len(set(torch.cat(drawn).tolist())) == 2000
+
+
+@pytest.mark.parametrize("space", [(2, 2), (3, 3)])
+def test_a_run_is_resumed_to_the_same_bits(space, recipe_of, quick_train, quick_resume, tmp_path):
+    quick_train(recipe_of(space, epochs=3), tmp_path / "whole")
+    quick_train(recipe_of(space, epochs=2), tmp_path / "parts")
+    quick_resume(tmp_path / "parts", epochs=3)
+    whole, parts = (
+        load_checkpoint(tmp_path / name / "checkpoints" / "latest.safetensors") for name in ("whole", "parts")
+    )
+    assert all(torch.equal(whole.model[name], tensor) for name, tensor in parts.model.items())
+
+
+@pytest.mark.parametrize("space", [(2, 2), (3, 1), (3, 3), (2, 5)])
+def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_benchmarks, tmp_path):
+    quick_train(recipe_of(space), tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
+    checkpoint = load_checkpoint(run.checkpoint(2))
+    alone, both = measure_isolated(checkpoint), measure_coupled(checkpoint)
+    listed = Space(*space).is_enumerable()
+    for vae in (alone.vae_a, alone.vae_b):
+        assert (vae.sampling_coverage is None) == (vae.information is None) == (not listed)
+        assert (vae.reconstruction.sampled is None) == listed
+        assert vae.uniformity.draws > 0
+        assert sum(vae.reconstruction.error_histogram.values()) == (Space(*space).operations if listed else 400)
+    assert (both.covers_everything is None) == (not listed)
+    assert measure_isolated(checkpoint).vae_a == alone.vae_a
+    write_record(run.isolated_record(2), alone)
+    write_record(run.coupled_record(2), both)
+    written = {path.name: path for path in write_reports(run)}
+    text = next(path for name, path in written.items() if name.endswith(".md")).read_text()
+    assert ("operations drawn at random" in text) == (not listed)
+    assert "19,683" not in text
+    page = written["index.html"].read_text()
+    assert "19,683" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space.values": 3, "space.inputs": 4}, "2\\^63 that an index of 64 bits tells apart"),
+        ({"space.values": 6, "space.inputs": 2}, "2\\^63"),
+        ({"space.values": 1}, "space.values"),
+        ({"space.inputs": 0}, "space.inputs"),
+    ],
+)
+def test_a_space_too_small_or_too_large(changes, message):
+    with pytest.raises(UserError, match=message):
+        load_recipe(overrides=changes)
+
+
+def test_a_table_of_another_length():
+    with pytest.raises(ValueError, match=r"expected truth tables of shape \(n, 27\), got \(1, 9\)"):
+        DualVAE(inputs=3).encode(torch.zeros(1, 9))
+
+
+def test_a_checkpoint_of_another_space(recipe_of, quick_train, tmp_path):
+    quick_train(recipe_of((2, 2)), tmp_path / "run")
+    checkpoint = load_checkpoint(tmp_path / "run" / "checkpoints" / "latest.safetensors")
+    with pytest.raises(UserError, match="cannot be trained on with recipe"):
+        Trainer(recipe_of((3, 2))).restore(checkpoint)
+
+
+def test_a_record_says_its_space(recipe_of, quick_train, quick_benchmarks, tmp_path):
+    quick_train(recipe_of((2, 3)), tmp_path / "run")
+    record = measure_isolated(load_checkpoint(tmp_path / "run" / "checkpoints" / "latest.safetensors"))
+    assert json.loads(record.model_dump_json())["space"] == {"values": 2, "inputs": 3}

@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.stats import norm
 
-from ternary_vae.formats import in_unit, table
+from ternary_vae.formats import NOTHING, in_unit, table
 from ternary_vae.limits import coverage_limit
 from ternary_vae.resolution.figures import GOALS, MEASURES
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
@@ -82,10 +82,10 @@ def readme_table() -> str:
         [
             MEASURES[key].title,
             own[key],
-            judged[goal][0] if goal else "–",
+            judged[goal][0] if goal else NOTHING,
             limits.get(key, "100%"),
-            plan[key],
-            beside.get(key, "–"),
+            plan.get(key, NOTHING),
+            beside.get(key, NOTHING),
         ]
         for key, goal in ROWS.items()
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from publish_goals import runs_of
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import exit_code
 from ternary_vae.formats import duration
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
@@ -101,8 +101,4 @@ def figures(own: RunDirectory, plan: RunDirectory) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"publish_reports: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("publish_reports", main))

@@ -71,21 +71,21 @@ def gate(
 
     if name.startswith("--") and name.strip("-")[:1].isalpha():
         raise UserError(f"no such option: {name}; see ternary-vae gate --help")
-    found, how = find_gate(name, values, inputs)
+    gate, how = find_gate(name, values, inputs)
     understood = f"{name}: {how}"
     if form in (GateFormat.json, GateFormat.text):
         codes = []
-        if model is not None or (found.space.values, found.space.inputs) == (3, 2):
+        if model is not None or (gate.space.values, gate.space.inputs) == (3, 2):
             from ternary_vae.pretrained.codes import gate_codes
 
-            codes = gate_codes(found, _networks(model), neighbours)
+            codes = gate_codes(gate, _networks(model), neighbours)
         if form is GateFormat.json:
-            print_json({"understood": understood, **described(found), "codes": [_as_json(code) for code in codes]})
+            print_json({"understood": understood, **described(gate), "codes": [_as_json(code) for code in codes]})
         else:
-            say("\n".join([f"{understood}\n{text_card(found)}", *map(_as_text, codes)]))
+            say("\n".join([f"{understood}\n{text_card(gate)}", *map(_as_text, codes)]))
     else:
         say(f"ternary-vae: {understood}", error=True)
-        say(csv_table(found) if form is GateFormat.csv else verilog_module(found))
+        say(csv_table(gate) if form is GateFormat.csv else verilog_module(gate))
 
 
 def gates(
@@ -135,25 +135,25 @@ def gates(
         networks = _networks(model)
         require_space(space, networks)
         measured, meaning = latent_distance(networks, distance.value), f"Euclidean, between codes of VAE-{distance}"
-    found = find_gates(space, where=where, table=partial, near=target, distance=measured, limit=limit)
+    matches = find_gates(space, where=where, table=partial, near=target, distance=measured, limit=limit)
     columns: dict[str, list] = {}
-    if found.distances is not None:
-        columns["distance"] = [each if isinstance(each, int) else round(each, 4) for each in found.distances]
-    columns["index"] = [gate.index for gate in found.gates]
+    if matches.distances is not None:
+        columns["distance"] = [each if isinstance(each, int) else round(each, 4) for each in matches.distances]
+    columns["index"] = [gate.index for gate in matches.gates]
     if space.values == 3:
-        columns["heptavintimal"] = [gate.heptavintimal for gate in found.gates]
-    columns["table"] = [gate.text for gate in found.gates]
-    columns["names"] = ["; ".join(gate.names) for gate in found.gates]
+        columns["heptavintimal"] = [gate.heptavintimal for gate in matches.gates]
+    columns["table"] = [gate.text for gate in matches.gates]
+    columns["names"] = ["; ".join(gate.names) for gate in matches.gates]
     rows = list(zip(*columns.values()))
     understood = target and f"{near}: {how}, index {target.index}; distance is {meaning}"
     if form is ListFormat.json:
         listed = [dict(zip(columns, row)) for row in rows]
-        print_json({"count": found.count, "near": understood, "gates": listed})
+        print_json({"count": matches.count, "near": understood, "gates": listed})
         return
-    first = "" if len(rows) == found.count else f", of which the first {len(rows):,}"
+    first = "" if len(rows) == matches.count else f", of which the first {len(rows):,}"
     lowest, highest = space.lowest, space.lowest + space.values - 1
     order = f"tables from all inputs {lowest} to all inputs {highest}, the last input fastest"
-    heading = "\n".join([*filter(None, [understood]), f"{counted(found.count, 'gate')}{first}; {order}"])
+    heading = "\n".join([*filter(None, [understood]), f"{counted(matches.count, 'gate')}{first}; {order}"])
     say(heading, error=form is ListFormat.csv)
     if form is ListFormat.csv:
         text = io.StringIO()

@@ -126,5 +126,10 @@ class Space:
         return np.array(powers, dtype=np.int64 if self.operations <= 2**63 else object)
 
 
+def latent_dimensions_of(space: Space) -> int:
+    """Dimensions of a code unless a recipe says another number: seven for every four entries, rounded up."""
+    return -(-7 * space.entries // 4)
+
+
 TWO_INPUT_TERNARY = Space(3, 2)
 """The space of the plan."""

@@ -31,6 +31,7 @@ PUBLISHED = {
     "goals": "reports/ten_seeds/GOALS.md",
     "resolution": "reports/benchmarks/RESOLUTION_EVOLUTION.md",
     "ternary_v5_5": "reports/ternary_v5_5/RESOLUTION_EVOLUTION.md",
+    "structure": "reports/structure/README.md",
     "experiments": "reports/experiments/README.md",
     **{path.parent.name: str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reports/experiments/*/report.md"))},
     "reliability": "reports/reliability.md",

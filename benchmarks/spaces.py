@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.space import Space
+
 SPACES = ((3, 1), (2, 2), (2, 3), (3, 2), (2, 4), (4, 2), (5, 2), (3, 3), (2, 5))
 _HELD = 3  # epochs in a row that are exact: then it is no accident
 _CELLS = 2187
@@ -55,6 +57,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - seven bends of the translation for every entry, to a multiple of eight;
     - subsets with no more cells than the default's 3^7, and no more than eight entries;
     - with more entries than nine, more steps of smaller batches, and β that waits until entries are told apart;
+    - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
     - an epoch of as many operations as the default's, however many there are.
     """
     entries = values**inputs
@@ -68,6 +71,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     }
     if entries > 9:
         changes |= {"optimizer.batch_size": 512, "beta.delay_epochs": 30, "beta.warmup_epochs": 60}
+    if not Space(values, inputs).is_enumerable():
+        changes["objective.prior_information.widened_share"] = 0.0
     return changes
 
 

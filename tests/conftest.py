@@ -5,6 +5,7 @@ machine. A test that is about threads sets their number itself."""
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -98,14 +99,48 @@ def unchecked() -> Iterator[None]:
 
 @pytest.fixture
 def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """A function: arguments of `ternary-vae` → (exit code, standard output, standard error)."""
+    """A function: arguments of `ternary-vae` → (exit code, standard output, standard error), through the real entry
+    point."""
     from ternary_vae import cli
+    from ternary_vae.signals import signals_to_stop
 
     def run(*arguments: Any) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["ternary-vae", *map(str, arguments)])
-        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+        before = {number: signal.getsignal(number) for number in signals_to_stop()}
+        try:
+            with pytest.raises(SystemExit) as ending:
+                cli.main()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return ending.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def refused(run_command: Callable[..., Any]) -> Callable[..., str]:
+    """A function: arguments of `ternary-vae` → the one line on standard error. Checks the exit code too."""
+
+    def run(*arguments: Any) -> str:
+        code, out, error = run_command(*arguments)
+        assert (code, out, error.count("\n")) == (2, "", 1), error
+        assert error.startswith("ternary-vae: ")
+        return error.strip()
+
+    return run
+
+
+@pytest.fixture
+def run_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """A function: a script below `scripts/` and its arguments → (exit code, standard output, standard error), in this
+    process, where everything is imported already."""
+
+    def run(script: str, *arguments: Any) -> tuple[int, str, str]:
+        path = str(Path(__file__).parents[1] / "scripts" / script)
+        monkeypatch.setattr("sys.argv", [path, *map(str, arguments)])
         with pytest.raises(SystemExit) as ending:
-            cli.main()
+            runpy.run_path(path, run_name="__main__")
         return ending.value.code, *capsys.readouterr()
 
     return run

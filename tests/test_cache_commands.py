@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -145,35 +146,32 @@ def test_audit_and_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "nothing to clean" in call("clean", *project)
 
 
-def run(place: Path, *command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A program in a directory, in a world of its own."""
-    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(
-        [sys.executable, *map(str, command)], cwd=place, env=variables, capture_output=True, text=True
-    )
-
-
-def test_the_plans_regenerate_commands(checkpoint: Path) -> None:
-    """From the project's directory, with nothing named but what the plan names."""
+def test_the_plans_regenerate_commands(checkpoint: Path, run_script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the project's directory, with nothing named but what the plan names; the first in a process of its own."""
     project = checkpoint.parents[3]
-    scripts = ROOT / "scripts"
-    finished = run(project, scripts / "cache" / "encode_all.py", "--vae", "A", "--epoch", "3")
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("TERNARY_VAE_CACHE_DIR")
+    monkeypatch.setenv("HOME", str(project))
+    finished = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "cache" / "encode_all.py", "--vae", "A", "--epoch", "3"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True,
+    )  # fmt: skip
     assert (finished.returncode, finished.stderr) == (0, "")
     store = TensorCache(project / "models" / "cached_tensors")
     assert [entry.key.rpartition("-")[0] for entry in store.list_cache()] == [KEPT[0]]
-    finished = run(project, scripts / "cache" / "regenerate_ops.py")
-    assert (finished.returncode, finished.stderr) == (0, "")
+    code, _, error = run_script("cache/regenerate_ops.py")
+    assert (code, error) == (0, "")
     assert len(store.list_cache()) == 2
     readme = (store.directory / "README.md").read_text()
     assert "python scripts/cache/regenerate_ops.py" in readme
     assert "python scripts/cache/encode_all.py --vae A --epoch 3" in readme
-    finished = run(project, scripts / "cache" / "encode_all.py", "--vae", "B", "--epoch", "9")
-    assert finished.returncode == 2
-    assert finished.stderr == (
-        "encode_all: no run in runs/ has a checkpoint of epoch 9; name one with --checkpoint or a run with --run\n"
+    assert run_script("cache/encode_all.py", "--vae", "B", "--epoch", "9") == (
+        2,
+        "",
+        "encode_all: no run in runs/ has a checkpoint of epoch 9; name one with --checkpoint or a run with --run\n",
     )
-    finished = run(project, scripts / "maintenance" / "audit_caches.py", "--json", HOME=str(project))
-    rows = {row["name"]: row for row in json.loads(finished.stdout)}
+    rows = {row["name"]: row for row in json.loads(run_script("maintenance/audit_caches.py", "--json")[1])}
     assert rows["checkpoints of runs"]["files"] == 2
     assert rows["tensor cache"]["bytes"] == store.size()
 
@@ -187,10 +185,10 @@ SMALL = {
 
 
 def warnings_of(place: Path, **settings: object) -> list[str]:
-    """Trains three short epochs; the warnings of the run."""
-    recipe = load_recipe(overrides=SMALL | {f"cache.{key}": value for key, value in settings.items()}, epochs=3)
+    """Trains two short epochs; the warnings of the run."""
+    recipe = load_recipe(overrides=SMALL | {f"cache.{key}": value for key, value in settings.items()}, epochs=2)
     outcome = loop.train(recipe, place, device="cpu")
-    assert (outcome.status, outcome.epochs_completed) == ("completed", 3)
+    assert (outcome.status, outcome.epochs_completed) == ("completed", 2)
     return [event["message"] for event in outcome.directory.events() if event["kind"] == "warning"]
 
 

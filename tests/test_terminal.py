@@ -9,7 +9,7 @@ import shlex
 import pytest
 from rich.console import Console
 
-from ternary_vae.experiments.watching import Overview
+from ternary_vae.experiments.monitoring import Overview
 from ternary_vae.terminal import forget_impossible_sizes, quoted, replace_what_cannot_be_shown
 from ternary_vae.training.progress import Display, Lines
 

@@ -12,10 +12,12 @@ import sys
 from pathlib import Path
 from statistics import mean
 
+from ternary_vae.errors import UserError, exit_code
+
 _ROUNDING = 1e-12
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("one", type=Path, help="results.csv")
     parser.add_argument("other", type=Path, help="results.csv")
@@ -25,26 +27,19 @@ def main() -> int:
 
     from scipy.stats import ttest_ind
 
-    from ternary_vae.errors import UserError
-
-    try:
-        one, other = (values_of(path, options.arm, options.epoch) for path in (options.one, options.other))
-    except UserError as error:
-        print(f"compare_results: {error}", file=sys.stderr)
-        return 2
-    found = []
+    one, other = (values_of(path, options.arm, options.epoch) for path in (options.one, options.other))
+    tested = []
     print(f"{'measure':<36}{'mean':>10}{'of':>4}{'mean':>10}{'of':>4}{'p':>8}")
     for measure in (measure for measure in one if measure in other):
         first, second = one[measure], other[measure]
         together = [*first, *second]
         varies = min(len(first), len(second)) > 1 and max(together) - min(together) > _ROUNDING
         p = float(ttest_ind(first, second, equal_var=False).pvalue) if varies else None
-        found += [] if p is None else [p]
-        told = "equal" if p is None else f"{p:.3f}"
-        print(f"{measure:<36}{mean(first):>10.5f}{len(first):>4}{mean(second):>10.5f}{len(second):>4}{told:>8}")
-    smallest, bound = min(found, default=1.0), 0.05 / max(1, len(found))
-    print(f"smallest of {len(found)} p: {smallest:.3f}; for one claim to stand it must be below {bound:.4f}")
-    return 0
+        tested += [] if p is None else [p]
+        shown = "equal" if p is None else f"{p:.3f}"
+        print(f"{measure:<36}{mean(first):>10.5f}{len(first):>4}{mean(second):>10.5f}{len(second):>4}{shown:>8}")
+    smallest, bound = min(tested, default=1.0), 0.05 / max(1, len(tested))
+    print(f"smallest of {len(tested)} p: {smallest:.3f}; for one claim to stand it must be below {bound:.4f}")
 
 
 def values_of(path: Path, arm: str, epoch: int) -> dict[str, list[float]]:
@@ -53,7 +48,6 @@ def values_of(path: Path, arm: str, epoch: int) -> dict[str, list[float]]:
     Raises:
         UserError: no such table, or nothing of that arm and epoch in it.
     """
-    from ternary_vae.errors import UserError
     from ternary_vae.storage.files import reported
 
     values: dict[str, list[float]] = {}
@@ -70,4 +64,4 @@ def values_of(path: Path, arm: str, epoch: int) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code("compare_results", main))

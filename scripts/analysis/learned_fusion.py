@@ -4,7 +4,7 @@
 
 A small network reads both decoders' logits and weighs them, entry by entry. It is trained on half of the operations
 and judged on the other half, both decoded under latent noise of 0.3, since without noise there is nothing to gain.
-`best_of_two` is told the right answer and so is the limit of choosing one decoder for a whole operation.
+`best_of_two` is given the right answer and so is the limit of choosing one decoder for a whole operation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import exit_code
 from ternary_vae.model import STRATEGIES, DualVAE, combine, logits_to_tables
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution.complementarity import NOISE_SIGMA
@@ -103,8 +103,4 @@ def judged(model: DualVAE, fusion: Fusion, tables: Int8[Tensor, "n 9"]) -> dict[
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as failure:
-        print(failure, file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("learned_fusion", main))

@@ -6,7 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
+from ternary_vae.errors import exit_code
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", choices=("A", "B"), action="append", help="which VAE (default: both)")
     parser.add_argument("--epoch", type=int, help="whose checkpoint of the run (default: the run's latest)")
@@ -19,17 +22,16 @@ if __name__ == "__main__":
     options = parser.parse_args()
 
     from ternary_vae.cli import cache
-    from ternary_vae.errors import UserError
 
-    try:
-        cache.encode_all(
-            options.vae or ["A", "B"],
-            options.epoch,
-            run=options.run,
-            checkpoint=options.checkpoint,
-            device=options.device,
-            cache_dir=options.cache_dir,
-        )
-    except UserError as error:
-        print(f"encode_all: {error}", file=sys.stderr)
-        sys.exit(2)
+    cache.encode_all(
+        options.vae or ["A", "B"],
+        options.epoch,
+        run=options.run,
+        checkpoint=options.checkpoint,
+        device=options.device,
+        cache_dir=options.cache_dir,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code("encode_all", main))

@@ -6,16 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
+from ternary_vae.errors import exit_code
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
     options = parser.parse_args()
 
     from ternary_vae.cli import cache
-    from ternary_vae.errors import UserError
 
-    try:
-        cache.build(operations=True, device="cpu", cache_dir=options.cache_dir)
-    except UserError as error:
-        print(f"regenerate_ops: {error}", file=sys.stderr)
-        sys.exit(2)
+    cache.build(operations=True, device="cpu", cache_dir=options.cache_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code("regenerate_ops", main))

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, exit_code, not_installed
 from ternary_vae.storage.lease import holder
 from ternary_vae.storage.runs import RunDirectory
 
@@ -49,7 +49,7 @@ def main() -> int:
     try:
         from ray.cluster_utils import Cluster
     except ImportError:
-        raise UserError("Ray is not installed; pip install 'ternary-vae[cluster]'") from None
+        raise not_installed("a cluster", "Ray", "cluster") from None
     node = {"num_cpus": 1, "object_store_memory": 80_000_000}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     try:
@@ -106,8 +106,4 @@ def is_whole(run: RunDirectory) -> bool:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"two_node_cluster: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("two_node_cluster", main))

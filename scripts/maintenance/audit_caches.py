@@ -6,7 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
+from ternary_vae.errors import exit_code
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", type=Path, default=Path("."), help="directory of the project (default: this one)")
     parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
@@ -14,10 +17,9 @@ if __name__ == "__main__":
     options = parser.parse_args()
 
     from ternary_vae.cli import cache
-    from ternary_vae.errors import UserError
 
-    try:
-        cache.audit(options.project, options.cache_dir, as_json=options.json)
-    except UserError as error:
-        print(f"audit_caches: {error}", file=sys.stderr)
-        sys.exit(2)
+    cache.audit(options.project, options.cache_dir, as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code("audit_caches", main))

@@ -39,7 +39,7 @@ def main() -> None:
                 written_by(checkout, recipe, arguments.epochs, Path(place) / str(number) / recipe)
                 for number, checkout in enumerate((arguments.first, arguments.second))
             ]
-            differences += told(recipe, *written)
+            differences += compared(recipe, *written)
     sys.exit(1 if differences else 0)
 
 
@@ -90,7 +90,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def told(recipe: str, first: dict[str, Any], second: dict[str, Any]) -> int:
+def compared(recipe: str, first: dict[str, Any], second: dict[str, Any]) -> int:
     """Prints how two runs compare and returns how many values differ."""
     both = first.keys() & second.keys()
     differing = sorted(name for name in both if first[name] != second[name])

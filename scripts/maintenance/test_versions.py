@@ -21,8 +21,8 @@ RESOLUTIONS = {"oldest": "lowest-direct", "newest": "highest"}
 FIGURES = ("passed", "failed", "skipped")
 
 
-def stop(told: str) -> NoReturn:
-    print(f"test_versions: {told}", file=sys.stderr)
+def stop(why: str) -> NoReturn:
+    print(f"test_versions: {why}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -69,8 +69,10 @@ def project() -> dict[str, object]:
 
 def versions(python: Path) -> dict[str, str]:
     """Of Python and of what pyproject.toml names, as installed."""
-    told = subprocess.run([python, "-m", "pip", "list", "--format", "json"], capture_output=True, text=True, check=True)
-    installed = {package["name"].lower().replace("_", "-"): package["version"] for package in json.loads(told.stdout)}
+    output = subprocess.run(
+        [python, "-m", "pip", "list", "--format", "json"], capture_output=True, text=True, check=True
+    )
+    installed = {package["name"].lower().replace("_", "-"): package["version"] for package in json.loads(output.stdout)}
     extras = [name for names in project()["optional-dependencies"].values() for name in names]
     named = sorted(line.partition(">=")[0] for line in [*project()["dependencies"], *extras])
     number = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
@@ -79,11 +81,11 @@ def versions(python: Path) -> dict[str, str]:
 
 def tested(python: Path, place: Path, arguments: list[str]) -> dict[str, int]:
     """How many tests passed, failed and were skipped."""
-    found = place / "tests.xml"
-    subprocess.run([python, "-m", "pytest", f"--junitxml={found}", *arguments], cwd=ROOT)
-    if not found.exists():
+    results = place / "tests.xml"
+    subprocess.run([python, "-m", "pytest", f"--junitxml={results}", *arguments], cwd=ROOT)
+    if not results.exists():
         stop("pytest ended without running a test")
-    suite = ElementTree.parse(found).getroot().find("testsuite").attrib
+    suite = ElementTree.parse(results).getroot().find("testsuite").attrib
     failed, skipped = int(suite["failures"]) + int(suite["errors"]), int(suite["skipped"])
     return dict(zip(FIGURES, (int(suite["tests"]) - failed - skipped, failed, skipped)))
 

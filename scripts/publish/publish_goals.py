@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, exit_code
 from ternary_vae.reports.goals import write_goals
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.storage.runs import RunDirectory
@@ -37,15 +37,11 @@ def main() -> None:
 
 def runs_of(experiment: Path) -> list[Measurements]:
     """What an experiment's runs measured."""
-    found = sorted((experiment / "runs").glob("*/run.json"))
-    if not found:
+    described = sorted((experiment / "runs").glob("*/run.json"))
+    if not described:
         raise UserError(f"{experiment}: holds no runs; make them with `ternary-vae experiment NAME`")
-    return [measurements_of_run(RunDirectory(path.parent)) for path in found]
+    return [measurements_of_run(RunDirectory(path.parent)) for path in described]
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as failure:
-        print(failure, file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("publish_goals", main))

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import exit_code
 from ternary_vae.pretrained.files import shipped_directory
 from ternary_vae.reports.origin import model_of_run
 from ternary_vae.storage.runs import RunDirectory
@@ -30,8 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"publish_pretrained: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("publish_pretrained", main))

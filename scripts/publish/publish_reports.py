@@ -16,7 +16,7 @@ from pathlib import Path
 from publish_goals import runs_of
 from published import readme_table
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import exit_code
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
 from ternary_vae.reports.final import write_final_report
@@ -75,8 +75,4 @@ def publish(run: RunDirectory, place: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"publish_reports: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("publish_reports", main))

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, exit_code
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.spaces import seed_of_space, write_spaces
 from ternary_vae.storage.runs import RunDirectory
@@ -41,8 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as failure:
-        print(f"publish_spaces: {failure}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("publish_spaces", main))

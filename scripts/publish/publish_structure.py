@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import exit_code
 from ternary_vae.reports.structure import by_recipe, write_structure_report
 from ternary_vae.resolution.records import write_record
 from ternary_vae.resolution.structure.measure import measure_structure
@@ -42,8 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"publish_structure: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code("publish_structure", main))

@@ -1,12 +1,15 @@
-"""What a user did wrong, in one line."""
+"""What a user did wrong, in one line, and the exit code that says so."""
 
 from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
+BAD_INPUT = 2
+"""The exit code after bad input."""
 MOST_CHARACTERS = 2000
 """A line that says what is wrong is no longer, whatever was given."""
 _MOST_OF_A_VALUE = 300
@@ -22,6 +25,24 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(" ".join(str(message).split()), MOST_CHARACTERS))
+
+
+def not_installed(what: str, package: str, extra: str) -> UserError:
+    """What to say where a package is missing that an extra of this one brings along."""
+    return UserError(f"{what}: {package} is not installed; pip install 'ternary-vae[{extra}]'")
+
+
+def exit_code(program: str, work: Callable[[], int | None]) -> int:
+    """Does a program's work.
+
+    Returns:
+        what the work returns, 0 for None; 2 after a `UserError`, which is one line on standard error.
+    """
+    try:
+        return work() or 0
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def shortened(text: str, most: int = _MOST_OF_A_VALUE) -> str:

@@ -29,7 +29,7 @@ from ternary_vae.experiments.execution import run_experiment
 from ternary_vae.experiments.task import (
     Ending,
     Task,
-    _Stopping,
+    _StopFileWatcher,
     _wait_for_the_end_of,
     perform,
     perform_together,
@@ -140,7 +140,7 @@ def test_a_run_stops_at_the_experiments_word_and_goes_on_to_the_same_figures(tas
     assert perform(stopped).status == "interrupted"
     assert not Path(stopped.directory).exists()
     stop_file.unlink()
-    monkeypatch.setattr(_Stopping, "asked", lambda self: bool(rows(stopped.directory)))
+    monkeypatch.setattr(_StopFileWatcher, "stop_requested", lambda self: bool(rows(stopped.directory)))
     assert perform(stopped).status == "interrupted"
     assert len(rows(stopped.directory)) == 1
     monkeypatch.undo()
@@ -225,10 +225,10 @@ def test_a_cluster_that_dies_is_told_in_one_line_and_finished_runs_are_kept(smal
     assert "10.0.0.1:6379 is gone" in execution.broken
 
 
-def test_the_process_that_speaks_to_ray_is_gone(task, tmp_path):
+def test_the_process_that_drives_ray_is_gone(task, tmp_path):
     cluster = RayCluster.__new__(RayCluster)
     cluster.address, cluster.together = "10.0.0.1:6379", 1
-    cluster._words, there = multiprocessing.Pipe()
+    cluster._connection, there = multiprocessing.Pipe()
     words = Thread(target=lambda: (there.recv(), there.close()))
     words.start()
     with pytest.raises(UserError, match=r"10\.0\.0\.1:6379 is gone"):
@@ -339,7 +339,9 @@ class TestRunsAtOnce:
 
     def test_stopped_they_are_all_interrupted(self, task, monkeypatch):
         tasks = [task(name) for name in ("one", "two")]
-        monkeypatch.setattr(_Stopping, "asked", lambda self: any(rows(each.directory) for each in tasks))
+        monkeypatch.setattr(
+            _StopFileWatcher, "stop_requested", lambda self: any(rows(each.directory) for each in tasks)
+        )
         assert {ending.status for ending in perform_together(tasks)} == {"interrupted"}
         monkeypatch.undo()
         assert {ending.status for ending in perform_together(tasks)} == {"completed"}

@@ -141,7 +141,7 @@ def test_damaged_figures_of_a_complete_run_are_told_in_one_line(done, tmp_path, 
     assert str(file) in str(told.value)
 
 
-def test_a_description_may_change_until_a_run_has_begun(small, tmp_path):
+def test_a_description_may_change_until_a_run_has_started(small, tmp_path):
     directory = ExperimentDirectory(tmp_path / "experiment")
     with directory.held():
         for experiment in (small(), small(arms={}, epochs=3)):

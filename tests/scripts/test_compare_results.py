@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from scipy import special
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "analysis" / "compare_results.py"
-
 
 @pytest.fixture
-def compare(tmp_path):
-    """A function: two lists of coverages → what the script prints and its exit code."""
+def compare(tmp_path, run_script):
+    """A function: two lists of coverages → its exit code, standard output and standard error."""
 
     def run(*tables, epoch=400):
         paths = []
@@ -22,10 +16,8 @@ def compare(tmp_path):
             path = tmp_path / f"{number}.csv"
             lines = [f"resolution,{seed},400,coverage,{value}" for seed, value in enumerate(values)]
             path.write_text("\n".join(["arm,seed,epoch,measure,value", *lines, "plain,0,400,coverage,9"]) + "\n")
-            paths.append(str(path))
-        command = [sys.executable, str(SCRIPT), *paths, "--epoch", str(epoch)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        return done.stdout + done.stderr, done.returncode
+            paths.append(path)
+        return run_script("analysis/compare_results.py", *paths, "--epoch", epoch)
 
     return run
 
@@ -35,16 +27,16 @@ def test_welch_by_hand(compare):
     freedom."""
     degrees = (5 / 3) ** 2 / ((1 / 3) ** 2 / 2 + (4 / 3) ** 2 / 2)
     p = 2 * special.stdtr(degrees, -3 / (5 / 3) ** 0.5)
-    told, code = compare([1, 2, 3], [3, 5, 7])
-    assert code == 0
-    assert told.splitlines()[1].split() == ["coverage", "2.00000", "3", "5.00000", "3", f"{p:.3f}"]
+    code, out, error = compare([1, 2, 3], [3, 5, 7])
+    assert (code, error) == (0, "")
+    assert out.splitlines()[1].split() == ["coverage", "2.00000", "3", "5.00000", "3", f"{p:.3f}"]
 
 
 def test_what_differs_by_rounding_alone_is_equal(compare):
-    assert compare([1.0, 1.0], [1.0, 1 - 1e-16])[0].splitlines()[1].split()[-1] == "equal"
+    assert compare([1.0, 1.0], [1.0, 1 - 1e-16])[1].splitlines()[1].split()[-1] == "equal"
 
 
 def test_bad_input_is_one_line(compare, tmp_path):
-    told, code = compare([1, 2], [1, 2], epoch=3)
-    assert (code, told.count("\n")) == (2, 1)
-    assert "holds nothing of arm 'resolution' at epoch 3" in told
+    code, out, error = compare([1, 2], [1, 2], epoch=3)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert "holds nothing of arm 'resolution' at epoch 3" in error

@@ -71,11 +71,11 @@ def test_a_known_cache_is_found_where_it_is_and_where_its_variable_moves_it(
     world: World, name: str, usual: str, variable: str, moved: str, safe: bool
 ) -> None:
     usual = usual.format(user=getpass.getuser())
-    assert not world.audit()[name].there
+    assert not world.audit()[name].exists
     world.put(f"{usual}/one", 300)
     world.put(f"{usual}/deep/two", 50)
     place = world.audit()[name]
-    assert (place.bytes, place.files, place.known, place.safe, place.there) == (350, 2, True, safe, True)
+    assert (place.bytes, place.files, place.known, place.safe, place.exists) == (350, 2, True, safe, True)
     world.environment[variable] = str(world.home.parent / "else")
     world.put(f"{moved}/three", 7)
     place = world.audit()[name]

@@ -20,9 +20,9 @@ forget_impossible_sizes()  # before typer is imported
 import typer
 
 from ternary_vae.cli import atlas, benchmark, cache, experiment, export, gates, info, reporting, structure, training
-from ternary_vae.cli.options import BAD_INPUT, INTERRUPTED
+from ternary_vae.cli.options import INTERRUPTED
 from ternary_vae.cli.output import outlast_readers
-from ternary_vae.errors import UserError
+from ternary_vae.errors import BAD_INPUT, UserError
 from ternary_vae.extensions import load_extensions
 from ternary_vae.signals import signals_to_stop
 

@@ -126,7 +126,7 @@ def audit(project: Project = Path("."), cache_dir: CacheDirectory = None, as_jso
         print_json([place.row() for place in places])
         return
     rows = [
-        (place.name, str(place.path), *((_size(place.bytes), str(place.files)) if place.there else ("", "")),
+        (place.name, str(place.path), *((_size(place.bytes), str(place.files)) if place.exists else ("", "")),
          "known" if place.known else "unknown", "yes" if place.safe else "no",
          f"{place.purpose} ({place.problem})" if place.problem else place.purpose)
         for place in places

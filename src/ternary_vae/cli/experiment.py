@@ -117,7 +117,7 @@ def _print_plan(described: Experiment, arms: list[Arm], place: ExperimentDirecto
 
     runs = planned_runs(described, arms)
     missing = runs
-    if place.experiment_file.exists() and place.has_begun():
+    if place.experiment_file.exists() and place.has_runs():
         complete = state_of(described, place, source=source).complete
         missing = [run for run in runs if run.name not in complete]
     say(f"{described.name}: {len(arms)} arms × {len(described.seeds)} seeds = {len(runs)} runs, in {place.path}")

@@ -14,6 +14,7 @@ from ternary_vae.cli.output import print_json, say
 from ternary_vae.errors import UserError
 
 if TYPE_CHECKING:
+    from ternary_vae.gates.names import Gate
     from ternary_vae.pretrained.codes import GateCode
     from ternary_vae.pretrained.networks import Networks
     from ternary_vae.space import Space
@@ -72,21 +73,21 @@ def gate(
 
     if name.startswith("--") and name.strip("-")[:1].isalpha():
         raise UserError(f"no such option: {name}; see ternary-vae gate --help")
-    found, how = find_gate(name, values, inputs)
+    gate, how = find_gate(name, values, inputs)
     understood = f"{name}: {how}"
     if form in (GateFormat.json, GateFormat.text):
         codes = []
-        if networks := _networks(model, found.space):
+        if networks := _networks(model, gate.space):
             from ternary_vae.pretrained.codes import gate_codes
 
-            codes = gate_codes(found, networks, neighbours)
+            codes = gate_codes(gate, networks, neighbours)
         if form is GateFormat.json:
-            print_json({"understood": understood, **described(found), "codes": [_as_json(code) for code in codes]})
+            print_json({"understood": understood, **described(gate), "codes": [_as_json(code) for code in codes]})
         else:
-            say("\n".join([f"{understood}\n{text_card(found)}", *map(_as_text, codes)]))
+            say("\n".join([f"{understood}\n{text_card(gate)}", *map(_as_text, codes)]))
     else:
         say(f"ternary-vae: {understood}", error=True)
-        say(csv_table(found) if form is GateFormat.csv else verilog_module(found))
+        say(csv_table(gate) if form is GateFormat.csv else verilog_module(gate))
 
 
 def gates(
@@ -138,25 +139,25 @@ def gates(
             raise UserError(f"--distance {distance}: no model comes along that knows gates of {space}; give --model")
         require_space(space, networks)
         measured, meaning = latent_distance(networks, distance.value), f"Euclidean, between codes of VAE-{distance}"
-    found = find_gates(space, where=where, table=partial, near=target, distance=measured, limit=limit)
+    matches = find_gates(space, where=where, table=partial, near=target, distance=measured, limit=limit)
     columns: dict[str, list] = {}
-    if found.distances is not None:
-        columns["distance"] = [each if isinstance(each, int) else round(each, 4) for each in found.distances]
-    columns["index"] = [gate.index for gate in found.gates]
+    if matches.distances is not None:
+        columns["distance"] = [each if isinstance(each, int) else round(each, 4) for each in matches.distances]
+    columns["index"] = [gate.index for gate in matches.gates]
     if space.values == 3:
-        columns["heptavintimal"] = [gate.heptavintimal for gate in found.gates]
-    columns["table"] = [gate.text for gate in found.gates]
-    columns["names"] = ["; ".join(gate.names) for gate in found.gates]
+        columns["heptavintimal"] = [gate.heptavintimal for gate in matches.gates]
+    columns["table"] = [gate.text for gate in matches.gates]
+    columns["names"] = ["; ".join(gate.names) for gate in matches.gates]
     rows = list(zip(*columns.values()))
     understood = target and f"{near}: {how}, index {target.index}; distance is {meaning}"
     if form is ListFormat.json:
         listed = [dict(zip(columns, row)) for row in rows]
-        print_json({"count": found.count, "near": understood, "gates": listed})
+        print_json({"count": matches.count, "near": understood, "gates": listed})
         return
-    first = "" if len(rows) == found.count else f", of which the first {len(rows):,}"
+    first = "" if len(rows) == matches.count else f", of which the first {len(rows):,}"
     lowest, highest = space.lowest, space.lowest + space.values - 1
     order = f"tables from all inputs {lowest} to all inputs {highest}, the last input fastest"
-    heading = "\n".join([*filter(None, [understood]), f"{counted(found.count, 'gate')}{first}; {order}"])
+    heading = "\n".join([*filter(None, [understood]), f"{counted(matches.count, 'gate')}{first}; {order}"])
     say(heading, error=form is ListFormat.csv)
     if form is ListFormat.csv:
         text = io.StringIO()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ternary_vae.recipe import Recipe
 
 NOT_AS_REQUIRED = 1
-BAD_INPUT = 2
 INTERRUPTED = 130
 
 

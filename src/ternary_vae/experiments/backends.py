@@ -41,10 +41,10 @@ class Backend(Protocol):
     """Does tasks.
 
     Attributes:
-        told: where and how, for people: `2 local processes`.
+        description: where and how, for people: `2 local processes`.
     """
 
-    told: str
+    description: str
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         """Does the tasks and says how each ended, in the order in which they end.
@@ -62,7 +62,7 @@ class InProcess:
 
     def __init__(self, together: int = 1) -> None:
         self.together = together
-        self.told = "this process" + (f", up to {together} runs at once" if together > 1 else "")
+        self.description = "this process" + (f", up to {together} runs at once" if together > 1 else "")
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         for bundle in bundles(tasks, self.together):
@@ -92,17 +92,17 @@ class LocalProcesses:
         cores = granted_cores()
         self.workers = workers or min(cores, most or cores)
         self.together = together
-        self.told = f"{self.workers} local process{'es' if self.workers > 1 else ''} of one thread"
+        self.description = f"{self.workers} local process{'es' if self.workers > 1 else ''} of one thread"
         if together > 1:
-            self.told += f", up to {together} runs at once in each"
+            self.description += f", up to {together} runs at once in each"
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         left = {task.name: replace(task, threads=1) for task in tasks}
-        blamed: dict[str, int] = {}
+        losses: dict[str, int] = {}
         before = {name: _epochs(task) for name, task in left.items()}
         while left:
             # Whose worker may be what gets killed waits until the others are done.
-            waiting = sorted(left.values(), key=lambda task: blamed.get(task.name, 0))
+            waiting = sorted(left.values(), key=lambda task: losses.get(task.name, 0))
             parts = bundles(waiting, self.together, self.workers)
             for bundle, endings in _in_workers(parts, min(self.workers, len(parts))):
                 if endings is not None:
@@ -113,9 +113,9 @@ class LocalProcesses:
                 # A worker was killed, and the pool with it. Runs go on from their last epoch.
                 for task in bundle:
                     epochs = _epochs(task)
-                    blamed[task.name] = 1 if epochs > before[task.name] else blamed.get(task.name, 0) + 1
+                    losses[task.name] = 1 if epochs > before[task.name] else losses.get(task.name, 0) + 1
                     before[task.name] = epochs
-                    if blamed[task.name] == _LOST_IN_A_ROW:
+                    if losses[task.name] == _LOST_IN_A_ROW:
                         del left[task.name]
                         yield Ending(task.name, "failed", _KILLED.format(_LOST_IN_A_ROW))
 
@@ -123,9 +123,9 @@ class LocalProcesses:
 def _in_workers(
     parts: Sequence[Sequence[Task]], workers: int
 ) -> Iterator[tuple[Sequence[Task], Sequence[Ending] | None]]:
-    """Bundles of tasks as they end, each with its endings, or with None if it was under way when a worker was killed;
-    what had not been begun by then is left out. A worker is given one bundle at a time, so that it is known which were
-    under way; joblib.Parallel would also drop the endings that nobody has looked at when a worker is killed."""
+    """Bundles of tasks as they end, each with its endings, or with None if it was running when a worker was killed;
+    what had not been started by then is left out. A worker is given one bundle at a time, so that it is known which
+    were running; joblib.Parallel would also drop the endings that nobody has looked at when a worker is killed."""
     from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -134,18 +134,18 @@ def _in_workers(
         workers, timeout=_IDLE_SECONDS, env=dict.fromkeys(_THREADS, "1"),
         initializer=prepare_worker, initargs=(os.getpid(),),
     )  # fmt: skip
-    waiting, under_way, alive = deque(parts), dict[Future[Any], Sequence[Task]](), True
+    waiting, running, alive = deque(parts), dict[Future[Any], Sequence[Task]](), True
     try:
-        while under_way or (alive and waiting):
-            while alive and waiting and len(under_way) < workers:
+        while running or (alive and waiting):
+            while alive and waiting and len(running) < workers:
                 try:
-                    under_way[pool.submit(perform_together_in_worker, waiting[0])] = waiting[0]
+                    running[pool.submit(perform_together_in_worker, waiting[0])] = waiting[0]
                     waiting.popleft()
                 except TerminatedWorkerError:  # killed with nothing to do
                     alive = False
             # With a timeout, since Windows hears Ctrl-C only between two waits.
-            for future in wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED).done:
-                bundle = under_way.pop(future)
+            for future in wait(running, timeout=1.0, return_when=FIRST_COMPLETED).done:
+                bundle = running.pop(future)
                 try:
                     endings = future.result()
                 except TerminatedWorkerError:

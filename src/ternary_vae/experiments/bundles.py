@@ -20,8 +20,8 @@ def bundles(tasks: Sequence[Task], together: int, workers: int = 1) -> list[tupl
     for task in tasks:
         alike.setdefault((task.own_device, task.benchmarks, *recipe_shape(task.recipe)), []).append(task)
     most = min(together, -(-len(tasks) // workers))
-    found = []
+    parts = []
     for group in alike.values():
         pieces = -(-len(group) // most)
-        found += [tuple(group[number::pieces]) for number in range(pieces)]
-    return found
+        parts += [tuple(group[number::pieces]) for number in range(pieces)]
+    return parts

@@ -2,8 +2,8 @@
 `pip install 'ternary-vae[cluster]'`. All nodes must have this package and see the experiment's directory under the same
 path, since a run that moves to another node goes on from what it wrote.
 
-Ray ends a program whose cluster has died, so it is spoken to from a process of its own, which tells this one what it
-hears. When that process is gone, so is the cluster; what runs had written is kept.
+Ray ends a program whose cluster has died, so a process of its own drives it and reports to this one. When that
+process is gone, so is the cluster; what runs had written is kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, not_installed
 from ternary_vae.experiments.bundles import PROCESSES_ON_AN_ACCELERATOR, RUNS_AT_ONCE_ON_AN_ACCELERATOR, bundles
 from ternary_vae.experiments.task import Ending, Task, perform_together_in_worker
 from ternary_vae.formats import counted
@@ -44,44 +44,44 @@ class RayCluster:
 
     def __init__(self, address: str | None = None, together: int | None = None) -> None:
         if importlib.util.find_spec("ray") is None:
-            raise UserError("--backend ray: Ray is not installed; pip install 'ternary-vae[cluster]'")
+            raise not_installed("--backend ray", "Ray", "cluster")
         self.together = together
         self.address = address or os.environ.get("RAY_ADDRESS") or "auto"
-        _require_an_answer(self.address)
+        _require_reachable(self.address)
         here, there = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_speak, args=(there, self.address, os.getpid()), daemon=True)
+        self._process = context.Process(target=_drive, args=(there, self.address, os.getpid()), daemon=True)
         self._process.start()
         there.close()
-        self._words = here
-        connected = self._words.poll(_SECONDS_TO_CONNECT)
-        kind, told = self._heard() if connected else ("error", f"no answer within {_SECONDS_TO_CONNECT} s")
+        self._connection = here
+        connected = self._connection.poll(_SECONDS_TO_CONNECT)
+        kind, content = self._receive() if connected else ("error", f"no answer within {_SECONDS_TO_CONNECT} s")
         if kind == "error":
             self._process.kill()
-            raise UserError(f"--address {self.address}: no Ray cluster can be reached there: {told}")
-        self.told = f"a Ray cluster of {told}"
+            raise UserError(f"--address {self.address}: no Ray cluster can be reached there: {content}")
+        self.description = f"a Ray cluster of {content}"
         if together and together > 1:
-            self.told += f", up to {together} runs at once in each task"
+            self.description += f", up to {together} runs at once in each task"
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
-        with suppress(OSError):  # gone already, which is told below
-            self._words.send((list(tasks), self.together, str(log)))
+        with suppress(OSError):  # gone already, which is reported below
+            self._connection.send((list(tasks), self.together, str(log)))
         left = len(tasks)
         while left:
-            kind, told = self._heard()
+            kind, content = self._receive()
             if kind == "error":
-                raise UserError(f"the Ray cluster at {self.address} is gone: {told}")
+                raise UserError(f"the Ray cluster at {self.address} is gone: {content}")
             left -= 1
-            yield told
+            yield content
 
-    def _heard(self) -> tuple[str, Any]:
+    def _receive(self) -> tuple[str, Any]:
         try:
-            return self._words.recv()
+            return self._connection.recv()
         except (EOFError, OSError):
             return "error", "it no longer answers"
 
 
-def _require_an_answer(address: str) -> None:
+def _require_reachable(address: str) -> None:
     """Ray itself would go on asking for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
@@ -97,9 +97,9 @@ def _require_an_answer(address: str) -> None:
         raise UserError(f"--address {address}: no Ray cluster can be reached there: {reason}") from None
 
 
-def _speak(words: Any, address: str, parent: int) -> None:
-    """The process that speaks to Ray: says how the cluster is, takes the tasks, and says how each ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # runs stop at the experiment's word
+def _drive(connection: Any, address: str, parent: int) -> None:
+    """The process that drives Ray: reports the cluster's size, takes the tasks, and reports how each ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # runs stop when the experiment says so
     _write_to(os.devnull)
     try:
         import ray
@@ -107,9 +107,9 @@ def _speak(words: Any, address: str, parent: int) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         nodes = sum(node["Alive"] for node in ray.nodes())
         cores, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
-        found = counted(cores, "core") + (f" and {counted(gpus, 'GPU')}" if gpus else "")
-        words.send(("connected", f"{counted(nodes, 'node')} and {found}"))
-        tasks, together, log = words.recv()
+        resources = counted(cores, "core") + (f" and {counted(gpus, 'GPU')}" if gpus else "")
+        connection.send(("connected", f"{counted(nodes, 'node')} and {resources}"))
+        tasks, together, log = connection.recv()
         _write_to(log)
         remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(perform_together_in_worker)
         running: dict[Any, list[str]] = {}
@@ -127,11 +127,11 @@ def _speak(words: Any, address: str, parent: int) -> None:
                 return
             for reference in ready:
                 for ending in _endings(ray, reference, running.pop(reference), control):
-                    words.send(("ended", ending))
+                    connection.send(("ended", ending))
     except EOFError:
         return
     except BaseException as failure:
-        words.send(("error", _first_line(failure)))
+        connection.send(("error", _first_line(failure)))
 
 
 def _endings(ray: Any, reference: Any, names: Sequence[str], control: str) -> list[Ending]:
@@ -145,13 +145,13 @@ def _endings(ray: Any, reference: Any, names: Sequence[str], control: str) -> li
     except ray.exceptions.WorkerCrashedError:
         why = f"its worker was killed {_RETRIES + 1} times; too little memory?"
     except ray.exceptions.RayError as failure:
-        if _has_gone(control):
+        if _is_down(control):
             raise
         why = _first_line(failure)
     return [Ending(name, "failed", why) for name in names]
 
 
-def _has_gone(address: str) -> bool:
+def _is_down(address: str) -> bool:
     """Whether a cluster's head no longer answers, or stops to within some seconds: its nodes may end before it."""
     host, _, port = address.rpartition(":")
     until = time.monotonic() + _SECONDS_TO_ANSWER

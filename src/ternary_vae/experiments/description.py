@@ -25,10 +25,10 @@ def _spelled_out(seeds: Any) -> Any:
     """`0-9` means 0, 1, …, 9."""
     if isinstance(seeds, list | tuple):
         return seeds
-    found = _SEED_RANGE.fullmatch(seeds) if isinstance(seeds, str) else None
-    if found is None:
+    match = _SEED_RANGE.fullmatch(seeds) if isinstance(seeds, str) else None
+    if match is None:
         raise ValueError("expected a list of seeds, such as [0, 1, 2], or a range, such as 0-9")
-    first, last = int(found[1]), int(found[2])
+    first, last = int(match[1]), int(match[2])
     if last < first:
         raise ValueError("expected a range from low to high, such as 0-9")
     if last - first >= MOST_SEEDS:

@@ -1,6 +1,6 @@
-"""An experiment's directory: what lies where, and that it goes on as it began.
+"""An experiment's directory: what lies where, and that it does not change once runs have started.
 
-experiment.yaml, arms/             the description and every arm's recipe in full, as the runs began
+experiment.yaml, arms/             the description and every arm's recipe in full, as the runs started
 runs/ARM-seedN/                    ordinary run directories
 failures/ARM-seedN.txt             why a run failed, until it succeeds
 additions.jsonl                    seeds and arms that were added after a report had been written
@@ -56,15 +56,15 @@ class ExperimentDirectory:
         return self.failures / f"{planned.name}.txt"
 
     def freeze(self, experiment: Experiment, arms: Sequence[Arm], source: Path) -> None:
-        """Writes down what the experiment is, or checks that it is what its runs began with. Seeds and arms may be
+        """Writes down what the experiment is, or checks that it is what its runs started with. Seeds and arms may be
         added, and the description reworded. Anything else would mix two experiments, leave out runs after their
-        results were seen, or choose afterwards what decides. As long as no run has begun, everything may change.
+        results were seen, or choose afterwards what decides. As long as no run has started, everything may change.
 
         Raises:
             UserError: the description or an arm's recipe has changed otherwise.
         """
         if self.experiment_file.exists():
-            if self.has_begun():
+            if self.has_runs():
                 self.require_same(experiment, arms, source)
                 if self.comparisons_file.exists():
                     self._note_additions(experiment, arms)
@@ -94,12 +94,12 @@ class ExperimentDirectory:
         """
         return read_json_lines(self.additions_file)
 
-    def has_begun(self) -> bool:
+    def has_runs(self) -> bool:
         """Whether there is any run, or anything else where runs are."""
         return self.runs.is_dir() and any(self.runs.iterdir())
 
     def experiment(self) -> Experiment:
-        """The experiment as its runs began.
+        """The experiment as its runs started.
 
         Raises:
             UserError: if the directory holds none.

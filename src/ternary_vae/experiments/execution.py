@@ -1,4 +1,4 @@
-"""Doing what is missing of an experiment: nothing that is complete is done again, what broke off goes on."""
+"""Doing what is missing of an experiment: nothing that is complete is done again, what was interrupted is resumed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ternary_vae.experiments.arms import Arm, PlannedRun, arms_of, planned_runs
 from ternary_vae.experiments.backends import Backend, InProcess
 from ternary_vae.experiments.description import Experiment
 from ternary_vae.experiments.directory import ExperimentDirectory
+from ternary_vae.experiments.monitoring import MonitoredRun, Overview
 from ternary_vae.experiments.task import Ending, Task, is_complete
-from ternary_vae.experiments.watching import Overview, Watched
 from ternary_vae.formats import counted
 from ternary_vae.storage.files import require_utf_8, write_text
 from ternary_vae.storage.lease import Lease
@@ -75,7 +75,7 @@ def run_experiment(
         directory.freeze(experiment, arms, Path(source))
         directory.stop_file.unlink(missing_ok=True)
         execution = _state(experiment, directory, arms, runs, Path(source))
-        watched = [_watched(run, directory.run(run), execution, experiment.benchmarks != "none") for run in runs]
+        monitored = [_monitored(run, directory.run(run), execution, experiment.benchmarks != "none") for run in runs]
         tasks = [
             Task(
                 name=run.name,
@@ -91,7 +91,7 @@ def run_experiment(
             if run.name not in execution.complete
         ]
         if tasks:
-            _do(tasks, execution, backend, watched, console, experiment.name, lease)
+            _do(tasks, execution, backend, monitored, console, experiment.name, lease)
     return execution
 
 
@@ -118,13 +118,13 @@ def _state(
         if is_complete(directory.run(run), run.recipe, experiment.benchmarks != "none", experiment.pages):
             execution.complete.add(run.name)
         elif directory.failure_file(run).exists():
-            told = directory.failure_file(run).read_text(encoding="utf-8", errors="replace")
-            execution.failed[run.name] = told.partition("\n")[0]
+            text = directory.failure_file(run).read_text(encoding="utf-8", errors="replace")
+            execution.failed[run.name] = text.partition("\n")[0]
     return execution
 
 
-def _watched(planned: PlannedRun, run: RunDirectory, execution: Execution, benchmarks: bool) -> Watched:
-    return Watched(
+def _monitored(planned: PlannedRun, run: RunDirectory, execution: Execution, benchmarks: bool) -> MonitoredRun:
+    return MonitoredRun(
         planned.name,
         run,
         planned.recipe.epochs,
@@ -135,16 +135,16 @@ def _watched(planned: PlannedRun, run: RunDirectory, execution: Execution, bench
 
 
 def _do(
-    tasks: Sequence[Task], execution: Execution, backend: Backend, watched: list[Watched], console: Console, title: str,
-    lease: Lease,
+    tasks: Sequence[Task], execution: Execution, backend: Backend, monitored: list[MonitoredRun], console: Console,
+    title: str, lease: Lease,
 ) -> None:  # fmt: skip
     """Runs tasks and keeps account. What failed before is tried again. The first signal that asks to stop
     (`training.interruption`) asks all runs to stop after the epoch under way."""
     stop_file = execution.directory.stop_file
     execution.failed.clear()
     done = len(execution.complete)
-    to_do = f"{len(tasks)} to do in {backend.told}"
-    print_line(console, f"{title}: {counted(len(watched), 'run')}, {done} complete, {to_do}")
+    to_do = f"{len(tasks)} to do in {backend.description}"
+    print_line(console, f"{title}: {counted(len(monitored), 'run')}, {done} complete, {to_do}")
     with interruptions() as interruption:
 
         def pass_on() -> None:
@@ -152,7 +152,7 @@ def _do(
                 stop_file.touch()
 
         try:
-            with Overview(console, title, watched, pass_on) as overview:
+            with Overview(console, title, monitored, pass_on) as overview:
                 for ending in backend.endings(tasks, execution.directory.log_file):
                     lease.require()
                     _account(ending, execution)

@@ -114,8 +114,8 @@ def _spread_out(place: int, count: int) -> list[float]:
 
 
 def _looks(results: Results) -> Iterator[tuple[str, str, str, str]]:
-    looks = zip(cycle(_COLOURS), cycle(("-", "--", "-.", ":")), cycle("os^DvpX"))
-    return ((arm.name, *look) for arm, look in zip(results.arms, looks))
+    styles = zip(cycle(_COLOURS), cycle(("-", "--", "-.", ":")), cycle("os^DvpX"))
+    return ((arm.name, *style) for arm, style in zip(results.arms, styles))
 
 
 def _value_axis(axis: Axes, measure: Measure) -> None:

@@ -47,7 +47,7 @@ def measured_values(
         ValueError: a row in which something measured is no number.
     """
     by_epoch = {row["epoch"]: row for row in rows}
-    found: dict[int, dict[str, float]] = {}
+    measured: dict[int, dict[str, float]] = {}
     for epoch in epochs:
         sources: dict[str, dict[str, Any] | IsolatedRecord | CoupledRecord | None] = {"metrics": by_epoch.get(epoch)}
         isolated, coupled = run.isolated_record(epoch), run.coupled_record(epoch)
@@ -58,5 +58,5 @@ def measured_values(
             for key, measure in MEASURES.items()
             if measure.compared and sources[measure.source] is not None
         }
-        found[epoch] = {key: value for key, value in values.items() if value is not None}
-    return found
+        measured[epoch] = {key: value for key, value in values.items() if value is not None}
+    return measured

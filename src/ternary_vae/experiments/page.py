@@ -46,23 +46,23 @@ def _state_class(one: Comparison) -> str:
 
 def _links(results: Results) -> dict[str, str]:
     """Where a run is seen best: its own page, else its log, relative to the page of the experiment."""
-    found = {}
+    links = {}
     for run in results.execution.runs:
         directory = results.execution.directory.run(run)
         for path in (directory.page, directory.metrics_file, directory.path):
             if path.exists():
-                found[run.name] = path.relative_to(results.execution.directory.path).as_posix()
+                links[run.name] = path.relative_to(results.execution.directory.path).as_posix()
                 break
-    return found
+    return links
 
 
 def _page_data(results: Results, links: dict[str, str]) -> dict[str, Any]:
-    looks = zip(results.arms, cycle(_SYMBOLS), cycle(_DASHES))
+    styles = zip(results.arms, cycle(_SYMBOLS), cycle(_DASHES))
     return {
         "epochs": max(arm.recipe.epochs for arm in results.arms),
         "phases": [],
         "last": results.last,
-        "arms": [{"name": arm.name, "symbol": symbol, "dash": dash} for arm, symbol, dash in looks],
+        "arms": [{"name": arm.name, "symbol": symbol, "dash": dash} for arm, symbol, dash in styles],
         "measures": [_measure_data(results, measure, links) for measure in results.primary],
     }
 

@@ -106,7 +106,7 @@ class Results:
     Attributes:
         figures: of every run, complete or not.
         last: the milestone that decides, see `arms.deciding_milestone`.
-        facts: `run.json` by name of the run; empty for runs not begun.
+        facts: `run.json` by name of the run; empty for runs not started.
         curves: values of all seeds in every epoch, by arm and primary measure; measures of the epoch log only.
     """
 
@@ -149,13 +149,13 @@ class Results:
         """Values of all seeds by epoch: every epoch where it is logged, else the milestones."""
         if measure.source == "metrics" and (arm, measure.key) in self.curves:
             return self.curves[arm, measure.key]
-        found = {epoch: list(self.of(arm, epoch, measure.key).values()) for epoch in self.milestones}
-        return {epoch: values for epoch, values in found.items() if values}
+        by_epoch = {epoch: list(self.of(arm, epoch, measure.key).values()) for epoch in self.milestones}
+        return {epoch: values for epoch, values in by_epoch.items() if values}
 
     def measures_at(self, epoch: int) -> list[Measure]:
         """Measures that any arm has at an epoch, in the order of MEASURES."""
-        found = {key for _, at, key in self.values if at == epoch}
-        return [measure for key, measure in MEASURES.items() if key in found]
+        keys = {key for _, at, key in self.values if at == epoch}
+        return [measure for key, measure in MEASURES.items() if key in keys]
 
 
 def primary_measures(experiment: Experiment, arms: Sequence[Arm], source: Path | str = "experiment") -> list[Measure]:
@@ -201,8 +201,8 @@ def gather(experiment: Experiment, execution: Execution) -> Results:
         if run.name in execution.complete and (not rows or rows[-1]["epoch"] != run.recipe.epochs):
             raise UserError(f"{directory.metrics_file}: epoch {run.recipe.epochs} is missing; {_REPAIR}")
         try:
-            for epoch, found in measured_values(directory, rows, milestones[run.arm]).items():
-                figures += [Figure(run.arm, run.seed, epoch, key, value) for key, value in found.items()]
+            for epoch, by_key in measured_values(directory, rows, milestones[run.arm]).items():
+                figures += [Figure(run.arm, run.seed, epoch, key, value) for key, value in by_key.items()]
             for measure in primary:
                 if measure.source == "metrics":
                     curve = curves.setdefault((run.arm, measure.key), {})
@@ -236,11 +236,11 @@ def figures_csv(figures: Sequence[Figure]) -> str:
     return _csv(Figure._fields, figures)
 
 
-def comparisons_csv(comparisons: Sequence[Comparison], told: Callable[[Comparison], str]) -> str:
+def comparisons_csv(comparisons: Sequence[Comparison], describe: Callable[[Comparison], str]) -> str:
     """One line a comparison; differences are arm less against, in the measure's own unit (shares from 0 to 1).
 
     Args:
-        told: a comparison as a sentence.
+        describe: a comparison as a sentence.
     """
     header = (
         "arm", "against", "epoch", "measure", "pairs", "mean", "mean_against", "difference", "low", "high",
@@ -252,7 +252,7 @@ def comparisons_csv(comparisons: Sequence[Comparison], told: Callable[[Compariso
         return (
             one.arm, one.against, one.epoch, one.measure.key, summary.count, *one.means, summary.mean, summary.low,
             summary.high, summary.deviation, one.paired.p, one.p_corrected, one.family, one.decides,
-            one.paired.detectable, one.detectable_corrected, told(one),
+            one.paired.detectable, one.detectable_corrected, describe(one),
         )  # fmt: skip
 
     return _csv(header, map(row, comparisons))
@@ -294,7 +294,7 @@ def _comparisons(
 
 def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
     """Each family by itself: what decides, the same for pairs without the reference, and all that was looked at."""
-    found: dict[int, Comparison] = {}
+    judged: dict[int, Comparison] = {}
     for kind in ((True, False), (False, True), (False, False)):
         family = [at for at, one in enumerate(comparisons) if (one.decides, one.aside) == kind]
         tested = [at for at in family if comparisons[at].paired.p is not None]
@@ -303,7 +303,7 @@ def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
             summary, detectable = comparisons[at].paired.summary, None
             if summary.deviation:
                 detectable = detectable_difference(summary.deviation, summary.count, LEVEL / len(tested))
-            found[at] = replace(
+            judged[at] = replace(
                 comparisons[at], family=len(tested), p_corrected=corrected.get(at), detectable_corrected=detectable
             )
-    return [found[at] for at in range(len(comparisons))]
+    return [judged[at] for at in range(len(comparisons))]

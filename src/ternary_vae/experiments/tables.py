@@ -87,12 +87,14 @@ def arms_table(results: Results) -> Table:
 
 def _marked_means(results: Results, epoch: int) -> Callable[[str, Measure], str]:
     reference = results.experiment.reference
-    found = {(one.arm, one.measure.key): one for one in results.comparisons if one.epoch == epoch and not one.aside}
+    comparisons = {
+        (one.arm, one.measure.key): one for one in results.comparisons if one.epoch == epoch and not one.aside
+    }
 
     def marked(arm: str, measure: Measure) -> str:
         summary = results.summary(arm, epoch, measure.key)
         mean = NOTHING if summary is None else measure.value(summary.mean)
-        one = found.get((arm, measure.key)) if reference else None
+        one = comparisons.get((arm, measure.key)) if reference else None
         if one is None or not one.certain:
             return mean
         return f"{mean} {_mark(one)}"
@@ -120,13 +122,13 @@ def differences_table(results: Results, measure: Measure) -> Table:
     """Every arm's difference from the reference at every milestone, with its 95% interval; empty without a
     reference."""
     reference = results.experiment.reference
-    found = {(one.arm, one.epoch): one for one in results.comparisons if one.measure is measure and not one.aside}
+    comparisons = {(one.arm, one.epoch): one for one in results.comparisons if one.measure is measure and not one.aside}
     names = [arm.name for arm in results.arms if reference and arm.name != reference]
     rows = []
     for epoch in results.milestones:
-        told = [_difference(found.get((name, epoch))) for name in names]
-        if any(each != NOTHING for each in told):
-            rows.append((str(epoch), *told))
+        differences = [_difference(comparisons.get((name, epoch))) for name in names]
+        if any(each != NOTHING for each in differences):
+            rows.append((str(epoch), *differences))
     return Table(("Epoch", *names), rows)
 
 
@@ -134,10 +136,10 @@ def _difference(one: Comparison | None) -> str:
     if one is None:
         return NOTHING
     measure, summary, digits = one.measure, one.paired.summary, one.measure.digits_for(one.spread)
-    told = measure.difference(summary.mean, digits)
+    text = measure.difference(summary.mean, digits)
     if summary.low is not None and summary.high is not None:
-        told += f" [{measure.span(summary.low, summary.high, digits)}]"
-    return f"{told} {_mark(one)}" if one.certain else told
+        text += f" [{measure.span(summary.low, summary.high, digits)}]"
+    return f"{text} {_mark(one)}" if one.certain else text
 
 
 def _mark(one: Comparison) -> str:

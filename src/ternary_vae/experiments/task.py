@@ -1,4 +1,4 @@
-"""Runs as a worker does them, alone or several at once: begun, or gone on with, and never an exception."""
+"""Runs as a worker does them, alone or several at once: started or resumed, and never an exception."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Task:
 
     @property
     def own_device(self) -> str:
-        """Where the run will be trained: one that was begun elsewhere than where "auto" puts a new one stays there
+        """Where the run will be trained: one that was started elsewhere than where "auto" puts a new one stays there
         unless told otherwise."""
         if self.device != "auto":
             return self.device
         run = RunDirectory(self.directory)
-        with suppress(UserError):  # which the run's own beginning says again
+        with suppress(UserError):  # which the run's own start says again
             before = run.facts().get("device") if run.exists else None
             if isinstance(before, str) and before != "cuda":
                 return before
@@ -159,15 +159,15 @@ def _trained(tasks: Sequence[Task]) -> list[Result]:
     first = tasks[0]
     if first.threads is not None:
         torch.set_num_threads(first.threads)
-    watchers = [_Stopping(task) for task in tasks]
+    watchers = [_StopFileWatcher(task) for task in tasks]
     runs = [RunDirectory(task.directory) for task in tasks]
     for run in runs:
-        _wait_for_others(run, watchers[0])
-    if watchers[0].asked():
+        _wait_for_lock(run, watchers[0])
+    if watchers[0].stop_requested():
         return ["interrupted"] * len(tasks)
     for run in runs:
-        with suppress(UserError):  # which the run's own beginning says again
-            _clear_unborn(run)
+        with suppress(UserError):  # which the run's own start says again
+            _clear_undescribed(run)
     outcomes = loop.train_together(
         [task.recipe for task in tasks], runs,
         device=first.device, progress=watchers, benchmark_milestones=first.benchmarks,
@@ -197,8 +197,8 @@ def _ending(task: Task, result: Result, seconds: float) -> Ending:
         if result == "completed":
             failure_file.unlink(missing_ok=True)
         return Ending(task.name, result, seconds=seconds)
-    told = str(result) if isinstance(result, UserError | OSError) else f"{type(result).__name__}: {result}"
-    message = " ".join(told.split())
+    text = str(result) if isinstance(result, UserError | OSError) else f"{type(result).__name__}: {result}"
+    message = " ".join(text.split())
     try:
         write_text(failure_file, f"{message}\n\n{''.join(traceback.format_exception(result))}")
     except UserError as unwritable:
@@ -206,14 +206,14 @@ def _ending(task: Task, result: Result, seconds: float) -> Ending:
     return Ending(task.name, "failed", message, seconds)
 
 
-def _wait_for_others(run: RunDirectory, watcher: _Stopping) -> None:
+def _wait_for_lock(run: RunDirectory, watcher: _StopFileWatcher) -> None:
     """Gives a worker that has lost its experiment the time to end."""
     until = time.monotonic() + _PATIENCE
-    while is_locked(run.lock_file) and time.monotonic() < until and not watcher.asked():
+    while is_locked(run.lock_file) and time.monotonic() < until and not watcher.stop_requested():
         time.sleep(_PAUSE)
 
 
-def _clear_unborn(run: RunDirectory) -> None:
+def _clear_undescribed(run: RunDirectory) -> None:
     """Takes away what a process left that was killed before its run was described."""
     if not run.exists and all(
         path.is_file() and (path == run.recipe_file or path.suffix == ".tmp") for path in run.entries()
@@ -221,16 +221,16 @@ def _clear_unborn(run: RunDirectory) -> None:
         run.clear()
 
 
-class _Stopping(Silent):
+class _StopFileWatcher(Silent):
     """Watches a run and stops it after an epoch when the experiment is to stop. What stops it is raised here, since a
     cluster's workers need not pass signals on; the epoch is saved by then."""
 
     def __init__(self, task: Task) -> None:
         self.stop_file = Path(task.stop_file)
 
-    def asked(self) -> bool:
+    def stop_requested(self) -> bool:
         return self.stop_file.exists()
 
     def epoch(self, row: dict[str, Any]) -> None:
-        if self.asked():
+        if self.stop_requested():
             raise KeyboardInterrupt

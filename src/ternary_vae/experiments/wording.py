@@ -69,11 +69,11 @@ def state(results: Results) -> str:
     execution = results.execution
     done, planned = len(execution.complete), len(execution.runs)
     seconds = sum(facts.get("seconds") or 0.0 for facts in results.facts.values())
-    told = f"{counted(len(results.arms), 'arm')}, {_seeds(results)}: {done} of {counted(planned, 'run')} complete"
-    told += f", {duration(seconds)} of computing in all." if seconds else "."
+    text = f"{counted(len(results.arms), 'arm')}, {_seeds(results)}: {done} of {counted(planned, 'run')} complete"
+    text += f", {duration(seconds)} of computing in all." if seconds else "."
     if done < planned:
-        told += " What is missing of the others is not in the comparisons; a pair needs both its runs."
-    return told + _additions(results)
+        text += " What is missing of the others is not in the comparisons; a pair needs both its runs."
+    return text + _additions(results)
 
 
 def _additions(results: Results) -> str:
@@ -92,8 +92,8 @@ def _additions(results: Results) -> str:
 
 def beyond(results: Results) -> list[Comparison]:
     """Comparisons that do not decide and still stand after correction, the last milestones first."""
-    found = [one for one in results.comparisons if one.certain and not one.decides]
-    return sorted(found, key=lambda one: -one.epoch)
+    certain = [one for one in results.comparisons if one.certain and not one.decides]
+    return sorted(certain, key=lambda one: -one.epoch)
 
 
 def _headline(arm: str, against: str, comparisons: Sequence[Comparison]) -> list[str]:
@@ -121,11 +121,11 @@ def _without_interval(one: Comparison, seeds: str) -> str:
     measure, summary = one.measure, one.paired.summary
     pair = f"{one.arm} and {one.against}"
     if summary.count == 1:
-        told = _lead(one, measure.digits_for(abs(summary.mean) or None)) if summary.mean else f"{pair} are equal"
-        return f"{told}, with the one seed {one.seeds[0]}; a single pair says nothing about other seeds"
+        lead = _lead(one, measure.digits_for(abs(summary.mean) or None)) if summary.mean else f"{pair} are equal"
+        return f"{lead}, with the one seed {one.seeds[0]}; a single pair says nothing about other seeds"
     if summary.mean:
-        told = _lead(one, measure.digits_for(abs(summary.mean)))
-        constant = f"{told} with each of {seeds}, by exactly as much"
+        lead = _lead(one, measure.digits_for(abs(summary.mean)))
+        constant = f"{lead} with each of {seeds}, by exactly as much"
         return f"{constant}; without a spread there is no interval ({_corrected(one)})"
     if measure.limit is not None and one.means == (measure.limit, measure.limit):
         return f"{pair} both reach {measure.value(measure.limit)} with each of {seeds}; this measure can tell no more"

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Float32
 
-from ternary_vae.errors import UserError, shown
+from ternary_vae.errors import UserError, not_installed, shown
 from ternary_vae.gates.frame import gate_columns
 from ternary_vae.pretrained.networks import SIDES, Networks
 from ternary_vae.space import Space
-from ternary_vae.storage.files import write_atomically
+from ternary_vae.storage.files import require_absent, write_atomically
 
 FORMATS = (".parquet", ".npz", ".csv")
 
@@ -60,8 +60,7 @@ def write_embeddings(networks: Networks, path: Path) -> None:
     path = Path(path)
     if path.suffix not in FORMATS:
         raise UserError(f"{path}: suffix {shown(path.suffix)} is no format; expected {', '.join(FORMATS)}")
-    if path.exists():
-        raise UserError(f"{path}: is there already and is not overwritten; name another file")
+    require_absent(path, instead="file")
     parquet = _pyarrow() if path.suffix == ".parquet" else None
     gates, codes = gates_of_all(networks), codes_of_all(networks)
     if path.suffix == ".npz":
@@ -95,5 +94,5 @@ def _pyarrow() -> Any:
     try:
         import pyarrow.parquet
     except ImportError:
-        raise UserError("Parquet: pyarrow is not installed; pip install 'ternary-vae[export]'") from None
+        raise not_installed("Parquet", "pyarrow", "export") from None
     return pyarrow

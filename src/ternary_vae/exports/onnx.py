@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import not_installed
 from ternary_vae.model import STRATEGIES, DualVAE
 from ternary_vae.operations import random_operations
-from ternary_vae.storage.files import write_bytes
+from ternary_vae.storage.files import require_absent, write_bytes
 
 _NEEDED = ("onnx", "onnxscript")
 
@@ -42,7 +42,7 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
         try:
             importlib.import_module(package)
         except ImportError:
-            raise UserError(f"ONNX: {package} is not installed; pip install 'ternary-vae[export]'") from None
+            raise not_installed("ONNX", package, "export") from None
     example = random_operations(3, model.space, torch.Generator().manual_seed(0)).float()
     parts: dict[str, tuple[nn.Module, str, Tensor, list[str]]] = {}
     for side, encoder, decoder in (
@@ -54,8 +54,7 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
     for name in STRATEGIES:
         parts[f"ensemble_{name}"] = _Ensemble(model, name), "tables", example, ["reconstruction"]
     files = {name: directory / f"{name}.onnx" for name in parts}
-    if found := [path for path in files.values() if path.exists()]:
-        raise UserError(f"{found[0]}: is there already and is not overwritten; name another directory")
+    require_absent(*files.values())
     for name, part in parts.items():
         write_bytes(files[name], _onnx_bytes(*part))
     return list(files.values())

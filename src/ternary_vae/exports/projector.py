@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.errors import UserError
 from ternary_vae.exports.embeddings import codes_of_all, gates_of_all
 from ternary_vae.pretrained.networks import SIDES, Networks
-from ternary_vae.storage.files import write_text
+from ternary_vae.storage.files import require_absent, write_text
 
 CONFIGURATION, METADATA = "projector_config.pbtxt", "gates.tsv"
 
@@ -32,8 +31,7 @@ def write_projector(networks: Networks, directory: Path) -> None:
         f'  metadata_path: "{METADATA}"\n}}'
         for vae in SIDES
     )
-    if found := [name for name in texts if (directory / name).exists()]:
-        raise UserError(f"{directory / found[0]}: is there already and is not overwritten; name another directory")
+    require_absent(*(directory / name for name in texts))
     for name, text in texts.items():
         write_text(directory / name, text + "\n")
 

@@ -82,13 +82,13 @@ def orbit(space: Space, index: int, kind: str) -> Int[np.ndarray, " orbit"]:
     if group_order(space, kind) > most:
         raise UserError(f"{kind}: a group of {group_order(space, kind):,} elements is too large; at most {most:,}")
     generators = list(_generators(space, kind))
-    found = new = np.atleast_1d(space.index(space.table(index)))
+    members = new = np.atleast_1d(space.index(space.table(index)))
     while new.size and generators:
         tables = space.table(new)
         images = [space.index(_applied(generator, tables, space)) for generator in generators]
-        new = np.setdiff1d(np.concatenate(images), found)
-        found = np.union1d(found, new)
-    return found
+        new = np.setdiff1d(np.concatenate(images), members)
+        members = np.union1d(members, new)
+    return members
 
 
 def _applied(generator: _Generator, tables: np.ndarray, space: Space) -> np.ndarray:

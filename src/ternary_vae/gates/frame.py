@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import not_installed
 from ternary_vae.gates.equivalence import EQUIVALENCES, classes
 from ternary_vae.gates.names import Gate
 from ternary_vae.gates.properties import all_properties
@@ -44,6 +44,6 @@ def data_frame(space: Space | None = None) -> pandas.DataFrame:
     try:
         import pandas
     except ImportError:
-        raise UserError("data_frame: pandas is not installed; pip install 'ternary-vae[frame]'") from None
+        raise not_installed("data_frame", "pandas", "frame") from None
     space = space or Space()
     return pandas.DataFrame(gate_columns(space), index=pandas.RangeIndex(space.operations, name="index"))

@@ -217,21 +217,21 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
         raise UserError(f"{shown(text)}: {shown(kind)} is no kind of name; {nearest(kind, _READINGS)}")
     kinds = [kind] if colon else list(_READINGS)
     word = (rest if colon else text).strip()
-    found: list[tuple[str, Gate, str]] = []
+    readings: list[tuple[str, Gate, str]] = []
     refused: dict[str, UserError] = {}
     for kind in kinds:
         try:
-            found += [(kind, gate, how) for gate, how in _READINGS[kind](word, values, inputs)]
+            readings += [(kind, gate, how) for gate, how in _READINGS[kind](word, values, inputs)]
         except UserError as error:
             refused[kind] = error
-    if any(kind == "name" for kind, _, _ in found) and word != word.upper():
-        found = [reading for reading in found if reading[0] != "heptavintimal"]  # written in capitals
-    if len({gate for _, gate, _ in found}) > 1:
-        exact = [word if kind != "table" else ",".join(map(str, gate.table)) for kind, gate, _ in found]
-        ways = " or ".join(f"{how}, {gate.text} ({kind}:{way})" for way, (kind, gate, how) in zip(exact, found))
+    if any(kind == "name" for kind, _, _ in readings) and word != word.upper():
+        readings = [reading for reading in readings if reading[0] != "heptavintimal"]  # written in capitals
+    if len({gate for _, gate, _ in readings}) > 1:
+        exact = [word if kind != "table" else ",".join(map(str, gate.table)) for kind, gate, _ in readings]
+        ways = " or ".join(f"{how}, {gate.text} ({kind}:{way})" for way, (kind, gate, how) in zip(exact, readings))
         raise UserError(f"{shown(text)} could be {ways}; write what is in brackets")
-    if found:
-        return found[0][1], " and ".join(how for _, _, how in found)
+    if readings:
+        return readings[0][1], " and ".join(how for _, _, how in readings)
     if colon:
         raise refused[kinds[0]]
     if re.fullmatch("[0-9]+", word):

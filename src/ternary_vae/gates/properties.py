@@ -170,14 +170,14 @@ def _inputs_used(gates: Properties) -> Int[np.ndarray, " gates"]:
 
 
 def _quasigroup(gates: Properties) -> Bool[np.ndarray, " gates"]:
-    found = np.ones(gates.count, dtype=bool)
+    holds = np.ones(gates.count, dtype=bool)
     axes = gates.axes()
     for place, (one, other) in itertools.product(
         range(gates.space.inputs), itertools.combinations(range(gates.space.values), 2)
     ):
         differ = axes.take(one, axis=place) != axes.take(other, axis=place)
-        found &= differ.reshape(-1, gates.count).all(axis=0)
-    return found
+        holds &= differ.reshape(-1, gates.count).all(axis=0)
+    return holds
 
 
 def _self_dual(gates: Properties) -> Bool[np.ndarray, " gates"]:
@@ -203,11 +203,11 @@ def _commutative(gates: Properties) -> Bool[np.ndarray, " gates"]:
 
 
 def _associative(gates: Properties) -> Bool[np.ndarray, " gates"]:
-    found = np.ones(gates.count, dtype=bool)
+    holds = np.ones(gates.count, dtype=bool)
     axes = gates.axes()
     for a, b, c in itertools.product(range(gates.space.values), repeat=3):
-        found &= gates.after(axes[a, b], c) == gates.after(a, axes[b, c])
-    return found
+        holds &= gates.after(axes[a, b], c) == gates.after(a, axes[b, c])
+    return holds
 
 
 def _identity(gates: Properties) -> Bool[np.ndarray, " gates"]:
@@ -216,14 +216,14 @@ def _identity(gates: Properties) -> Bool[np.ndarray, " gates"]:
 
 
 def _sheffer(gates: Properties) -> Bool[np.ndarray, " gates"]:
-    found = np.ones(gates.count, dtype=bool)
+    holds = np.ones(gates.count, dtype=bool)
     for name in known_properties(gates.space):
         if name.startswith("keeps_"):
-            found &= ~gates[name]
+            holds &= ~gates[name]
     for image in itertools.permutations(range(gates.space.values)):
         if image != tuple(range(gates.space.values)):
-            found &= ~gates.keep(enumerate(image))
-    return found
+            holds &= ~gates.keep(enumerate(image))
+    return holds
 
 
 def _order(chain: Iterable[int]) -> Relation:

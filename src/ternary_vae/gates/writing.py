@@ -21,7 +21,7 @@ def described(gate: Gate) -> dict[str, Any]:
     """All that is known of a gate, as plain values: of each kind of class the least index in it and its size, None
     where its group has too many elements."""
     space = gate.space
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "values": list(range(space.lowest, space.lowest + space.values)),
         "inputs": list(LETTERS[: space.inputs]),
         "index": gate.index,
@@ -37,10 +37,10 @@ def described(gate: Gate) -> dict[str, Any]:
         try:
             members = orbit(space, gate.index, kind)
         except UserError:
-            found["classes"][kind] = None
+            description["classes"][kind] = None
         else:
-            found["classes"][kind] = {"least": int(members[0]), "size": len(members)}
-    return found
+            description["classes"][kind] = {"least": int(members[0]), "size": len(members)}
+    return description
 
 
 def text_card(gate: Gate) -> str:
@@ -66,8 +66,8 @@ def text_card(gate: Gate) -> str:
         "classes: the least index in it, and how many gates there are in it",
     ]
     for kind, meaning in EQUIVALENCES.items():
-        found = known["classes"][kind]
-        figures = f"{found['least']:>14} {found['size']:>7}" if found else f"{'too large':>22}"
+        members = known["classes"][kind]
+        figures = f"{members['least']:>14} {members['size']:>7}" if members else f"{'too large':>22}"
         lines.append(f"{figures}  {kind} ({meaning})")
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from ternary_vae.errors import UserError, nearest, shown
 from ternary_vae.pretrained.configuration import FORMAT, FORMAT_VERSION, Architecture, Configuration, Origin
 from ternary_vae.reading import file_bytes
 from ternary_vae.space import Space
-from ternary_vae.storage.files import read_json, reported, write_bytes, write_json, write_text
+from ternary_vae.storage.files import read_json, reported, require_absent, write_bytes, write_json, write_text
 
 CONFIGURATION, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 DEFAULT = "resolution"
@@ -166,8 +166,8 @@ def write_model(files: ModelFiles, directory: Path) -> None:
         content = read_json(existing, what=_EXPECTED)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise UserError(f"{existing}: is not of a ternary-vae model and is not overwritten; name another directory")
-    elif found := [name for name in (WEIGHTS, CARD) if (directory / name).exists()]:
-        raise UserError(f"{directory / found[0]}: is there already and is not overwritten; name another directory")
+    else:
+        require_absent(directory / WEIGHTS, directory / CARD)
     write_bytes(directory / WEIGHTS, files.weights)
     write_text(directory / CARD, model_card(files.configuration))
     write_json(existing, files.configuration.model_dump(mode="json"))  # last: without it there is no model

@@ -7,16 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, not_installed
 from ternary_vae.pretrained.files import CARD, CONFIGURATION, WEIGHTS, ModelFiles, read_model, write_model
 
 try:
     from huggingface_hub import ModelHubMixin, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 except ImportError:
-    raise UserError(
-        "models on the Hugging Face hub: huggingface_hub is not installed; pip install 'ternary-vae[hub]'"
-    ) from None
+    raise not_installed("models on the Hugging Face hub", "huggingface_hub", "hub") from None
 
 
 class HubModel(

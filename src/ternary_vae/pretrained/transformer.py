@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from jaxtyping import Float32
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import not_installed
 from ternary_vae.pretrained.encoder import FrozenEncoder, Gates
 from ternary_vae.pretrained.files import DEFAULT
 
@@ -16,7 +16,7 @@ try:
     from sklearn.base import BaseEstimator, TransformerMixin
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
-    raise UserError("GateTransformer: scikit-learn is not installed; pip install 'ternary-vae[scikit-learn]'") from None
+    raise not_installed("GateTransformer", "scikit-learn", "scikit-learn") from None
 
 
 class GateTransformer(TransformerMixin, BaseEstimator):

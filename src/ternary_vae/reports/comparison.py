@@ -40,11 +40,11 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
     labelled = list(zip(_labels(measured := [measurements_of_run(run) for run in runs]), measured))
     milestones = sorted(set.intersection(*(set(one.complete_milestones) for one in measured)))
     if not milestones:
-        told = "; ".join(
+        epochs = "; ".join(
             f"{one.directory} has {', '.join(map(str, one.complete_milestones)) or 'none'}" for one in measured
         )
         raise UserError(
-            f"compare: no milestone has both records in all runs ({told}); benchmark the same epochs of each"
+            f"compare: no milestone has both records in all runs ({epochs}); benchmark the same epochs of each"
         )
     picture = output.with_suffix(".png")
     figure = comparison_figure(labelled, milestones)

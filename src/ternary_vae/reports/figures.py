@@ -92,10 +92,10 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
     with canvas(2, 2, size=(11, 8)) as (figure, axes):
         for axis, (title, keys) in zip(axes.flat, compared.items(), strict=True):
             axis.set_title(title)
-            looks = zip(
+            styles = zip(
                 cycle((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)), cycle(("-", "--", "-.", ":")), cycle("os^DvpX")
             )
-            for (label, measured), (colour, dash, marker) in zip(runs, looks):
+            for (label, measured), (colour, dash, marker) in zip(runs, styles):
                 values = [lowest(measured, keys, epoch) for epoch in milestones]
                 axis.plot(milestones, values, label=label, color=colour, linestyle=dash, marker=marker)
             if keys == ("coverage_rho_07",):

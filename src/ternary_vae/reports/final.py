@@ -100,8 +100,8 @@ class Promise:
 
     def kept_by(self, side: Side) -> str:
         """What a run made of it: `100% ✓`."""
-        found = self.read(side)
-        return NOTHING if found is None else f"{self.shown(found)} {'✓' if self.kept(found) else '✗'}"
+        value = self.read(side)
+        return NOTHING if value is None else f"{self.shown(value)} {'✓' if self.kept(value) else '✗'}"
 
 
 def write_final_report(

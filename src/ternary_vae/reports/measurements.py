@@ -152,11 +152,11 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
     """
     recipe, facts = run.recipe(), run.facts()
     metrics = run.metrics()
-    found = {_epoch_of(path) for path in run.benchmarks.glob("*_resolution_*.json")} - {None}
-    epochs = max([int(row["epoch"]) for row in metrics] or [*(epoch or 0 for epoch in found), 1])
+    recorded = {_epoch_of(path) for path in run.benchmarks.glob("*_resolution_*.json")} - {None}
+    epochs = max([int(row["epoch"]) for row in metrics] or [*(epoch or 0 for epoch in recorded), 1])
     expected = {milestone for milestone in recipe.evaluation.milestones if milestone <= epochs}
     isolated, coupled, missing = _read_records(
-        sorted(expected | found),
+        sorted(expected | recorded),
         run.isolated_record,
         run.coupled_record,  # type: ignore[operator]
     )

@@ -92,9 +92,9 @@ def _environment(measured: Measurements) -> list[tuple[str, str]]:
 
 def _events_lead(measured: Measurements) -> str:
     guards = sum(event.get("kind") == "guard" for event in measured.events)
-    told = {0: "No guard fired.", 1: "One guard fired."}.get(guards, f"Guards fired {guards} times.")
+    fired = {0: "No guard fired.", 1: "One guard fired."}.get(guards, f"Guards fired {guards} times.")
     statenet = any(value is not None for value in measured.column("statenet.corrections.learning_rate"))
-    return told + (" StateNet's corrections lie in [−1, 1]." if statenet else " StateNet was off.")
+    return fired + (" StateNet's corrections lie in [−1, 1]." if statenet else " StateNet was off.")
 
 
 def _milestone_table(measured: Measurements) -> dict[str, Any]:
@@ -144,8 +144,14 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
             f"{homes.home_b:,} in B"
         )
 
-    def chart(name: str, title: str, told: str, axis: str = "time", wide: bool = False) -> dict[str, str]:
-        return {"id": f"chart-{name}", "title": title, "told": f"{told}.", "axis": axis, "wide": "wide" if wide else ""}
+    def chart(name: str, title: str, caption: str, axis: str = "time", wide: bool = False) -> dict[str, str]:
+        return {
+            "id": f"chart-{name}",
+            "title": title,
+            "caption": f"{caption}.",
+            "axis": axis,
+            "wide": "wide" if wide else "",
+        }
 
     listed = measured.recipe.space.as_space().is_enumerable()
     evolution = [

@@ -90,17 +90,17 @@ def script_safe_json(content: Any) -> str:
 def _milestones(measured: Measurements) -> dict[str, Any]:
     """Every measure of the table at every milestone, by its key; coverage with its intervals."""
     epochs = measured.milestones
-    found: dict[str, Any] = {"epoch": epochs}
+    columns: dict[str, Any] = {"epoch": epochs}
     for measure in MEASURES.values():
         values = [measured.value(measure.key, epoch) for epoch in epochs]
         if measure.isolated or measure.coupled:
-            found[measure.key] = values
+            columns[measure.key] = values
     for key in ("coverage_rho_07", "coverage_rho_07_prior_preserving"):
         parts = [measured.part(key, epoch) for epoch in epochs]
-        found[f"{key}_low"] = [part and part.interval.low for part in parts]
-        found[f"{key}_high"] = [part and part.interval.high for part in parts]
-        found["coverage_limit"] = next((part.coverage_limit for part in reversed(parts) if part), None)
-    return found
+        columns[f"{key}_low"] = [part and part.interval.low for part in parts]
+        columns[f"{key}_high"] = [part and part.interval.high for part in parts]
+        columns["coverage_limit"] = next((part.coverage_limit for part in reversed(parts) if part), None)
+    return columns
 
 
 def _ideal_axes(measured: Measurements) -> dict[str, list[float]]:
@@ -140,15 +140,15 @@ def _draws(measured: Measurements) -> dict[str, Any]:
     alone = [vae.sampling_coverage for vae in (isolated.vae_a, isolated.vae_b)] if isolated else [None, None]
     both = MEASURES["coverage_rho_07"].part(measured.coupled[max(measured.coupled)]) if measured.coupled else None
     operations = measured.recipe.space.as_space().operations
-    found = {
+    curves = {
         "a": series(alone[0].by_draws if alone[0] else []),
         "b": series(alone[1].by_draws if alone[1] else []),
         "both": series(both.by_draws if both else []),
     }
-    every = [draws for one in found.values() for draws in one["draws"]] or [1_000, 100_000]
+    every = [draws for one in curves.values() for draws in one["draws"]] or [1_000, 100_000]
     grid = np.unique(np.geomspace(min(every), max(every), 80).round().astype(int)).tolist()
     limit = {"draws": grid, "rate": [round(coverage_limit(draws, operations), 6) for draws in grid]}
-    return {**found, "limit": limit, "reach": max(every)}
+    return {**curves, "limit": limit, "reach": max(every)}
 
 
 def _packed(latent_map: LatentMap) -> dict[str, Any]:

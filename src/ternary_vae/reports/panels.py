@@ -40,9 +40,9 @@ def reconstruction(axis: Axes, measured: Measurements) -> None:
         ("VAE-B", "exact_match_b", {"color": BLUE, "marker": "s"}),
         ("VAE-A", "exact_match_a", {"color": VERMILION, "marker": "o", "linestyle": "--"}),
     )  # fmt: skip
-    for label, key, look in series:
+    for label, key, style in series:
         shares = [measured.value(key, epoch) for epoch in epochs]
-        _each_epoch_and_milestones(axis, every_epoch(measured, key), (epochs, shares), label, look)
+        _each_epoch_and_milestones(axis, every_epoch(measured, key), (epochs, shares), label, style)
     percent_axis(axis)
     share_axis(axis, 0, 1)
     legend(axis)
@@ -70,11 +70,11 @@ def coverage(axis: Axes, measured: Measurements) -> None:
             {"color": VERMILION, "linestyle": ":", "marker": "^"},
         ),
     )
-    for name, records, look in series:
+    for name, records, style in series:
         low, high = [one.interval.low for one in records], [one.interval.high for one in records]
-        axis.fill_between(epochs, low, high, color=look["color"], alpha=0.2, linewidth=0)
+        axis.fill_between(epochs, low, high, color=style["color"], alpha=0.2, linewidth=0)
         rates = [one.coverage_rate for one in records]
-        axis.plot(epochs, rates, label=f"mixed, ρ = 0.7, {name} (band: 95%)", **look, **_HOLLOW)
+        axis.plot(epochs, rates, label=f"mixed, ρ = 0.7, {name} (band: 95%)", **style, **_HOLLOW)
     if sampled:
         limit, draws = sampled[0].coverage_limit, sampled[0].draws
         level_line(axis, limit, f"{draws:,} draws of {uniform_level(limit)}", bold=True, side="left")
@@ -89,8 +89,8 @@ def complementarity(axis: Axes, measured: Measurements) -> None:
     axis.set_title("Complementarity, smaller home over larger")
     axis.plot(*milestones(measured, "complementarity_score"), color=PURPLE, marker="o", label="score under equal noise")
     if (by_errors := milestones(measured, "complementarity_by_errors"))[0]:
-        look = {"color": QUIET, "linestyle": ":", "marker": "x"}
-        axis.plot(*by_errors, label="by errors alone, where defined", **look)
+        style = {"color": QUIET, "linestyle": ":", "marker": "x"}
+        axis.plot(*by_errors, label="by errors alone, where defined", **style)
     for level, text in (("minimum", "minimum"), ("target", "plan, by the end"), ("stretch", "stretch")):
         least = CRITERIA[level]["complementarity_score"]
         level_line(axis, least, f"{text} {least:.2f}", side="left")
@@ -111,11 +111,11 @@ def homes(axis: Axes, measured: Measurements) -> None:
         (a, both, BLUE, "....", "VAE-B"),
         (both, np.ones_like(a), QUIET, "", "neither"),
     ):
-        look = {"facecolor": colour, "edgecolor": colour, "alpha": 0.28, "hatch": hatch, "linewidth": 0}
-        axis.fill_between(epochs, low, high, label=text, **look)
+        style = {"facecolor": colour, "edgecolor": colour, "alpha": 0.28, "hatch": hatch, "linewidth": 0}
+        axis.fill_between(epochs, low, high, label=text, **style)
     if (shares := milestones(measured, "share_a"))[0]:
-        look = {"color": INK, "linestyle": "--", "marker": "D", "linewidth": 1.1}
-        axis.plot(*shares, label="A of A and B", **look, **_HOLLOW)
+        style = {"color": INK, "linestyle": "--", "marker": "D", "linewidth": 1.1}
+        axis.plot(*shares, label="A of A and B", **style, **_HOLLOW)
     band = MEASURES["share_a"].throughout
     assert band is not None
     level_line(axis, band.low or 0.0, "")
@@ -137,8 +137,8 @@ def permeability(axis: Axes, measured: Measurements) -> None:
         ]
         axis.plot(*zip(*ends), color=GREEN, linestyle="--", label="ρ as the recipe's phases have it")
     if (correlations := milestones(measured, "latent_correlation"))[0]:
-        look = {"color": PURPLE, "linestyle": ":", "marker": "^"}
-        axis.plot(*correlations, label="correlation of the two codes, absolute", **look, **_HOLLOW)
+        style = {"color": PURPLE, "linestyle": ":", "marker": "^"}
+        axis.plot(*correlations, label="correlation of the two codes, absolute", **style, **_HOLLOW)
     guards = [event["epoch"] for event in measured.events if event.get("kind") == "guard"]
     for number, epoch in enumerate(guards):
         label = "guard fired" if number == 0 else None
@@ -150,16 +150,16 @@ def permeability(axis: Axes, measured: Measurements) -> None:
 def half_sigma(axis: Axes, measured: Measurements) -> None:
     """The noise at which exact match falls to one half, where it does, beside that of ideal axes."""
     axis.set_title("Latent noise σ at which exact match falls to one half")
-    looks = (
+    styles = (
         ("VAE-A", "half_sigma_a", {"color": VERMILION, "linestyle": "--", "marker": "o"}),
         ("VAE-B", "half_sigma_b", {"color": BLUE, "linestyle": "-", "marker": "s"}),
     )
-    for label, key, look in looks:
-        if (found := milestones(measured, key))[0]:
-            axis.plot(*found, label=label, **look, **_HOLLOW)
+    for label, key, style in styles:
+        if (points := milestones(measured, key))[0]:
+            axis.plot(*points, label=label, **style, **_HOLLOW)
     if not axis.lines:
-        told = "neither VAE is exact for half of the operations"
-        axis.text(0.5, 0.5, told, transform=axis.transAxes, ha="center", color=QUIET)
+        note = "neither VAE is exact for half of the operations"
+        axis.text(0.5, 0.5, note, transform=axis.transAxes, ha="center", color=QUIET)
     limit = ideal_half_sigma(measured.recipe.space.as_space())
     level_line(axis, limit, "limit of ideal axes, one an entry, spread as the prior")
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
@@ -175,8 +175,8 @@ def terms(axis: Axes, measured: Measurements) -> None:
         at = kinds.index(_kind(term))
         colour = {"_a": VERMILION, "_b": BLUE}.get(term[-2:], (INK, GREEN, PURPLE, ORANGE, SKY, QUIET)[at % 6])
         label = f"{_kind(term)}{ {'_a': ' A', '_b': ' B'}.get(term[-2:], '') }"
-        look = {"color": colour, "linestyle": _DASHES[at % len(_DASHES)], "linewidth": 1.8 if at == 0 else 1}
-        axis.plot(*zip(*every_epoch(measured, f"terms.{term}")), label=label, **look)
+        style = {"color": colour, "linestyle": _DASHES[at % len(_DASHES)], "linewidth": 1.8 if at == 0 else 1}
+        axis.plot(*zip(*every_epoch(measured, f"terms.{term}")), label=label, **style)
     axis.set_yscale("symlog", linthresh=0.1)
     ticks = (-100, -10, -1, 0, 1, 10, 100)
     axis.set_yticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
@@ -214,8 +214,8 @@ def time_axis(axis: Axes, measured: Measurements) -> None:
 
 def milestones(measured: Measurements, key: str) -> tuple[list[int], list[float]]:
     """Milestones at which a measure was measured, and its values there."""
-    found = [(epoch, measured.value(key, epoch)) for epoch in measured.milestones]
-    known = [(epoch, value) for epoch, value in found if value is not None]
+    values = [(epoch, measured.value(key, epoch)) for epoch in measured.milestones]
+    known = [(epoch, value) for epoch, value in values if value is not None]
     return [epoch for epoch, _ in known], [value for _, value in known]
 
 
@@ -228,7 +228,7 @@ def every_epoch(measured: Measurements, name: str) -> list[tuple[int, float]]:
 def level_line(
     axis: Axes, value: float, text: str, *, bold: bool = False, side: Literal["left", "right"] = "right"
 ) -> None:
-    """A horizontal line with its name on it: solid for what a uniform model meets, dotted for what is asked."""
+    """A horizontal line with its name on it: solid for what a uniform model meets, dotted for what is required."""
     axis.axhline(value, color=INK, linewidth=1.1 if bold else 0.8, linestyle="-" if bold else (0, (1, 2)))
     axis.annotate(
         text,
@@ -293,12 +293,12 @@ def _each_epoch_and_milestones(
     every: list[tuple[int, float]],
     milestones: tuple[list[int], list[float]],
     label: str,
-    look: dict[str, Any],
+    style: dict[str, Any],
 ) -> None:
     """A line through every epoch with hollow marks at the milestones, or marks joined where there are no epochs."""
     if not every:
-        axis.plot(*milestones, label=label, **look, **_HOLLOW)
+        axis.plot(*milestones, label=label, **style, **_HOLLOW)
         return
-    axis.plot(*zip(*every), **{**look, "marker": ""})
-    axis.plot(*milestones, **{**look, "linestyle": "none"}, **_HOLLOW)
-    axis.plot([], [], label=label, **look, **_HOLLOW)
+    axis.plot(*zip(*every), **{**style, "marker": ""})
+    axis.plot(*milestones, **{**style, "linestyle": "none"}, **_HOLLOW)
+    axis.plot([], [], label=label, **style, **_HOLLOW)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+from ternary_vae.errors import exit_code
 
 
 def benchmark_script(
@@ -30,7 +31,6 @@ def benchmark_script(
     parser.add_argument("--no-cache", action="store_true", help="compute everything and keep nothing")
     options = parser.parse_args(arguments)
 
-    from ternary_vae.errors import UserError
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
@@ -38,15 +38,13 @@ def benchmark_script(
     from ternary_vae.storage.tensor_cache import TensorCache
 
     measure = measure_isolated if name == "manifold_resolution" else measure_coupled
-    try:
+
+    def write() -> None:
         checkpoint = load_checkpoint(options.checkpoint)
         output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
         require_writable(output)
         cache = None if options.no_cache else TensorCache(options.cache_dir)
-        record = measure(checkpoint, seed=options.seed, device=options.device, cache=cache)
-        write_record(output, record)
-    except UserError as error:
-        print(f"measure_{name}: {error}", file=sys.stderr)
-        return 2
-    print(output)
-    return 0
+        write_record(output, measure(checkpoint, seed=options.seed, device=options.device, cache=cache))
+        print(output)
+
+    return exit_code(f"measure_{name}", write)

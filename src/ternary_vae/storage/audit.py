@@ -28,7 +28,7 @@ class Place:
     """One cache.
 
     Attributes:
-        files: the files found, links among them but never followed.
+        entries: files and their bytes, links among them but never followed.
         known: whether this program knows what it is.
         safe: whether it is made again without a network's or a person's help, so that `clean` may remove it.
         problem: why it could not be read in full.
@@ -39,22 +39,22 @@ class Place:
     purpose: str
     known: bool = True
     safe: bool = False
-    found: tuple[tuple[Path, int], ...] = field(default=(), repr=False)
-    there: bool = False
+    entries: tuple[tuple[Path, int], ...] = field(default=(), repr=False)
+    exists: bool = False
     problem: str = ""
 
     @property
     def bytes(self) -> int:
-        return sum(size for _, size in self.found)
+        return sum(size for _, size in self.entries)
 
     @property
     def files(self) -> int:
-        return len(self.found)
+        return len(self.entries)
 
     def row(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            "name": self.name, "path": str(self.path), "exists": self.there, "bytes": self.bytes, "files": self.files,
+            "name": self.name, "path": str(self.path), "exists": self.exists, "bytes": self.bytes, "files": self.files,
             "purpose": self.purpose, "known": self.known, "safe_to_clean": self.safe, "problem": self.problem,
         }  # fmt: skip
 
@@ -184,14 +184,14 @@ def _unknown(directory: Path, known: Iterable[Place]) -> Iterator[Place]:
     paths = {place.path for place in known}
     purpose = "unknown: look before removing it"
     try:
-        found = sorted(directory.iterdir())
+        paths_there = sorted(directory.iterdir())
     except FileNotFoundError:
         return
     except OSError as failure:
         problem = f"cannot be read: {failure.strerror}"
-        yield Place(directory.name, directory, purpose, known=False, there=True, problem=problem)
+        yield Place(directory.name, directory, purpose, known=False, exists=True, problem=problem)
         return
-    for path in found:
+    for path in paths_there:
         if path in paths:
             continue
         if any(path in other.parents for other in paths) and not os.path.islink(path):
@@ -239,7 +239,7 @@ def _runs(directory: Path) -> Iterator[Place]:
 
 def _bytecode(project: Path) -> Place:
     """Compiled sources in the project, not those of virtual environments, which belong to their packages."""
-    found: list[tuple[Path, int]] = []
+    entries: list[tuple[Path, int]] = []
     for directory, names, files in os.walk(project):
         here = Path(directory)
         if "pyvenv.cfg" in files or "run.json" in files:
@@ -247,8 +247,8 @@ def _bytecode(project: Path) -> Place:
         skipped = _OTHERS | _RESULTS if here == project else _OTHERS
         names[:] = [name for name in names if name not in skipped and not os.path.islink(here / name)]
         if here.name == "__pycache__":
-            found += [(here / name, _size(here / name)) for name in files if name.endswith(".pyc")]
-    return Place("__pycache__", project, _BYTECODE, safe=True, found=tuple(sorted(found)), there=bool(found))
+            entries += [(here / name, _size(here / name)) for name in files if name.endswith(".pyc")]
+    return Place("__pycache__", project, _BYTECODE, safe=True, entries=tuple(sorted(entries)), exists=bool(entries))
 
 
 def _bytecode_elsewhere(project: Path, environment: Mapping[str, str]) -> Iterator[Place]:
@@ -264,18 +264,18 @@ def measured(place: Place) -> Place:
     """The place with its files and sizes."""
     problems: list[OSError] = []
     if os.path.islink(place.path):
-        return replace(place, there=True, found=((place.path, 0),), problem="is a link; not followed")
+        return replace(place, exists=True, entries=((place.path, 0),), problem="is a link; not followed")
     if os.path.isfile(place.path):
-        return replace(place, there=True, found=((place.path, _size(place.path)),))
-    found = []
+        return replace(place, exists=True, entries=((place.path, _size(place.path)),))
+    entries = []
     counted: set[tuple[int, int]] = set()
     for directory, names, files in os.walk(place.path, onerror=problems.append):
         links = [name for name in names if os.path.islink(Path(directory) / name)]
-        found += [(Path(directory) / name, _size(Path(directory) / name, counted)) for name in (*files, *links)]
+        entries += [(Path(directory) / name, _size(Path(directory) / name, counted)) for name in (*files, *links)]
     problems = [problem for problem in problems if not isinstance(problem, FileNotFoundError)]
     problem = f"cannot be read in full: {problems[0].strerror}" if problems else ""
-    there = os.path.isdir(place.path) or bool(problem)
-    return replace(place, there=there, found=tuple(sorted(found)), problem=problem)
+    exists = os.path.isdir(place.path) or bool(problem)
+    return replace(place, exists=exists, entries=tuple(sorted(entries)), problem=problem)
 
 
 def _leftovers(directory: Path) -> list[Path]:
@@ -285,21 +285,21 @@ def _leftovers(directory: Path) -> list[Path]:
 
 
 def _with(place: Place, wanted: Callable[[Path], bool]) -> Place:
-    found = tuple((path, size) for path, size in place.found if wanted(path))
-    return replace(place, found=found, there=place.there and (bool(found) or not place.safe))
+    entries = tuple((path, size) for path, size in place.entries if wanted(path))
+    return replace(place, entries=entries, exists=place.exists and (bool(entries) or not place.safe))
 
 
 def _size(path: Path, counted: set[tuple[int, int]] | None = None) -> int:
     """Bytes of a file; 0 where a file of several names has been counted under another."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return 0
-    if counted is not None and found.st_nlink > 1:
-        if (found.st_dev, found.st_ino) in counted:
+    if counted is not None and status.st_nlink > 1:
+        if (status.st_dev, status.st_ino) in counted:
             return 0
-        counted.add((found.st_dev, found.st_ino))
-    return found.st_size
+        counted.add((status.st_dev, status.st_ino))
+    return status.st_size
 
 
 def _user() -> str:

@@ -109,8 +109,8 @@ def read_entry(path: Path) -> tuple[Entry, Tensor]:
 def _identity(path: Path) -> tuple[int, int, int]:
     """What changes when a file is replaced by another of the same name."""
     with reported("read", path):
-        found = path.lstat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        status = path.lstat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _checked_entry(path: Path) -> tuple[Entry, Tensor]:
@@ -130,9 +130,9 @@ def read_description(path: Path) -> Entry:
 
 def _opened(path: Path, with_tensor: bool) -> tuple[Entry, Tensor | None]:
     with reported("read", path):
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise Damaged("it is a link" if stat.S_ISLNK(found.st_mode) else "it is not a file")
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Damaged("it is a link" if stat.S_ISLNK(status.st_mode) else "it is not a file")
         with open(path, "rb"):  # says why it cannot be read; what is wrong inside is said below
             pass
         try:
@@ -141,7 +141,7 @@ def _opened(path: Path, with_tensor: bool) -> tuple[Entry, Tensor | None]:
                 tensor = file.get_tensor("tensor") if with_tensor else None
             if description.pop("format") != FORMAT:
                 raise Damaged("it was written by another program or version")
-            entry = Entry(**{**description, "shape": tuple(description["shape"]), "size": found.st_size})
+            entry = Entry(**{**description, "shape": tuple(description["shape"]), "size": status.st_size})
         except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as failure:
             raise Damaged(f"it is torn or of another program ({failure})") from None
     if f"{entry.key}.safetensors" != path.name:

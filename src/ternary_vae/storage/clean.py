@@ -40,9 +40,9 @@ def cleanable(
     around = [Path("/"), Path.cwd(), Path(project), *roots.values(), *kept]
     plan = []
     for place in places:
-        if place.safe and place.there:
+        if place.safe and place.exists:
             refused = _refusal(place, around, kept)
-            plan.append(Cleanable(place, () if refused else place.found, refused))
+            plan.append(Cleanable(place, () if refused else place.entries, refused))
     return plan
 
 
@@ -63,7 +63,7 @@ def clean_caches(plan: Sequence[Cleanable]) -> tuple[int, int, list[str]]:
                     item.place.path
                 ):
                     continue  # a directory has become a link since it was looked at
-                found = path.lstat()
+                status = path.lstat()
                 path.unlink()
             except FileNotFoundError:
                 continue
@@ -71,7 +71,7 @@ def clean_caches(plan: Sequence[Cleanable]) -> tuple[int, int, list[str]]:
                 failures.append(failure)
                 continue
             removed += 1
-            freed += found.st_size if found.st_nlink == 1 else 0  # the rest when its last name goes
+            freed += status.st_size if status.st_nlink == 1 else 0  # the rest when its last name goes
         _remove_empty(item)
         if failures:
             problems.append(f"{item.place.path}: {len(failures)} files stay: {failures[0].strerror}")
@@ -90,7 +90,7 @@ def _refusal(place: Place, around: Sequence[Path], kept: Sequence[Path]) -> str:
     for other in kept:
         if other.resolve() in path.parents:
             return f"it lies in {other}"
-    if any(file.suffix in _RESULTS or file.name in _RESULT_NAMES for file, _ in place.found):
+    if any(file.suffix in _RESULTS or file.name in _RESULT_NAMES for file, _ in place.entries):
         return "it holds what look like checkpoints or runs"
     return ""
 

@@ -64,6 +64,17 @@ def require_writable(path: Path) -> None:
         raise UserError(f"cannot write {path}: no permission in {parent}; choose another place")
 
 
+def require_absent(*paths: Path, instead: str = "directory") -> None:
+    """Refuses to overwrite a file.
+
+    Raises:
+        UserError: one of the paths is there already.
+    """
+    for path in paths:
+        if path.exists():
+            raise UserError(f"{path}: is there already and is not overwritten; name another {instead}")
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = ()) -> None:
     """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the
     old file or the new one, never a part; on failure nothing changes.

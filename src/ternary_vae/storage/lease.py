@@ -120,7 +120,7 @@ class Lease:
             return True
 
     def require(self) -> None:
-        """To be asked before anything is written.
+        """To be called before anything is written.
 
         Raises:
             UserError: another process has taken over, since this one stood still.
@@ -187,14 +187,14 @@ class Lease:
             FileNotFoundError: it has given the lease back.
         """
         until = time.monotonic() + SECONDS_OF_SILENCE
-        told = False
+        announced = False
         while time.monotonic() < until:
             with suppress(FileNotFoundError):
                 os.utime(own)
                 if own.stat().st_mtime - left.touched > SECONDS_OF_SILENCE:
                     return
-            if not told:
-                told = True
+            if not announced:
+                announced = True
                 who = holder(self.path) or "another process"
                 print(
                     f"{self.path.parent}: {who} {self.doing}, unless it is dead: watching it for up to "

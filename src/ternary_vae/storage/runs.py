@@ -122,7 +122,7 @@ class RunDirectory:
                     place.rmdir()
 
     def require_held(self) -> None:
-        """To be asked before anything is written into a directory that this process trains in.
+        """To be called before anything is written into a directory that this process trains in.
 
         Raises:
             UserError: this process stood still for so long that another trains here now.

@@ -129,12 +129,12 @@ class TensorCache:
 
     def list_cache(self) -> list[Entry]:
         """Every entry whose header is whole, by key."""
-        found = []
+        entries = []
         for path in self._files():
             with suppress(Damaged, UserError):
                 if path.suffix == ".safetensors":
-                    found.append(read_description(path))
-        return found
+                    entries.append(read_description(path))
+        return entries
 
     def remove(self, key: str, *, made_from: Mapping[str, Any] | None = None) -> int:
         """Removes an entry, a link never followed.
@@ -179,9 +179,9 @@ class TensorCache:
 
     def recall(self, key: str, device: torch.device | str = "cpu", **made_from: Any) -> Tensor | None:
         """As `load`, for work that goes on without the cache: what is wrong is reported once, never raised."""
-        found = None
+        loaded = None
         try:
-            found = self.load(key, device, made_from=made_from) if self._readable else None
+            loaded = self.load(key, device, made_from=made_from) if self._readable else None
         except (UserError, OSError) as problem:
             path = self.path(key, made_from)
             if isinstance(problem.__cause__, PermissionError) and os.path.lexists(path):
@@ -190,7 +190,7 @@ class TensorCache:
             else:
                 self._readable = self._writable = False
                 self.report(f"{problem}; going on without the tensor cache")
-        return None if found is None else found[0]
+        return None if loaded is None else loaded[0]
 
     def keep(self, entries: Mapping[str, tuple[Tensor, Mapping[str, Any]]], **made_from: Any) -> None:
         """As `save`, for work that goes on without the cache: tensors and metadata by key, all made from the same."""
@@ -274,8 +274,8 @@ class TensorCache:
             return sorted(path for path in self.directory.iterdir() if not path.is_dir() or path.is_symlink())
 
     def _sizes(self) -> Iterator[tuple[int, str]]:
-        with suppress(OSError), os.scandir(self.directory) as found:
-            for file in found:
+        with suppress(OSError), os.scandir(self.directory) as files:
+            for file in files:
                 with suppress(OSError):
                     if file.is_file(follow_symlinks=False):
                         yield file.stat(follow_symlinks=False).st_size, file.name

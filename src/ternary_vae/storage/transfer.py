@@ -25,17 +25,17 @@ def _each(
 ) -> dict[str, Tensor]:
     """What `of_cpu` makes of each tensor on the CPU, and `elsewhere` of all others together, those of one device and
     number format in a row."""
-    found: dict[str, Tensor] = {}
+    copies: dict[str, Tensor] = {}
     alike: dict[Hashable, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if tensor.device.type == "cpu":
-            found[name] = of_cpu(tensor.detach())
+            copies[name] = of_cpu(tensor.detach())
         else:
             alike.setdefault((tensor.device, tensor.dtype), {})[name] = tensor.detach()
     for parts in alike.values():
         pieces = elsewhere(in_a_row(parts.values())).split([part.numel() for part in parts.values()])
-        found |= {name: piece.view(part.shape) for (name, part), piece in zip(parts.items(), pieces)}
-    return {name: found[name] for name in tensors}
+        copies |= {name: piece.view(part.shape) for (name, part), piece in zip(parts.items(), pieces)}
+    return {name: copies[name] for name in tensors}
 
 
 def in_a_row(tensors: Iterable[Tensor]) -> Shaped[Tensor, " n"]:

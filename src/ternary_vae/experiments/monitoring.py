@@ -31,7 +31,7 @@ _MINUTE = 60.0
 
 
 @dataclass
-class Watched:
+class MonitoredRun:
     """A run as the display sees it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Watched:
     benchmarks: Sequence[int] = ()
     unusual: int = 0
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Reads how far the run is."""
         row = last_row(self.directory)
         if row is None:
@@ -63,15 +63,15 @@ class Overview:
 
     Args:
         console: a live table if it is a terminal, else one line when a run ends and one a minute.
-        each: called at every look, from the display's own thread.
+        each: called at every round, from the display's own thread.
     """
 
-    def __init__(self, console: Console, title: str, runs: Sequence[Watched], each: Any = None) -> None:
+    def __init__(self, console: Console, title: str, runs: Sequence[MonitoredRun], each: Any = None) -> None:
         self.console, self.title, self.runs, self.each = console, title, list(runs), each
         replace_what_cannot_be_shown(console.file)
         self.by_name = {run.name: run for run in self.runs}
         for run in self.runs:
-            run.look()
+            run.refresh()
             run.status = "complete" if run.status == "complete" else "waiting"
         self.time_left = TimeLeftOfRuns(
             {
@@ -81,7 +81,7 @@ class Overview:
             }
         )
         self.live = Live(console=console, refresh_per_second=2, transient=True) if is_screen(console) else None
-        self._looking = threading.Lock()  # runs end in another thread than the one that looks
+        self._refreshing = threading.Lock()  # runs end in another thread than the one that reads
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -100,8 +100,8 @@ class Overview:
     def ended(self, ending: Ending) -> None:
         """A run has ended."""
         run = self.by_name[ending.name]
-        with self._looking:
-            self._look(run)
+        with self._refreshing:
+            self._refresh(run)
             self.time_left.ended(run.name, time.monotonic(), completed=ending.status == "completed")
         run.status = {"completed": "complete"}.get(ending.status, ending.status)
         finished = sum(run.status == "complete" for run in self.runs)
@@ -113,32 +113,32 @@ class Overview:
         print_line(self.console, line)
 
     def _watch(self) -> None:
-        spoken = looked = time.monotonic()
+        printed = refreshed = time.monotonic()
         pause = 0.0
         while not self._over.wait(0.2):
             if self.each:
                 self.each()
-            if time.monotonic() - looked < pause:
+            if time.monotonic() - refreshed < pause:
                 continue
             started = time.monotonic()
             for run in self.runs:
-                with self._looking:
+                with self._refreshing:
                     if run.status in ("waiting", "running"):
-                        self._look(run)
-            looked = time.monotonic()
-            pause = 20 * (looked - started)  # thousands of runs are looked at less often
+                        self._refresh(run)
+            refreshed = time.monotonic()
+            pause = 20 * (refreshed - started)  # thousands of runs are read less often
             if self.live:
                 self.live.update(self._panel())
-            elif looked - spoken > _MINUTE:
-                spoken = time.monotonic()
+            elif refreshed - printed > _MINUTE:
+                printed = time.monotonic()
                 running = ", ".join(
                     f"{run.name} {run.done}/{run.epochs}" for run in self.runs if run.status == "running"
                 )
                 line = f"{self._done()} of {self._total()} epochs, {self._left()}: {running or 'no run under way'}"
                 print_line(self.console, line)
 
-    def _look(self, run: Watched) -> None:
-        run.look()
+    def _refresh(self, run: MonitoredRun) -> None:
+        run.refresh()
         self.time_left.epoch(run.name, run.done, time.monotonic())
 
     def _done(self) -> int:
@@ -150,7 +150,7 @@ class Overview:
     def _left(self) -> str:
         if not any(run.status in ("waiting", "running") for run in self.runs):
             return "none left"
-        with self._looking:
+        with self._refreshing:
             return shown_time_left(self.time_left)
 
     def _panel(self) -> Panel:

@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
-from ternary_vae.experiments import watching
+from ternary_vae.experiments import monitoring
+from ternary_vae.experiments.monitoring import MonitoredRun, Overview, last_row
 from ternary_vae.experiments.task import Ending
-from ternary_vae.experiments.watching import Overview, Watched, last_row
 from ternary_vae.storage.runs import RunDirectory
 
 
@@ -28,27 +28,27 @@ def test_the_last_whole_row_is_found(tmp_path):
 
 
 def test_endings_are_lines_and_progress_is_told_in_a_pipe(tmp_path, monkeypatch):
-    monkeypatch.setattr(watching, "_MINUTE", 0.0)
-    told, looks = io.StringIO(), []
-    runs = [Watched(name, written(tmp_path, name, '{"epoch": 1}\n'), 4) for name in ("one", "two")]
-    with Overview(Console(file=told, width=40), "title", runs, lambda: looks.append(1)) as overview:
+    monkeypatch.setattr(monitoring, "_MINUTE", 0.0)
+    output, rounds = io.StringIO(), []
+    runs = [MonitoredRun(name, written(tmp_path, name, '{"epoch": 1}\n'), 4) for name in ("one", "two")]
+    with Overview(Console(file=output, width=40), "title", runs, lambda: rounds.append(1)) as overview:
         runs[0].directory.metrics_file.write_text('{"epoch": 1}\n{"epoch": 4}\n')
-        while "one 4/4" not in told.getvalue():
+        while "one 4/4" not in output.getvalue():
             pass
         overview.ended(Ending("one", "completed", seconds=75))
         overview.ended(Ending("two", "failed", "no space left on the disk; free some"))
-    assert looks
-    lines = told.getvalue().splitlines()
+    assert rounds
+    lines = output.getvalue().splitlines()
     assert any("of 8 epochs" in line and "one 4/4" in line for line in lines)
-    assert "one: completed after 4 epochs, 1 min 15 s; 1 of 2 runs complete" in told.getvalue()
+    assert "one: completed after 4 epochs, 1 min 15 s; 1 of 2 runs complete" in output.getvalue()
     assert "two: failed after 1 epoch: no space left on the disk; free some" in lines
 
 
 def test_a_terminal_shows_what_runs_at_the_moment(tmp_path):
     row = '{"epoch": 3, "exact_match_a": 0.5, "exact_match_b": 1.0, "coverage": 0.25}\n'
     runs = [
-        Watched("one", written(tmp_path, "one", row), 4, "running"),
-        Watched("two", RunDirectory(tmp_path / "two"), 4),
+        MonitoredRun("one", written(tmp_path, "one", row), 4, "running"),
+        MonitoredRun("two", RunDirectory(tmp_path / "two"), 4),
     ]
     overview = Overview(Console(file=io.StringIO(), force_terminal=True, width=100), "title", runs)
     runs[0].status = "running"

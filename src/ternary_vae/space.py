@@ -79,8 +79,8 @@ class Space:
         return self.operations <= 2**63
 
     def as_input(self, tables: Any) -> Any:
-        """Truth tables (*batch, entries), of numpy or torch, as the encoders read them, in their own number type:
-        values spread evenly over [−1, 1]."""
+        """Truth tables of shape `(*batch, entries)`, of numpy or torch, as the encoders read them, in their own number
+        type: values spread evenly over [−1, 1]."""
         if self.values == 3:
             return tables
         step = 2 / (self.values - 1)

@@ -35,7 +35,7 @@ def quick_benchmarks(monkeypatch):
     """Benchmarks of a few hundred operations and draws."""
     monkeypatch.setattr(kept, "SAMPLE", 400)
     monkeypatch.setattr(measure, "_FEW", 200)
-    monkeypatch.setattr(measure, "_UNDER_NOISE", 50)
+    monkeypatch.setattr(measure, "UNDER_NOISE", 50)
     monkeypatch.setattr(uniformity, "MOST_DRAWS", 3000)
     monkeypatch.setattr(coupled, "FULL_COVERAGE_DRAWS", 1000)
     monkeypatch.setattr(coupled, "inference_overhead", lambda model, tables: CHEAP)

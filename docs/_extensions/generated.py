@@ -32,6 +32,8 @@ PUBLISHED = {
     "resolution": "reports/benchmarks/RESOLUTION_EVOLUTION.md",
     "ternary_v5_5": "reports/ternary_v5_5/RESOLUTION_EVOLUTION.md",
     "structure": "reports/structure/README.md",
+    "three_inputs": "reports/three_inputs/README.md",
+    "four_valued": "reports/four_valued/README.md",
     "experiments": "reports/experiments/README.md",
     **{path.parent.name: str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reports/experiments/*/report.md"))},
     "reliability": "reports/reliability.md",

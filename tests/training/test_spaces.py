@@ -161,6 +161,11 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
         ({"space.values": 3, "space.inputs": 4}, "2\\^63 that an index of 64 bits tells apart"),
         ({"space.values": 6, "space.inputs": 2}, "2\\^63"),
         ({"space.values": 1}, "space.values"),
+        ({"space.inputs": 3, "data.train_share": 0.001}, "train_share: at least 0.01 of a space that cannot be listed"),
+        (
+            {"space.values": 5, "objective.prior_information.subset_entries": 7},
+            "subset_entries: 7 entries of 5 values are 78,125 cells, and at most 65,536 are counted",
+        ),
         ({"space.inputs": 0}, "space.inputs"),
     ],
 )

@@ -163,7 +163,7 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
         note = "neither VAE is exact for half of the operations"
         axis.text(0.5, 0.5, note, transform=axis.transAxes, ha="center", color=QUIET)
     limit = ideal_half_sigma(measured.recipe.space.as_space())
-    level_line(axis, limit, "limit of ideal axes, one an entry, spread as the prior")
+    level_line(axis, limit, "ideal axes, one an entry, spread as the prior")
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     legend(axis)
 

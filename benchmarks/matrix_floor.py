@@ -20,9 +20,9 @@ from ternary_vae.model import DualVAE, Sizes
 from ternary_vae.model.injection import BentTranslation, CrossInjection
 from ternary_vae.model.linear import as_factor
 from ternary_vae.model.networks import Encoder
-from ternary_vae.operations import TWO_INPUT_TERNARY
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.coverage import in_chunks
+from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.splits import training_split
 
 PARTS = ("training steps", "prior draws", "evaluation")

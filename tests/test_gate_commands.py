@@ -61,7 +61,10 @@ class TestCodes:
         [
             (("gates", "--distance", "A"), "--distance: needs --near"),
             (("gates", "--near", "SUM", "--model", "resolution"), "--model: needs --distance A or B"),
-            (("gates", "--near", "NTI", "--distance", "A"), "knows gates of 3 values and 2 inputs"),
+            (
+                ("gates", "--near", "NTI", "--distance", "A"),
+                "no model comes along that knows gates of 3 values and 1 input",
+            ),
             (("gate", "SUM", "--model", "three_inputs"), "'three_inputs': no such model; known: resolution, a dir"),
         ],
     )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ternary_vae.limits import completion_odds, coverage_limit, coverage_standard_deviation
-from ternary_vae.operations import TWO_INPUT_TERNARY
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
 @pytest.mark.parametrize(("draws", "cells"), [(1, 2), (3, 2), (2, 3), (4, 3), (5, 3), (3, 4), (6, 4)])

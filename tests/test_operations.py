@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from ternary_vae.errors import UserError
 from ternary_vae.operations import (
-    TWO_INPUT_TERNARY,
     all_operations,
     as_classes,
-    as_input,
     class_index,
     hamming_distance,
     measured_operations,
@@ -23,7 +21,7 @@ from ternary_vae.operations import (
     operation_table,
     random_operations,
 )
-from ternary_vae.space import Space
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
 VALUES = (-1, 0, 1)
 
@@ -96,7 +94,7 @@ def test_every_operation_has_eighteen_neighbours():
 
 
 def test_input_keeps_three_values():
-    assert torch.equal(as_input(all_operations(), 3), all_operations())
+    assert torch.equal(TWO_INPUT_TERNARY.as_input(all_operations()), all_operations())
 
 
 SPACES = st.sampled_from([Space(*each) for each in ((2, 1), (2, 2), (2, 5), (3, 1), (3, 3), (4, 2), (5, 2), (7, 1))])
@@ -106,7 +104,7 @@ SPACES = st.sampled_from([Space(*each) for each in ((2, 1), (2, 2), (2, 5), (3, 
 def test_input_is_spread_evenly_from_minus_one_to_one(space):
     values = torch.arange(space.values) + space.lowest
     expected = torch.linspace(-1, 1, space.values, dtype=torch.double)
-    torch.testing.assert_close(as_input(values.double(), space.values), expected)
+    torch.testing.assert_close(space.as_input(values.double()), expected)
     assert torch.equal(as_classes(values, space), torch.arange(space.values))
 
 

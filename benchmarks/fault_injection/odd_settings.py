@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ternary_vae.operations import TWO_INPUT_TERNARY
 from ternary_vae.recipe import ACTIONS, QUANTITIES, Phases, Recipe
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 MOST_STEPS = 10
 """Of an epoch: where batches are small, less is trained on."""

@@ -14,13 +14,12 @@ import sys
 from pathlib import Path
 
 from publish_goals import runs_of
+from published import readme_table
 
 from ternary_vae.errors import exit_code
-from ternary_vae.formats import duration
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
 from ternary_vae.reports.final import write_final_report
-from ternary_vae.resolution.criteria import Verdict, verdict_rows
 from ternary_vae.storage.files import reported, write_bytes, write_text
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.loop import resume, train
@@ -48,7 +47,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(START)
     after = rest.split(END)[1]
-    write_text(readme, f"{before}{START}\n{figures(own, plan)}\n{END}{after}")
+    write_text(readme, f"{before}{START}\n{readme_table()}\n{END}{after}")
 
 
 def completed_run(recipe_name: str, seed: int, runs: Path) -> RunDirectory:
@@ -73,31 +72,6 @@ def publish(run: RunDirectory, place: Path) -> None:
     reports = [run.reports / name for name in ("RESOLUTION_EVOLUTION.md", "resolution_evolution.png", "verdict.json")]
     for path in [*run.benchmarks.glob("*.json"), *reports, run.recipe_file]:
         write_bytes(place / path.name, path.read_bytes())
-
-
-def figures(own: RunDirectory, plan: RunDirectory) -> str:
-    """The verdicts of both runs side by side, as README shows them."""
-    verdicts = [
-        Verdict.model_validate_json((run.reports / "verdict.json").read_text(encoding="utf-8")) for run in (own, plan)
-    ]
-    lines = [
-        "| level | criterion | required | `resolution` | the plan's recipe |",
-        "| --- | --- | --- | ---: | ---: |",
-    ]
-    for mine, theirs in zip(*map(verdict_rows, verdicts)):
-        shown = [f"{row.measured} {'✓' if row.met else '✗'}" for row in (mine, theirs)]
-        lines.append(f"| {mine.level} | {mine.criterion} | {mine.required} | {' | '.join(shown)} |")
-    environment = own.facts()["environment"]
-    threads = "1 thread" if environment["threads"] == 1 else f"{environment['threads']} threads"
-    lines += [
-        "",
-        f"Seed {own.facts()['seed']}, {own.facts()['epochs']} epochs, {threads} of a "
-        f"{environment['platform']} machine, torch {environment['torch']}: "
-        f"{duration(own.facts()['seconds'])} for `resolution`, "
-        f"{duration(plan.facts()['seconds'])} for the plan's recipe, "
-        "benchmarks of nine milestones included.",
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

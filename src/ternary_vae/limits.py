@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ternary_vae.operations import TWO_INPUT_TERNARY
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
 def coverage_limit(draws: int, cells: int = TWO_INPUT_TERNARY.operations) -> float:

@@ -15,10 +15,7 @@ from jaxtyping import Int, Int8, Shaped
 from torch import Tensor
 
 from ternary_vae.errors import UserError
-from ternary_vae.space import MOST_LISTED, Space
-
-TWO_INPUT_TERNARY = Space(3, 2)
-"""The space of the plan."""
+from ternary_vae.space import MOST_LISTED, TWO_INPUT_TERNARY, Space
 
 
 class Operations(NamedTuple):
@@ -67,7 +64,8 @@ def require_enumerable(space: Space, what: str) -> None:
     """
     if not space.is_enumerable():
         raise UserError(
-            f"{what}: {space} has {space.operations:.3g} operations, and at most {MOST_LISTED:,} can be listed"
+            f"{what}: the space of {space} has {space.operations:.3g} operations, and at most {MOST_LISTED:,} can be "
+            "listed"
         )
 
 
@@ -124,13 +122,6 @@ def hamming_distance(
 def as_classes(tables: Shaped[Tensor, "*batch entries"], space: Space) -> Int[Tensor, "*batch entries"]:
     """Truth tables as the classes 0 … values − 1 of their entries."""
     return tables.long() - space.lowest
-
-
-def as_input(tables: Shaped[Tensor, "*batch entries"], values: int) -> Shaped[Tensor, "*batch entries"]:
-    """Truth tables as the encoders read them, in the tables' own number type: values spread evenly over [−1, 1]."""
-    if values == 3:
-        return tables
-    return tables * (2 / (values - 1)) if values % 2 else tables * (2 / (values - 1)) - 1
 
 
 def _tables(index: Int[Tensor, "*batch"], space: Space) -> Int8[Tensor, "*batch entries"]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int8, Shaped
@@ -46,7 +47,7 @@ class Space:
             )
 
     def __str__(self) -> str:
-        return f"the space of {self.values} values and {self.inputs} input{'s' if self.inputs > 1 else ''}"
+        return f"{self.values} values and {self.inputs} input{'s' if self.inputs > 1 else ''}"
 
     @property
     def entries(self) -> int:
@@ -76,6 +77,14 @@ class Space:
     def is_indexed_in_64_bits(self) -> bool:
         """Whether every index is a signed 64-bit number, as tensors hold them."""
         return self.operations <= 2**63
+
+    def as_input(self, tables: Any) -> Any:
+        """Truth tables (*batch, entries), of numpy or torch, as the encoders read them, in their own number type:
+        values spread evenly over [−1, 1]."""
+        if self.values == 3:
+            return tables
+        step = 2 / (self.values - 1)
+        return tables * step if self.values % 2 else tables * step - 1
 
     def arguments(self) -> Int8[np.ndarray, "entries inputs"]:
         """The values of the inputs at each entry."""
@@ -115,3 +124,7 @@ class Space:
     def _powers(self) -> Int[np.ndarray, " entries"]:
         powers = [self.values**entry for entry in range(self.entries)]
         return np.array(powers, dtype=np.int64 if self.operations <= 2**63 else object)
+
+
+TWO_INPUT_TERNARY = Space(3, 2)
+"""The space of the plan."""

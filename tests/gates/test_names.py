@@ -97,6 +97,9 @@ HARDWARE = {
     "IMPLICATION": lambda a, b: max(-a, b),
     "SUM3": lambda a, b, c: (a + b + c + 1) % 3 - 1,
     "CAR3": lambda a, b, c: (a + b + c - ((a + b + c + 1) % 3 - 1)) // 3,
+    "MEDIAN3": lambda a, b, c: sorted((a, b, c))[1],
+    "MAJORITY3": lambda a, b, c: a if a in (b, c) else b if b == c else 0,
+    "MUX3": lambda a, b, c: {-1: b, 0: 0, 1: c}[a],
     "MIN3": min,
     "MAX3": max,
 }

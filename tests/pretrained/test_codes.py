@@ -71,7 +71,7 @@ def test_gates_by_latent_distance(networks):
 
 
 def test_gates_of_another_space(networks):
-    with pytest.raises(UserError, match="knows gates of 3 values and 2 inputs, not of 3 values and 1 inputs"):
+    with pytest.raises(UserError, match="knows gates of 3 values and 2 inputs, not of 3 values and 1 input"):
         gate_codes(find_gate("NTI")[0], networks)
 
 

@@ -18,6 +18,8 @@ from ternary_vae.operations import operation_table
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import latent_map as maps
 from ternary_vae.reports.page import write_page
+from ternary_vae.resolution.structure.ideal import ideal_exact_match
+from ternary_vae.space import Space
 from ternary_vae.storage.runs import RunDirectory
 
 COUNT = 19_683
@@ -131,6 +133,10 @@ def test_every_chart_is_drawn_with_phases_labelled_and_limits(good: Any) -> None
     assert "a uniform model, on average: 99.38%" in coverage["labels"]
     curve = next(chart for chart in charts if chart["id"] == "chart-curve")
     assert sum("σ½" in label for label in curve["labels"]) == 2
+    ideal = good.evaluate(
+        "document.getElementById('chart-curve').data.find((one) => one.name.startsWith('ideal axes'))"
+    )
+    assert ideal["y"] == pytest.approx([ideal_exact_match(Space(), sigma) for sigma in ideal["x"]])
 
 
 def test_zooming_one_time_chart_zooms_all(good: Any) -> None:

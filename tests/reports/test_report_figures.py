@@ -116,6 +116,13 @@ def test_an_axis_of_shares_ends_where_shares_do(drawn: tuple[float, float], alon
         assert all(0 <= tick <= whole for tick in seen_ticks(axis, along))
 
 
+def test_noise_stands_beside_the_limit_of_nine_ideal_axes(figure: Figure) -> None:
+    axis = panel(figure, "atent noise σ")
+    level = next(line for line in axis.lines if len(set(line.get_ydata())) == 1)
+    assert level.get_ydata()[0] == pytest.approx(0.3225, abs=1e-4)
+    assert any("limit of ideal axes" in text for text in texts(axis))
+
+
 def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:
     labels = panel(figure, "Permeability").get_legend_handles_labels()[1]
     assert "guard fired" in labels

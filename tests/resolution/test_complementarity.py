@@ -9,10 +9,10 @@ from known_decoders import ALL, ThresholdDecoder
 from scipy import stats
 
 from ternary_vae.model import Posteriors
-from ternary_vae.operations import TWO_INPUT_TERNARY
 from ternary_vae.resolution import complementarity
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
 def outcome(only_a: list[int], only_b: list[int], draws: int = 64) -> NoiseOutcome:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from known_decoders import ThresholdDecoder
 from scipy import stats
 
-from ternary_vae.operations import TWO_INPUT_TERNARY
 from ternary_vae.resolution.statistics import entropy_bits, named_generator, repeat_interval
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 
 def test_the_interval_is_students() -> None:

@@ -1,5 +1,5 @@
-"""What another package adds without a file of this one edited: the examples of docs/extending.md, and where each is
-seen."""
+"""What another package adds without a file of this one edited: the examples of docs/tutorials/extend.md, and where each
+is seen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.guards import register_action, register_quantity
 
 TABLES = (guards._quantities, guards._actions, STRATEGIES, MEASURES)
-PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "extend.md"
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ class TestInstalledPackage:
 
 
 class TestDocumented:
-    """docs/extending.md as it stands, in a directory of its own and with short epochs."""
+    """docs/tutorials/extend.md as it stands, in a directory of its own and with short epochs."""
 
     @pytest.fixture
     def outcomes(self, nothing_registered, small_recipe, quick_train, tmp_path, monkeypatch):
@@ -209,7 +209,7 @@ class TestDocumented:
             monkeypatch.setattr(ternary_vae, "train", lambda recipe, place, **_: quick_train(recipe, tmp_path / place))
             section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text("utf-8"), re.S | re.M)[1]
             names = {}
-            for code in re.findall(r"```python\n(.*?)```", section, re.S):
+            for code in re.findall(r"```{code-cell}\n(.*?)```", section, re.S):
                 exec(compile(code, str(PAGE), "exec"), names)
             return names["outcome"].directory if "outcome" in names else None
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from spaces import settings_of
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import operation_index
@@ -184,3 +185,16 @@ def test_a_record_says_its_space(recipe_of, quick_train, quick_benchmarks, tmp_p
     quick_train(recipe_of((2, 3)), tmp_path / "run")
     record = measure_isolated(load_checkpoint(tmp_path / "run" / "checkpoints" / "latest.safetensors"))
     assert json.loads(record.model_dump_json())["space"] == {"values": 2, "inputs": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "space"), [("three_inputs", (3, 3)), ("four_valued", (4, 2)), ("two_valued_four_inputs", (2, 4))]
+)
+def test_a_recipe_of_another_space_says_what_follows_from_its_size(name, space):
+    """The rules of `benchmarks/spaces.py`; beside them only which epochs are benchmarked, and how many draws cover."""
+    recipe, derived = load_recipe(name), load_recipe("resolution", overrides=settings_of(*space))
+    content, expected = (each.model_dump(exclude={"name", "description"}) for each in (recipe, derived))
+    for one in (content, expected):
+        del one["evaluation"]["milestones"], one["evaluation"]["coverage_draws"], one["data"]["epoch_operations"]
+    assert content == expected
+    assert Trainer(recipe).epoch_operations == 19_683

@@ -19,7 +19,7 @@ forget_impossible_sizes()  # before typer is imported
 
 import typer
 
-from ternary_vae.cli import atlas, benchmark, cache, experiment, export, gates, info, reporting, training
+from ternary_vae.cli import atlas, benchmark, cache, experiment, export, gates, info, reporting, structure, training
 from ternary_vae.cli.options import INTERRUPTED
 from ternary_vae.cli.output import outlast_readers
 from ternary_vae.errors import BAD_INPUT, UserError
@@ -36,8 +36,8 @@ app = typer.Typer(
     help="Two variational autoencoders that learn all 19,683 ternary operations as one continuous manifold.",
 )
 for _command in (
-    training.train, training.resume, info.info, benchmark.benchmark, reporting.compare, reporting.report,
-    experiment.experiment, atlas.atlas,
+    training.train, training.resume, info.info, benchmark.benchmark, structure.structure, reporting.compare,
+    reporting.report, experiment.experiment, atlas.atlas,
 ):  # fmt: skip
     app.command()(_command)
 app.command(context_settings={"ignore_unknown_options": True})(gates.gate)  # a truth table may begin with a minus sign

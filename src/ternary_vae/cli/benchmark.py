@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ternary_vae.cli.options import CacheDirectory, DeviceOption
+from ternary_vae.cli.options import CacheDirectory, DeviceOption, require_different_epochs
 from ternary_vae.cli.output import say
-from ternary_vae.errors import UserError
 
 
 def benchmark(
@@ -32,12 +31,7 @@ def benchmark(
 
     device = choose_device(device)
     loaded = [load_checkpoint(path) for path in checkpoints]
-    epochs = [checkpoint.epoch for checkpoint in loaded]
-    if len(set(epochs)) < len(epochs):
-        raise UserError(
-            f"two of the checkpoints are of the same epoch ({', '.join(map(str, epochs))}) and would share a "
-            "record; measure them with different --output"
-        )
+    require_different_epochs([checkpoint.epoch for checkpoint in loaded])
     # A checkpoint's own recipe does not say where the cache lies.
     store = TensorCache(cache_dir) if cache else None
     for checkpoint in loaded:

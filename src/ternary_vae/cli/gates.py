@@ -16,6 +16,7 @@ from ternary_vae.errors import UserError
 if TYPE_CHECKING:
     from ternary_vae.pretrained.codes import GateCode
     from ternary_vae.pretrained.networks import Networks
+    from ternary_vae.space import Space
 
 
 class GateFormat(StrEnum):
@@ -46,7 +47,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="Whose codes: a model's name, a directory, or owner/name on the Hugging Face hub.",
-        show_default="resolution",
+        show_default="the one that comes along for these gates",
     ),
 ]
 
@@ -75,10 +76,10 @@ def gate(
     understood = f"{name}: {how}"
     if form in (GateFormat.json, GateFormat.text):
         codes = []
-        if model is not None or (gate.space.values, gate.space.inputs) == (3, 2):
+        if networks := _networks(model, gate.space):
             from ternary_vae.pretrained.codes import gate_codes
 
-            codes = gate_codes(gate, _networks(model), neighbours)
+            codes = gate_codes(gate, networks, neighbours)
         if form is GateFormat.json:
             print_json({"understood": understood, **described(gate), "codes": [_as_json(code) for code in codes]})
         else:
@@ -132,7 +133,9 @@ def gates(
     if distance is not Distance.entries:
         from ternary_vae.pretrained.codes import latent_distance, require_space
 
-        networks = _networks(model)
+        networks = _networks(model, space)
+        if networks is None:
+            raise UserError(f"--distance {distance}: no model comes along that knows gates of {space}; give --model")
         require_space(space, networks)
         measured, meaning = latent_distance(networks, distance.value), f"Euclidean, between codes of VAE-{distance}"
     matches = find_gates(space, where=where, table=partial, near=target, distance=measured, limit=limit)
@@ -163,11 +166,13 @@ def gates(
         _print_columns([tuple(columns), *rows])
 
 
-def _networks(model: str | None) -> Networks:
-    from ternary_vae.pretrained.files import DEFAULT, find_model
+def _networks(model: str | None, space: Space) -> Networks | None:
+    """Of a model; unless given of the one that comes along for a space, if one does."""
+    from ternary_vae.pretrained.files import find_model, shipped_model_of
     from ternary_vae.pretrained.networks import Networks
 
-    return Networks(find_model(DEFAULT if model is None else model))
+    chosen = model or shipped_model_of(space)
+    return None if chosen is None else Networks(find_model(chosen))
 
 
 def _as_json(code: GateCode) -> dict[str, Any]:
@@ -190,10 +195,13 @@ def _as_text(code: GateCode) -> str:
 
     half = "" if code.noise_borne is None else f", half of them under noise of {code.noise_borne:.2f}"
     rows = [
-        f"  {distance:6.3f}  {gate.index:>5}  {gate.heptavintimal}  {gate.text}  {'; '.join(gate.names)}".rstrip()
+        f"  {distance:6.3f}  {gate.index:>5}  {_short_name(gate)}{gate.text}  {'; '.join(gate.names)}".rstrip()
         for gate, distance in code.neighbours
     ]
     numbers = [f"{number(each):>5}" for each in code.mean.tolist()]
+    gates = [gate for gate, _ in code.neighbours]
+    nearest = "nearest gates" if gates and gates[0].space.is_enumerable() else "nearest gates one or two entries away"
+    short = "heptavintimal, " if gates and gates[0].space.values == 3 else ""
     return "\n".join(
         [
             "",
@@ -201,10 +209,15 @@ def _as_text(code: GateCode) -> str:
             *("  " + " ".join(numbers[start : start + 8]) for start in range(0, len(numbers), 8)),
             f"  decoded exactly from {percent(code.exact_under_noise, 0)} of draws under latent noise of "
             f"{NOISE_SIGMA}{half}",
-            *(["  nearest gates: distance, index, heptavintimal, table, names"] if rows else []),
+            *([f"  {nearest}: distance, index, {short}table, names"] if rows else []),
             *rows,
         ]
     )
+
+
+def _short_name(gate: Gate) -> str:
+    """The heptavintimal name, where gates have one."""
+    return f"{gate.heptavintimal}  " if gate.space.values == 3 else ""
 
 
 def _print_columns(rows: Sequence[Sequence[object]], right: bool = True) -> None:

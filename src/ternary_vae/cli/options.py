@@ -12,6 +12,8 @@ from ternary_vae.devices import require_device_name
 from ternary_vae.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ternary_vae.recipe import Recipe
 
 NOT_AS_REQUIRED = 1
@@ -45,6 +47,19 @@ Overrides = Annotated[
 RequiredLevel = Annotated[
     Level | None, typer.Option("--require", help="Exit with code 1 unless this level of the success criteria is met.")
 ]
+
+
+def require_different_epochs(epochs: Sequence[int]) -> None:
+    """Records of checkpoints measured together are named after epochs.
+
+    Raises:
+        UserError: two are the same.
+    """
+    if len(set(epochs)) < len(epochs):
+        raise UserError(
+            f"two of the checkpoints are of the same epoch ({', '.join(map(str, epochs))}) and would share a "
+            "record; measure them with different --output"
+        )
 
 
 def chosen_recipe(

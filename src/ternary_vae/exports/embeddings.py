@@ -19,15 +19,35 @@ from ternary_vae.storage.files import require_absent, write_atomically
 FORMATS = (".parquet", ".npz", ".csv")
 
 
-def codes_of_all(networks: Networks) -> dict[str, Float32[np.ndarray, "19683 16"]]:
+def codes_of_all(networks: Networks) -> dict[str, Float32[np.ndarray, "n latent"]]:
     """Means and variances of all gates: `mean_a`, `variance_a`, `mean_b`, `variance_b`."""
-    space = Space()
+    space = listed_space(networks)
     tables = space.table(np.arange(space.operations))
-    codes: dict[str, Float32[np.ndarray, "19683 16"]] = {}
+    codes: dict[str, Float32[np.ndarray, "n latent"]] = {}
     for vae in SIDES:
         codes[f"mean_{vae.lower()}"], logvar = networks.encode(tables, vae)
         codes[f"variance_{vae.lower()}"] = np.exp(logvar)
     return codes
+
+
+def listed_space(networks: Networks) -> Space:
+    """The space of a model, if its gates can be listed.
+
+    Raises:
+        UserError: there are too many.
+    """
+    if not networks.space.is_enumerable():
+        raise UserError(
+            f"{networks.place}: there are {networks.space.operations:.3g} gates of {networks.space}, too many to write "
+            "each; take the codes that you need from FrozenEncoder"
+        )
+    return networks.space
+
+
+def gates_of_all(networks: Networks) -> dict[str, Any]:
+    """Index, names, properties and classes of all gates, a column each."""
+    space = listed_space(networks)
+    return {"index": np.arange(space.operations), **gate_columns(space)}
 
 
 def write_embeddings(networks: Networks, path: Path) -> None:
@@ -42,7 +62,7 @@ def write_embeddings(networks: Networks, path: Path) -> None:
         raise UserError(f"{path}: suffix {shown(path.suffix)} is no format; expected {', '.join(FORMATS)}")
     require_absent(path, instead="file")
     parquet = _pyarrow() if path.suffix == ".parquet" else None
-    gates, codes = {"index": np.arange(Space().operations), **gate_columns(Space())}, codes_of_all(networks)
+    gates, codes = gates_of_all(networks), codes_of_all(networks)
     if path.suffix == ".npz":
         arrays = {name: np.asarray(column) for name, column in gates.items()} | codes
         write_atomically(path, lambda file: np.savez_compressed(file, **arrays))

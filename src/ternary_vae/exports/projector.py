@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.exports.embeddings import codes_of_all
-from ternary_vae.gates.frame import gate_columns
+from ternary_vae.exports.embeddings import codes_of_all, gates_of_all
 from ternary_vae.pretrained.networks import SIDES, Networks
-from ternary_vae.space import Space
 from ternary_vae.storage.files import require_absent, write_text
 
 CONFIGURATION, METADATA = "projector_config.pbtxt", "gates.tsv"
@@ -23,7 +21,7 @@ def write_projector(networks: Networks, directory: Path) -> None:
         UserError: one of the files is there already, or they cannot be written.
     """
     directory = Path(directory)
-    texts = {METADATA: _rows({"index": range(Space().operations), **gate_columns(Space())}, heading=True)}
+    texts = {METADATA: _rows(gates_of_all(networks), heading=True)}
     for name, codes in codes_of_all(networks).items():
         if name.startswith("mean_"):
             columns = {str(number): column.tolist() for number, column in enumerate(codes.T)}

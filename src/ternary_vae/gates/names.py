@@ -78,12 +78,16 @@ HARDWARE_NAMES: dict[int, dict[str, str]] = {
         "ANY": "XP9", "NANY": "15H", "MLE": "H51", "COMPARE": "H51", "EN": "RD4", "ENABLE": "RD4", "DESEL": "VP0",
         "DESELECT": "VP0", "IMPLICATION": "PRZ",
     },
-    3: {"SUM3": "B7P7PBPB7", "CAR3": "XRDRDCDC9", "MIN3": "PC0CC0000", "MAX3": "ZZZZRRZRP"},
+    3: {
+        "SUM3": "B7P7PBPB7", "CAR3": "XRDRDCDC9", "MIN3": "PC0CC0000", "MAX3": "ZZZZRRZRP", "MEDIAN3": "ZRPRDCPC0",
+        "MAJORITY3": "ZRPRDCPC0", "MUX3": "PPPDDDZD0",
+    },
 }  # fmt: skip
-"""Names of ternary hardware by number of inputs, as heptavintimal names: those of Jones 2012 and Bos 2024, of the cells
-of the Mixed Radix Circuit Synthesizer, of ternary.wiki (CON, NCON, ANY, NANY) and of the literature on carbon nanotube
-gates (TNAND, TNOR). The second input of EN enables the first. Left out is what sources state differently: NMIN and NMAX
-(exchanged in one), BUF (K in one)."""
+"""Names of ternary hardware by number of inputs, as heptavintimal names: those of Jones 2012 and Bos 2024, of the
+cells of the Mixed Radix Circuit Synthesizer, of ternary.wiki (CON, NCON, ANY, NANY) and of the literature on carbon
+nanotube gates (TNAND, TNOR). The second input of EN enables the first. MAJORITY3 is 0 where all inputs differ, and
+so the median; MUX3 answers its second input where the first is −1, its third where that is 1, and else 0. Left out
+is what sources state differently: NMIN and NMAX (exchanged in one), BUF (K in one)."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import DecoderA, DecoderB, Encoder, Sizes
 from ternary_vae.model.pretrained import Pretrained
 from ternary_vae.model.statenet import StateNet
-from ternary_vae.operations import as_input
 from ternary_vae.recipe import Recipe
 from ternary_vae.space import Space
 
@@ -105,7 +104,7 @@ class DualVAE(Pretrained, nn.Module):
         entries = self.space.entries
         if x.ndim != 2 or x.shape[1] != entries:
             raise ValueError(f"expected truth tables of shape (n, {entries}), got {tuple(x.shape)}")
-        x = as_input(x.to(self.encoder_A.fc_mu.weight.dtype), self.space.values)
+        x = self.space.as_input(x.to(self.encoder_A.fc_mu.weight.dtype))
         return Posteriors(*self.encoder_A(x), *self.encoder_B(x))
 
     def decode(self, z: Float[Tensor, "*n latent"], vae: Side = "A") -> Float[Tensor, "*n entries values"]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ternary_vae.model import logits_to_tables
 from ternary_vae.model.networks import Encoder
 from ternary_vae.objective.likelihood import SMALLEST_PROBABILITY
-from ternary_vae.operations import as_input
+from ternary_vae.space import Space
 
 HISTOGRAM_RANGE = 3.0
 _LOG_TWO_PI = math.log(2 * math.pi)
@@ -69,7 +69,8 @@ def recognition(
     bound on the information between z and x (Barber and Agakov 2003, "The IM algorithm"): it is largest where every
     operation has a cell of its own that its code tells as exactly as it can, and needs no list of operations."""
     values = len(probability)
-    most_likely = as_input(logits_to_tables(probability.movedim(0, -1)).to(probability.dtype), values)
+    answers = logits_to_tables(probability.movedim(0, -1)).to(probability.dtype)
+    most_likely = Space(values, 1).as_input(answers)
     as_read = encoder.as_read(torch.linspace(-1.0, 1.0, values, device=probability.device)).unbind()
     mean = reduce(torch.add, [own * weight for own, weight in zip(as_read, probability)])
     mu, logvar = encoder(most_likely + (mean - mean.detach()))

@@ -241,6 +241,6 @@ def terms_of(settings: Objective) -> tuple[Term, ...]:
             hint = nearest(name, _registered) if _registered else "none is registered"
             raise UserError(
                 f"objective.extra.{name}: unknown term; {hint}; a term of your own is registered before training, see "
-                "docs/extending.md"
+                "docs/tutorials/extend.md"
             )
     return TERMS + tuple(_registered[name] for name in settings.extra)

@@ -27,16 +27,17 @@ class GateCode:
 
     Attributes:
         vae: "A" or "B".
-        mean, deviation: of the posterior, 16 numbers each; the mean is the code.
+        mean, deviation: of the posterior; the mean is the code.
         exact_under_noise: share of draws z = mean + 0.3·ε that decode to the gate.
         noise_borne: σ at which half of the draws z = mean + σ·ε still decode to it, from a grid in steps of 0.05 up to
             2; None if it is not decoded without noise, or always.
-        neighbours: the nearest other gates and the distances of their means, the nearest first.
+        neighbours: the nearest other gates and the distances of their means, the nearest first; in a space that cannot
+            be listed the nearest of those that differ in one entry or two.
     """
 
     vae: Side
-    mean: Float32[np.ndarray, "16"]
-    deviation: Float32[np.ndarray, "16"]
+    mean: Float32[np.ndarray, " latent"]
+    deviation: Float32[np.ndarray, " latent"]
     exact_under_noise: float
     noise_borne: float | None
     neighbours: list[tuple[Gate, float]]
@@ -55,7 +56,9 @@ def gate_codes(gate: Gate, networks: Networks, neighbours: int = 5) -> list[Gate
 def latent_distance(networks: Networks, vae: Side) -> Distance:
     """A distance for `find_gates`: Euclidean, between posterior means."""
 
-    def distance(tables: Shaped[np.ndarray, "n 9"], table: Shaped[np.ndarray, "9"]) -> Float[np.ndarray, " n"]:
+    def distance(
+        tables: Shaped[np.ndarray, "n entries"], table: Shaped[np.ndarray, " entries"]
+    ) -> Float[np.ndarray, " n"]:
         return np.linalg.norm(networks.encode(tables, vae)[0] - networks.encode(table[None], vae)[0], axis=-1)
 
     return distance
@@ -67,11 +70,8 @@ def require_space(space: Space, networks: Networks) -> None:
     Raises:
         UserError: it does not.
     """
-    if space != Space():
-        raise UserError(
-            f"{networks.place}: knows gates of 3 values and 2 inputs, not of {space.values} values and "
-            f"{space.inputs} inputs"
-        )
+    if space != networks.space:
+        raise UserError(f"{networks.place}: knows gates of {networks.space}, not of {space}")
 
 
 def _code(gate: Gate, networks: Networks, vae: Side, neighbours: int) -> GateCode:
@@ -103,10 +103,24 @@ def _half_crossing(shares: dict[float, float]) -> float | None:
 
 
 def _nearest(gate: Gate, networks: Networks, vae: Side, count: int) -> list[tuple[Gate, float]]:
-    distances = latent_distance(networks, vae)(_all_tables(gate.space), gate.table)
-    distances[gate.index] = np.inf
+    tables = _all_tables(gate.space) if gate.space.is_enumerable() else _around(gate)
+    distances = latent_distance(networks, vae)(tables, gate.table)
+    distances[(tables == gate.table).all(axis=1)] = np.inf
     nearest = np.argsort(distances, kind="stable")[:count]
-    return [(Gate(gate.space, int(index)), float(distances[index])) for index in nearest]
+    return [(Gate(gate.space, int(gate.space.index(tables[row]))), float(distances[row])) for row in nearest]
+
+
+def _around(gate: Gate) -> Int8[np.ndarray, "n entries"]:
+    """All tables that differ from a gate's in one entry or two."""
+    space = gate.space
+    steps = [(entry, shift) for entry in range(space.entries) for shift in range(1, space.values)]
+    changes = [(step,) for step in steps]
+    changes += [pair for pair in itertools.combinations(steps, 2) if pair[0][0] != pair[1][0]]
+    classes = np.repeat(gate.table[None].astype(np.int64) - space.lowest, len(changes), axis=0)
+    for row, change in enumerate(changes):
+        for entry, shift in change:
+            classes[row, entry] = (classes[row, entry] + shift) % space.values
+    return (classes + space.lowest).astype(np.int8)
 
 
 @cache

@@ -13,12 +13,12 @@ from ternary_vae.errors import UserError, shown
 from ternary_vae.gates.names import Gate, find_gate
 from ternary_vae.pretrained.files import DEFAULT, find_model
 from ternary_vae.pretrained.networks import SIDES, Networks
-from ternary_vae.space import Space
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Gates = str | Gate | Sequence["str | Gate"] | Shaped[np.ndarray, "*n 9"]
+Gates = str | Gate | Sequence["str | Gate"] | Shaped[np.ndarray, "*n entries"]
 
 
 class FrozenEncoder:
@@ -45,43 +45,43 @@ class FrozenEncoder:
             gates: names as `ternary-vae gate` reads them, or truth tables as values −1, 0, 1.
 
         Raises:
-            UserError: names that name no gate of two inputs, or what is no truth table.
+            UserError: names that name no gate of the model's space, or what is no truth table.
         """
         if type(gates).__module__.partition(".")[0] == "torch":
             import torch
 
             tensor: Any = gates
             return torch.from_numpy(self._codes(tensor.detach().cpu().numpy())).to(tensor.device)
-        return self._codes(as_tables(gates))
+        return self._codes(as_tables(gates, self.networks.space))
 
     @property
     def feature_names(self) -> list[str]:
         """A name for each of the numbers: those of the columns of exported embeddings."""
-        one = Space().table([0])
+        one = self.networks.space.table([0])
         return [
             f"mean_{side.lower()}_{number}"
             for side in self.sides
             for number in range(self.networks.encode(one, side)[0].shape[1])
         ]
 
-    def _codes(self, tables: Shaped[np.ndarray, "*n 9"]) -> Float32[np.ndarray, "*n d"]:
-        Space().index(tables)  # says what is wrong with them
+    def _codes(self, tables: Shaped[np.ndarray, "*n entries"]) -> Float32[np.ndarray, "*n d"]:
+        self.networks.space.index(tables)  # says what is wrong with them
         rows = tables.reshape(-1, tables.shape[-1])
         codes = np.concatenate([self.networks.encode(rows, side)[0] for side in self.sides], axis=-1)
         return codes.reshape(*tables.shape[:-1], codes.shape[-1])
 
 
-def as_tables(gates: Gates) -> Shaped[np.ndarray, "*n 9"]:
+def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarray, "*n entries"]:
     """Truth tables of gates given by name, as they are, or as tables.
 
     Raises:
-        UserError: a name that names no gate of two inputs.
+        UserError: a name that names no gate of the space.
     """
     if isinstance(gates, str | Gate):
-        gate = find_gate(gates, inputs=2)[0] if isinstance(gates, str) else gates
+        gate = find_gate(gates, space.values, space.inputs)[0] if isinstance(gates, str) else gates
         return gate.table
     if isinstance(gates, np.ndarray) and gates.dtype.kind in "UO":
         gates = gates.tolist()
     if isinstance(gates, np.ndarray) or not any(isinstance(gate, str | Gate) for gate in gates):
         return np.asarray(gates)
-    return np.stack([as_tables(gate) for gate in gates])
+    return np.stack([as_tables(gate, space) for gate in gates])

@@ -18,6 +18,7 @@ from ternary_vae.descriptions import validated
 from ternary_vae.errors import UserError, nearest, shown
 from ternary_vae.pretrained.configuration import FORMAT, FORMAT_VERSION, Architecture, Configuration, Origin
 from ternary_vae.reading import file_bytes
+from ternary_vae.space import Space
 from ternary_vae.storage.files import read_json, reported, require_absent, write_bytes, write_json, write_text
 
 CONFIGURATION, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -73,6 +74,15 @@ def model_files(
         ),
         weights,
     )
+
+
+def shipped_model_of(space: Space) -> str | None:
+    """The model that the package brings along for a space, if it brings one."""
+    for name in shipped_models():
+        architecture = read_json(_SHIPPED / name / CONFIGURATION, what="a model's configuration")["architecture"]
+        if (architecture.get("values", 3), architecture.get("inputs", 2)) == (space.values, space.inputs):
+            return name
+    return None
 
 
 def shipped_models() -> list[str]:

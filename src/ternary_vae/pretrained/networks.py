@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Shaped
 from ternary_vae.errors import UserError
 from ternary_vae.pretrained.configuration import Architecture
 from ternary_vae.pretrained.files import ModelFiles
+from ternary_vae.space import Space
 
 Side = Literal["A", "B"]
 SIDES: tuple[Side, ...] = ("A", "B")
@@ -25,25 +26,27 @@ class Networks:
     def __init__(self, files: ModelFiles) -> None:
         self._weights = files.arrays
         self._architecture: Architecture = files.configuration.architecture
+        self.space = Space(self._architecture.values, self._architecture.inputs)
         self.place = files.place
         for side in SIDES:
             try:
-                self.decode(self.encode(np.zeros((1, 9)), side)[0], side)
+                self.decode(self.encode(np.zeros((1, self.space.entries)), side)[0], side)
             except (KeyError, ValueError, AttributeError) as failure:
                 raise UserError(f"{self.place}: the weights do not fit the model: {failure}") from None
 
     def encode(
-        self, tables: Shaped[np.ndarray, "n 9"], vae: Side
-    ) -> tuple[Float32[np.ndarray, "n 16"], Float32[np.ndarray, "n 16"]]:
-        """Means and log-variances of truth tables, given as values −1, 0, 1."""
-        x = np.asarray(tables, dtype=np.float32)
-        if vae == "B" and (middle := self._architecture.middle_value_b):
-            x = (x + np.float32(1 - middle)) % np.float32(3) - np.float32(1)
+        self, tables: Shaped[np.ndarray, "n entries"], vae: Side
+    ) -> tuple[Float32[np.ndarray, "n latent"], Float32[np.ndarray, "n latent"]]:
+        """Means and log-variances of truth tables, given as the space's values."""
+        space, rotation = self.space, self._architecture.middle_value_b if vae == "B" else 0
+        # As the encoder of B reads them: every value so many places further around their cycle.
+        classes = (np.asarray(tables) - space.lowest - rotation) % space.values
+        x = np.asarray(space.as_input((classes + space.lowest).astype(np.float32)), dtype=np.float32)
         hidden = self._chain(f"encoder_{vae}.encoder", x, last_is_rectified=True)
         return self._linear(f"encoder_{vae}.fc_mu", hidden), self._linear(f"encoder_{vae}.fc_logvar", hidden)
 
-    def decode(self, z: Float[np.ndarray, "n 16"], vae: Side) -> Float32[np.ndarray, "n 9 3"]:
-        """Logits of the values −1, 0, 1 for each entry."""
+    def decode(self, z: Float[np.ndarray, "n latent"], vae: Side) -> Float32[np.ndarray, "n entries values"]:
+        """Logits of the values, from the lowest, for each entry."""
         z = np.asarray(z, dtype=np.float32)
         if vae == "A":
             logits = self._chain("decoder_A.decoder", z)
@@ -52,11 +55,11 @@ class Networks:
             hidden = self._rectified(hidden + self._chain("decoder_B.residual1.block", hidden))
             hidden = hidden + self._chain("decoder_B.residual2.block", hidden)
             logits = self._linear("decoder_B.fc_out", hidden)
-        return logits.reshape(len(z), -1, 3)
+        return logits.reshape(len(z), -1, self.space.values)
 
-    def decoded_tables(self, z: Float[np.ndarray, "n 16"], vae: Side) -> Shaped[np.ndarray, "n 9"]:
-        """The most likely truth tables, as values −1, 0, 1; of equally likely values the lowest."""
-        return self.decode(z, vae).argmax(axis=-1).astype(np.int8) - np.int8(1)
+    def decoded_tables(self, z: Float[np.ndarray, "n latent"], vae: Side) -> Shaped[np.ndarray, "n entries"]:
+        """The most likely truth tables; of equally likely values the lowest."""
+        return self.decode(z, vae).argmax(axis=-1).astype(np.int8) + np.int8(self.space.lowest)
 
     def _chain(self, name: str, x: np.ndarray, last_is_rectified: bool = False) -> np.ndarray:
         """Linear layers, which have even numbers, with ReLUs between them."""

@@ -72,7 +72,7 @@ def latent_map_of_run(run: RunDirectory) -> tuple[LatentMap | None, str]:
         except UserError as failure:
             return None, f"No map: {failure}."
         if not model.space.is_enumerable():
-            return None, f"No map: {model.space} has {model.space.operations:.3g} operations, too many to show each."
+            return None, f"No map: {model.space.operations:.3g} operations of {model.space} are too many to show each."
         return (
             latent_map_of_checkpoint(model, checkpoint),
             f"Every point is an operation, as {path.name} places it after {checkpoint.epochs_completed} epochs.",

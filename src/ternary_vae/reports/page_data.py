@@ -17,6 +17,7 @@ from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.criteria import LEVELS
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
 from ternary_vae.resolution.records import CoveragePoint, IsolatedRecord, ResolutionCurve
+from ternary_vae.resolution.structure.ideal import ideal_exact_match
 
 _COLUMNS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",
@@ -55,6 +56,7 @@ def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str,
             "complementarity": {level: CRITERIA[level]["complementarity_score"] for level in LEVELS},
         },
         "curves": [_curves(epoch, record) for epoch, record in sorted(measured.isolated.items())],
+        "ideal_axes": _ideal_axes(measured),
         "draws": _draws(measured),
         "uniform_model": UNIFORM_MODEL,
         "events": [event_row(event) for event in measured.events],
@@ -99,6 +101,14 @@ def _milestones(measured: Measurements) -> dict[str, Any]:
         columns[f"{key}_high"] = [part and part.interval.high for part in parts]
         columns["coverage_limit"] = next((part.coverage_limit for part in reversed(parts) if part), None)
     return columns
+
+
+def _ideal_axes(measured: Measurements) -> dict[str, list[float]]:
+    """Exact match of ideal axes at every σ at which a curve has points."""
+    curves = (vae.resolution_curve for record in measured.isolated.values() for vae in (record.vae_a, record.vae_b))
+    sigmas = sorted({point.sigma for curve in curves for point in curve.points})
+    space = measured.recipe.space.as_space()
+    return {"sigma": sigmas, "rate": [ideal_exact_match(space, sigma) for sigma in sigmas]}
 
 
 def _curves(epoch: int, record: IsolatedRecord) -> dict[str, Any]:

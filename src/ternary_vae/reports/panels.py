@@ -9,6 +9,7 @@ import numpy as np
 from ternary_vae.formats import percent, uniform_level
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS
+from ternary_vae.resolution.structure.ideal import ideal_half_sigma
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +148,7 @@ def permeability(axis: Axes, measured: Measurements) -> None:
 
 
 def half_sigma(axis: Axes, measured: Measurements) -> None:
-    """The noise at which exact match falls to one half, where it does."""
+    """The noise at which exact match falls to one half, where it does, beside that of ideal axes."""
     axis.set_title("Latent noise σ at which exact match falls to one half")
     styles = (
         ("VAE-A", "half_sigma_a", {"color": VERMILION, "linestyle": "--", "marker": "o"}),
@@ -159,6 +160,8 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
     if not axis.lines:
         note = "neither VAE is exact for half of the operations"
         axis.text(0.5, 0.5, note, transform=axis.transAxes, ha="center", color=QUIET)
+    limit = ideal_half_sigma(measured.recipe.space.as_space())
+    level_line(axis, limit, "limit of ideal axes, one an entry, spread as the prior")
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     legend(axis)
 

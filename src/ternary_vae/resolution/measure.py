@@ -70,7 +70,7 @@ def measure_isolated(
         for name, task in _tasks_of_vae(model, vae, *some, pairs[vae], generator_for).items()
     }
     tasks["both", WRONG_ENTRIES] = kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES])
-    with _finite(checkpoint):
+    with finite(checkpoint):
         results = side_by_side(tasks, device)
         kept.keep_computed()
         vae_a, vae_b = (
@@ -79,7 +79,7 @@ def measure_isolated(
                 SIDES, results["both", WRONG_ENTRIES].long(), _held_out(kept, model, results["both", WRONG_ENTRIES])
             )
         )
-    header = _header(checkpoint, seed, device, started)
+    header = header_of(checkpoint, seed, device, started)
     return IsolatedRecord(header=header, space=checkpoint.recipe.space, vae_a=vae_a, vae_b=vae_b)
 
 
@@ -113,7 +113,7 @@ def measure_coupled(
             "rho_07": lambda: coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
             "covers_everything": lambda: covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
         }
-    with _finite(checkpoint):
+    with finite(checkpoint):
         results = side_by_side(tasks, device)
         kept.keep_computed()
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
@@ -130,7 +130,7 @@ def measure_coupled(
             "inference_overhead": coupled.inference_overhead(model, operations.tables[few]),
             "covers_everything": results.get("covers_everything"),
         }
-    header = _header(checkpoint, seed, device, started)
+    header = header_of(checkpoint, seed, device, started)
     return CoupledRecord(header=header, space=checkpoint.recipe.space, **sections)
 
 
@@ -236,7 +236,7 @@ def _few(space: Space, count: int = _FEW) -> slice:
 
 
 @contextmanager
-def _finite(checkpoint: Checkpoint) -> Iterator[None]:
+def finite(checkpoint: Checkpoint) -> Iterator[None]:
     """Turns a figure that is NaN or infinite, which the schema refuses, into one clear line."""
     try:
         yield
@@ -252,7 +252,7 @@ def _name(checkpoint: Checkpoint) -> str:
     return str(checkpoint.path or f"checkpoint of epoch {checkpoint.epoch}")
 
 
-def _header(checkpoint: Checkpoint, seed: int, device: torch.device, started: float) -> Header:
+def header_of(checkpoint: Checkpoint, seed: int, device: torch.device, started: float) -> Header:
     recipe = checkpoint.recipe
     return Header(
         recipe=recipe.name,

@@ -366,7 +366,7 @@ class CoupledRecord(Section):
     """Whether 195,000 decoded draws of each VAE alone meet all operations, both VAEs."""
 
 
-def comparable(record: IsolatedRecord | CoupledRecord) -> dict[str, Any]:
+def comparable(record: Section) -> dict[str, Any]:
     """A record as plain data without what depends on the moment of measuring: the time of day, the time it took and
     the cost of inference. Two measurements of one checkpoint with one seed are equal in it, byte for byte as JSON."""
     return record.model_dump(
@@ -374,7 +374,7 @@ def comparable(record: IsolatedRecord | CoupledRecord) -> dict[str, Any]:
     )
 
 
-def write_record(path: Path, record: IsolatedRecord | CoupledRecord) -> None:
+def write_record(path: Path, record: Section) -> None:
     """Writes a record as JSON, atomically.
 
     Raises:
@@ -389,15 +389,16 @@ def read_isolated_record(path: str | Path) -> IsolatedRecord:
     Raises:
         UserError: missing, not JSON, another schema version, NaN, or another kind of record.
     """
-    return _read(Path(path), IsolatedRecord)
+    return read_record(Path(path), IsolatedRecord)
 
 
 def read_coupled_record(path: str | Path) -> CoupledRecord:
     """Reads `coupled_resolution_{N}.json`; errors as `read_isolated_record`."""
-    return _read(Path(path), CoupledRecord)
+    return read_record(Path(path), CoupledRecord)
 
 
-def _read(path: Path, schema: type[Any]) -> Any:
+def read_record(path: Path, schema: type[Any]) -> Any:
+    """Reads a record of a schema; errors as `read_isolated_record`."""
     content = read_json(path, what="a benchmark record")
     header = content.get("header") if isinstance(content, dict) else None
     version = header.get("schema_version") if isinstance(header, dict) else None

@@ -22,6 +22,7 @@ CONFIDENCE = 0.95
 ENOUGH_PAIRS = 50
 MOST_DRAWS = 1_000_000
 """Prior draws that a benchmark decodes for a space that cannot be listed. B's take a few seconds."""
+_DRAWS_AT_ONCE = 2**18
 _STEPS_FROM = 500  # operations whose every step of one entry is measured
 
 
@@ -63,7 +64,9 @@ def uniformity(model: Decoder, vae: Side, generator: torch.Generator, draws: int
     """
     space = model.sizes.space
     draws = draws or min(MOST_DRAWS, draws_for_pairs(space))
-    met, counts = decoded_indices(model, vae, draws, generator).unique(return_counts=True)
+    pieces = [min(_DRAWS_AT_ONCE, draws - first) for first in range(0, draws, _DRAWS_AT_ONCE)]  # latents take memory
+    decoded = torch.cat([decoded_indices(model, vae, count, generator) for count in pieces])
+    met, counts = decoded.unique(return_counts=True)
     return uniformity_of_counts(met, counts, space)
 
 

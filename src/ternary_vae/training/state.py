@@ -14,7 +14,7 @@ from ternary_vae.extensions import load_extensions
 from ternary_vae.model import DualVAE
 from ternary_vae.objective import terms_of
 from ternary_vae.objective.weighting import Balance
-from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, as_classes, as_input
+from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, as_classes
 from ternary_vae.recipe import Recipe
 from ternary_vae.splits import drawn_operations, training_split
 from ternary_vae.storage.checkpoints import Checkpoint
@@ -94,7 +94,7 @@ class RunState:
         return len(self.training_index) if self.space.is_enumerable() else TWO_INPUT_TERNARY.operations
 
     def _take_tables(self, tables: Int8[Tensor, "n entries"]) -> None:
-        self.inputs = as_input(tables.float(), self.space.values)
+        self.inputs = self.space.as_input(tables.float())
         self.classes = as_classes(tables, self.space)
 
     def take_measurement(self, row: dict[str, Any]) -> None:

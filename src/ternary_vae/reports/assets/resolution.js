@@ -41,6 +41,8 @@ charts["chart-curve"] = (c) => {
       }
     }
   });
+  const { sigma, rate } = data.ideal_axes;
+  traces.push(line("ideal axes, one an entry", sigma, rate, c.limit, "solid", { line: { color: c.limit, width: 1.2 } }));
   shapes.push({
     type: "line",
     xref: "paper",

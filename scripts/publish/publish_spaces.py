@@ -1,0 +1,44 @@
+"""Writes what runs of a space that cannot be listed reached to `reports/RECIPE/README.md`.
+
+    ternary-vae train --config three_inputs --seed 0 --run-dir runs/three_inputs-seed0
+    python scripts/publish/publish_spaces.py runs/three_inputs-seed*
+
+Prior draws are decoded until fifty pairs are expected to coincide: for three inputs 28 million of each VAE, minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ternary_vae.errors import UserError, exit_code
+from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.reports.spaces import seed_of_space, write_spaces
+from ternary_vae.storage.runs import RunDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("runs", type=Path, nargs="+", help="directories of completed runs of one recipe")
+    parser.add_argument("--draws", type=int, help="prior draws of each VAE")
+    parser.add_argument("--output", type=Path, help="where to write; reports/RECIPE/README.md unless given")
+    arguments = parser.parse_args()
+    directories = [RunDirectory(path) for path in arguments.runs]
+    measured = [measurements_of_run(directory) for directory in directories]
+    recipes = {run.recipe.fingerprint() for run in measured}
+    if len(recipes) > 1:
+        raise UserError(f"runs of {len(recipes)} recipes; name those of one")
+    seeds = []
+    for directory, run in zip(directories, measured):
+        if run.epochs < run.recipe.epochs:
+            raise UserError(f"{directory.path}: {run.epochs} of {run.recipe.epochs} epochs; finish it with resume")
+        seeds.append(seed_of_space(directory, run, arguments.draws))
+        print(f"{directory.path}: measured", flush=True)
+    print(write_spaces(seeds, arguments.output or ROOT / "reports" / measured[0].recipe.name / "README.md"))
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code("publish_spaces", main))

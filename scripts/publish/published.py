@@ -1,0 +1,121 @@
+"""Published figures, read from `reports/`: for README's table, and by name for the pages of the site."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import norm
+
+from ternary_vae.formats import NOTHING, in_unit, table
+from ternary_vae.limits import coverage_limit
+from ternary_vae.resolution.figures import GOALS, MEASURES
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORTS = ROOT / "reports"
+PLACES = {"resolution": "benchmarks", "ternary_v5_5": "ternary_v5_5"}
+OTHER = "VAE, cross-entropy"  # the best of pythae's
+DRAWS = 100_000
+ROWS = {
+    "exact_match_a": "VAE-A alone, exact match at the end",
+    "exact_match_b": "VAE-B alone, exact match at the end",
+    "exact_match_best_of_two": "Best of two and majority, lowest of any epoch from 10 on",
+    "coverage_rho_07": "Coverage, ρ = 0.7, at the end",
+    "complementarity_score": "Complementarity at the end",
+    "exact_under_noise_a": None,
+    "exact_under_noise_majority": None,
+}
+"""Measure → goal that says what the worst seed has of it."""
+
+
+def published_figures() -> dict[str, Any]:
+    """Recipe → figure → text, at the end of the published run; `worst` → goal → text and `other` → system of pythae →
+    figure → text, of the worst seed; and some by themselves."""
+    found: dict[str, Any] = {recipe: _figures(REPORTS / place) for recipe, place in PLACES.items()}
+    found["worst"] = {name: worst for name, (worst, _) in goals().items()}
+    others = _json(REPORTS / "other_systems.json")
+    found["other_epochs"], found["uniform_coverage"] = str(others["epochs"]), in_unit(coverage_limit(DRAWS), "share")
+    found["nine_axes_limit"] = in_unit(nine_axes_limit(others["noise"]), "share")
+    found["other"] = {
+        name: {
+            key: in_unit(min((run[key] for run in runs if key in run), default=None), "share")
+            for key in ("exact_match", "exact_under_noise", "coverage")
+        }
+        for name, runs in others["systems"].items()
+    }
+    return found
+
+
+def goals() -> dict[str, tuple[str, bool]]:
+    """Goal → figure of the worst seed, and whether every seed meets it."""
+    page = (REPORTS / "ten_seeds" / "GOALS.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| (.+?) \| .+? \| \*\*(.+?)\*\* (.) ", page, re.MULTILINE)
+    return {name: (worst, mark == "✓") for name, worst, mark in found}
+
+
+def nine_axes_limit(sigma: float) -> float:
+    """Share of operations that survive latent noise where each entry has an axis of its own, normally distributed and
+    cut into equal thirds with the levels at their means: (⅓(2Φ(c/σ) − 1) + ⅔Φ((m − c)/σ))⁹."""
+    cut = norm.ppf(2 / 3)
+    outer = 3 * norm.pdf(cut)
+    return ((2 * norm.cdf(cut / sigma) - 1 + 2 * norm.cdf((outer - cut) / sigma)) / 3) ** 9
+
+
+def readme_table() -> str:
+    """What is reached, beside its limits and beside other systems."""
+    figures, judged = published_figures(), goals()
+    own, plan, other = figures["resolution"], figures["ternary_v5_5"], figures["other"][OTHER]
+    limits = {
+        "coverage_rho_07": figures["uniform_coverage"],
+        "complementarity_score": "1",
+        "exact_under_noise_a": f"{figures['nine_axes_limit']}, nine axes",
+    }
+    beside = {
+        "exact_match_a": other["exact_match"],
+        "exact_under_noise_a": other["exact_under_noise"],
+        "coverage_rho_07": other["coverage"],
+    }
+    rows = [
+        [
+            MEASURES[key].title,
+            own[key],
+            judged[goal][0] if goal else NOTHING,
+            limits.get(key, "100%"),
+            plan.get(key, NOTHING),
+            beside.get(key, NOTHING),
+        ]
+        for key, goal in ROWS.items()
+    ]
+    missed = [goal.name for goal in GOALS if not judged[goal.name][1]]
+    header = ["", "`resolution`", "worst of ten seeds", "limit", "the plan's recipe", "pythae, one VAE"]
+    return "\n".join(
+        [
+            table(header, rows),
+            "",
+            f"Both recipes after {own['epoch']} epochs with seed {own['seed']}; of pythae the best of three, {OTHER}, "
+            f"after {figures['other_epochs']}. Coverage is of 100,000 draws, its limit what a uniform "
+            f"model meets on average. Of this project's {len(GOALS)} goals, {len(missed)} are missed by at least one "
+            f"seed: {'; '.join(missed)}.",
+        ]
+    )
+
+
+def _figures(place: Path) -> dict[str, str]:
+    verdict = _json(place / "verdict.json")
+    epoch = verdict["epoch"]
+    records = (
+        IsolatedRecord.model_validate(_json(place / f"manifold_resolution_{epoch}.json")),
+        CoupledRecord.model_validate(_json(place / f"coupled_resolution_{epoch}.json")),
+    )
+    found = {"seed": str(verdict["seed"]), "epoch": str(epoch)}
+    for key, measure in MEASURES.items():
+        if (value := measure.of_milestone(*records)) is not None:
+            found[key] = measure.value(value)
+    return found
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,122 @@
+"""What runs of spaces that cannot be listed reached, seed by seed: exactness on operations drawn at random, named
+gates, and how much of the space decoded prior draws are spread over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ternary_vae.formats import duration
+from ternary_vae.gates.names import Gate, named_forms
+from ternary_vae.model import STRATEGIES, DualVAE
+from ternary_vae.reports.markdown import markdown
+from ternary_vae.reports.measurements import Measurements
+from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.resolution.records import Uniformity
+from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.resolution.uniformity import draws_for_pairs, uniformity
+from ternary_vae.storage.checkpoints import load_model
+from ternary_vae.storage.files import write_text
+from ternary_vae.storage.runs import RunDirectory
+
+EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")
+MOST_DRAWS = 40_000_000
+
+
+@dataclass(frozen=True)
+class SeedOfSpace:
+    """What one run reached at its end.
+
+    Attributes:
+        run: its measurements.
+        uniformity: of VAE-A and of VAE-B, on more draws than a milestone's benchmark has.
+        first_exact: the first epoch from which on both VAEs were exact on all operations drawn; None if there is none.
+        seconds: of training, without measuring.
+        missed: names of gates that VAE-A, VAE-B or an ensemble does not reconstruct.
+    """
+
+    run: Measurements
+    uniformity: tuple[Uniformity, Uniformity]
+    first_exact: int | None
+    seconds: float
+    missed: list[str]
+
+    def exact(self, key: str) -> str:
+        """An exact match at the end, with what it is at least."""
+        return self.run.in_context(key, self.run.epochs)
+
+    @property
+    def worst(self) -> float:
+        """The lowest exact match of all."""
+        return min(self.run.value(key, self.run.epochs) or 0.0 for key in EXACT)
+
+
+def seed_of_space(directory: RunDirectory, measured: Measurements, draws: int | None = None) -> SeedOfSpace:
+    """Measures a completed run.
+
+    Args:
+        draws: prior draws; by default as many as make fifty pairs coincide in a uniform model, at most `MOST_DRAWS`.
+
+    Raises:
+        UserError: no checkpoint, or a damaged one.
+    """
+    model, _ = load_model(directory.checkpoint("latest"))
+    model.eval().requires_grad_(False)
+    draws = draws or min(MOST_DRAWS, draws_for_pairs(model.space))
+    even = tuple(uniformity(model, vae, named_generator(1, f"space {vae}", "cpu"), draws) for vae in ("A", "B"))
+    return SeedOfSpace(
+        measured,
+        even,  # type: ignore[arg-type]
+        _first_exact(measured),
+        sum(filter(None, measured.column("seconds_training"))),
+        missed_gates(model),
+    )
+
+
+@torch.no_grad()
+def missed_gates(model: DualVAE) -> list[str]:
+    """Names of the named gates of a model's space that VAE-A, VAE-B or any ensemble does not reconstruct."""
+    gates = {index: name for form in named_forms(model.space).values() for index, name in form.items()}
+    if not gates:
+        return []
+    tables = torch.stack([torch.from_numpy(Gate(model.space, index).table) for index in gates])
+    answers = [model.reconstruct(tables, None, vae) for vae in ("A", "B")]
+    answers += [model.reconstruct(tables, strategy) for strategy in STRATEGIES]
+    exact = torch.stack([(answer == tables).all(dim=1) for answer in answers]).all(dim=0)
+    return [name for name, met in zip(gates.values(), exact.tolist()) if not met]
+
+
+def write_spaces(seeds: Sequence[SeedOfSpace], output: Path) -> Path:
+    """Writes the report of runs of one recipe, the worst seed of each figure first.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    first = seeds[0].run
+    space = first.recipe.space.as_space()
+    text = markdown(
+        "spaces",
+        seeds=sorted(seeds, key=lambda seed: seed.run.seed),
+        recipe=first.recipe,
+        space=space,
+        keys=EXACT,
+        heads={key: MEASURES[key].title.removeprefix("Exact match of ") for key in EXACT},
+        named=sorted({name for form in named_forms(space).values() for name in form.values()}),
+        where=first.facts.get("environment", {}),
+        duration=duration,
+    )
+    write_text(output, text)
+    return output
+
+
+def _first_exact(measured: Measurements) -> int | None:
+    first = None
+    for row in measured.metrics:
+        if row["exact_match_a"] == row["exact_match_b"] == 1:
+            first = row["epoch"] if first is None else first
+        else:
+            first = None
+    return first

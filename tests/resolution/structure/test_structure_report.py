@@ -1,0 +1,140 @@
+"""The report on structure: what holds of ideal axes and of nothing at all, tables, the figure, and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ternary_vae.errors import UserError
+from ternary_vae.recipe import TruthTables
+from ternary_vae.reports.structure import (
+    MARGIN,
+    by_recipe,
+    claims,
+    compared_with_table,
+    judged,
+    mean_and_worst,
+    structure_markdown,
+    write_structure_report,
+)
+from ternary_vae.resolution.structure import measure
+from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
+
+
+def of_seed(record: StructureRecord, seed: int, recipe: str = "resolution", **codes: str) -> StructureRecord:
+    """A record as of another training seed, with codes put in the place of others."""
+    header = record.header.model_copy(
+        update={"training_seed": seed, "recipe": recipe, "recipe_fingerprint": f"{recipe}@0"}
+    )
+    taken = {place: record.codes[name] for place, name in codes.items()}
+    return record.model_copy(update={"header": header, "codes": {**record.codes, **taken}})
+
+
+@pytest.fixture
+def orthogonal(record: StructureRecord) -> StructureRecord:
+    """Both VAEs have the random orthogonal code."""
+    return of_seed(record, 1, vae_a="random_orthogonal", vae_b="random_orthogonal")
+
+
+def test_what_can_be_said_of_random_weights(record: StructureRecord) -> None:
+    said = {row.claim.text for row in judged([[record]]) if row.holds}
+    assert "it adds modulo 4" not in said
+    assert "−z(f) is −f" not in said
+    assert "exchanging the inputs is an affine map of it" not in said
+
+
+def test_claims_that_hold_in_fewer_codes_come_first(record: StructureRecord, orthogonal: StructureRecord) -> None:
+    rows = judged([[record, orthogonal]])
+    assert len(rows) == len(claims(3))
+    assert all(row.of == 4 and 0 <= row.holds <= 4 for row in rows)
+    assert [row.holds for row in rows] == sorted(row.holds for row in rows)
+    assert all(row.least <= row.most for row in rows)
+
+
+def test_a_random_orthogonal_code_is_a_sum_over_entries(record: StructureRecord, orthogonal: StructureRecord) -> None:
+    additive = next(row for row in judged([[orthogonal]]) if row.claim.text == "it is a sum of what each entry says")
+    assert (additive.holds, additive.of) == (2, 2)
+    assert additive.least == pytest.approx(1, abs=1e-3)
+
+
+def test_the_report_names_what_holds_nowhere_first(record: StructureRecord, orthogonal: StructureRecord) -> None:
+    text = structure_markdown([[record, orthogonal], [of_seed(record, 7, "other")]], "repeat me")
+    assert "`resolution`, epoch 3, seeds 1 to 42; `other`, epoch 3, seed 7" in text
+    assert "6 trained codes" in text
+    assert text.index("**Holds in no code:**") < text.index("**Holds in some:**") < text.index("## Claims")
+    assert "- it adds modulo 4: " in text.split("**Holds in some:**")[0]
+    header = next(line for line in text.splitlines() if line.startswith("| property"))
+    assert header.count("`other`") == 3
+    assert "| `commutative` | 3.70% | 50% |" in text
+    assert "| `constant` |" not in text  # three operations, fewer than folds
+    assert text.rstrip().endswith("repeat me\n```")
+    assert "nan" not in text
+    assert "None" not in text
+
+
+def test_means_stand_beside_the_worst() -> None:
+    assert mean_and_worst([0.5, 0.7], "share") == "60.00% (worst 50.00%)"
+    assert mean_and_worst([1.0, 1.0], "share") == "100%"
+    assert mean_and_worst([None], "share") == "—"
+
+
+def test_what_is_read_better_in_every_seed(record: StructureRecord) -> None:
+    """Gains are counted from chance on, and one seed without a gain is enough not to be named."""
+
+    def with_accuracies(own: float, raw: float) -> StructureRecord:
+        spread = {
+            name: Spread(mean=value, standard_deviation=0, least=value, most=value, repeats=5)
+            for name, value in {"both": own, "table_one_hot": raw}.items()
+        }
+        made = Probe(shares={0: 0.5, 1: 0.5}, left_out=0, chance=0.5, balanced_accuracy=spread)
+        return record.model_copy(update={"probes": {"commutative": made}})
+
+    better, worse, chance = with_accuracies(0.9, 0.8), with_accuracies(0.8, 0.9), with_accuracies(0.49, 0.3)
+    assert compared_with_table([better, better], "both") == (["commutative"], [])
+    assert compared_with_table([worse], "both") == ([], ["commutative"])
+    assert compared_with_table([better, with_accuracies(0.8 + MARGIN / 2, 0.8)], "both") == ([], [])
+    assert compared_with_table([chance], "both") == ([], [])
+
+
+def test_records_of_one_recipe_belong_together(record: StructureRecord) -> None:
+    records = [of_seed(record, 0), of_seed(record, 0, "other"), of_seed(record, 1)]
+    assert [[one.header.training_seed for one in group] for group in by_recipe(records)] == [[0, 1], [0]]
+
+
+def test_nothing_and_different_spaces_are_refused(record: StructureRecord) -> None:
+    with pytest.raises(UserError, match="ternary-vae structure CHECKPOINT"):
+        structure_markdown([], "")
+    with pytest.raises(UserError, match="different spaces"):
+        structure_markdown([[record], [record.model_copy(update={"space": TruthTables(values=3, inputs=3)})]], "")
+
+
+def test_report_and_figure_are_the_same_bytes_again(record: StructureRecord, tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        report, figure = write_structure_report([[record]], tmp_path / place / "README.md", "repeat me")
+        assert figure == report.parent / "structure.png"
+        assert f"]({figure.name})" in report.read_text(encoding="utf-8")
+    for name in ("README.md", "structure.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_command_writes_records_and_a_report(record, checkpoint_file, run_command, tmp_path, monkeypatch) -> None:
+    """The measuring itself has its own tests."""
+    seeds = []
+    monkeypatch.setattr(measure, "measure_structure", lambda *_, seed, device: seeds.append(seed) or record)
+    code, out, _ = run_command("structure", checkpoint_file, "-o", tmp_path, "--seed", "5", "--device", "cpu")
+    assert (code, seeds) == (0, [5])
+    assert read_structure_record(tmp_path / "structure_3.json") == record
+    assert "it adds modulo 4" in out
+    assert f"ternary-vae structure {checkpoint_file}" in (tmp_path / "STRUCTURE.md").read_text(encoding="utf-8")
+    assert (tmp_path / "structure.png").exists()
+
+
+def test_the_command_refuses_what_would_share_a_record(checkpoint_file, run_command, tmp_path) -> None:
+    code, out, told = run_command("structure", checkpoint_file, checkpoint_file, "-o", tmp_path)
+    assert (code, out, told.count("\n")) == (2, "", 1)
+    assert "same epoch (3, 3)" in told
+    code, _, told = run_command("structure", tmp_path / "none.safetensors")
+    assert code == 2
+    assert "checkpoint not found" in told
+    assert list(tmp_path.iterdir()) == []

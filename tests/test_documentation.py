@@ -1,0 +1,148 @@
+"""README and the pages of the site: what they show is run, and what cannot be run here is at least a command there is.
+
+Blocks of the tutorials and guides that are marked `{code-cell}` are run by `make docs`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.main import get_command
+
+from ternary_vae.cli import app
+from ternary_vae.experiments.description import Experiment
+from ternary_vae.resolution.figures import GOALS
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts" / "publish"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*/*.md"))]
+PAGES = [page for page in PAGES if page.parent.name != "results"]  # made when the site is built
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUN_FROM_README = (
+    "ternary-vae gate SUM",
+    "ternary-vae gates --where 'commutative and sheffer' --near SUM --limit 5",
+    "ternary-vae export embeddings codes.csv",
+    "ternary-vae --help",
+)
+
+
+def blocks(text, kind):
+    return re.findall(rf"^```{re.escape(kind)}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def console_lines(page):
+    """The commands of a page's consoles, and those that its cells give to a shell."""
+    text = page.read_text(encoding="utf-8")
+    shown = [line for block in blocks(text, "console") for line in block.splitlines()]
+    assert all(line.startswith("$ ") for line in shown), f"{page}: a line without a prompt"
+    return [line.removeprefix("$ ") for line in shown]
+
+
+LINES = sorted({(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in console_lines(page)})
+
+
+def test_readme_is_short():
+    assert len(README.split()) <= 900
+
+
+def test_the_table_of_readme_is_what_reports_say():
+    from published import readme_table
+
+    start, end = "<!-- figures: made by scripts/publish/publish_reports.py -->", "<!-- end of figures -->"
+    assert README.split(start)[1].split(end)[0].strip() == readme_table()
+
+
+def test_every_goal_is_read_from_its_page():
+    from published import goals
+
+    assert list(goals()) == [goal.name for goal in GOALS]
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.3, 0.4])
+def test_the_limit_of_nine_axes_is_what_is_drawn(sigma):
+    """Nine axes of three levels at the means of thirds of a normal, read back by the third in which they lie: 400,000
+    draws have a standard deviation below 0.0008; the margin is five of them."""
+    from published import nine_axes_limit
+
+    random = np.random.default_rng(0)
+    sample = np.sort(random.normal(size=3_000_000))
+    cuts, levels = sample[[1_000_000, 2_000_000]], sample.reshape(3, -1).mean(axis=1)
+    wanted = random.integers(0, 3, size=(400_000, 9))
+    met = np.digitize(levels[wanted] + sigma * random.normal(size=wanted.shape), cuts) == wanted
+    assert met.all(axis=1).mean() == pytest.approx(nine_axes_limit(sigma), abs=0.004)
+
+
+@pytest.mark.parametrize("code", blocks(README, "python"))
+def test_python_of_readme(code, tmp_path):
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "19,683 of 19,683 gates exact" in done.stdout
+
+
+@pytest.mark.parametrize("line", RUN_FROM_README)
+def test_console_of_readme(line, tmp_path):
+    assert ("README.md", line) in LINES
+    arguments = [sys.executable, "-m", "ternary_vae.cli", *shlex.split(line)[1:]]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_a_console_line_is_a_command_there_is(page, line):
+    program, *arguments = shlex.split(re.sub(r"^[A-Z_]+=\S+ ", "", line))
+    if program == "ternary-vae":
+        require_parsed(arguments)
+    elif program == "make":
+        assert re.search(rf"^{re.escape(arguments[0])}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif program == "pip":
+        require_extras(arguments)
+    elif program == "python":
+        assert (ROOT / arguments[0]).exists()
+    else:
+        assert program in (".venv/bin/python", ".venv/bin/ruff", "huggingface-cli")
+
+
+def require_parsed(arguments):
+    command = get_command(app)
+    context = command.make_context("ternary-vae", ["--help"], resilient_parsing=True)
+    if arguments == ["--help"]:
+        return
+    while hasattr(command, "get_command"):
+        name, *arguments = arguments
+        command = command.get_command(context, name)
+        assert command is not None, f"no command {name}"
+    command.make_context(name, arguments)
+
+
+def require_extras(arguments):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for argument in arguments:
+        for found in re.findall(r"ternary-vae\[(.*?)\]", argument):
+            assert set(found.split(",")) <= set(extras)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_to_files_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8")):
+        made_by_the_build = "results/" in link
+        assert "://" in link or made_by_the_build or (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES[2:], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_of_the_site_is_run_when_it_is_built(page):
+    assert not blocks(page.read_text(encoding="utf-8"), "python")
+
+
+def test_the_experiment_that_is_shown_is_one():
+    (shown,) = blocks((ROOT / "docs" / "how_to" / "experiments.md").read_text(encoding="utf-8"), "yaml")
+    assert Experiment.model_validate(yaml.safe_load(shown)).name == "mine"

@@ -558,8 +558,8 @@ class TestRequire:
     def test_levels(self, run, finished, unmeasured, monkeypatch, required, level, own_met, code):
         verdict = type("Verdict", (), {"level": level, "own_met": own_met})()
         monkeypatch.setattr(reporting, "_write_reports", lambda _: verdict)
-        found, _, err = run("resume", finished, "--require", required, "--device", "cpu")
-        assert found == code
+        actual, _, err = run("resume", finished, "--require", required, "--device", "cpu")
+        assert actual == code
         assert (f"level '{required}' is not met" in err) == bool(code)
 
 

@@ -50,17 +50,17 @@ def test_a_scalar_is_what_it_looks_like_wherever_it_stands(tmp_path, text, value
     path = tmp_path / "x.yaml"
     path.write_text(f"key: {text}\nlist: [{text}]\n", encoding="utf-8")
     expected = {"key": value, "list": [value] if text else []}
-    for found in (parse_yaml(path.read_text(encoding="utf-8")), read_yaml(path, "anything")):
-        assert found == expected
-        assert type(found["key"]) is type(value)
+    for actual in (parse_yaml(path.read_text(encoding="utf-8")), read_yaml(path, "anything")):
+        assert actual == expected
+        assert type(actual["key"]) is type(value)
     assert parse_override(f"name={text}") == ("name", value)
 
 
 @pytest.mark.parametrize(("text", "value"), [(text, value) for text, value in READS if text])
 def test_so_is_a_key(text, value):
-    (found,) = parse_yaml(f"{text}: 1")
-    assert found == value
-    assert type(found) is type(value)
+    (actual,) = parse_yaml(f"{text}: 1")
+    assert actual == value
+    assert type(actual) is type(value)
 
 
 def test_not_a_number_is_one():
@@ -79,16 +79,16 @@ def test_text_reads_back_as_it_was_written(text):
 @settings(max_examples=60)
 @given(st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none())
 def test_other_scalars_do_too(value):
-    (found,) = parse_yaml(to_yaml((value,)))
-    assert (found, type(found)) == (value, type(value))
+    (actual,) = parse_yaml(to_yaml((value,)))
+    assert (actual, type(actual)) == (value, type(value))
 
 
 def test_merged_sections():
-    found = parse_yaml(
+    actual = parse_yaml(
         "a: &a {x: 1, y: 1}\nb: &b {<<: *a, y: 2}\nc: {inner: [{<<: *b, z: 3}]}\n"
         "d: {x: 4, <<: [*b, *a]}\ne: {<<: [*a, *b]}\n<<f: 5\n"
     )
-    assert found == {
+    assert actual == {
         "a": {"x": 1, "y": 1},
         "b": {"x": 1, "y": 2},
         "c": {"inner": [{"x": 1, "y": 2, "z": 3}]},

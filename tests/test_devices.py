@@ -44,11 +44,11 @@ def test_the_second_of_two(gpus):
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(2, "has 2 GPUs, cuda:0 to cuda:1"), (1, "has one GPU, cuda:0"), (0, "no CUDA")]
+    ("count", "message"), [(2, "has 2 GPUs, cuda:0 to cuda:1"), (1, "has one GPU, cuda:0"), (0, "no CUDA")]
 )
-def test_a_gpu_that_is_not_there_is_one_line_that_says_what_is(gpus, count, told):
+def test_a_gpu_that_is_not_there_is_one_line_that_says_what_is(gpus, count, message):
     gpus(count)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         choose_device("cuda:7")
 
 

@@ -52,9 +52,9 @@ class TestCodes:
     def test_near_by_codes(self, run):
         code, out, _ = run("gates", "--near", "SUM", "--distance", "B", "--limit", "3", "--format", "json")
         assert code == 0
-        found = json.loads(out)
-        assert found["near"].endswith("index 5681; distance is Euclidean, between codes of VAE-B")
-        assert (found["gates"][0]["distance"], found["gates"][0]["index"]) == (0, 5681)
+        actual = json.loads(out)
+        assert actual["near"].endswith("index 5681; distance is Euclidean, between codes of VAE-B")
+        assert (actual["gates"][0]["distance"], actual["gates"][0]["index"]) == (0, 5681)
 
     @pytest.mark.parametrize(
         ("arguments", "said"),
@@ -87,11 +87,11 @@ class TestGate:
         assert json.loads(out)["text"] == name
 
     def test_as_json(self, run):
-        found = json.loads(run("gate", "SUM3", "--format", "json")[1])
-        assert found["understood"] == "SUM3: the name SUM3"
-        assert found["heptavintimal"] == "B7P7PBPB7"
-        assert found["properties"]["affine"] is True
-        assert found["classes"]["exchange"] == {"least": found["index"], "size": 1}
+        actual = json.loads(run("gate", "SUM3", "--format", "json")[1])
+        assert actual["understood"] == "SUM3: the name SUM3"
+        assert actual["heptavintimal"] == "B7P7PBPB7"
+        assert actual["properties"]["affine"] is True
+        assert actual["classes"]["exchange"] == {"least": actual["index"], "size": 1}
 
     @pytest.mark.parametrize(("form", "start"), [("csv", "a,b,answer\n-1,-1,1\n"), ("verilog", "// gate_7PB; sum")])
     def test_other_formats_say_on_standard_error_what_was_understood(self, run, form, start):
@@ -130,17 +130,17 @@ class TestGates:
         assert lines[0] == "SUM: the name SUM, index 5681; distance is the number of entries that differ"
         assert lines[1].startswith("90 gates, of which the first 3; tables from all inputs -1 to all inputs 1, ")
         assert lines[2].split() == ["distance", "index", "heptavintimal", "table", "names"]
-        found = find_gates(Space(), where="commutative and sheffer", near=find_gate("SUM")[0], limit=3)
+        actual = find_gates(Space(), where="commutative and sheffer", near=find_gate("SUM")[0], limit=3)
         assert [line.split() for line in lines[3:]] == [
             [str(distance), str(gate.index), gate.heptavintimal, gate.text]
-            for gate, distance in zip(found.gates, found.distances)
+            for gate, distance in zip(actual.gates, actual.distances)
         ]
 
     def test_by_a_table_with_open_entries(self, run):
         out = run("gates", "--table", "?--0?0-0+", "--format", "json")[1]
-        found = json.loads(out)
-        assert found["count"] == 9
-        assert all(gate["table"][1:4] == "--0" for gate in found["gates"])
+        actual = json.loads(out)
+        assert actual["count"] == 9
+        assert all(gate["table"][1:4] == "--0" for gate in actual["gates"])
 
     def test_in_a_space_that_cannot_be_listed(self, run):
         code, out, _ = run("gates", "--table", "-" + "?" * 26, "--near", "SUM3", "--limit", "2")

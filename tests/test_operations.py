@@ -29,9 +29,9 @@ VALUES = (-1, 0, 1)
 def test_all_operations_are_every_table_once_in_index_order():
     # itertools varies the last position fastest; entry 0 is the least significant digit, so reverse.
     expected = [tuple(reversed(digits)) for digits in itertools.product(VALUES, repeat=9)]
-    found = [tuple(row) for row in all_operations().tolist()]
-    assert len(found) == TWO_INPUT_TERNARY.operations == 19_683
-    assert found == expected
+    actual = [tuple(row) for row in all_operations().tolist()]
+    assert len(actual) == TWO_INPUT_TERNARY.operations == 19_683
+    assert actual == expected
     assert all_operations().dtype == torch.int8
 
 

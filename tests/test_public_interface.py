@@ -24,11 +24,11 @@ def public(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_is_documented_and_so_are_its_methods(name):
-    found = public(name)
-    assert inspect.getdoc(found)
-    assert found.__module__.startswith("ternary_vae.")
-    if inspect.isclass(found):
-        own = {key: value for key, value in vars(found).items() if not key.startswith("_")}
+    actual = public(name)
+    assert inspect.getdoc(actual)
+    assert actual.__module__.startswith("ternary_vae.")
+    if inspect.isclass(actual):
+        own = {key: value for key, value in vars(actual).items() if not key.startswith("_")}
         methods = {key: value for key, value in own.items() if inspect.isfunction(value) or isinstance(value, property)}
         assert all(inspect.getdoc(value) for value in methods.values()), name
 

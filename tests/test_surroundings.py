@@ -169,9 +169,9 @@ class TestNamesThatAreNotUtf8:
             ("experiment", place, "--directory", NOT_UTF_8),
             ("cache", "list", "--cache-dir", NOT_UTF_8),
         ):
-            code, _, told = run(*arguments)
-            assert (code, told.count("\n")) == (2, 1), told
-            assert "is not UTF-8" in told
+            code, _, message = run(*arguments)
+            assert (code, message.count("\n")) == (2, 1), message
+            assert "is not UTF-8" in message
             assert sorted(tmp_path.iterdir()) == before
 
     def test_such_a_run_can_be_looked_at(self, run, trained, tmp_path):
@@ -191,9 +191,9 @@ class TestNamesThatAreNotUtf8:
 )  # fmt: skip
 def test_an_empty_argument_is_one_line(run, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
-    code, out, told = run(*arguments)
-    assert (code, out, told.count("\n")) == (2, "", 1)
-    assert "is empty" in told or "has no value" in told
+    code, out, message = run(*arguments)
+    assert (code, out, message.count("\n")) == (2, "", 1)
+    assert "is empty" in message or "has no value" in message
     assert list(tmp_path.iterdir()) == []
 
 

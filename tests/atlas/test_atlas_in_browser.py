@@ -261,10 +261,10 @@ def test_colours_are_painted(page: Any) -> None:
     swatches = page.locator("#legend .dot").evaluate_all(
         "(all) => all.map((one) => getComputedStyle(one).backgroundColor)"
     )
-    found = [[int(part) for part in colour.split(",")] for colour in pixels(page)]
+    actual = [[int(part) for part in colour.split(",")] for colour in pixels(page)]
     for swatch in swatches:
         wanted = [int(part) for part in re.findall(r"\d+", swatch)]
-        assert any(max(abs(one - other) for one, other in zip(wanted, colour)) <= 8 for colour in found), swatch
+        assert any(max(abs(one - other) for one, other in zip(wanted, colour)) <= 8 for colour in actual), swatch
 
 
 def answers_on_the_way(model: DualVAE, means: Tensor, start: int, end: int, vae: Any) -> set[int]:

@@ -88,12 +88,12 @@ def test_means_lie_where_the_map_has_them(script: Callable[..., Any], placed: La
 def test_the_nearest_gates_are_the_nearest(script: Callable[..., Any], placed: LatentMap, side: str) -> None:
     means = getattr(placed, side).means.astype(float)
     for index in SOME:
-        found = script(f"(index) => nearestInLatentSpace(vaes.{side}, index, 8)", index)
+        actual = script(f"(index) => nearestInLatentSpace(vaes.{side}, index, 8)", index)
         distances = np.linalg.norm(means - means[index], axis=1)
         distances[index] = np.inf
-        np.testing.assert_allclose([one["distance"] for one in found], np.sort(distances)[:8], rtol=1e-2)
+        np.testing.assert_allclose([one["distance"] for one in actual], np.sort(distances)[:8], rtol=1e-2)
         np.testing.assert_allclose(
-            distances[[one["index"] for one in found]], [one["distance"] for one in found], rtol=1e-2
+            distances[[one["index"] for one in actual]], [one["distance"] for one in actual], rtol=1e-2
         )
 
 
@@ -129,11 +129,11 @@ def test_truth_tables_names_and_indices(script: Callable[..., Any]) -> None:
 
 
 def test_valuation_and_neighbours(script: Callable[..., Any]) -> None:
-    found = script("() => Array.from({ length: COUNT }, (_, i) => valuation(i))")
-    assert found[0] == 9
+    actual = script("() => Array.from({ length: COUNT }, (_, i) => valuation(i))")
+    assert actual[0] == 9
     for index in range(1, TWO_INPUT_TERNARY.operations):
-        assert index % 3 ** found[index] == 0
-        assert index % 3 ** (found[index] + 1) != 0
+        assert index % 3 ** actual[index] == 0
+        assert index % 3 ** (actual[index] + 1) != 0
     tables = all_operations()
     for index in SOME:
         near = script("(index) => oneEntryApart(index)", index)
@@ -206,13 +206,13 @@ def test_a_text_is_understood_as_by_the_command(script: Callable[..., Any], word
 @example(text="?????????")
 @example(text="?22000000")
 def test_a_partial_table_is_fitted_by_the_same_gates(script: Callable[..., Any], text: str) -> None:
-    found = script(
+    actual = script(
         "(text) => { const { partial, count } = find(text); return partial ? [count, fitting(partial)] : null; }", text
     )
     try:
         _, table = parse_table(text, 3, 2)
     except UserError:
-        assert found is None
+        assert actual is None
     else:
         expected = find_gates(SPACE, table=table, limit=TWO_INPUT_TERNARY.operations)
-        assert found == [expected.count, sorted(gate.index for gate in expected.gates)]
+        assert actual == [expected.count, sorted(gate.index for gate in expected.gates)]

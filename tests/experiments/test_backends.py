@@ -310,7 +310,7 @@ class TestRunsAtOnce:
             assert all(len({name[0] for name in bundle}) == 1 for bundle in names(*arguments))
             assert sorted(name for bundle in names(*arguments) for name in bundle) == [each.name for each in tasks]
 
-    def test_runs_that_were_begun_on_a_cpu_stay_apart(self, task):
+    def test_runs_that_were_started_on_a_cpu_stay_apart(self, task):
         """They go on there, and would hold up those on a GPU."""
         tasks = [task(f"run{number}", device="auto") for number in range(4)]
         for number, device in ((0, "cpu"), (2, "cuda")):
@@ -318,8 +318,8 @@ class TestRunsAtOnce:
         assert [[each.name for each in bundle] for bundle in bundles(tasks, 50)] == [
             ["run0"], ["run1", "run2", "run3"],
         ]  # fmt: skip
-        told = [replace(each, device="cuda") for each in tasks]
-        assert len(bundles(told, 50)) == 1
+        on_gpus = [replace(each, device="cuda") for each in tasks]
+        assert len(bundles(on_gpus, 50)) == 1
 
     def test_an_experiment_with_runs_at_once(self, small, tmp_path):
         """Both arms are complete, in local processes too, and one that fails is the only one that does."""

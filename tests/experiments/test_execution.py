@@ -136,9 +136,9 @@ def test_damaged_figures_of_a_complete_run_are_told_in_one_line(done, tmp_path, 
     directory = copied(execution, tmp_path / "damaged")
     file = directory.runs / "plain-seed2" / "metrics.jsonl"
     file.write_text(damage(file.read_text()))
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as raised:
         gather(experiment, state_of(experiment, directory))
-    assert str(file) in str(told.value)
+    assert str(file) in str(raised.value)
 
 
 def test_a_description_may_change_until_a_run_has_started(small, tmp_path):

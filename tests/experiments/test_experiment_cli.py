@@ -41,17 +41,17 @@ def test_without_a_name_it_says_what_there_is(call):
 
 
 def test_a_plan_writes_nothing(call, tmp_path):
-    told = call("ablations", "--plan")
-    assert "runs, in experiments/ablations" in told
-    assert "without_translation: 100 epochs, compared after 3, 10, 25, 50, 75 and 100" in told
+    output = call("ablations", "--plan")
+    assert "runs, in experiments/ablations" in output
+    assert "without_translation: 100 epochs, compared after 3, 10, 25, 50, 75 and 100" in output
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
-    told = call(description, "--backend", "inprocess", "--device", "cpu")
-    assert "1 of 1 runs complete, none left" in told
+    output = call(description, "--backend", "inprocess", "--device", "cpu")
+    assert "1 of 1 runs complete, none left" in output
     place = tmp_path / "experiments" / "mine"
-    assert "wrote" not in told
+    assert "wrote" not in output
     for name in (
         "report.md",
         "index.html",
@@ -61,10 +61,10 @@ def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
         "runs/resolution-seed3",
     ):
         assert (place / name).exists()
-    assert told.splitlines()[-1] == f"open the page: {(place / 'index.html').as_uri()}"
-    told = call(description, "--report", "--output", "experiments/elsewhere")
-    assert "experiments/elsewhere/report.md" in told
-    assert told.splitlines()[-1].endswith("/experiments/elsewhere/index.html")
+    assert output.splitlines()[-1] == f"open the page: {(place / 'index.html').as_uri()}"
+    output = call(description, "--report", "--output", "experiments/elsewhere")
+    assert "experiments/elsewhere/report.md" in output
+    assert output.splitlines()[-1].endswith("/experiments/elsewhere/index.html")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,6 @@ def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(call, sma
 
 def test_the_line_that_says_how_to_go_on_is_the_whole_command(call, description, monkeypatch):
     monkeypatch.setattr(backends, "perform", lambda task: Ending(task.name, "interrupted"))
-    told = call(description, "-d", "my place", "-b", "inprocess", "--together", 1, "--device", "cpu", code=130)
+    output = call(description, "-d", "my place", "-b", "inprocess", "--together", 1, "--device", "cpu", code=130)
     given = "--directory 'my place' --backend inprocess --together 1 --device cpu"
-    assert f"go on with: ternary-vae experiment {description} {given}" in told
+    assert f"go on with: ternary-vae experiment {description} {given}" in output

@@ -42,14 +42,14 @@ def comparison(results, arm, measure="coverage", epoch=20):
 
 
 def test_intervals_hold_the_known_differences_and_what_decides_is_certain(results):
-    for arm, gain, told in (("better", 0.03, "better"), ("same", 0.0, "not told apart"), ("worse", -0.03, "worse")):
+    for arm, gain, expected in (("better", 0.03, "better"), ("same", 0.0, "not told apart"), ("worse", -0.03, "worse")):
         for measure in ("coverage", "coverage_rho_07"):
             one = comparison(results, arm, measure)
             # 99.9% of such intervals lie within five spreads of the truth: seeds are fixed, this is not a gamble.
             assert one.paired.summary.mean == pytest.approx(gain, abs=0.005)
             assert one.paired.summary.low < one.paired.summary.mean < one.paired.summary.high
             assert (one.decides, one.family) == (True, 6)
-            assert verdict(one) == told
+            assert verdict(one) == expected
     early = comparison(results, "better", epoch=10)
     assert not early.decides
     looked_at = [one for one in results.comparisons if not one.decides and not one.aside]
@@ -185,11 +185,11 @@ def test_the_command_that_repeats_it(results, monkeypatch):
     """The name, where it means this experiment; else the file that was kept."""
     kept = f"ternary-vae experiment {shlex.quote(str(results.execution.directory.experiment_file))}\n"
     assert kept in report_markdown(results)
-    for found, command in (
+    for known, command in (
         (results.experiment, f"ternary-vae experiment {results.experiment.name}\n"),
         (results.experiment.model_copy(update={"epochs": 7}), kept),
     ):
-        monkeypatch.setattr(report, "load_experiment", lambda name, found=found: (found, None))
+        monkeypatch.setattr(report, "load_experiment", lambda name, known=known: (known, None))
         assert command in report_markdown(results)
 
 
@@ -230,6 +230,6 @@ def test_what_is_added_after_a_report_is_told_in_the_next(small, tmp_path):
     for experiment in (small(seeds=[1, 2]), small(seeds="1-4"), small(seeds="1-4", arms=plain | {"other": {}})):
         write_experiment_report(gather(experiment, made_up(experiment, directory.path, {})))
     assert directory.additions() == [{"seeds": [3, 4], "arms": []}, {"seeds": [], "arms": ["other"]}]
-    told = "Added after a report had been written: seeds 3 and 4 and arms other."
-    assert told in directory.report_file.read_text()
-    assert told in directory.page_file.read_text()
+    note = "Added after a report had been written: seeds 3 and 4 and arms other."
+    assert note in directory.report_file.read_text()
+    assert note in directory.page_file.read_text()

@@ -17,33 +17,36 @@ SECOND_DRUG = (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4)
 
 
 def test_students_sleep_data() -> None:
-    found = compare_pairs(SECOND_DRUG, FIRST_DRUG)
-    assert found.summary.mean == pytest.approx(1.58)
-    assert found.summary.deviation == pytest.approx(1.230, abs=5e-4)
-    assert found.summary.mean / found.summary.deviation * math.sqrt(10) == pytest.approx(4.0621, abs=5e-5)
-    assert found.p == pytest.approx(0.002833, abs=5e-7)
-    assert (found.summary.low, found.summary.high) == (pytest.approx(0.7001, abs=5e-5), pytest.approx(2.4599, abs=5e-5))
-    assert found.p == pytest.approx(stats.ttest_rel(SECOND_DRUG, FIRST_DRUG).pvalue, rel=1e-12)
+    actual = compare_pairs(SECOND_DRUG, FIRST_DRUG)
+    assert actual.summary.mean == pytest.approx(1.58)
+    assert actual.summary.deviation == pytest.approx(1.230, abs=5e-4)
+    assert actual.summary.mean / actual.summary.deviation * math.sqrt(10) == pytest.approx(4.0621, abs=5e-5)
+    assert actual.p == pytest.approx(0.002833, abs=5e-7)
+    assert (actual.summary.low, actual.summary.high) == (
+        pytest.approx(0.7001, abs=5e-5),
+        pytest.approx(2.4599, abs=5e-5),
+    )
+    assert actual.p == pytest.approx(stats.ttest_rel(SECOND_DRUG, FIRST_DRUG).pvalue, rel=1e-12)
 
 
 def test_two_pairs_in_closed_form() -> None:
     # One degree of freedom is the Cauchy distribution: differences 1 and 3 have t = 2, p = 1 − 2·atan(2)/π.
-    found = compare_pairs([1.0, 3.0], [0.0, 0.0])
-    assert found.p == pytest.approx(1 - 2 * math.atan(2) / math.pi)
-    assert found.summary.high - 2 == pytest.approx(math.tan(math.pi * 0.475))
+    actual = compare_pairs([1.0, 3.0], [0.0, 0.0])
+    assert actual.p == pytest.approx(1 - 2 * math.atan(2) / math.pi)
+    assert actual.summary.high - 2 == pytest.approx(math.tan(math.pi * 0.475))
 
 
 def test_one_pair_has_a_difference_and_no_more() -> None:
-    found = compare_pairs([0.9], [0.4])
-    assert found.summary.mean == pytest.approx(0.5)
-    assert (found.summary.low, found.summary.high, found.p, found.detectable) == (None, None, None, None)
+    actual = compare_pairs([0.9], [0.4])
+    assert actual.summary.mean == pytest.approx(0.5)
+    assert (actual.summary.low, actual.summary.high, actual.p, actual.detectable) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(("shift", "p"), [(0.0, 1.0), (0.25, 2 * 0.5**5)])
 def test_no_spread_is_judged_by_sign_flips_and_has_no_interval(shift: float, p: float) -> None:
-    found = compare_pairs([1.0] * 5, [1.0 - shift] * 5)
-    assert found.p == p
-    assert (found.summary.low, found.summary.high, found.detectable) == (None, None, None)
+    actual = compare_pairs([1.0] * 5, [1.0 - shift] * 5)
+    assert actual.p == p
+    assert (actual.summary.low, actual.summary.high, actual.detectable) == (None, None, None)
 
 
 def test_rounding_is_no_spread() -> None:
@@ -53,9 +56,9 @@ def test_rounding_is_no_spread() -> None:
         for _ in range(200):
             second = random.integers(0, 19_000, count)
             shift = int(random.integers(1, 600))
-            found = compare_pairs([int(one + shift) / 19_683 for one in second], [int(one) / 19_683 for one in second])
-            assert (found.summary.low, found.p) == (None, 2 * 0.5**count)
-            assert found.summary.mean == pytest.approx(shift / 19_683, rel=1e-10)
+            actual = compare_pairs([int(one + shift) / 19_683 for one in second], [int(one) / 19_683 for one in second])
+            assert (actual.summary.low, actual.p) == (None, 2 * 0.5**count)
+            assert actual.summary.mean == pytest.approx(shift / 19_683, rel=1e-10)
     # Among equal values a difference of a single operation is one.
     assert compare_pairs([0.5, 0.5 + 1 / 19_683], [0.5, 0.5]).summary.low is not None
 

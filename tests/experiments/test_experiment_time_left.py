@@ -9,8 +9,8 @@ from ternary_vae.training.time_left import TimeLeft, TimeLeftOfRuns
 LOOKS = 0.5  # seconds from one look at the runs to the next
 
 
-def told(workers, runs, epochs, milestones, pace=0.5, cost=15.0, page=3.0, done=(), failing=()):
-    """What is estimated at every look at a made-up experiment, and what was true: (time, estimate, truth).
+def estimates(workers, runs, epochs, milestones, pace=0.5, cost=15.0, page=3.0, done=(), failing=()):
+    """What is estimated at every refresh of a made-up experiment, and what was true: (time, estimate, truth).
 
     Args:
         page: seconds that a run takes after its last benchmark.
@@ -61,7 +61,7 @@ def told(workers, runs, epochs, milestones, pace=0.5, cost=15.0, page=3.0, done=
 )
 def test_it_is_steady(experiment):
     before = None
-    for at, left, truth in told(**experiment):
+    for at, left, truth in estimates(**experiment):
         if at < 18:  # the workers start at 8
             continue
         tolerance = max(6.0, 0.15 * truth)

@@ -38,15 +38,15 @@ def compare(columns, expected, matrices):
     for name, column in gates.items():
         assert list(columns[name]) == list(column), name
     for name, part in expected.items():
-        found = columns[name] if matrices else np.stack([columns[f"{name}_{number}"] for number in range(16)], axis=1)
-        np.testing.assert_allclose(found, part, atol=2e-5)
+        actual = columns[name] if matrices else np.stack([columns[f"{name}_{number}"] for number in range(16)], axis=1)
+        np.testing.assert_allclose(actual, part, atol=2e-5)
 
 
 def test_npz(networks, expected, tmp_path):
     write_embeddings(networks, tmp_path / "codes.npz")
-    with np.load(tmp_path / "codes.npz", allow_pickle=False) as found:
-        assert found["mean_a"].dtype == np.float32
-        compare(dict(found), expected, matrices=True)
+    with np.load(tmp_path / "codes.npz", allow_pickle=False) as actual:
+        assert actual["mean_a"].dtype == np.float32
+        compare(dict(actual), expected, matrices=True)
 
 
 def test_parquet(networks, expected, tmp_path):

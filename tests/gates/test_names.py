@@ -195,7 +195,7 @@ class TestTables:
         assert parse_table(",".join(text))[1][0] == 0
 
     @pytest.mark.parametrize(
-        ("text", "values", "inputs", "told"),
+        ("text", "values", "inputs", "message"),
         [
             ("+-0-0+0+", 3, None, "8 values; expected 3, 9, 27"),
             ("+-0-0+0+-", 3, 1, "9 values; expected 3$"),
@@ -206,8 +206,8 @@ class TestTables:
             ("", 3, None, "0 values"),
         ],
     )
-    def test_refused(self, text, values, inputs, told):
-        with pytest.raises(UserError, match=told):
+    def test_refused(self, text, values, inputs, message):
+        with pytest.raises(UserError, match=message):
             parse_table(text, values, inputs)
 
 
@@ -278,7 +278,7 @@ class TestFindGate:
         assert find_gate("881", inputs=3)[0] == Gate(Space(3, 3), 881)
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "message"),
         [
             ("summ", "did you mean 'sum'"),
             ("NMIN", "did you mean"),
@@ -295,8 +295,8 @@ class TestFindGate:
             ("9" * 5000, "no index"),
         ],
     )
-    def test_refused(self, text, told):
-        with pytest.raises(UserError, match=told):
+    def test_refused(self, text, message):
+        with pytest.raises(UserError, match=message):
             find_gate(text)
 
 

@@ -65,14 +65,14 @@ def test_sheffer_functions_lie_outside_all_maximal_clones(ternary):
 @pytest.mark.parametrize(("inputs", "monotone", "sheffer"), [(1, 3, 0), (2, 6, 2), (3, 20, 56), (4, 168, 16_256)])
 def test_two_values(inputs, monotone, sheffer):
     """Dedekind's numbers, and Sheffer functions by Post's five classes."""
-    found = all_properties(Space(2, inputs))
-    assert found["monotone"].sum() == monotone
-    assert found["affine"].sum() == 2 ** (inputs + 1)
-    assert found["self_dual"].sum() == 2**2 ** (inputs - 1)
-    assert found["sheffer"].sum() == sheffer
-    post = [found[name] for name in ("keeps_0", "keeps_1", "monotone", "self_dual", "affine")]
+    actual = all_properties(Space(2, inputs))
+    assert actual["monotone"].sum() == monotone
+    assert actual["affine"].sum() == 2 ** (inputs + 1)
+    assert actual["self_dual"].sum() == 2**2 ** (inputs - 1)
+    assert actual["sheffer"].sum() == sheffer
+    post = [actual[name] for name in ("keeps_0", "keeps_1", "monotone", "self_dual", "affine")]
     if inputs > 1:
-        assert np.array_equal(found["sheffer"], ~np.any(post, axis=0))
+        assert np.array_equal(actual["sheffer"], ~np.any(post, axis=0))
 
 
 def test_nand_and_nor_are_the_sheffer_functions_of_two_values():
@@ -82,19 +82,19 @@ def test_nand_and_nor_are_the_sheffer_functions_of_two_values():
 def closure(start, operations):
     """All tables made of some by operations of one or two tables, as indices."""
     space = Space()
-    found = np.unique(space.index(start))
+    members = np.unique(space.index(start))
     while True:
-        tables = space.table(found)
-        made = [found]
+        tables = space.table(members)
+        made = [members]
         for operation in operations:
             if operation.__code__.co_argcount == 1:
                 made.append(space.index(operation(tables)))
             else:
                 made += [np.unique(space.index(operation(tables, one))) for one in tables]
         larger = np.unique(np.concatenate(made))
-        if len(larger) == len(found):
-            return found
-        found = larger
+        if len(larger) == len(members):
+            return members
+        members = larger
 
 
 def test_what_gates_are_made_of(ternary):
@@ -138,7 +138,7 @@ class Defined:
         q, n, gate = self.q, self.n, self.gate
         answers, values = list(gate.values()), range(q)
         below = [(a, b) for a in values for b in values if a <= b]
-        found = {
+        properties = {
             "idempotent": all(gate[(a,) * n] == a for a in values),
             "values_taken": len(set(answers)),
             "constant": len(set(answers)) == 1,
@@ -161,17 +161,17 @@ class Defined:
             "shift": all(gate[tuple((a + 1) % q for a in inputs)] == (gate[inputs] + 1) % q for inputs in gate),
             **{f"uses_{'abc'[place]}": self.uses(place) for place in range(n)},
         }
-        found["slupecki"] = found["inputs_used"] < 2 or not found["surjective"]
+        properties["slupecki"] = properties["inputs_used"] < 2 or not properties["surjective"]
         if n > 1:
-            found["commutative"] = all(
+            properties["commutative"] = all(
                 gate[inputs] == gate[other] for inputs in gate for other in itertools.permutations(inputs)
             )
         if n == 2:
-            found["associative"] = all(
+            properties["associative"] = all(
                 gate[gate[a, b], c] == gate[a, gate[b, c]] for a, b, c in itertools.product(values, repeat=3)
             )
-            found["identity"] = any(all(gate[e, a] == gate[a, e] == a for a in values) for e in values)
-        return found
+            properties["identity"] = any(all(gate[e, a] == gate[a, e] == a for a in values) for e in values)
+        return properties
 
 
 @given(st.sampled_from([(3, 1), (3, 2), (3, 3), (2, 2), (2, 3), (4, 1), (4, 2), (5, 1)]), st.data())
@@ -188,9 +188,9 @@ def test_definitions(size, data):
         ),
     }
     index = data.draw(kinds[data.draw(st.sampled_from(list(kinds)))])
-    found, expected = properties_of(space, index), Defined(space, index).properties()
-    assert {name: found[name] for name in expected} == expected
-    assert {name: type(value) for name, value in found.items() if name in expected} == {
+    actual, expected = properties_of(space, index), Defined(space, index).properties()
+    assert {name: actual[name] for name in expected} == expected
+    assert {name: type(value) for name, value in actual.items() if name in expected} == {
         name: type(value) for name, value in expected.items()
     }
 
@@ -199,14 +199,14 @@ def test_definitions(size, data):
 def test_sets_and_equivalences_of_three_inputs(index):
     """Also far beyond what can be listed."""
     space = Space(3, 3)
-    found, defined = properties_of(space, index), Defined(space, index)
+    actual, defined = properties_of(space, index), Defined(space, index)
     pairs = list(itertools.product(range(3), repeat=2))
-    assert found["keeps_minus_plus"] == defined.keeps([(0,), (2,)])
-    assert found["keeps_zero"] == defined.keeps([(1,)])
-    assert found["keeps_equivalence_zero_plus"] == defined.keeps(p for p in pairs if (p[0] == 0) == (p[1] == 0))
-    assert found["monotone_middle_minus"] == defined.keeps(p for p in pairs if p[0] == 1 or p[1] == 2 or p == (0, 0))
-    assert found["centre_plus"] == defined.keeps(p for p in pairs if 2 in p or p[0] == p[1])
-    assert found["regular"] == defined.keeps([(0, 0), (1, 1), (2, 2), (1, 0), (1, 2)])
+    assert actual["keeps_minus_plus"] == defined.keeps([(0,), (2,)])
+    assert actual["keeps_zero"] == defined.keeps([(1,)])
+    assert actual["keeps_equivalence_zero_plus"] == defined.keeps(p for p in pairs if (p[0] == 0) == (p[1] == 0))
+    assert actual["monotone_middle_minus"] == defined.keeps(p for p in pairs if p[0] == 1 or p[1] == 2 or p == (0, 0))
+    assert actual["centre_plus"] == defined.keeps(p for p in pairs if 2 in p or p[0] == p[1])
+    assert actual["regular"] == defined.keeps([(0, 0), (1, 1), (2, 2), (1, 0), (1, 2)])
 
 
 def test_the_balanced_full_adder():

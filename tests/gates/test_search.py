@@ -20,8 +20,8 @@ from ternary_vae.space import Space
 SUM = find_gate("sum")[0]
 
 
-def indices(found):
-    return [gate.index for gate in found.gates]
+def indices(matches):
+    return [gate.index for gate in matches.gates]
 
 
 def fitting(space, table, near=None):
@@ -54,10 +54,10 @@ class TestConditions:
         properties = all_properties(Space())
         rows = zip(*(properties[name].tolist() for name in properties))
         expected = [index for index, row in enumerate(rows) if eval(text, {}, dict(zip(properties, row)))]
-        found = find_gates(Space(), where=text, limit=19_683)
-        assert (found.count, indices(found)) == (len(expected), expected)
-        assert find_gates(Space(), where=text, limit=2).gates == found.gates[:2]
-        assert found.distances is None
+        matches = find_gates(Space(), where=text, limit=19_683)
+        assert (matches.count, indices(matches)) == (len(expected), expected)
+        assert find_gates(Space(), where=text, limit=2).gates == matches.gates[:2]
+        assert matches.distances is None
 
     def test_case_spaces_and_minus_signs_do_not_matter(self):
         assert find_gates(Space(), where="  Self-Dual\n AND  affine ").count == 9
@@ -81,7 +81,7 @@ class TestConditions:
         assert indices(find_gates(properties.space, where=text, limit=27)) == expected
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "message"),
         [
             ("commutativ", "did you mean 'commutative'"),
             ("sheffer and comutative", "did you mean 'commutative'"),
@@ -111,8 +111,8 @@ class TestConditions:
             ("sheffer or " * 100 + "sheffer", "longer than 1,000"),
         ],
     )
-    def test_nothing_else_is_evaluated(self, text, told):
-        with pytest.raises(UserError, match=told):
+    def test_nothing_else_is_evaluated(self, text, message):
+        with pytest.raises(UserError, match=message):
             parse_condition(text, Space())
 
     @given(st.text(max_size=60))
@@ -136,23 +136,23 @@ class TestTables:
         table = data.draw(st.lists(values, min_size=space.entries, max_size=space.entries))
         near = Gate(space, data.draw(st.integers(0, space.operations - 1))) if nearest_first else None
         expected = fitting(space, table, near)
-        found = find_gates(space, table=table, near=near, limit=10**6)
-        assert (found.count, indices(found)) == (len(expected), [index for _, index in expected])
-        assert found.distances == ([distance for distance, _ in expected] if near else None)
+        matches = find_gates(space, table=table, near=near, limit=10**6)
+        assert (matches.count, indices(matches)) == (len(expected), [index for _, index in expected])
+        assert matches.distances == ([distance for distance, _ in expected] if near else None)
         lazily = [int(space.index(one)) for one in search._in_order(space, table, near)]
-        assert lazily == indices(found)
+        assert lazily == indices(matches)
 
     def test_with_a_condition(self):
         table = parse_table("?--0?0-0+")[1]
-        found = find_gates(Space(), table=table, where="commutative", near=SUM)
+        matches = find_gates(Space(), table=table, where="commutative", near=SUM)
         commutative = all_properties(Space())["commutative"]
-        assert indices(found) == [index for _, index in fitting(Space(), table, SUM) if commutative[index]]
+        assert indices(matches) == [index for _, index in fitting(Space(), table, SUM) if commutative[index]]
 
     def test_gates_near_another(self):
-        found = find_gates(Space(), near=SUM, limit=19)
-        assert found.count == 19_683
-        assert found.distances == [0] + [1] * 18
-        assert found.gates[0] == SUM
+        matches = find_gates(Space(), near=SUM, limit=19)
+        assert matches.count == 19_683
+        assert matches.distances == [0] + [1] * 18
+        assert matches.gates[0] == SUM
 
 
 class TestSpacesThatCannotBeListed:
@@ -168,8 +168,8 @@ class TestSpacesThatCannotBeListed:
 
     def test_come_nearest_first(self):
         total = find_gate("SUM3")[0]
-        found = find_gates(Space(3, 3), near=total, limit=1 + 54 + 100)
-        assert found.distances == [0] + [1] * 54 + [2] * 100
+        matches = find_gates(Space(3, 3), near=total, limit=1 + 54 + 100)
+        assert matches.distances == [0] + [1] * 54 + [2] * 100
         near = []
         for changes in (1, 2):
             for entries in itertools.combinations(range(27), changes):
@@ -178,21 +178,21 @@ class TestSpacesThatCannotBeListed:
                     table[list(entries)] = values
                     if (table != total.table).sum() == changes:
                         near.append((changes, int(Space(3, 3).index(table))))
-        assert indices(found)[1:] == [index for _, index in sorted(near)[:154]]
+        assert indices(matches)[1:] == [index for _, index in sorted(near)[:154]]
 
     def test_the_largest_there_are(self):
         near = Gate(Space(2, 10), 2**1024 - 1)
-        found = find_gates(near.space, near=near, limit=1026)
-        assert found.distances == [0] + [1] * 1024 + [2]
-        assert indices(found)[1:4] == [near.index - 2**place for place in (1023, 1022, 1021)]
+        matches = find_gates(near.space, near=near, limit=1026)
+        assert matches.distances == [0] + [1] * 1024 + [2]
+        assert indices(matches)[1:4] == [near.index - 2**place for place in (1023, 1022, 1021)]
 
     def test_a_condition_needs_few_enough(self):
         with pytest.raises(UserError, match="at most 1,048,576 gates, not of 7,625"):
             find_gates(Space(3, 3), where="sheffer")
         carry = find_gate("CAR3")[0].table.tolist()
-        found = find_gates(Space(3, 3), table=[None] * 6 + carry[6:], where="commutative and monotone", limit=729)
-        assert find_gate("CAR3")[0] in found.gates
-        assert 0 < found.count < 729
+        matches = find_gates(Space(3, 3), table=[None] * 6 + carry[6:], where="commutative and monotone", limit=729)
+        assert find_gate("CAR3")[0] in matches.gates
+        assert 0 < matches.count < 729
 
     def test_a_table_without_open_entries_is_one_gate(self):
         assert find_gates(Space(), table=SUM.table.tolist()).gates == [SUM]

@@ -24,13 +24,13 @@ GATES = [
 
 
 def test_all_that_is_known():
-    found = described(find_gate("sum")[0])
-    assert found["index"] == 5_681
-    assert found["names"] == ["sum modulo 3", "SUM"]
-    assert found["table"] == [1, -1, 0, -1, 0, 1, 0, 1, -1]
-    assert found["arguments"][1] == [-1, 0]
-    assert found["properties"] == properties_of(Space(), 5_681)
-    for kind, members in found["classes"].items():
+    actual = described(find_gate("sum")[0])
+    assert actual["index"] == 5_681
+    assert actual["names"] == ["sum modulo 3", "SUM"]
+    assert actual["table"] == [1, -1, 0, -1, 0, 1, 0, 1, -1]
+    assert actual["arguments"][1] == [-1, 0]
+    assert actual["properties"] == properties_of(Space(), 5_681)
+    for kind, members in actual["classes"].items():
         least, size = classes(Space(), kind)
         assert members == {"least": least[5_681], "size": size[5_681]}
 

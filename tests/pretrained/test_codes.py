@@ -62,9 +62,9 @@ def test_the_same_answer_every_time(networks):
 def test_gates_by_latent_distance(networks):
     gate = find_gate("SUM")[0]
     for vae, code in zip("AB", gate_codes(gate, networks, 3)):
-        found = find_gates(Space(), near=gate, distance=latent_distance(networks, vae), limit=4)
-        assert found.gates == [gate, *(other for other, _ in code.neighbours)]
-        assert found.distances == pytest.approx([0, *(distance for _, distance in code.neighbours)], abs=1e-5)
+        actual = find_gates(Space(), near=gate, distance=latent_distance(networks, vae), limit=4)
+        assert actual.gates == [gate, *(other for other, _ in code.neighbours)]
+        assert actual.distances == pytest.approx([0, *(distance for _, distance in code.neighbours)], abs=1e-5)
     commutative = find_gates(Space(), where="commutative", near=gate, distance=latent_distance(networks, "A"))
     assert commutative.count == 729
     assert commutative.distances == sorted(commutative.distances)

@@ -28,38 +28,38 @@ READ = {
 
 
 def of_file(run, kind, epoch, path):
-    found = json.loads((run.benchmarks / f"{kind}_resolution_{epoch}.json").read_text(encoding="utf-8"))
+    value = json.loads((run.benchmarks / f"{kind}_resolution_{epoch}.json").read_text(encoding="utf-8"))
     for key in path:
-        found = found[key]
-    return found
+        value = value[key]
+    return value
 
 
 def tables(lines):
     """Title → epoch → cells."""
-    found, title = {}, ""
+    rows, title = {}, ""
     for line in lines:
         for row in line.split("\n"):
             if row.startswith("**"):
                 title = row.strip("*")
             cells = [cell.strip() for cell in row.strip("|").split("|")]
             if cells[0].isdigit():
-                found.setdefault(title, {})[int(cells[0])] = cells[1:]
-    return found
+                rows.setdefault(title, {})[int(cells[0])] = cells[1:]
+    return rows
 
 
 def test_every_milestone_of_both(good_run, failing_run):
     plan, own = [failing_run, good_run], [good_run]
-    found = tables(milestone_tables(*(list(map(measurements_of_run, runs)) for runs in (plan, own))))
-    assert found.keys() == READ.keys()
+    actual = tables(milestone_tables(*(list(map(measurements_of_run, runs)) for runs in (plan, own))))
+    assert actual.keys() == READ.keys()
     for title, (kind, path) in READ.items():
         shown = percent if title != "Complementarity" else lambda value: number(value, 3)
-        assert set(found[title]) >= {100, 400}
-        for epoch, cells in found[title].items():
+        assert set(actual[title]) >= {100, 400}
+        for epoch, cells in actual[title].items():
             worse, better = (of_file(run, kind, epoch, path) for run in plan)
             low, mean = min(worse, better), (worse + better) / 2
             assert cells[1:] == [shown(low), shown(mean), shown(better), shown(better)]
-    assert found["Exact match of VAE-A"][400][0] == "≥ 95%"
-    assert found["Complementarity"][120][0] == NOTHING
+    assert actual["Exact match of VAE-A"][400][0] == "≥ 95%"
+    assert actual["Complementarity"][120][0] == NOTHING
 
 
 def test_only_milestones_that_all_have(good_run):

@@ -143,7 +143,7 @@ def test_zooming_one_time_chart_zooms_all(good: Any) -> None:
     good.evaluate("Plotly.relayout('chart-reconstruction', {'xaxis.range': [100, 200]})")
     good.wait_for_function("document.getElementById('chart-lambda').layout.xaxis.range[0] === 100")
     ranges = good.evaluate("[...document.querySelectorAll('[data-axis=time]')].map((one) => one.layout.xaxis.range)")
-    assert all(found == [100, 200] for found in ranges)
+    assert all(actual == [100, 200] for actual in ranges)
     draws = good.evaluate("document.getElementById('chart-draws').layout.xaxis.range")
     assert draws != [100, 200]
     good.evaluate("Plotly.relayout('chart-reconstruction', {'xaxis.range': [0, 404]})")
@@ -154,7 +154,7 @@ def test_the_map_shows_every_operation_once(good: Any) -> None:
     assert (shown["count"], shown["distinct"]) == (COUNT, COUNT)
     assert shown["type"] == "scattergl"
     legend = good.evaluate("[...document.querySelectorAll('#map-plot .legendtext')].map((one) => one.textContent)")
-    counts = [int(found[1].replace(",", "")) for text in legend if (found := re.search(r"\(([\d,]+)\)", text))]
+    counts = [int(actual[1].replace(",", "")) for text in legend if (actual := re.search(r"\(([\d,]+)\)", text))]
     assert sum(counts) == COUNT
     assert "named gates" in legend
 

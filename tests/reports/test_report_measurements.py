@@ -94,7 +94,7 @@ def test_a_record_under_a_wrong_name_is_refused(good_run: RunDirectory, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('"schema_version": 1', '"schema_version": 9', "schema version 9"),
         ('"mean_correlation": 0.1', '"mean_correlation": NaN', "not valid JSON"),
@@ -103,14 +103,14 @@ def test_a_record_under_a_wrong_name_is_refused(good_run: RunDirectory, tmp_path
     ],
 )
 def test_damaged_records_are_one_clear_line(
-    good_run: RunDirectory, tmp_path: Path, old: str, new: str, told: str
+    good_run: RunDirectory, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     run = copy_of(good_run, tmp_path)
     path = run.coupled_record(250)
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    with pytest.raises(UserError, match=told) as failure:
+    with pytest.raises(UserError, match=message) as failure:
         measurements_of_run(run)
     assert "coupled_resolution_250.json" in str(failure.value)
 

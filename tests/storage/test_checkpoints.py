@@ -219,12 +219,12 @@ class TestDamagedNative:
             damaged[chance.randrange(8 + header)] = chance.randrange(256)
             path.write_bytes(damaged)
             try:
-                found = load_checkpoint(path)
+                actual = load_checkpoint(path)
             except UserError:
                 refused += 1
                 continue
-            assert (found.recipe, found.state, found.epoch) == (whole.recipe, whole.state, whole.epoch)
-            assert same_bits(found.model, whole.model)
+            assert (actual.recipe, actual.state, actual.epoch) == (whole.recipe, whole.state, whole.epoch)
+            assert same_bits(actual.model, whole.model)
         assert refused > 130
 
     def test_a_bit_flipped_in_a_tensor_is_refused(self, path, content):
@@ -442,14 +442,14 @@ class TestVersion5_5:
 
     def test_moments_belong_to_the_parameters_they_were_measured_on(self, path, made):
         _, model, moments = made
-        found = load_checkpoint(path).optimizer
+        actual = load_checkpoint(path).optimizer
         trained = [name for name, _ in model.named_parameters() if not name.startswith("state_net.")]
         assert set(moments) == set(trained)
         assert len(trained) == 38
         expected = {
             f"{name}.{key}": moments[name][key] for name in trained for key in ("step", "exp_avg", "exp_avg_sq")
         }
-        assert same_bits(found, expected)
+        assert same_bits(actual, expected)
 
     def test_it_can_be_saved_as_a_native_one(self, path, tmp_path):
         checkpoint = load_checkpoint(path)

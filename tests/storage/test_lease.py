@@ -156,12 +156,12 @@ class TestTwoMachines:
         first.require()
         here("two")
         with leased(path, DOING) as second:
-            with pytest.raises(UserError) as told:
+            with pytest.raises(UserError) as raised:
                 first.require()
-            assert "\n" not in str(told.value)
-            assert "this process stood still, was taken for dead" in str(told.value)
+            assert "\n" not in str(raised.value)
+            assert "this process stood still, was taken for dead" in str(raised.value)
             successor = f"process {os.getpid()} on two is training in it"
-            assert f"{successor}; stopped, nothing more is written" in str(told.value)
+            assert f"{successor}; stopped, nothing more is written" in str(raised.value)
             first.release()
             assert second.is_held()
 

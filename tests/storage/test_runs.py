@@ -208,8 +208,8 @@ def test_version_and_environment_are_plain_and_complete():
     import ternary_vae
 
     assert code_version().startswith(ternary_vae.__version__)
-    found = environment("cpu")
-    assert found["device"] == "cpu"
-    assert found["torch"] == torch.__version__
-    assert found["threads"] == torch.get_num_threads()
-    assert json.loads(json.dumps(found)) == found
+    actual = environment("cpu")
+    assert actual["device"] == "cpu"
+    assert actual["torch"] == torch.__version__
+    assert actual["threads"] == torch.get_num_threads()
+    assert json.loads(json.dumps(actual)) == actual

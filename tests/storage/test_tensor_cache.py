@@ -50,9 +50,9 @@ def store(tmp_path: Path, said: list[str]) -> TensorCache:
 )
 def test_a_tensor_comes_back_to_the_bit(store: TensorCache, said: list[str], tensor: torch.Tensor) -> None:
     store.save("some", tensor, {"purpose": "a test"})
-    found = store.load("some")
-    assert found is not None
-    loaded, metadata = found
+    actual = store.load("some")
+    assert actual is not None
+    loaded, metadata = actual
     assert (loaded.dtype, loaded.shape, loaded.requires_grad) == (tensor.dtype, tensor.shape, False)
     expected = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
     assert torch.equal(loaded.reshape(-1).view(torch.uint8), expected)
@@ -79,18 +79,18 @@ def test_the_plans_interface(store: TensorCache) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_from_and_to_a_cuda_device(store: TensorCache) -> None:
     store.save("some", TENSOR.cuda())
-    found = store.load("some", "cuda")
-    assert found is not None
-    assert found[0].is_cuda
-    assert torch.equal(found[0].cpu(), TENSOR)
+    actual = store.load("some", "cuda")
+    assert actual is not None
+    assert actual[0].is_cuda
+    assert torch.equal(actual[0].cpu(), TENSOR)
 
 
 def test_the_device_asked_for_is_where_a_tensor_goes(store: TensorCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a second device: `meta` is a real one without memory, and what is asked of any other is watched."""
     store.save("some", TENSOR, made_from={"code": "1"})
-    found = store.load("some", "meta", made_from={"code": "1"})
-    assert found is not None
-    assert (found[0].device.type, found[0].shape, found[0].dtype) == ("meta", TENSOR.shape, TENSOR.dtype)
+    actual = store.load("some", "meta", made_from={"code": "1"})
+    assert actual is not None
+    assert (actual[0].device.type, actual[0].shape, actual[0].dtype) == ("meta", TENSOR.shape, TENSOR.dtype)
     recalled = store.recall("some", torch.device("meta"), code="1")
     assert recalled is not None
     assert recalled.is_meta
@@ -101,9 +101,9 @@ def test_the_device_asked_for_is_where_a_tensor_goes(store: TensorCache, monkeyp
         return tensor
 
     monkeypatch.setattr(torch.Tensor, "to", watched)
-    found = store.load("some", "cuda:1", made_from={"code": "1"})
-    assert found is not None
-    assert torch.equal(found[0], TENSOR)
+    actual = store.load("some", "cuda:1", made_from={"code": "1"})
+    assert actual is not None
+    assert torch.equal(actual[0], TENSOR)
     assert asked == ["cuda:1"]
 
 
@@ -141,9 +141,9 @@ def test_an_entry_made_from_something_else_is_not_found(store: TensorCache) -> N
     for changed in ({**old, "checkpoint": "b" * 64}, {**old, "code": "2"}, {"code": "1"}, {}):
         assert store.load("encodings", made_from=changed) is None
         assert not store.exists("encodings", made_from=changed)
-    found = store.load("encodings", made_from={"code": "1", "checkpoint": "a" * 64})  # order is nothing
-    assert found is not None
-    assert torch.equal(found[0], TENSOR)
+    actual = store.load("encodings", made_from={"code": "1", "checkpoint": "a" * 64})  # order is nothing
+    assert actual is not None
+    assert torch.equal(actual[0], TENSOR)
 
 
 def test_a_stale_entry_under_the_name_of_a_new_one_is_not_returned(store: TensorCache, said: list[str]) -> None:
@@ -241,9 +241,9 @@ def test_a_damaged_entry_is_reported_set_aside_and_computed_again(
     aside = path.with_name(path.name + ".damaged")
     assert aside.read_bytes() == damaged
     store.save("some", TENSOR)
-    found = store.load("some")
-    assert found is not None
-    assert torch.equal(found[0], TENSOR)
+    actual = store.load("some")
+    assert actual is not None
+    assert torch.equal(actual[0], TENSOR)
     assert store.verify()[1] == {aside.name: "set aside as damaged"}
     assert store.remove_leftovers() == len(damaged)
     assert store.verify()[1] == {}
@@ -471,9 +471,9 @@ def test_a_clock_that_is_wrong_decides_nothing(
         path = store.save("some", TENSOR)
     for shift in (-(10**9), 10**9):
         os.utime(path, (time.time() + shift, time.time() + shift))
-        found = store.load("some")
-        assert found is not None
-        assert torch.equal(found[0], TENSOR)
+        actual = store.load("some")
+        assert actual is not None
+        assert torch.equal(actual[0], TENSOR)
     assert store.list_cache()[0].from_the_future
     assert store.leftovers() == []
     assert said == []
@@ -558,7 +558,7 @@ def _work(directory: str, number: int, problems: multiprocessing.Queue) -> None:
     torch.set_num_threads(1)
     said: list[str] = []
     store = TensorCache(directory, report=said.append)
-    found = 0
+    actual = 0
     try:
         for round_number in range(_ROUNDS):
             key = f"shared{(number + round_number) % 3}"
@@ -566,7 +566,7 @@ def _work(directory: str, number: int, problems: multiprocessing.Queue) -> None:
             for entry in store.list_cache():
                 loaded = store.load(entry.key)
                 if loaded is not None:
-                    found += 1
+                    actual += 1
                     tensor, metadata = loaded
                     if not bool((tensor == metadata["writer"]).all()):
                         said.append(f"half of one and half of another: {entry.key}")
@@ -574,7 +574,7 @@ def _work(directory: str, number: int, problems: multiprocessing.Queue) -> None:
                 store.remove(key)
     except BaseException as failure:
         said.append(repr(failure))
-    if not found:
+    if not actual:
         said.append("read nothing")
     problems.put(said)
 

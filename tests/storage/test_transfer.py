@@ -21,9 +21,9 @@ def test_copies_are_equal_and_their_own(described):
         tensors[f"{number}"] = tensor.mT if transposed and tensor.ndim >= 2 else tensor
     before = {name: tensor.clone() for name, tensor in tensors.items()}
     for function in (copied, on_cpu):
-        found = function(tensors)
-        assert list(found) == list(tensors)
-        for name, tensor in found.items():
+        actual = function(tensors)
+        assert list(actual) == list(tensors)
+        for name, tensor in actual.items():
             assert tensor.dtype == tensors[name].dtype
             assert tensor.is_contiguous()
             assert torch.equal(tensor, tensors[name])

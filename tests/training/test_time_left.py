@@ -11,13 +11,13 @@ from ternary_vae.training.time_left import EPOCHS_A_BENCHMARK, TimeLeft
 MILESTONES = (3, 100, 120, 150, 200, 250, 300, 350, 400)
 
 
-def told(epochs=400, milestones=MILESTONES, pace=0.5, cost=15.0, first=0, noise=0.0, done=0, known=True):
+def estimates(epochs=400, milestones=MILESTONES, pace=0.5, cost=15.0, first=0, noise=0.0, done=0, known=True):
     """What is estimated after every epoch of a made-up run, and what was true: (epoch, time, estimate, truth).
 
     Args:
         first: so many first epochs take four times as long.
         noise: how much epochs and benchmarks differ from what they usually take.
-        known: whether the estimator is told of the benchmarks.
+        known: whether the estimator knows of the benchmarks.
     """
     chance, now, said = random.Random(1), 7.0, []
 
@@ -66,16 +66,16 @@ def require_steady(said, after=20):
     ],
 )
 def test_it_is_steady(run):
-    require_steady(told(**run), after=run.get("done", 0) + 20)
+    require_steady(estimates(**run), after=run.get("done", 0) + 20)
 
 
 def test_one_that_takes_benchmarks_for_epochs_is_not():
     with pytest.raises(AssertionError):
-        require_steady(told(known=False))
+        require_steady(estimates(known=False))
 
 
 def test_the_first_epochs_say_nothing_about_the_others():
-    said = told(first=3)
+    said = estimates(first=3)
     assert [left for epoch, _, left, _ in said if epoch <= 4] == [None] * 4
     require_steady(said, after=4)
 

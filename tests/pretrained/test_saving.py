@@ -189,8 +189,8 @@ def test_weights_of_the_right_digest_that_are_none(content, saved):
 
 
 def test_names_of_no_model(tmp_path, saved):
-    with pytest.raises(UserError, match=r"'three_inputs': no such model; .*a directory that `save_pretrained` wrote"):
-        DualVAE.from_pretrained("three_inputs")
+    with pytest.raises(UserError, match=r"'four_inputs': no such model; .*a directory that `save_pretrained` wrote"):
+        DualVAE.from_pretrained("four_inputs")
     with pytest.raises(UserError, match="is a file; name a model's directory"):
         DualVAE.from_pretrained(saved / "config.json")
     (tmp_path / "run").mkdir()

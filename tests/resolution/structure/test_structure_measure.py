@@ -87,13 +87,13 @@ def test_measures_of_a_sample_of_a_space_that_cannot_be_listed() -> None:
 
 def test_a_model_of_such_a_space_is_measured_on_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three inputs, at random weights."""
-    monkeypatch.setattr(kept, "SAMPLE", 1000)
+    monkeypatch.setattr(kept, "SAMPLE", 300)
     recipe = load_recipe("three_inputs")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         weights = DualVAE.of(recipe).state_dict()
     save_checkpoint(tmp_path / "epoch_1.safetensors", Checkpoint(1, 1, recipe, weights))
     found = measure_structure(load_checkpoint(tmp_path / "epoch_1.safetensors"))
-    assert (found.space, found.operations, found.all_operations) == (TruthTables(values=3, inputs=3), 1000, False)
+    assert (found.space, found.operations, found.all_operations) == (TruthTables(values=3, inputs=3), 300, False)
     assert len(found.codes["vae_a"].axes.carried[0]) == 27
     assert "3-adic" in structure_markdown([[found]], "")

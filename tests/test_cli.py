@@ -114,6 +114,10 @@ class TestHelp:
         assert err == ""
 
 
+def test_the_version(run):
+    assert run("--version") == (0, f"ternary-vae {ternary_vae.__version__}\n", "")
+
+
 class TestImports:
     """Of commands in a process of their own. What a command does not use it need not wait for: torch alone takes more
     than a second. (typer reads the types of a command's options with pydantic, in a twentieth of a second.)"""

@@ -65,7 +65,7 @@ class TestCodes:
                 ("gates", "--near", "NTI", "--distance", "A"),
                 "no model comes along that knows gates of 3 values and 1 input",
             ),
-            (("gate", "SUM", "--model", "three_inputs"), "'three_inputs': no such model; known: resolution, a dir"),
+            (("gate", "SUM", "--model", "four_inputs"), "'four_inputs': no such model; "),
         ],
     )
     def test_what_is_refused(self, refused, arguments, said):

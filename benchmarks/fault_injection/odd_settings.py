@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ternary_vae.recipe import ACTIONS, QUANTITIES, Phases, Recipe
-from ternary_vae.space import TWO_INPUT_TERNARY
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
 MOST_STEPS = 10
 """Of an epoch: where batches are small, less is trained on."""
@@ -27,7 +27,12 @@ _AFFORDABLE = {
     "noise_draws": 4,
     "epochs": 3,
     "entropy_bins": 2000,
+    "epoch_operations": 500,
+    "sample": 500,
+    "latent_dimensions": 64,
+    "width": 1.5,
 }
+_SPACES = ((3, 2), (3, 2), (2, 2), (3, 1), (2, 4), (4, 2), (3, 3))
 _KNOWN = {"quantity": QUANTITIES, "actions": ACTIONS}
 _TEXTS = ("", "1e5", "010", "yes", "~", "null", "1:30", "0x10", "2024-01-01", "<<", "=", "λ ≠ μ", "- a\n b: #c\t'\"\\")
 
@@ -39,7 +44,10 @@ def odd_settings(random: Random) -> dict[str, Any]:
     settings = _section(Recipe, random, boldness)
     data, optimizer = settings["data"], settings["optimizer"]
     smallest = min(optimizer["batch_size"], optimizer["first_batches"]["size"])
+    settings["space"] = dict(zip(("values", "inputs"), random.choice(_SPACES)))  # most others are refused
     data["train_share"] = min(data["train_share"], MOST_STEPS * smallest / TWO_INPUT_TERNARY.operations)
+    if not Space(**settings["space"]).is_enumerable():
+        data["train_share"] = max(0.01, data["train_share"])
     return settings
 
 

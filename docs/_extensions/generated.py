@@ -21,7 +21,7 @@ from sphinx.util import logging
 
 import ternary_vae
 from ternary_vae.experiments.description import Experiment
-from ternary_vae.recipe import Recipe, load_recipe
+from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,9 @@ PUBLISHED = {
     "goals": "reports/ten_seeds/GOALS.md",
     "resolution": "reports/benchmarks/RESOLUTION_EVOLUTION.md",
     "ternary_v5_5": "reports/ternary_v5_5/RESOLUTION_EVOLUTION.md",
+    "structure": "reports/structure/README.md",
+    "three_inputs": "reports/three_inputs/README.md",
+    "four_valued": "reports/four_valued/README.md",
     "experiments": "reports/experiments/README.md",
     **{path.parent.name: str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reports/experiments/*/report.md"))},
     "reliability": "reports/reliability.md",
@@ -82,6 +85,7 @@ def write_all(app: Sphinx) -> None:
     pages = {
         "commands.md": commands(),
         "packages.md": packages(),
+        "recipes.md": recipes(),
         "recipe.md": "\n".join(settings(Recipe)),
         "experiment.md": "\n".join(fields(Experiment)),
         "records.md": "\n".join(line for kind in record_kinds for line in fields(kind)),
@@ -149,6 +153,12 @@ def commands() -> str:
 
 
 # ---------------------------------------------------------------- settings
+
+
+def recipes() -> str:
+    """The recipes that come with the package, and what they say of themselves."""
+    rows = [f"| `{name}` | {load_recipe(name).description} |" for name in recipe_names()]
+    return "\n".join(["| recipe | what it is |", "| --- | --- |", *rows])
 
 
 def settings(model: type[BaseModel]) -> Iterator[str]:

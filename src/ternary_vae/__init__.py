@@ -1,4 +1,4 @@
-"""Ternary VAE: all 19,683 ternary logic operations as one continuous manifold.
+"""Ternary VAE: all operations of a multi-valued logic as one continuous manifold, 19,683 ternary ones and others.
 
 The names below are the public interface. They load on first use, so that importing the package imports neither torch
 nor numpy.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what `_PUBLIC` says, for type checkers
     from ternary_vae.gates import Gate, data_frame, find_gate, find_gates
     from ternary_vae.gates.names import named_gate_index
     from ternary_vae.model import DualVAE
-    from ternary_vae.operations import all_operations, operation_index, operation_table
+    from ternary_vae.operations import all_operations, operation_index, operation_table, random_operations
     from ternary_vae.pretrained import FrozenEncoder
     from ternary_vae.pretrained.transformer import GateTransformer
     from ternary_vae.recipe import Recipe, load_recipe
@@ -47,6 +47,7 @@ _PUBLIC = {
     "named_gate_index": "ternary_vae.gates.names",
     "operation_index": "ternary_vae.operations",
     "operation_table": "ternary_vae.operations",
+    "random_operations": "ternary_vae.operations",
     "train": "ternary_vae.training.loop",
 }
 __all__ = ["__version__", *_PUBLIC]

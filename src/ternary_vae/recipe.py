@@ -182,8 +182,8 @@ class Model(Section):
     injection: Literal["plain", "translated"] = "plain"
     translation_units: Annotated[Whole, Field(ge=0, le=1024)] = 0
     middle_value_b: Literal[-1, 0, 1] = 0
-    latent_dimensions: Annotated[Whole | None, Field(ge=1, le=1024)] = None
-    width: Annotated[Number | None, Field(gt=0, le=100)] = None
+    latent_dimensions: Annotated[Whole, Field(ge=1, le=1024)] | None = None
+    width: Annotated[Number, Field(gt=0, le=16)] | None = None
 
 
 class LearningRate(Section):
@@ -347,6 +347,8 @@ class Beta(Section):
     free_bits: NonNegative = 0.5
 
 
+_LEAST_SHARE_DRAWN = 0.01
+_MOST_CELLS = 2**16  # 4^8: a joint distribution of more says nothing in the draws that there are
 _MOST_DRAWS_OF_SUBSETS = 2**18  # with subsets of eight entries a step takes some 3 GB beside the draws' own
 
 
@@ -510,6 +512,26 @@ class Recipe(Section):
     cache: Cache = Cache()
     schedule_epochs: Epochs = 400
     """Length the schedules are written for; a run may stop earlier."""
+
+    @model_validator(mode="after")
+    def _subsets_in_memory(self) -> Recipe:
+        space, information = self.space.as_space(), self.objective.prior_information
+        chosen = min(information.subset_entries, space.entries)
+        if (cells := space.values**chosen) > _MOST_CELLS:
+            raise ValueError(
+                f"objective.prior_information.subset_entries: {chosen} entries of {space.values} values are {cells:,} "
+                f"cells, and at most {_MOST_CELLS:,} are counted; give fewer"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _drawn_in_time(self) -> Recipe:
+        if not self.space.as_space().is_enumerable() and self.data.train_share < _LEAST_SHARE_DRAWN:
+            raise ValueError(
+                f"data.train_share: at least {_LEAST_SHARE_DRAWN} of a space that cannot be listed; operations are "
+                "drawn, and those held out are passed over"
+            )
+        return self
 
     def of_length(self, epochs: int) -> Recipe:
         """The same recipe for a run of so many epochs, schedules as they are.

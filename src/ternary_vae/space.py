@@ -79,8 +79,8 @@ class Space:
         return self.operations <= 2**63
 
     def as_input(self, tables: Any) -> Any:
-        """Truth tables (*batch, entries), of numpy or torch, as the encoders read them, in their own number type:
-        values spread evenly over [−1, 1]."""
+        """Truth tables of shape `(*batch, entries)`, of numpy or torch, as the encoders read them, in their own number
+        type: values spread evenly over [−1, 1]."""
         if self.values == 3:
             return tables
         step = 2 / (self.values - 1)
@@ -124,6 +124,11 @@ class Space:
     def _powers(self) -> Int[np.ndarray, " entries"]:
         powers = [self.values**entry for entry in range(self.entries)]
         return np.array(powers, dtype=np.int64 if self.operations <= 2**63 else object)
+
+
+def latent_dimensions_of(space: Space) -> int:
+    """Dimensions of a code unless a recipe says another number: seven for every four entries, rounded up."""
+    return -(-7 * space.entries // 4)
 
 
 TWO_INPUT_TERNARY = Space(3, 2)

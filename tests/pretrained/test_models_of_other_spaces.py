@@ -106,3 +106,10 @@ def test_a_space_without_a_model_has_no_codes(run_command):
     code, _, error = run_command("gates", "--values", "2", "--near", "index:8", "--distance", "A")
     assert code == 2
     assert "no model comes along that knows gates of 2 values and 2 inputs; give --model" in error
+
+
+def test_the_atlas_draws_other_gates(model_and_place, run_command, tmp_path):
+    code, _, error = run_command("atlas", "--model", model_and_place[1], "-o", tmp_path / "atlas.html")
+    assert code == 2
+    assert "the atlas draws gates of 3 values and 2 inputs, and this model knows those of" in error
+    assert not (tmp_path / "atlas.html").exists()

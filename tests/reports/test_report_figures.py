@@ -120,7 +120,7 @@ def test_noise_stands_beside_the_limit_of_nine_ideal_axes(figure: Figure) -> Non
     axis = panel(figure, "atent noise σ")
     level = next(line for line in axis.lines if len(set(line.get_ydata())) == 1)
     assert level.get_ydata()[0] == pytest.approx(0.3225, abs=1e-4)
-    assert any("limit of ideal axes" in text for text in texts(axis))
+    assert any("ideal axes, one an entry" in text for text in texts(axis))
 
 
 def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:

@@ -17,7 +17,7 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.objective.weighting import Balance
-from ternary_vae.recipe import recipe_names
+from ternary_vae.recipe import load_recipe, recipe_names
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint, load_model, save_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import log, loop
@@ -426,6 +426,9 @@ class TestFullDisk:
         assert (finished_run / "metrics.jsonl").read_bytes() == before
 
 
+OTHER_SPACES = {name for name in recipe_names() if load_recipe(name).space != load_recipe().space}
+
+
 class TestFromV5_5:
     def test_the_run_goes_on_at_the_next_epoch(self, v5_5_file, small_recipe, quick_train, tmp_path):
         recipe = small_recipe("ternary_v5_5", epochs=22)
@@ -475,7 +478,12 @@ class TestFromV5_5:
         assert trainer.gate_open is True
         assert trainer.epochs_completed == 21
 
-    @pytest.mark.parametrize("name", recipe_names())
+    @pytest.mark.parametrize("name", sorted(OTHER_SPACES))
+    def test_not_under_a_recipe_of_another_space(self, name, v5_5_file, small_recipe):
+        with pytest.raises(UserError, match=f"cannot be trained on with recipe '{name}': size mismatch"):
+            Trainer(small_recipe(name)).restore(load_checkpoint(v5_5_file))
+
+    @pytest.mark.parametrize("name", sorted({*recipe_names()} - OTHER_SPACES))
     def test_under_every_recipe(self, name, v5_5_file, small_recipe):
         """Translated injection and a fifth output of StateNet start fresh; everything else is v5.5's."""
         trainer = Trainer(small_recipe(name, epochs=400))

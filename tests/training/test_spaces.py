@@ -35,7 +35,7 @@ def quick_benchmarks(monkeypatch):
     """Benchmarks of a few hundred operations and draws."""
     monkeypatch.setattr(kept, "SAMPLE", 400)
     monkeypatch.setattr(measure, "_FEW", 200)
-    monkeypatch.setattr(measure, "_UNDER_NOISE", 50)
+    monkeypatch.setattr(measure, "UNDER_NOISE", 50)
     monkeypatch.setattr(uniformity, "MOST_DRAWS", 3000)
     monkeypatch.setattr(coupled, "FULL_COVERAGE_DRAWS", 1000)
     monkeypatch.setattr(coupled, "inference_overhead", lambda model, tables: CHEAP)
@@ -161,6 +161,11 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
         ({"space.values": 3, "space.inputs": 4}, "2\\^63 that an index of 64 bits tells apart"),
         ({"space.values": 6, "space.inputs": 2}, "2\\^63"),
         ({"space.values": 1}, "space.values"),
+        ({"space.inputs": 3, "data.train_share": 0.001}, "train_share: at least 0.01 of a space that cannot be listed"),
+        (
+            {"space.values": 5, "objective.prior_information.subset_entries": 7},
+            "subset_entries: 7 entries of 5 values are 78,125 cells, and at most 65,536 are counted",
+        ),
         ({"space.inputs": 0}, "space.inputs"),
     ],
 )
@@ -195,6 +200,8 @@ def test_a_recipe_of_another_space_says_what_follows_from_its_size(name, space):
     recipe, derived = load_recipe(name), load_recipe("resolution", overrides=settings_of(*space))
     content, expected = (each.model_dump(exclude={"name", "description"}) for each in (recipe, derived))
     for one in (content, expected):
-        del one["evaluation"]["milestones"], one["evaluation"]["coverage_draws"], one["data"]["epoch_operations"]
+        for name in ("milestones", "coverage_draws", "every"):
+            del one["evaluation"][name]
+        del one["data"]["epoch_operations"]
     assert content == expected
     assert Trainer(recipe).epoch_operations == 19_683

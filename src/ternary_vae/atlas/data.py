@@ -15,10 +15,10 @@ from ternary_vae.gates.properties import all_properties, known_properties
 from ternary_vae.model import DualVAE
 from ternary_vae.model.networks import DecoderA, DecoderB
 from ternary_vae.reports.latent_map import LatentMap, SideMap
-from ternary_vae.space import Space
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 _SHORT = 32_767
-SPACE = Space(3, 2)
+SPACE = TWO_INPUT_TERNARY
 """The space that the atlas shows."""
 
 

@@ -9,6 +9,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.reports.latent_map import LatentMap
 from ternary_vae.reports.self_contained import asset, rendered
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 from ternary_vae.storage.files import reported, require_writable, write_text
 
 PACKAGE = "ternary_vae.atlas"
@@ -31,6 +32,19 @@ def write_atlas(model: DualVAE, latent_map: LatentMap, source: str, output: str 
     require_room(Path(output))
     write_text(Path(output), atlas_html(model, latent_map, source))
     return Path(output)
+
+
+def require_two_input_ternary(space: Space) -> None:
+    """Refuses a model of other gates than the atlas draws.
+
+    Raises:
+        UserError: so it is.
+    """
+    if space != TWO_INPUT_TERNARY:
+        raise UserError(
+            f"the atlas draws gates of {TWO_INPUT_TERNARY}, and this model knows those of {space}; ask for single ones "
+            "with ternary-vae gate NAME --model MODEL"
+        )
 
 
 def require_room(output: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 from ternary_vae.terminal import forget_impossible_sizes, replace_what_cannot_be_shown
 
@@ -19,9 +19,10 @@ forget_impossible_sizes()  # before typer is imported
 
 import typer
 
+from ternary_vae import __version__
 from ternary_vae.cli import atlas, benchmark, cache, experiment, export, gates, info, reporting, structure, training
 from ternary_vae.cli.options import INTERRUPTED
-from ternary_vae.cli.output import outlast_readers
+from ternary_vae.cli.output import outlast_readers, say
 from ternary_vae.errors import BAD_INPUT, UserError
 from ternary_vae.extensions import load_extensions
 from ternary_vae.signals import signals_to_stop
@@ -33,8 +34,25 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Two variational autoencoders that learn all 19,683 ternary operations as one continuous manifold.",
+    help="Two variational autoencoders that learn all operations of multi-valued logic as one continuous manifold.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"ternary-vae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version, and stop.")
+    ] = False,
+) -> None:
+    """What `ternary-vae` takes without a command."""
+
+
 for _command in (
     training.train, training.resume, info.info, benchmark.benchmark, structure.structure, reporting.compare,
     reporting.report, experiment.experiment, atlas.atlas,

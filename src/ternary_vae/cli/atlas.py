@@ -28,7 +28,7 @@ def atlas(
     if model is not None and checkpoint is not None:
         raise UserError("--model and --checkpoint name a model each; give one of them")
 
-    from ternary_vae.atlas.page import require_room, write_atlas
+    from ternary_vae.atlas.page import require_room, require_two_input_ternary, write_atlas
     from ternary_vae.model import DualVAE
     from ternary_vae.pretrained.files import DEFAULT
     from ternary_vae.reports.latent_map import latent_map, latent_map_of_checkpoint
@@ -37,11 +37,13 @@ def atlas(
     require_room(output)
     if checkpoint is not None:
         shown, read = load_model(checkpoint)
+        require_two_input_ternary(shown.space)
         source = f"{checkpoint.name}: recipe {read.recipe.name}, after {read.epochs_completed} epochs"
         places = latent_map_of_checkpoint(shown, read)
     else:
         name = DEFAULT if model is None else model
         shown = DualVAE.from_pretrained(name)
+        require_two_input_ternary(shown.space)
         origin = shown.origin
         source = f"pretrained model {name}"
         if origin is not None:

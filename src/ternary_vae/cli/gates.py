@@ -14,6 +14,7 @@ from ternary_vae.cli.output import print_json, say
 from ternary_vae.errors import UserError
 
 if TYPE_CHECKING:
+    from ternary_vae.gates.names import Gate
     from ternary_vae.pretrained.codes import GateCode
     from ternary_vae.pretrained.networks import Networks
     from ternary_vae.space import Space

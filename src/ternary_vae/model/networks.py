@@ -15,10 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ternary_vae.model.linear import Linear, as_factor
-from ternary_vae.space import Space
+from ternary_vae.space import Space, latent_dimensions_of
 
 _ENTRIES_OF_THE_PLAN = 9
-_LATENT_DIMENSIONS_AN_ENTRY = 7 / 4
 _MULTIPLE = 8
 
 
@@ -38,10 +37,13 @@ class Sizes:
 
     @classmethod
     def of(cls, space: Space, latent_dimensions: int | None = None, width: float | None = None) -> Sizes:
-        """Seven latent dimensions for every four entries, rounded up, and hidden layers that grow with the square root
+        """Latent dimensions as `latent_dimensions_of` says, and hidden layers that grow with the square root
         of the entries, so that their weights grow as the entries do; unless given."""
-        dimensions = latent_dimensions or math.ceil(_LATENT_DIMENSIONS_AN_ENTRY * space.entries)
-        return cls(space, dimensions, width or math.sqrt(space.entries / _ENTRIES_OF_THE_PLAN))
+        return cls(
+            space,
+            latent_dimensions or latent_dimensions_of(space),
+            width or math.sqrt(space.entries / _ENTRIES_OF_THE_PLAN),
+        )
 
     def hidden(self, units: int, width: float | None = None) -> int:
         """Units of a hidden layer that has so many in the plan: a multiple of eight."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ternary_vae.formats import cell, duration, in_unit, percent
 from ternary_vae.pretrained.configuration import Configuration, Figure
+from ternary_vae.space import TWO_INPUT_TERNARY, Space, latent_dimensions_of
 
 
 def model_card(configuration: Configuration) -> str:
@@ -15,8 +16,17 @@ def model_card(configuration: Configuration) -> str:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {"duration": duration, "percent": percent}
+    architecture = configuration.architecture
+    space = Space(architecture.values, architecture.inputs)
+    is_default = space == TWO_INPUT_TERNARY
     return environment.get_template("model_card.md.j2").render(
         configuration=configuration,
+        space=space,
+        is_default=is_default,
+        listed=space.is_enumerable(),
+        gates=f"{space.operations:,}" if space.is_enumerable() else f"{space.operations:.3g}",
+        kind="two-input gates of three-valued logic" if is_default else f"gates of {space}",
+        dimensions=architecture.latent_dimensions or latent_dimensions_of(space),
         origin=configuration.origin,
         figures=[
             (cell(figure.name), in_unit(figure.value, figure.unit), _interval(figure), _uniform(figure))

@@ -16,6 +16,7 @@ from ternary_vae.resolution.complementarity import NOISE_DRAWS, NOISE_SIGMA, dec
 from ternary_vae.resolution.kept import DISTANCES, WRONG_ENTRIES, Kept
 from ternary_vae.resolution.measure import keepable_tensors
 from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.checkpoints import Checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
@@ -71,8 +72,8 @@ def latent_map_of_run(run: RunDirectory) -> tuple[LatentMap | None, str]:
             model, checkpoint = load_model(path)
         except UserError as failure:
             return None, f"No map: {failure}."
-        if not model.space.is_enumerable():
-            return None, f"No map: {model.space.operations:.3g} operations of {model.space} are too many to show each."
+        if model.space != TWO_INPUT_TERNARY:
+            return None, f"No map: it draws operations of {TWO_INPUT_TERNARY}, and these are of {model.space}."
         return (
             latent_map_of_checkpoint(model, checkpoint),
             f"Every point is an operation, as {path.name} places it after {checkpoint.epochs_completed} epochs.",

@@ -73,7 +73,11 @@ def _figures(isolated: IsolatedRecord, coupled: CoupledRecord) -> Iterator[Figur
         if record is None or measure.key == "time_overhead":
             continue
         place = measure.isolated if record is isolated else measure.coupled
-        interval = getattr(measure.part(record), "interval", None) if isinstance(place, str) else None
+        interval = (
+            (measure.sampled(record) or getattr(measure.part(record), "interval", None))
+            if isinstance(place, str)
+            else None
+        )
         yield Figure(
             key=measure.key,
             name=measure.name,

@@ -26,7 +26,9 @@ _HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.2}
 
 def reconstruction(axis: Axes, measured: Measurements) -> None:
     """Exact match of A, B and the ensemble, beside the band in which the plan expects A."""
-    axis.set_title("Exact reconstruction, all 19,683 operations")
+    space = measured.recipe.space.as_space()
+    measured_on = f"all {space.operations:,} operations" if space.is_enumerable() else "operations drawn at random"
+    axis.set_title(f"Exact reconstruction, {measured_on}")
     points = MEASURES["exact_match_a"].expected_band(measured.recipe.schedule_epochs)
     band = [point for point in points if point[0] <= measured.epochs]
     if len(band) > 1:
@@ -161,7 +163,7 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
         note = "neither VAE is exact for half of the operations"
         axis.text(0.5, 0.5, note, transform=axis.transAxes, ha="center", color=QUIET)
     limit = ideal_half_sigma(measured.recipe.space.as_space())
-    level_line(axis, limit, "limit of ideal axes, one an entry, spread as the prior")
+    level_line(axis, limit, "ideal axes, one an entry, spread as the prior")
     axis.set_ylim(0, max(0.5, axis.get_ylim()[1]) * 1.05)
     legend(axis)
 

@@ -423,7 +423,7 @@ _OF_EACH_VAE = (
     ),
     Measure(
         "effective_dimensions", "Effective dimensions of VAE-{}", "number", 0,
-        isolated="dimensionality.participation_ratio", heading="Effective dimensions of 16",
+        isolated="dimensionality.participation_ratio", heading="Effective dimensions",
     ),
     Measure(
         "half_sigma", "Noise that VAE-{} bears (half σ)", "sigma", 1, isolated="resolution_curve.half_sigma",
@@ -444,8 +444,8 @@ _OF_EACH_VAE = (
         compared=False,
     ),
     _share(
-        "dimensionality_efficiency", "Dimensions of VAE-{} in effect, of 16", better=0,
-        isolated="dimensionality.efficiency", heading="Dimensions in effect, of 16", compared=False,
+        "dimensionality_efficiency", "Dimensions of VAE-{} in effect, of all", better=0,
+        isolated="dimensionality.efficiency", heading="Dimensions in effect, of all", compared=False,
         throughout=Expected(0.50, 0.50, "4"),
     ),
 )  # fmt: skip

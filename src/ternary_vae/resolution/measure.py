@@ -39,7 +39,7 @@ from ternary_vae.storage.checkpoints import Checkpoint, model_of
 from ternary_vae.storage.runs import code_version, environment
 from ternary_vae.storage.tensor_cache import TensorCache
 
-_FEW, _UNDER_NOISE = 20_000, 5_000
+_FEW, UNDER_NOISE = 20_000, 5_000  # operations of a space that cannot be listed
 GeneratorFor = Callable[[str], torch.Generator]
 
 
@@ -93,7 +93,7 @@ def measure_coupled(
     kept = Kept(checkpoint, device, cache)
     model, posteriors = encoded(kept)
     operations, listed = kept.operations, model.space.is_enumerable()
-    few, under_noise = _few(model.space), _few(model.space, _UNDER_NOISE)
+    few, under_noise = _few(model.space), _few(model.space, UNDER_NOISE)
     generator_for = partial(named_generator, seed, device=device)
     tasks: Tasks = {
         "noise": lambda: complementarity.decode_under_noise(

@@ -1,4 +1,4 @@
-"""One record of a checkpoint with random weights, of a space of 256 operations, measured once."""
+"""One record of a checkpoint with random weights, measured once, and a checkpoint of a space of 256 operations."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def small_checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def record(small_checkpoint_file: Path) -> StructureRecord:
-    return measure_structure(load_checkpoint(small_checkpoint_file))
+def record(checkpoint_file: Path) -> StructureRecord:
+    return measure_structure(load_checkpoint(checkpoint_file))

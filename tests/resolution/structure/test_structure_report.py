@@ -39,7 +39,7 @@ def orthogonal(record: StructureRecord) -> StructureRecord:
 
 def test_what_can_be_said_of_random_weights(record: StructureRecord) -> None:
     said = {row.claim.text for row in judged([[record]]) if row.holds}
-    assert "it adds modulo 4" not in said
+    assert "it adds modulo 3" not in said
     assert "−z(f) is −f" not in said
     assert "exchanging the inputs is an affine map of it" not in said
 
@@ -63,7 +63,7 @@ def test_the_report_names_what_holds_nowhere_first(record: StructureRecord, orth
     assert "`resolution`, epoch 3, seeds 1 to 42; `other`, epoch 3, seed 7" in text
     assert "6 trained codes" in text
     assert text.index("**Holds in no code:**") < text.index("**Holds in some:**") < text.index("## Claims")
-    assert "- it adds modulo 4: " in text.split("**Holds in some:**")[0]
+    assert "- it adds modulo 3: " in text.split("**Holds in some:**")[0]
     header = next(line for line in text.splitlines() if line.startswith("| property"))
     assert header.count("`other`") == 3
     assert "| `commutative` | 3.70% | 50% |" in text
@@ -125,7 +125,7 @@ def test_the_command_writes_records_and_a_report(record, checkpoint_file, run_co
     code, out, _ = run_command("structure", checkpoint_file, "-o", tmp_path, "--seed", "5", "--device", "cpu")
     assert (code, seeds) == (0, [5])
     assert read_structure_record(tmp_path / "structure_3.json") == record
-    assert "it adds modulo 4" in out
+    assert "it adds modulo 3" in out
     assert f"ternary-vae structure {checkpoint_file}" in (tmp_path / "STRUCTURE.md").read_text(encoding="utf-8")
     assert (tmp_path / "structure.png").exists()
 

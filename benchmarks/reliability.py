@@ -115,7 +115,7 @@ def _to_its_end(name: str, part: Callable[[], Iterator[Outcome]]) -> Iterator[Ou
     except (Exception, SystemExit) as stopped:
         outcome = Outcome.of(f"the part {name}", STOPPED)
         outcome.trials = 1
-        outcome.found(STOPPED, f"{type(stopped).__name__}: {stopped}")
+        outcome.record(STOPPED, f"{type(stopped).__name__}: {stopped}")
         yield outcome
 
 

@@ -75,14 +75,14 @@ def _train(name: str, seed: int, epochs: int) -> Arrival:
         """Asks the run to stop once an epoch has met the aim, or the last one allowed is done."""
 
         arrived: tuple[int, float] | None = None
-        asked = False
+        stop_requested = False
 
         def epoch(self, row: dict[str, Any]) -> None:
             exact = row["exact_match_a"] == row["exact_match_b"] == 1.0
-            if not self.asked and exact and row["coverage"] >= COVERAGE:
+            if not self.stop_requested and exact and row["coverage"] >= COVERAGE:
                 self.arrived = row["epoch"], time.perf_counter()
-            if not self.asked and (self.arrived is not None or row["epoch"] == epochs):
-                self.asked = True  # once: a second Ctrl-C would stop it at once
+            if not self.stop_requested and (self.arrived is not None or row["epoch"] == epochs):
+                self.stop_requested = True  # once: a second Ctrl-C would stop it at once
                 os.kill(os.getpid(), signal.SIGINT)
 
     watch = Watch()

@@ -98,6 +98,14 @@ def unchecked() -> Iterator[None]:
 
 
 @pytest.fixture
+def coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures with a sixth of the dots each way: those of a print take seconds to draw."""
+    from ternary_vae.reports import figures
+
+    monkeypatch.setattr(figures, "DPI", 50)
+
+
+@pytest.fixture
 def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """A function: arguments of `ternary-vae` → (exit code, standard output, standard error), through the real entry
     point."""

@@ -20,6 +20,7 @@ import torch
 import yaml
 
 import ternary_vae
+from fault_injection.small_runs import QUICK
 from ternary_vae import cli
 from ternary_vae.cli import reporting, training
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
@@ -29,16 +30,7 @@ from ternary_vae.storage.tensor_cache import TensorCache
 from ternary_vae.training import loop
 from ternary_vae.training.progress import Silent
 
-SMALL = {
-    "data.train_share": 0.1,
-    "optimizer.batch_size": 512,
-    "optimizer.first_batches.epochs": 0,
-    "objective.prior_information.draws": 128,
-    "evaluation.coverage_draws": 2000,
-    "evaluation.full_coverage_draws": None,
-    "evaluation.noise_draws": 1,
-    "evaluation.milestones": [2],
-}
+SMALL = QUICK | {"evaluation.milestones": [2]}
 SMALL_OPTIONS = [option for key, value in SMALL.items() for option in ("--set", f"{key}={json.dumps(value)}")]
 COMMAND = [sys.executable, "-m", "ternary_vae.cli"]
 SOURCES = str(Path(cli.__file__).parents[2])

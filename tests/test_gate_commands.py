@@ -183,16 +183,19 @@ class TestGates:
         assert says in refused("gates", *arguments)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
+def test_without_torch(run):
+    """In a process of its own that cannot import it: the answers are those given here."""
+    commands = [
         ["gate", "PC0"], ["gate", "SUM3", "--format", "json"], ["gates", "--properties"],
         ["gates", "--where", "sheffer", "--near", "sum"], ["gates", "--table", "?" * 27],
-    ],
-)  # fmt: skip
-def test_without_torch(arguments):
-    program = "import sys; sys.modules['torch'] = None; from ternary_vae import cli; cli.main()"
-    environment = {**os.environ, "PYTHONPATH": SOURCES}
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, env=environment)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout
+    ]  # fmt: skip
+    program = (
+        "import sys; sys.modules['torch'] = None\nfrom ternary_vae import cli\n"
+        f"for arguments in {commands}:\n"
+        "    sys.argv = ['ternary-vae', *arguments]\n"
+        "    try:\n        cli.main()\n    except SystemExit as ending:\n        assert not ending.code, arguments\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": SOURCES, "PYTHONUTF8": "1"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "".join(run(*arguments)[1] for arguments in commands)

@@ -31,7 +31,7 @@ def nothing_happened(*outcomes):
 def test_an_outcome_holds_until_something_is_found():
     outcome = Outcome.of("a check", "bad things")
     assert outcome.holds
-    outcome.found("bad things", "one")
+    outcome.record("bad things", "one")
     assert not outcome.holds
     assert outcome.counts["bad things"] == 1
 

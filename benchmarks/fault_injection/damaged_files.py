@@ -42,7 +42,7 @@ def damaged_files(damages: int, place: Path, chance: random.Random, records: boo
         before = _files(place)
         _read(outcomes[name], read, f"damage {number}")
         for changed in sorted({file for file, _ in before ^ _files(place)}):
-            outcomes[name].found(CHANGED, f"damage {number}: {changed}")
+            outcomes[name].record(CHANGED, f"damage {number}: {changed}")
         outcomes[name].trials += 1
         path.write_bytes(content)
     return list(outcomes.values())
@@ -195,9 +195,9 @@ def _read(outcome: Outcome, read: Callable[[], object], what: str) -> None:
     except UserError as line:
         outcome.line()
         if len(str(line)) > _LONGEST_LINE:
-            outcome.found("longer than a line", f"{what}: {str(line)[:200]} …")
+            outcome.record("longer than a line", f"{what}: {str(line)[:200]} …")
     except Exception as failure:
-        outcome.found(TRACEBACKS, f"{what}: {type(failure).__name__}: {str(failure)[:300]}")
+        outcome.record(TRACEBACKS, f"{what}: {type(failure).__name__}: {str(failure)[:300]}")
 
 
 def _files(place: Path) -> set[tuple[str, tuple[int, int, int]]]:

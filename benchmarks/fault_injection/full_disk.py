@@ -125,15 +125,15 @@ def _try(outcome: Outcome, disk: Path, chance: random.Random, writing: Writing) 
         if victim.exit_code == _LINE:
             outcome.line()
         else:
-            outcome.found(TRACEBACKS, f"exit code {victim.exit_code}")
+            outcome.record(TRACEBACKS, f"exit code {victim.exit_code}")
     outcome.trials += 1
     for problem in writing.damaged(where):
-        outcome.found(UNREADABLE, problem)
+        outcome.record(UNREADABLE, problem)
     ballast.unlink()
     if not Victim(writing.do, where, *writing.given).finish():
-        outcome.found(AFTERWARDS, "it fails")
+        outcome.record(AFTERWARDS, "it fails")
     for problem in writing.wrong(where):
-        outcome.found(AFTERWARDS, problem)
+        outcome.record(AFTERWARDS, problem)
 
 
 _known: dict[str, int] = {}

@@ -30,7 +30,7 @@ def training(kills: int, place: Path, chance: random.Random, epochs: int = 6, th
             seen = _killed(outcome, chance.uniform(0, seconds), train_or_resume, recipe, run, threads)
             _look_at(outcome, run)
             if (saved := epochs_saved(run)) < seen:
-                outcome.found(LOST, f"{run}: {seen} were reported, {saved} are saved", seen - saved)
+                outcome.record(LOST, f"{run}: {seen} were reported, {saved} are saved", seen - saved)
         _finish_and_compare(outcome, straight, run, recipe, threads)
     return outcome
 
@@ -66,7 +66,7 @@ def saving(kills: int, place: Path, chance: random.Random) -> Outcome:
         latest = place / "saved" / "latest.safetensors"
         saved = load_checkpoint(latest).epochs_completed if latest.exists() else 0
         if saved < seen:
-            outcome.found(LOST, f"{latest}: {seen} were saved, it holds {saved}", seen - saved)
+            outcome.record(LOST, f"{latest}: {seen} were saved, it holds {saved}", seen - saved)
     return outcome
 
 
@@ -82,11 +82,11 @@ def caching(kills: int, place: Path, chance: random.Random) -> Outcome:
         seen = _killed(outcome, chance.uniform(0, 0.4), _cache_for_ever, place / "cache")
         _, wrong = store.verify()
         for name, problem in wrong.items():
-            outcome.found(UNREADABLE, f"{name}: {problem}")
+            outcome.record(UNREADABLE, f"{name}: {problem}")
         for number in range(max(0, seen - _ENTRIES + 1), seen):
             entry = store.load(f"entry_{number % _ENTRIES}", made_from={"number": number})
             if entry is None or not bool(torch.equal(entry[0], _cached(number))):
-                outcome.found("entries lost", f"entry {number}")
+                outcome.record("entries lost", f"entry {number}")
     return outcome
 
 
@@ -107,7 +107,7 @@ def reporting(kills: int, place: Path, chance: random.Random, run: Path) -> Outc
         _killed(outcome, chance.uniform(0, seconds), _write_reports, again)
         for name, content in _files(again / "reports").items():
             if name in whole and content != whole[name]:
-                outcome.found("reports half written", name)
+                outcome.record("reports half written", name)
     return outcome
 
 
@@ -143,10 +143,10 @@ def experiment(kills: int, place: Path, chance: random.Random, whole_experiment:
             ended_well = victim.finish()
             _look_at(outcome, directory)
         if not ended_well:
-            outcome.found("runs failed", str(directory))
+            outcome.record("runs failed", str(directory))
         for run in sorted((straight / "runs").iterdir()):
             for difference in differences(run, directory / "runs" / run.name):
-                outcome.found(BITS, f"{directory / 'runs' / run.name}: {difference}")
+                outcome.record(BITS, f"{directory / 'runs' / run.name}: {difference}")
     return outcome
 
 
@@ -259,16 +259,16 @@ def _wait(victim: Victim, seconds: float) -> None:
 
 def _look_at(outcome: Outcome, place: Path) -> None:
     for problem in unreadable(place):
-        outcome.found(UNREADABLE, problem)
+        outcome.record(UNREADABLE, problem)
 
 
 def _finish_and_compare(outcome: Outcome, straight: Path, run: Path, *given: Any) -> None:
     recipe, *how = given
     if not Victim(train_or_resume, recipe, run, *how).finish():
-        outcome.found(BITS, f"{run}: cannot be gone on with")
+        outcome.record(BITS, f"{run}: cannot be gone on with")
         return
     for difference in differences(straight, run):
-        outcome.found(BITS, f"{run}: {difference}")
+        outcome.record(BITS, f"{run}: {difference}")
     shutil.rmtree(run)
 
 
@@ -285,7 +285,7 @@ def _require_gone(outcome: Outcome, workers: list[int]) -> None:
     while (left := [pid for pid in workers if _is_running(pid)]) and time.monotonic() < until:
         time.sleep(0.05)
     for pid in left:
-        outcome.found("workers left behind", f"process {pid}")
+        outcome.record("workers left behind", f"process {pid}")
         os.kill(pid, signal.SIGKILL)
 
 

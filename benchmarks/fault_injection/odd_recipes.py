@@ -26,7 +26,7 @@ def odd_recipes(count: int, place: Path, chance: random.Random, processes: int =
             if answer == "line":
                 outcome.line()
             elif answer == "crash":
-                outcome.found(CRASHES, f"after {number}: {problem}")
+                outcome.record(CRASHES, f"after {number}: {problem}")
     return outcome
 
 

@@ -31,7 +31,7 @@ class Outcome:
         """An empty one, with what must not happen."""
         return cls(check, counts=Counter(dict.fromkeys(forbidden, 0)))
 
-    def found(self, what: str, problem: str, times: int = 1) -> None:
+    def record(self, what: str, problem: str, times: int = 1) -> None:
         """Something has happened that must not."""
         self.counts[what] += times
         self.problems.append(f"{self.check}: {what}: {problem}")

@@ -17,14 +17,14 @@ def shared_cache(rounds: int, processes: int, place: Path) -> Outcome:
     for number in range(rounds):
         directory = place / f"cache{number}"
         if failed := all_at_once(processes, _use, directory):
-            outcome.found("processes failed", f"round {number}: {failed} of {processes}", failed)
+            outcome.record("processes failed", f"round {number}: {failed} of {processes}", failed)
         store = TensorCache(directory)
         whole, wrong = store.verify()
         for problem in wrong.values():
-            outcome.found("files not whole", problem)
+            outcome.record("files not whole", problem)
         left = [path.name for path in directory.iterdir() if path.name.startswith(".")]
         if len(whole) != 1 or left:
-            outcome.found("files not whole", f"round {number}: {len(whole)} entries, left behind: {left}")
+            outcome.record("files not whole", f"round {number}: {len(whole)} entries, left behind: {left}")
         outcome.trials += processes
     return outcome
 

@@ -7,18 +7,10 @@ from typing import Any
 
 import pytest
 
+from fault_injection.small_runs import QUICK
 from ternary_vae.experiments.description import Experiment, validate_experiment
 
-SMALL = {
-    "data.train_share": 0.1,
-    "data.validation_share": 0.1,
-    "optimizer.batch_size": 512,
-    "optimizer.first_batches.epochs": 0,
-    "objective.prior_information.draws": 128,
-    "evaluation.coverage_draws": 2000,
-    "evaluation.full_coverage_draws": None,
-    "evaluation.noise_draws": 1,
-}
+SMALL = {key: value for key, value in QUICK.items() if key != "evaluation.milestones"}  # which experiments give
 
 
 @pytest.fixture(scope="session")

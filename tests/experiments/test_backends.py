@@ -93,6 +93,16 @@ def rows(directory):
     ]
 
 
+def with_a_letter(experiment, place):
+    """An experiment's directory in which a run cannot start, since something else lies where it would; and that."""
+    directory = ExperimentDirectory(place / "experiment")
+    directory.freeze(experiment, arms_of(experiment), Path("small.yaml"))
+    letter = directory.runs / "resolution-seed1" / "letter.txt"
+    letter.parent.mkdir(parents=True)
+    letter.write_text("keep")
+    return directory, letter
+
+
 def test_a_killed_worker_is_replaced_and_workers_have_one_thread_before_torch_is_imported(task, tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "perform_together_in_worker", die_once)
     tasks = [task(name, directory=str(tmp_path)) for name in ("one", "mortal", "three")]
@@ -198,11 +208,7 @@ def test_who_waits_for_a_lost_worker_hears_the_experiment(task, monkeypatch):
 
 def test_a_failed_run_does_not_stop_the_others_and_is_tried_again(small, tmp_path):
     experiment = small(seeds=[1], reference=None)
-    directory = ExperimentDirectory(tmp_path / "experiment")
-    directory.freeze(experiment, arms_of(experiment), Path("small.yaml"))
-    letter = directory.runs / "resolution-seed1" / "letter.txt"
-    letter.parent.mkdir(parents=True)
-    letter.write_text("keep")
+    directory, letter = with_a_letter(experiment, tmp_path)
     execution = run_experiment(experiment, directory, device="cpu")
     assert execution.complete == {"plain-seed1"}
     assert "is not empty and holds no run" in execution.failed["resolution-seed1"]
@@ -324,11 +330,7 @@ class TestRunsAtOnce:
     def test_an_experiment_with_runs_at_once(self, small, tmp_path):
         """Both arms are complete, in local processes too, and one that fails is the only one that does."""
         experiment = small()
-        directory = ExperimentDirectory(tmp_path / "experiment")
-        directory.freeze(experiment, arms_of(experiment), Path("small.yaml"))
-        letter = directory.runs / "resolution-seed1" / "letter.txt"
-        letter.parent.mkdir(parents=True)
-        letter.write_text("keep")
+        directory, letter = with_a_letter(experiment, tmp_path)
         execution = run_experiment(experiment, directory, backend=InProcess(together=2), device="cpu")
         assert execution.complete == {"resolution-seed2", "plain-seed1", "plain-seed2"}
         assert "is not empty" in execution.failed["resolution-seed1"]

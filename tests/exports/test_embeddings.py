@@ -30,45 +30,50 @@ def expected():
     return {name: part.numpy() for name, part in parts.items()}
 
 
-def compare(columns, expected, matrices):
+@pytest.fixture(scope="module")
+def gates():
+    """The columns that say which gate it is, as lists of plain values."""
+    return {
+        name: np.asarray(column).tolist()
+        for name, column in {"index": np.arange(19_683), **gate_columns(Space())}.items()
+    }
+
+
+def compare(columns, gates, expected, matrices):
     """Holds columns by name against what they should be."""
-    gates = {"index": np.arange(19_683), **gate_columns(Space())}
     names = list(expected) if matrices else [f"{name}_{number}" for name in expected for number in range(16)]
     assert list(columns) == [*gates, *names]
     for name, column in gates.items():
-        assert list(columns[name]) == list(column), name
+        assert np.asarray(columns[name]).tolist() == column, name
     for name, part in expected.items():
         actual = columns[name] if matrices else np.stack([columns[f"{name}_{number}"] for number in range(16)], axis=1)
         np.testing.assert_allclose(actual, part, atol=2e-5)
 
 
-def test_npz(networks, expected, tmp_path):
+def test_npz(networks, gates, expected, tmp_path):
     write_embeddings(networks, tmp_path / "codes.npz")
     with np.load(tmp_path / "codes.npz", allow_pickle=False) as actual:
         assert actual["mean_a"].dtype == np.float32
-        compare(dict(actual), expected, matrices=True)
+        compare(dict(actual), gates, expected, matrices=True)
 
 
-def test_parquet(networks, expected, tmp_path):
+def test_parquet(networks, gates, expected, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     write_embeddings(networks, tmp_path / "codes.parquet")
     table = parquet.read_table(tmp_path / "codes.parquet")
-    compare({name: table[name].to_pylist() for name in table.column_names}, expected, matrices=False)
+    compare({name: table[name].to_pylist() for name in table.column_names}, gates, expected, matrices=False)
     assert str(table.schema.field("commutative").type) == "bool"
     assert str(table.schema.field("mean_a_0").type) == "float"
 
 
-def test_csv(networks, expected, tmp_path):
+def test_csv(networks, gates, expected, tmp_path):
     write_embeddings(networks, tmp_path / "codes.csv")
     with open(tmp_path / "codes.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    kinds = {
-        "index": int,
-        **{name: type(np.asarray(column)[0].item()) for name, column in gate_columns(Space()).items()},
-    }
+        names, *rows = csv.reader(file)
     readings = {bool: {"True": True, "False": False}.__getitem__, int: int, str: str}
-    columns = {name: [readings.get(kinds.get(name), float)(row[name]) for row in rows] for name in rows[0]}
-    compare(columns, expected, matrices=False)
+    kinds = {name: type(column[0]) for name, column in gates.items()}
+    columns = {name: list(map(readings.get(kinds.get(name), float), column)) for name, column in zip(names, zip(*rows))}
+    compare(columns, gates, expected, matrices=False)
 
 
 def test_what_is_refused(networks, tmp_path, monkeypatch):

@@ -130,6 +130,7 @@ def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:
     assert "guard fired" not in panel(calm, "Permeability").get_legend_handles_labels()[1]
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path) -> None:
     measured = measurements_of_records(failing_run.benchmarks, (3,))
     figure = evolution_figure(measured)
@@ -137,6 +138,7 @@ def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirect
     assert write_figure(figure, tmp_path / "one.png").stat().st_size > 10_000
 
 
+@pytest.mark.usefixtures("coarse_figures")
 @pytest.mark.parametrize("kind", ["manifold", "coupled"])
 def test_one_kind_of_record_alone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path, kind: str) -> None:
     for path in failing_run.benchmarks.glob(f"{kind}_resolution_*.json"):
@@ -238,6 +240,7 @@ def test_settings_of_whoever_draws_change_nothing_and_are_left_alone(tmp_path: P
         matplotlib.rcParams["backend"] = before
 
 
+@pytest.mark.usefixtures("coarse_figures")
 @pytest.mark.parametrize("name", ["caf\udce9 $x_$", "a\nb"])
 def test_runs_of_any_name_can_be_compared(name: str, good_run: RunDirectory, tmp_path: Path) -> None:
     try:

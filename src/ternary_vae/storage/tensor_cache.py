@@ -64,7 +64,7 @@ class TensorCache:
         self.limit_megabytes = limit_megabytes
         self.report = report or _to_standard_error
         self._readable = self._writable = True
-        self._warned = self._told_of_readme = False
+        self._warned = self._readme_reported = False
 
     def save(
         self,
@@ -305,8 +305,8 @@ class TensorCache:
             except UserError as problem:
                 if not isinstance(problem.__cause__, PermissionError) or not path.exists():
                     raise
-                if not self._told_of_readme:
-                    self._told_of_readme = True
+                if not self._readme_reported:
+                    self._readme_reported = True
                     self.report(f"{path}: out of date, {_owner(path)} lets nobody else replace it")
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from spaces import settings_of
+from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import operation_index
@@ -129,6 +130,25 @@ def test_a_run_is_resumed_to_the_same_bits(space, recipe_of, quick_train, quick_
         load_checkpoint(tmp_path / name / "checkpoints" / "latest.safetensors") for name in ("whole", "parts")
     )
     assert all(torch.equal(whole.model[name], tensor) for name, tensor in parts.model.items())
+
+
+@pytest.mark.parametrize("space", [(2, 2), (3, 3)])
+def test_runs_at_once_train_on_the_operations_of_their_own_seeds(space, recipe_of):
+    def recipes():
+        return [recipe_of(space, data__train_share=0.5).model_copy(update={"seed": seed}) for seed in (3, 4)]
+
+    together, alone = ([Trainer(recipe) for recipe in recipes()] for _ in range(2))
+    Fleet(together).train_epoch([0, 1])
+    for trainer, own in zip(together, alone):
+        own.train_epoch()
+        assert torch.equal(trainer.classes, own.classes)
+        # Rounding may turn a first step of Adam around where a gradient is nearly 0: the mean is held, not each weight.
+        pairs = zip(trainer.model.parameters(), own.model.parameters())
+        differences = torch.cat([(one - other).detach().abs().flatten() for one, other in pairs])
+        assert float(differences.mean()) < 1e-5
+    # Runs of two spaces are no stack, whatever else they share.
+    different = [Trainer(recipe_of((3, 2))), Trainer(recipe_of(space))]
+    assert len(Fleet(different).train_epoch([0, 1])) == 2
 
 
 @pytest.mark.parametrize("space", [(2, 2), (3, 1), (3, 3), (2, 5)])

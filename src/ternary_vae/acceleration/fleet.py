@@ -109,6 +109,7 @@ def shape(trainer: Trainer) -> Hashable:
 def recipe_shape(recipe: Recipe) -> tuple[Hashable, ...]:
     """The part of `shape` that a recipe alone determines: runs that differ in it are never computed together."""
     parts = (
+        recipe.space.model_dump_json(),
         recipe.model.model_dump_json(),
         recipe.optimizer.model_dump_json(exclude={"learning_rate", "averaging_epochs"}),
         recipe.objective.model_dump_json(),
@@ -129,15 +130,22 @@ class StackedSteps(Steps):
     def __init__(self, trainers: Sequence[Trainer], stack: Stack) -> None:
         self.trainers, first = trainers, trainers[0]
         controls = stacked_controls([trainer.plan.controls for trainer in trainers], first.device)
+        own_tables = 0 if first.space.is_enumerable() else len(first.inputs)
         plan = replace(
             first.plan,
             controls=controls,
             terms=weighed([term for term, _ in first.plan.terms], controls, first.recipe.objective),
-            batches=tuple(map(torch.stack, zip(*(trainer.plan.batches for trainer in trainers)))),
+            batches=tuple(
+                torch.stack([rows + run * own_tables for run, rows in enumerate(of_runs)])
+                for of_runs in zip(*(trainer.plan.batches for trainer in trainers))
+            ),
         )
         generators = [trainer.generator for trainer in trainers]
         norms = torch.stack([trainer.gradient_norms for trainer in trainers], dim=1)
         super().__init__(first, plan, stack.model, stack.weights, stack.adopt(), generators, norms)
+        if not first.space.is_enumerable():  # every run has drawn operations of its own
+            self.inputs = torch.cat([trainer.inputs for trainer in trainers])
+            self.classes = torch.cat([trainer.classes for trainer in trainers])
 
     def average(self, number: int) -> None:
         """As `Steps.average`; runs whose averages move alike move at once."""

@@ -49,6 +49,7 @@ from ternary_vae.training.progress import Progress
 from ternary_vae.training.state import RunState
 
 _AVERAGED_SHARE = 0.2
+_ROWS_OF_ENTROPY = 4096
 _PENDING = "pending"
 
 
@@ -188,8 +189,8 @@ class Trainer(RunState):
         """Reads the running averages once, moves λ and the gate."""
         with torch.no_grad():
             self.model.eval()
-            first = self.training_index if self.space.is_enumerable() else slice(None)
-            inputs = self.inputs[first][:4096]
+            rows = self.training_index[:_ROWS_OF_ENTROPY] if self.space.is_enumerable() else slice(_ROWS_OF_ENTROPY)
+            inputs = self.inputs[rows]
             posteriors = Posteriors(*self.model.encoder_A(inputs), *self.model.encoder_B(inputs))
             bins = self.recipe.objective.entropy_bins
             entropies = torch.stack(
@@ -225,6 +226,7 @@ class Steps:
     """The steps of an epoch that is planned, of one run or of several at once ("*runs").
 
     Attributes:
+        inputs, classes: the tables of which batches name rows, see `RunState`.
         weights: what gradients are taken of, in the optimizer's order.
         gradient_norms: exponential averages of VAE-A's and VAE-B's, which every step moves in place.
     """
@@ -241,6 +243,7 @@ class Steps:
     ) -> None:
         self.trainer, self.recipe, self.device, self.plan = trainer, trainer.recipe, trainer.device, plan
         self.model, self.weights, self.optimizer, self.generator = model.train(), weights, optimizer, generator
+        self.inputs, self.classes = trainer.inputs, trainer.classes
         self.gradient_norms = gradient_norms
         self._names = [LOSS, *(term.name for term, _ in plan.terms)]
         self._nothing = torch.zeros_like(gradient_norms[0])
@@ -274,9 +277,9 @@ class Steps:
 
     def step(self, batch: Int[Tensor, "*runs n"], noise: Noise) -> dict[str, Float[Tensor, "*runs"]]:
         """One optimizer step; the batch's terms by name."""
-        recipe, trainer = self.recipe, self.trainer
+        recipe = self.recipe
         forward = ForwardPass(
-            self.model, trainer.inputs[batch], trainer.classes[batch], noise, self.plan.controls, recipe.objective,
+            self.model, self.inputs[batch], self.classes[batch], noise, self.plan.controls, recipe.objective,
             loss_scales(self.gradient_norms, recipe.gradient_balance), recipe.permeability.isolated_share,
             recipe.beta.free_bits,
         )  # fmt: skip

@@ -21,6 +21,8 @@ from typer.main import get_command
 from ternary_vae.cli import app
 from ternary_vae.experiments.description import Experiment
 from ternary_vae.resolution.figures import GOALS
+from ternary_vae.resolution.structure.ideal import ideal_exact_match
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts" / "publish"))
@@ -71,14 +73,13 @@ def test_every_goal_is_read_from_its_page():
 def test_the_limit_of_nine_axes_is_what_is_drawn(sigma):
     """Nine axes of three levels at the means of thirds of a normal, read back by the third in which they lie: 400,000
     draws have a standard deviation below 0.0008; the margin is five of them."""
-    from published import nine_axes_limit
 
     random = np.random.default_rng(0)
     sample = np.sort(random.normal(size=3_000_000))
     cuts, levels = sample[[1_000_000, 2_000_000]], sample.reshape(3, -1).mean(axis=1)
     wanted = random.integers(0, 3, size=(400_000, 9))
     met = np.digitize(levels[wanted] + sigma * random.normal(size=wanted.shape), cuts) == wanted
-    assert met.all(axis=1).mean() == pytest.approx(nine_axes_limit(sigma), abs=0.004)
+    assert met.all(axis=1).mean() == pytest.approx(ideal_exact_match(TWO_INPUT_TERNARY, sigma), abs=0.004)
 
 
 @pytest.mark.parametrize("code", blocks(README, "python"))

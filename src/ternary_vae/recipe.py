@@ -158,9 +158,10 @@ class TruthTables(Section):
 
 class Data(Section):
     """How the operations are split, and how many an epoch has. What is not trained on is held out: of a space that can
-    be listed exactly those shares of a permutation, of a larger one whatever a hash of the index says. An epoch has
-    `epoch_operations`, or every operation trained on once: the first of a permutation, several permutations, or, where
-    none can be listed, as many drawn at random."""
+    be listed exactly those shares of a permutation, of a larger one whatever a hash of the index says. An epoch trains
+    on `epoch_operations`: the first of a permutation, or several permutations, or drawn at random where none can be
+    listed. Unless given it has every operation trained on once; where they cannot be listed, as many as there are of
+    two ternary inputs."""
 
     train_share: Annotated[Number, Field(gt=0, le=1)] = 1.0
     validation_share: Share = 0.0

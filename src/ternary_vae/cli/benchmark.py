@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ternary_vae.cli.options import CacheDirectory, DeviceOption, require_different_epochs
+from ternary_vae.cli.options import BenchmarkSeed, CacheDirectory, Checkpoints, DeviceOption, require_different_epochs
 from ternary_vae.cli.output import say
 
 
 def benchmark(
-    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints: .safetensors or v5.5 .pt.")],
+    checkpoints: Checkpoints,
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the records.")] = Path(
         "reports/benchmarks"
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the benchmark's own random numbers.")] = 0,
+    seed: BenchmarkSeed = 0,
     device: DeviceOption = "auto",
     cache: Annotated[bool, typer.Option(help="Keep in the tensor cache what would be computed again.")] = True,
     cache_dir: CacheDirectory = None,

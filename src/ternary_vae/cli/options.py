@@ -33,6 +33,8 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", help="Where to compute: auto, cpu, cuda or cuda:N.", callback=require_device_name),
 ]
+Checkpoints = Annotated[list[Path], typer.Argument(help="Checkpoints: .safetensors or v5.5 .pt.")]
+BenchmarkSeed = Annotated[int, typer.Option("--seed", help="Seed of the benchmark's own random numbers.")]
 CacheDirectory = Annotated[
     Path | None,
     typer.Option(

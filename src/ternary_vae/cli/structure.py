@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ternary_vae.cli.options import DeviceOption, require_different_epochs
+from ternary_vae.cli.options import BenchmarkSeed, Checkpoints, DeviceOption, require_different_epochs
 from ternary_vae.cli.output import print_table, say
 
 
 def structure(
-    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints: .safetensors or v5.5 .pt.")],
+    checkpoints: Checkpoints,
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the records and the report.")] = Path(
         "reports/benchmarks"
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the benchmark's own random numbers.")] = 0,
+    seed: BenchmarkSeed = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure what the codes of checkpoints know: distances, algebra, arithmetic, axes, paths, noise."""

@@ -15,9 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ternary_vae.model.linear import Linear, as_factor
-from ternary_vae.space import Space, latent_dimensions_of
+from ternary_vae.space import TWO_INPUT_TERNARY, Space, latent_dimensions_of
 
-_ENTRIES_OF_THE_PLAN = 9
 _MULTIPLE = 8
 
 
@@ -42,7 +41,7 @@ class Sizes:
         return cls(
             space,
             latent_dimensions or latent_dimensions_of(space),
-            width or math.sqrt(space.entries / _ENTRIES_OF_THE_PLAN),
+            width or math.sqrt(space.entries / TWO_INPUT_TERNARY.entries),
         )
 
     def hidden(self, units: int, width: float | None = None) -> int:

@@ -48,11 +48,6 @@ class SeedOfSpace:
         """An exact match at the end, with what it is at least."""
         return self.run.in_context(key, self.run.epochs)
 
-    @property
-    def worst(self) -> float:
-        """The lowest exact match of all."""
-        return min(self.run.value(key, self.run.epochs) or 0.0 for key in EXACT)
-
 
 def seed_of_space(directory: RunDirectory, measured: Measurements, draws: int | None = None) -> SeedOfSpace:
     """Measures a completed run.
@@ -90,7 +85,7 @@ def missed_gates(model: DualVAE) -> list[str]:
 
 
 def write_spaces(seeds: Sequence[SeedOfSpace], output: Path) -> Path:
-    """Writes the report of runs of one recipe, the worst seed of each figure first.
+    """Writes the report of runs of one recipe.
 
     Raises:
         UserError: it cannot be written.

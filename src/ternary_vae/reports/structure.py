@@ -104,7 +104,7 @@ def claims(values: int) -> list[Claim]:
     """What is said of such manifolds, for so many values."""
     return [
         Claim(
-            "a 3-adic tree organises it, beyond what Hamming distance explains".replace("3", str(values)),
+            f"a {values}-adic tree organises it, beyond what Hamming distance explains",
             "partial rank correlation of distance in the code and adic distance of the indices",
             "score",
             _of_code(lambda one: one.distances.adic_given_hamming),

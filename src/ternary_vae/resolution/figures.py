@@ -145,9 +145,11 @@ class Measure:
     def sampled(self, record: IsolatedRecord | CoupledRecord) -> Sampled | None:
         """On how many operations drawn at random a record's figure was measured, and its interval; None where it was
         measured on all, or is nothing of that kind."""
-        part = None if callable(self._place(record)) or self._place(record) is None else self.part(record)
-        side = self.key.rpartition("_")[2]
-        return getattr(part, "sampled", None) or getattr(part, f"sampled_{side}", None)
+        place = self._place(record)
+        if not isinstance(place, str) or "exact_match_rate" not in place:
+            return None
+        # It stands beside the rate, under the same suffix.
+        return getattr(self.part(record), place.rpartition(".")[2].replace("exact_match_rate", "sampled"), None)
 
     def in_context(self, found: dict[str, Any] | IsolatedRecord | CoupledRecord | None) -> str:
         """The figure as people read it, beside what a uniform model reaches on average where that is known, or, where

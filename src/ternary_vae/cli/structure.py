@@ -46,7 +46,9 @@ def structure(
     loaded, records_in, reports_in = _chosen(checkpoints, output)
     records = []
     for checkpoint in loaded:
-        records.append(measure_structure(checkpoint, seed=seed, device=device))
+        # Of a run's milestones only the last is probed, which takes most of the time and is not followed over epochs.
+        probed = records_in == reports_in or checkpoint is loaded[-1]
+        records.append(measure_structure(checkpoint, seed=seed, device=device, probed=probed))
         path = records_in / f"structure_{checkpoint.epoch}.json"
         write_record(path, records[-1])
         say(f"{checkpoint.path}: {path}")

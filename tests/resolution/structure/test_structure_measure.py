@@ -95,6 +95,8 @@ def test_a_model_of_such_a_space_is_measured_on_a_sample(tmp_path: Path, monkeyp
         weights = DualVAE.of(recipe).state_dict()
     save_checkpoint(tmp_path / "epoch_1.safetensors", Checkpoint(1, 1, recipe, weights))
     found = measure_structure(load_checkpoint(tmp_path / "epoch_1.safetensors"))
+    without = measure_structure(load_checkpoint(tmp_path / "epoch_1.safetensors"), probed=False)
+    assert (without.probes, without.codes) == ({}, found.codes)
     assert (found.space, found.operations, found.all_operations) == (TruthTables(values=3, inputs=3), 300, False)
     assert len(found.codes["vae_a"].axes.carried[0]) == 27
     assert "3-adic" in structure_markdown([[found]], "")

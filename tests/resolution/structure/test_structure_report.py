@@ -161,7 +161,7 @@ def test_report_and_figure_are_the_same_bytes_again(record: StructureRecord, tmp
 def test_the_command_writes_records_and_a_report(record, checkpoint_file, run_command, tmp_path, monkeypatch) -> None:
     """The measuring itself has its own tests."""
     seeds = []
-    monkeypatch.setattr(measure, "measure_structure", lambda *_, seed, device: seeds.append(seed) or record)
+    monkeypatch.setattr(measure, "measure_structure", lambda *_, seed, **__: seeds.append(seed) or record)
     code, out, _ = run_command("structure", checkpoint_file, "-o", tmp_path, "--seed", "5", "--device", "cpu")
     assert (code, seeds) == (0, [5])
     assert read_structure_record(tmp_path / "structure_3.json") == record

@@ -40,9 +40,14 @@ SAMPLE = 20_000
 plan's space has."""
 
 
-def measure_structure(checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu") -> StructureRecord:
+def measure_structure(
+    checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", probed: bool = True
+) -> StructureRecord:
     """Measures what the codes of a checkpoint know about operations. The same checkpoint, seed and device give the same
     figures, whatever has been drawn before and however many cores there are.
+
+    Args:
+        probed: whether linear probes are fitted too, which takes two thirds of the time.
 
     Raises:
         UserError: device not available, weights that do not fit the model, or figures that are not finite.
@@ -55,7 +60,7 @@ def measure_structure(checkpoint: Checkpoint, *, seed: int = 0, device: torch.de
     if not model.space.is_enumerable():
         tables = tables[:SAMPLE]
     with finite(checkpoint):
-        codes, read = structures_of_model(model, tables, seed)
+        codes, read = structures_of_model(model, tables, seed, probed)
         return StructureRecord(
             header=header_of(checkpoint, seed, device, started),
             space=checkpoint.recipe.space,
@@ -67,13 +72,14 @@ def measure_structure(checkpoint: Checkpoint, *, seed: int = 0, device: torch.de
 
 
 def structures_of_model(
-    model: DualVAE, tables: Int8[Tensor, "n entries"], seed: int = 0
+    model: DualVAE, tables: Int8[Tensor, "n entries"], seed: int = 0, probed: bool = True
 ) -> tuple[dict[str, CodeStructure], dict[str, Probe]]:
     """Structures of a model's codes and of known codes beside them, by the names of `StructureRecord.codes`; and what
     probes read, by property.
 
     Args:
         tables: all operations of the space, or a uniform sample.
+        probed: as `measure_structure` has it.
     """
     space = model.space
     cpu = torch.device("cpu")  # networks answer where they are; all else is counted here
@@ -83,12 +89,13 @@ def structures_of_model(
         known = known_codes(space, tables, points, named_generator(seed, "random orthogonal code", "cpu"))
     codes |= known
     points |= {name: code.encode(tables) for name, code in known.items()}
+    read_by_probes = {"probes": lambda: probes(space, tables, points["vae_a"], points["vae_b"], seed)}
     tasks: Tasks = {
-        "probes": lambda: probes(space, tables, points["vae_a"], points["vae_b"], seed),
+        **(read_by_probes if probed else {}),
         **{name: partial(structure_of, code, tables, points[name], seed) for name, code in codes.items()},
     }
     results = side_by_side(tasks, cpu)
-    read = results.pop("probes")
+    read = results.pop("probes", {})
     return results, read
 
 

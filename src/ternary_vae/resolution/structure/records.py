@@ -185,7 +185,7 @@ class StructureRecord(Section):
     """`vae_a` and `vae_b`; `ideal_axes_a` and `ideal_axes_b`, axes of equally likely levels in the order in which the
     VAE's lie; `random_orthogonal`, of as many dimensions."""
     probes: dict[str, Probe]
-    """By property."""
+    """By property; none where probes were left out."""
 
 
 def read_structure_record(path: str | Path) -> StructureRecord:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import config, install_import_hook
 
+from few_draws import draw_few
 from in_browser import ARGUMENTS, READY, new_context, watched_page
 
 # Shapes and types in signatures are true: every call is held against them. Processes that tests start are not.
@@ -98,11 +99,20 @@ def unchecked() -> Iterator[None]:
 
 
 @pytest.fixture
-def coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures with a sixth of the dots each way: those of a print take seconds to draw."""
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks that draw a fiftieth and time once."""
+    draw_few(monkeypatch.setattr)
+
+
+@pytest.fixture(scope="module")
+def coarse_figures() -> Iterator[int]:
+    """Figures with a sixth of the dots each way: those of a print, whose dots an inch this is, take seconds to draw."""
     from ternary_vae.reports import figures
 
-    monkeypatch.setattr(figures, "DPI", 50)
+    with pytest.MonkeyPatch.context() as patch:
+        print_quality = figures.DPI
+        patch.setattr(figures, "DPI", 50)
+        yield print_quality
 
 
 @pytest.fixture

@@ -40,11 +40,13 @@ def call(*arguments: object, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of a space of 256 operations."""
     run = RunDirectory(tmp_path_factory.mktemp("project") / "runs" / "one")
+    recipe = load_recipe(overrides={"space.values": 2, "space.inputs": 3})
     with torch.random.fork_rng():
         torch.manual_seed(6)
-        weights = DualVAE.of(load_recipe()).state_dict()
-    state = Checkpoint(3, 3, load_recipe(), weights, state={"rho": 0.3}, code_version="test")
+        weights = DualVAE.of(recipe).state_dict()
+    state = Checkpoint(3, 3, recipe, weights, state={"rho": 0.3}, code_version="test")
     save_checkpoint(run.checkpoint(3), state)
     save_checkpoint(run.checkpoint("latest"), state)
     return run.checkpoint(3)
@@ -64,11 +66,11 @@ def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> N
     shapes = {row["key"].rpartition("-")[0]: row["shape"] for row in listed}
     assert shapes == {
         "all_ternary_operations": [19683, 9],
-        "latent_distances_A_epoch3": [2, 19683],
-        "latent_distances_B_epoch3": [2, 19683],
-        KEPT[0]: [2, 19683, 16],
-        KEPT[1]: [2, 19683, 16],
-        "wrong_entries_epoch3": [2, 19683],
+        "latent_distances_A_epoch3": [2, 256],
+        "latent_distances_B_epoch3": [2, 256],
+        KEPT[0]: [2, 256, 14],
+        KEPT[1]: [2, 256, 14],
+        "wrong_entries_epoch3": [2, 256],
     }
     described = {row["key"]: row for row in listed}
     readme = (store.directory / "README.md").read_text()
@@ -177,7 +179,7 @@ def test_the_plans_regenerate_commands(checkpoint: Path, run_script: Any, monkey
 
 
 SMALL = {
-    "data.train_share": 0.05, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
+    "space.values": 2, "space.inputs": 3, "optimizer.batch_size": 512, "optimizer.first_batches.epochs": 0,
     "evaluation.coverage_draws": 200,
     "evaluation.full_coverage_draws": None, "evaluation.milestones": [1],
     "objective.prior_information.draws": 64,

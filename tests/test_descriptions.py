@@ -83,6 +83,12 @@ def test_other_scalars_do_too(value):
     assert (actual, type(actual)) == (value, type(value))
 
 
+def test_what_is_changed_is_not_what_is_read_next():
+    first = parse_yaml("a: {x: [1, 2]}")
+    first["a"]["x"].append(3)
+    assert parse_yaml("a: {x: [1, 2]}") == {"a": {"x": [1, 2]}}
+
+
 def test_merged_sections():
     actual = parse_yaml(
         "a: &a {x: 1, y: 1}\nb: &b {<<: *a, y: 2}\nc: {inner: [{<<: *b, z: 3}]}\n"

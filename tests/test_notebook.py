@@ -21,8 +21,14 @@ def outputs(tmp_path):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     place = tmp_path / "notebook"
     place.mkdir()
-    first = nbformat.v4.new_code_cell(f"import tempfile; tempfile.tempdir = {str(place)!r}")
-    notebook.cells.insert(0, first)  # what the notebook trains goes with the other files of the tests
+    # What the notebook trains goes with the other files of the tests, and its benchmarks draw few.
+    tests = str(Path(__file__).parent)
+    first = f"""import sys, tempfile
+tempfile.tempdir = {str(place)!r}
+sys.path.append({tests!r})
+from few_draws import draw_few
+draw_few()"""
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(first))
     where = {"metadata": {"path": str(place)}}
     NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where).execute()
     return [cell.outputs for cell in notebook.cells if cell.cell_type == "code"][1:]

@@ -16,8 +16,11 @@ from ternary_vae import cli
 from ternary_vae.resolution.kept import PURPOSES
 from ternary_vae.storage.runs import RunDirectory
 
+SOURCES, TESTS = str(Path(cli.__file__).parents[2]), str(Path(__file__).parent)
 SETTINGS = QUICK | {"evaluation.milestones": [1], "cache.limit_megabytes": 1.5}
 PROGRAM = """
+from few_draws import draw_few
+draw_few()
 from ternary_vae.cli import main
 try:
     main()
@@ -49,7 +52,7 @@ def whole_run(tmp_path):
         name: value for name, value in os.environ.items() if name not in ("TERNARY_VAE_CACHE_DIR", "MPLCONFIGDIR")
     }
     environment |= {variable: str(world / name) for variable, name in PLACES.items()}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join((SOURCES, TESTS))}
     changes = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     arguments = ["train", "--epochs", "1", "--run-dir", "run", "--device", "cpu", *changes, "--require", "own"]
     command = [sys.executable, "-c", PROGRAM, *arguments]

@@ -11,6 +11,8 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -129,7 +131,7 @@ def parse_yaml(text: str) -> Any:
         ValueError: it is not YAML, or has a key twice; in the words of the error.
     """
     try:
-        return yaml.load(text, _Loader)  # a SafeLoader
+        return deepcopy(_kept(text)) if len(text) <= _KEPT_LENGTH else _loaded(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except yaml.YAMLError as failure:
@@ -138,6 +140,15 @@ def parse_yaml(text: str) -> Any:
         if isinstance(failure, _NotData):
             raise ValueError(f"{failure.problem}{line}; {failure.note}") from None
         raise ValueError(f"not valid YAML{line}") from None
+
+
+def _loaded(text: str) -> Any:
+    return yaml.load(text, _Loader)  # a SafeLoader
+
+
+_KEPT_LENGTH = 20_000
+_kept = lru_cache(maxsize=64)(_loaded)
+"""Recipes are read again and again, and PyYAML takes a twentieth of a second for one."""
 
 
 def to_yaml(content: Any) -> str:

@@ -32,3 +32,8 @@ def small() -> Callable[..., Experiment]:
         return validate_experiment({**content, **changes}, "small.yaml")
 
     return make
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _coarse_figures(coarse_figures: int) -> None:
+    """What is drawn here is looked at before it is a file, or not at all."""

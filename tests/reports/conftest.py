@@ -75,3 +75,8 @@ def good_run(make_run: Callable[..., RunDirectory]) -> RunDirectory:
 def failing_run(make_run: Callable[..., RunDirectory]) -> RunDirectory:
     """All nine milestones, collapse in phase 4, one guard event. Shared: do not write into it."""
     return make_run(load_recipe("ternary_v5_5"), fails=True, checkpoint=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _coarse_figures(coarse_figures: int) -> None:
+    """What is drawn here is looked at before it is a file, or not at all."""

@@ -34,7 +34,6 @@ def test_compare_epochs_as_the_plan_types_it(failing_run: RunDirectory, tmp_path
     assert (tmp_path / "reports/benchmarks/resolution_evolution.png").stat().st_size > 50_000
 
 
-@pytest.mark.usefixtures("coarse_figures")
 def test_the_plot_alone_from_another_directory(
     failing_run: RunDirectory, tmp_path: Path, run_script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,7 +194,6 @@ def test_the_same_run_twice_is_refused(good_run: RunDirectory, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("coarse_figures")
 def test_comparison_of_runs(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
     written = write_comparison([good_run, failing_run], tmp_path / "COMPARISON.md")
     assert [path.name for path in written] == ["COMPARISON.md", "COMPARISON.png"]
@@ -206,7 +205,6 @@ def test_comparison_of_runs(good_run: RunDirectory, failing_run: RunDirectory, t
     assert f"ternary-vae compare {good_run.path} {failing_run.path}" in text
 
 
-@pytest.mark.usefixtures("coarse_figures")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="what is disturbed is done by processes that are forked")
 def test_comparison_on_a_full_disk(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
     compared = comparison(good_run.path, failing_run.path)
@@ -224,7 +222,6 @@ def test_runs_without_a_common_milestone_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("coarse_figures")
 def test_everything_for_one_run(make_run: Callable[..., RunDirectory]) -> None:
     run = make_run(load_recipe("ternary_v5_5"))
     written = write_reports(run)

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
+from ternary_vae.reports import figures
 from ternary_vae.reports.comparison import write_comparison
 from ternary_vae.reports.figures import canvas, comparison_figure, evolution_figure, figure_title, write_figure
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
@@ -130,7 +131,6 @@ def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:
     assert "guard fired" not in panel(calm, "Permeability").get_legend_handles_labels()[1]
 
 
-@pytest.mark.usefixtures("coarse_figures")
 def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path) -> None:
     measured = measurements_of_records(failing_run.benchmarks, (3,))
     figure = evolution_figure(measured)
@@ -138,7 +138,6 @@ def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirect
     assert write_figure(figure, tmp_path / "one.png").stat().st_size > 10_000
 
 
-@pytest.mark.usefixtures("coarse_figures")
 @pytest.mark.parametrize("kind", ["manifold", "coupled"])
 def test_one_kind_of_record_alone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path, kind: str) -> None:
     for path in failing_run.benchmarks.glob(f"{kind}_resolution_*.json"):
@@ -149,7 +148,10 @@ def test_one_kind_of_record_alone_can_be_drawn(failing_run: RunDirectory, tmp_pa
     assert write_figure(figure, tmp_path / "half.png").exists()
 
 
-def test_the_file_is_a_print_quality_png_below_a_megabyte(failing_run: RunDirectory, tmp_path: Path) -> None:
+def test_the_file_is_a_print_quality_png_below_a_megabyte(
+    failing_run: RunDirectory, tmp_path: Path, coarse_figures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "DPI", coarse_figures)
     measured = measurements_of_run(failing_run)
     path, again = (write_figure(evolution_figure(measured), tmp_path / f"{name}.png") for name in ("figure", "again"))
     assert path.stat().st_size < 1_000_000
@@ -240,7 +242,6 @@ def test_settings_of_whoever_draws_change_nothing_and_are_left_alone(tmp_path: P
         matplotlib.rcParams["backend"] = before
 
 
-@pytest.mark.usefixtures("coarse_figures")
 @pytest.mark.parametrize("name", ["caf\udce9 $x_$", "a\nb"])
 def test_runs_of_any_name_can_be_compared(name: str, good_run: RunDirectory, tmp_path: Path) -> None:
     try:

@@ -1,4 +1,4 @@
-"""The plan's scripts as a user runs them, and that a second measurement elsewhere gives the same bytes."""
+"""The plan's scripts as a user runs them, but for few draws; a second measurement elsewhere gives the same bytes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ from ternary_vae.storage.tensor_cache import TensorCache
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts" / "benchmark"
+PROGRAM = """
+import runpy, sys
+from few_draws import draw_few
+draw_few()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 Records = tuple[IsolatedRecord, CoupledRecord]
 
 
@@ -30,13 +37,14 @@ def test_another_process_with_another_number_of_threads_gives_the_same_bytes(
     records: Records, checkpoint_file: Path, tmp_path: Path
 ) -> None:
     threads = "1" if records[0].header.environment.threads != 1 else "2"
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": str(ROOT / "src")}
+    modules = os.pathsep.join(str(ROOT / name) for name in ("src", "tests"))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": modules}
     for name, record, read in (
         ("manifold_resolution", records[0], read_isolated_record),
         ("coupled_resolution", records[1], read_coupled_record),
     ):
         output = tmp_path / "made" / f"{name}_3.json"
-        command = [SCRIPTS / f"measure_{name}.py", "--checkpoint", checkpoint_file, "--output", output]
+        command = ["-c", PROGRAM, SCRIPTS / f"measure_{name}.py", "--checkpoint", checkpoint_file, "--output", output]
         command += ["--cache-dir", tmp_path / "cache"]
         finished = subprocess.run(
             [sys.executable, *map(str, command)], capture_output=True, text=True, env=environment, cwd=tmp_path

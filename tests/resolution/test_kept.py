@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.operations import all_operations
-from ternary_vae.resolution import complementarity, coupled, isolated, kept
+from ternary_vae.resolution import isolated, kept
 from ternary_vae.resolution.kept import ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
 from ternary_vae.resolution.measure import encoded, keepable_tensors, measure_coupled, measure_isolated
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, comparable
@@ -28,26 +27,13 @@ def refuse(*_: object) -> None:
     raise AssertionError("computed again")
 
 
-@pytest.fixture
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Benchmarks that draw a fiftieth and time once: neither has to do with what is kept."""
-    for module, function, changes in (
-        (isolated, isolated.sampling, {"draws": 1000, "repeats": 2, "curve": (1000,)}),
-        (coupled, coupled.cross_injected_sampling, {"draws": 2000, "repeats": 2, "curve": (2000,)}),
-        (coupled, coupled.inference_overhead, {"repeats": 1}),
-        (complementarity, complementarity.decode_under_noise, {"draws": 2}),
-    ):
-        monkeypatch.setattr(module, function.__name__, partial(function, **changes))
-    monkeypatch.setattr(coupled, "FULL_COVERAGE_DRAWS", 4000)
-
-
 @pytest.mark.usefixtures("few_draws")
 def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_computes_it(
-    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     store = TensorCache(tmp_path, report=said.append)
-    checkpoint = load_checkpoint(checkpoint_file)
+    checkpoint = load_checkpoint(small_checkpoint_file)
     computed = measure_isolated(checkpoint), measure_coupled(checkpoint)
     kept = Kept(checkpoint, CPU)
     keepable = keepable_tensors(*encoded(kept), kept.operations)

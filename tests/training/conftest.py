@@ -1,4 +1,4 @@
-"""Small runs: few epochs, a tenth of the operations trained on, few coverage draws, one thread."""
+"""Small runs: few epochs, a space of 3,125 operations, few coverage draws, one thread."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ternary_vae.training import loop
 from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.progress import Silent
 
+SMALL_SPACE = {"space.values": 5, "space.inputs": 1, "data.train_share": 0.63}
 SMALL = {
     "data.train_share": 0.1,
     "data.validation_share": 0.1,
@@ -44,13 +45,22 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def small_recipe():
-    """A function: recipe name, epochs and dotted changes → a recipe whose epochs take a fraction of a second."""
+    """A function: recipe name, epochs and dotted changes → a recipe whose epochs take a fraction of a second. It is
+    one of 3,125 operations; only recipes of another space than the plan's keep their own."""
 
     def make(name="resolution", epochs=3, seed=None, **changes):
         dotted = {key.replace("__", "."): value for key, value in changes.items()}
-        return load_recipe(name, overrides=SMALL | dotted, epochs=epochs, seed=seed)
+        space = SMALL_SPACE if load_recipe(name).space == load_recipe().space else {}
+        return load_recipe(name, overrides=SMALL | space | dotted, epochs=epochs, seed=seed)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def plans_recipe(small_recipe):
+    """As `small_recipe`, of the plan's space."""
+    plans = {"space__values": 3, "space__inputs": 2, "data__train_share": 0.1}
+    return lambda *given, **changes: small_recipe(*given, **{**plans, **changes})
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,9 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 SHORT = {"optimizer.batch_size": 4096, "evaluation.full_coverage_draws": None}
 FEW = {
-    "data__train_share": 0.02, "data__validation_share": 0.1, "optimizer__batch_size": 64,
-    "objective__prior_information__draws": 64, "objective__prior_information__every_steps": 2,
+    "space__values": 3, "space__inputs": 2, "data__train_share": 0.02, "data__validation_share": 0.1,
+    "optimizer__batch_size": 64, "objective__prior_information__draws": 64,
+    "objective__prior_information__every_steps": 2,
 }  # fmt: skip
 
 

@@ -57,20 +57,22 @@ EXTRA = {"objective__extra": {"code_length": 0.5}, "data__train_share": 0.03}
 
 
 class TestTerm:
-    def test_in_the_log_on_tensorboard_and_on_the_page(self, code_length, small_recipe, quick_train, tmp_path):
+    def test_in_the_log_on_tensorboard_and_on_the_page(self, code_length, plans_recipe, quick_train, tmp_path):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-        directory = quick_train(small_recipe(epochs=2, **EXTRA), tmp_path / "run").directory
+        directory = quick_train(plans_recipe(epochs=2, **EXTRA), tmp_path / "run").directory
         logged = [row["terms"]["code_length"] for row in directory.metrics()]
         assert all(value > 0 for value in logged)
         board = EventAccumulator(str(directory.tensorboard)).Reload()
         assert [event.value for event in board.Scalars("terms/code_length")] == pytest.approx(logged)
-        data = page_data(Measurements(directory.recipe(), 1, 2, {}, {}, {}, directory.path, directory.metrics()), None)
+        rows = directory.metrics()
+        measured = Measurements(directory.recipe(), 1, 2, {}, {}, {}, directory.path, metrics=rows)
+        data = page_data(measured, None)
         assert data["terms"][:3] == ["loss", "reconstruction_a", "reconstruction_b"]
         assert data["metrics"]["terms.code_length"] == pytest.approx(logged, rel=1e-5)
 
-    def test_weighs_in_the_loss_and_in_the_gradient(self, code_length, small_recipe):
-        with_it, without = (Trainer(small_recipe(objective__extra={"code_length": weight})) for weight in (0.5, 0.0))
+    def test_weighs_in_the_loss_and_in_the_gradient(self, code_length, plans_recipe):
+        with_it, without = (Trainer(plans_recipe(objective__extra={"code_length": weight})) for weight in (0.5, 0.0))
         losses = []
         for trainer in (with_it, without):
             batch, steps = trainer.plan_epoch().batches[0], trainer.steps()
@@ -81,15 +83,15 @@ class TestTerm:
         encoders = [trainer.model.encoder_A.fc_mu.weight for trainer in (with_it, without)]
         assert not torch.equal(*encoders)
 
-    def test_of_several_runs_at_once(self, code_length, small_recipe):
-        recipes = [small_recipe("ternary_v5_5", seed=seed, optimizer__batch_size=64, **EXTRA) for seed in (1, 2)]
+    def test_of_several_runs_at_once(self, code_length, plans_recipe):
+        recipes = [plans_recipe("ternary_v5_5", seed=seed, optimizer__batch_size=64, **EXTRA) for seed in (1, 2)]
         fleet = Fleet([Trainer(recipe) for recipe in recipes])
         together, alone = fleet.train_epoch(), [Trainer(recipe).train_epoch() for recipe in recipes]
         assert len(fleet._stacks) == 1
         for row, expected in zip(together, alone):
             assert row["terms"]["code_length"] == pytest.approx(expected["terms"]["code_length"], rel=1e-3)
 
-    def test_on_prior_draws_it_is_due_when_they_are(self, nothing_registered, small_recipe):
+    def test_on_prior_draws_it_is_due_when_they_are(self, nothing_registered, plans_recipe):
         """Averaged over the steps in which it is due, every third one."""
         register_term(
             Term("one", lambda forward: forward.answers["A"].prior_probability.sum(dim=0).mean(), on_prior_draws=True)
@@ -97,15 +99,15 @@ class TestTerm:
         changes = {"prior_information__weight": 0.0, "prior_information__entropy_weight": 0.0, "recognition": 0.0}
         changes |= {"extra": {"one": 2.0}, "prior_information__every_steps": 3}
         changes = {f"objective__{name}": value for name, value in changes.items()}
-        trainer = Trainer(small_recipe(**changes, optimizer__first_batches__epochs=0))
+        trainer = Trainer(plans_recipe(**changes, optimizer__first_batches__epochs=0))
         row = trainer.train_epoch()
         assert trainer.plan.with_prior[:4] == (True, False, False, True)
         assert row["terms"]["one"] == pytest.approx(1)
 
-    def test_one_that_nobody_has_registered(self, code_length, small_recipe, quick_train, tmp_path):
+    def test_one_that_nobody_has_registered(self, code_length, plans_recipe, quick_train, tmp_path):
         """Nothing is written, and the nearest is named."""
         with pytest.raises(UserError, match=r"objective\.extra\.code_lenght: unknown term; did you mean 'code_length'"):
-            quick_train(small_recipe(objective__extra={"code_lenght": 1.0}), tmp_path / "run")
+            quick_train(plans_recipe(objective__extra={"code_lenght": 1.0}), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize("name", ["loss", *(term.name for term in TERMS)])
@@ -137,8 +139,8 @@ class TestGuard:
         register_quantity("lambda_gap", lambda row, history, guard: abs(row["lambda1"] - row["lambda2"]) + len(history))
         register_action("slower", lambda acted, guard: acted.multiply("learning_rate_factor", 1 / guard.amount))
 
-    def test_fires_is_logged_and_acts(self, lambda_gap, small_recipe, quick_train, tmp_path):
-        recipe = small_recipe(epochs=4, guards__mine=self.RULE | {"from_epoch": 2}, statenet__enabled=False)
+    def test_fires_is_logged_and_acts(self, lambda_gap, plans_recipe, quick_train, tmp_path):
+        recipe = plans_recipe(epochs=4, guards__mine=self.RULE | {"from_epoch": 2}, statenet__enabled=False)
         directory = quick_train(recipe, tmp_path / "run").directory
         (event,) = directory.events()
         assert (event["name"], event["quantity"], event["epoch"]) == ("mine", "extra.lambda_gap", 2)
@@ -146,10 +148,10 @@ class TestGuard:
         rates = [row["learning_rate"] for row in directory.metrics()]
         assert rates[3] == pytest.approx(rates[2] / 1.2, rel=1e-3)  # the epoch after the next
 
-    def test_one_that_nobody_has_registered(self, lambda_gap, small_recipe, quick_train, tmp_path):
+    def test_one_that_nobody_has_registered(self, lambda_gap, plans_recipe, quick_train, tmp_path):
         for change in ({"quantity": "extra.lambda_gab"}, {"actions": ["report", "extra.slow"]}):
             with pytest.raises(UserError, match=r"guards\.mine\.\w+: unknown 'extra\.\w+'; did you mean 'extra\.\w+'"):
-                quick_train(small_recipe(guards__mine=self.RULE | change), tmp_path / "run")
+                quick_train(plans_recipe(guards__mine=self.RULE | change), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
     def test_a_misspelt_one_of_the_package_is_found_on_reading(self):
@@ -180,29 +182,29 @@ class TestInstalledPackage:
         load_extensions.cache_clear()
         sys.modules.pop("short_codes", None)
 
-    def test_its_term_is_known(self, package, small_recipe):
+    def test_its_term_is_known(self, package, plans_recipe):
         package(
             "from ternary_vae.objective import Term, register_term\n"
             "register_term(Term('short', lambda forward: forward.posteriors.mu_a.square().mean()))\n"
         )
-        row = Trainer(small_recipe(objective__extra={"short": 0.1}, data__train_share=0.03)).train_epoch()
+        row = Trainer(plans_recipe(objective__extra={"short": 0.1}, data__train_share=0.03)).train_epoch()
         assert row["terms"]["short"] > 0
 
-    def test_one_that_cannot_be_loaded_is_one_line(self, package, small_recipe):
+    def test_one_that_cannot_be_loaded_is_one_line(self, package, plans_recipe):
         package("import nothing_of_this_name\n")
         with pytest.raises(UserError, match=r"extension 'short' \(short_codes\) cannot be loaded: ModuleNotFoundError"):
-            Trainer(small_recipe())
+            Trainer(plans_recipe())
 
 
 class TestDocumented:
     """docs/tutorials/extend.md as it stands, in a directory of its own and with short epochs."""
 
     @pytest.fixture
-    def outcomes(self, nothing_registered, small_recipe, quick_train, tmp_path, monkeypatch):
+    def outcomes(self, nothing_registered, plans_recipe, quick_train, tmp_path, monkeypatch):
         """A function: what the runs of the examples of a section left behind."""
 
         def load(*, epochs, overrides=()):
-            return small_recipe(epochs=epochs, data__train_share=0.03, **dict(overrides))
+            return plans_recipe(epochs=epochs, data__train_share=0.03, **dict(overrides))
 
         def run(title):
             monkeypatch.setattr(ternary_vae, "load_recipe", load)

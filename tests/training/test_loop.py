@@ -98,8 +98,8 @@ class TestWhatARunWrites:
             assert list(row["terms"]) == [LOSS, *(term.name for term in TERMS)]
             assert all(0 <= row[key] <= 1 for key in SHARES)
             assert row["coverage_draws"] == 2000
-            assert row["coverage_limit"] == coverage_limit(2000)
-            assert row["coverage_single_limit"] == coverage_limit(1000)
+            assert row["coverage_limit"] == coverage_limit(2000, 3125)
+            assert row["coverage_single_limit"] == coverage_limit(1000, 3125)
             assert row["exact_match_best_of_two"] >= max(row["exact_match_a"], row["exact_match_b"])
             assert row["exact_match_voting"] == row["exact_match_b"]
             assert max(row["coverage_a"], row["coverage_b"]) <= row["coverage"] <= row["coverage_a"] + row["coverage_b"]
@@ -251,9 +251,10 @@ class TestEvaluation:
             assert all(row[key] is not None for key in SHARES)
         assert first["terms"]["loss"] is not None
 
-    def test_by_a_slow_independent_version(self, finished_run):
+    def test_by_a_slow_independent_version(self, plans_recipe, quick_train, tmp_path):
         """Exact match of every operation, one VAE and one batch at a time."""
-        model, checkpoint = load_model(RunDirectory(finished_run).checkpoint(3))
+        run = quick_train(plans_recipe(epochs=3), tmp_path / "run").directory
+        model, checkpoint = load_model(run.checkpoint(3))
         row = evaluate(model, checkpoint.recipe, 3)
         tables = model_input = torch.cartesian_prod(*[torch.tensor([-1, 0, 1])] * 9)
         right = {}

@@ -76,7 +76,7 @@ def test_no_step_of_any_recipe_waits(name, small_recipe):
 
 
 def test_no_step_of_several_runs_waits(small_recipe, monkeypatch):
-    fleet = Fleet([Trainer(small_recipe(seed=seed, data__train_share=0.02)) for seed in range(2)])
+    fleet = Fleet([Trainer(small_recipe(seed=seed, data__train_share=0.13)) for seed in range(2)])
     take, watched = StackedSteps.step, set()
 
     def in_watch(self, batches, noise):

@@ -12,7 +12,7 @@ from ternary_vae.acceleration import recorded as recording
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.training.epoch import Trainer
 
-FEW = {"data__train_share": 0.1, "optimizer__batch_size": 64, "optimizer__first_batches__size": 32}
+FEW = {"data__train_share": 0.63, "optimizer__batch_size": 64, "optimizer__first_batches__size": 32}
 
 
 class Tape(TorchDispatchMode):
@@ -124,7 +124,7 @@ def test_of_several_runs_too(small_recipe, tapes, monkeypatch):
 @pytest.mark.parametrize(("every_steps", "records"), [(2, 0), (10, 1)])
 def test_few_steps_of_a_kind_are_not_worth_a_record(every_steps, records, small_recipe, tapes):
     """Ten steps before the last: five of each kind, or one and nine."""
-    few = {"data__train_share": 0.032, "optimizer__batch_size": 60, "optimizer__first_batches__epochs": 0}
+    few = {"data__train_share": 0.2, "optimizer__batch_size": 60, "optimizer__first_batches__epochs": 0}
     trainer = Trainer(small_recipe(objective__prior_information__every_steps=every_steps, **few))
     trainer.train_epoch(recording.take_steps)
     assert len(trainer.plan.batches) == 11

@@ -430,8 +430,8 @@ OTHER_SPACES = {name for name in recipe_names() if load_recipe(name).space != lo
 
 
 class TestFromV5_5:
-    def test_the_run_goes_on_at_the_next_epoch(self, v5_5_file, small_recipe, quick_train, tmp_path):
-        recipe = small_recipe("ternary_v5_5", epochs=22)
+    def test_the_run_goes_on_at_the_next_epoch(self, v5_5_file, plans_recipe, quick_train, tmp_path):
+        recipe = plans_recipe("ternary_v5_5", epochs=22)
         outcome = quick_train(recipe, tmp_path / "run", start=load_checkpoint(v5_5_file))
         (row,) = outcome.directory.metrics()  # epochs 0 … 20 were trained: epoch 21 is the 22nd
         assert row["epoch"] == 22
@@ -445,8 +445,8 @@ class TestFromV5_5:
         saved = torch.load(v5_5_file, weights_only=True)["model"]
         assert all(torch.equal(tensor, saved[name]) for name, tensor in start.state_dict().items())
 
-    def test_moments_stay_with_their_parameters(self, v5_5_file, small_recipe):
-        trainer = Trainer(small_recipe("ternary_v5_5"))
+    def test_moments_stay_with_their_parameters(self, v5_5_file, plans_recipe):
+        trainer = Trainer(plans_recipe("ternary_v5_5"))
         trainer.restore(load_checkpoint(v5_5_file))
         saved = torch.load(v5_5_file, weights_only=True)["optimizer"]["state"]
         model = trainer.model
@@ -463,15 +463,15 @@ class TestFromV5_5:
         steps = -(-len(trainer.training_index) // trainer.recipe.optimizer.batch_size)
         assert trainer.optimizer.state[order[0]]["step"] == 3 + steps
         # The next epoch is not that of a fresh optimizer.
-        fresh = Trainer(small_recipe("ternary_v5_5"))
+        fresh = Trainer(plans_recipe("ternary_v5_5"))
         checkpoint = load_checkpoint(v5_5_file)
         checkpoint.optimizer = {}
         fresh.restore(checkpoint)
         fresh.train_epoch()
         assert not torch.equal(fresh.model.encoder_A.fc_mu.weight, model.encoder_A.fc_mu.weight)
 
-    def test_what_else_it_tells(self, v5_5_file, small_recipe):
-        trainer = Trainer(small_recipe("ternary_v5_5"))
+    def test_what_else_it_tells(self, v5_5_file, plans_recipe):
+        trainer = Trainer(plans_recipe("ternary_v5_5"))
         trainer.restore(load_checkpoint(v5_5_file))
         assert (trainer.lambda1, trainer.lambda2, trainer.rho) == (0.95, 0.5, 0.1)
         assert trainer.gradient_norms.tolist() == [1.25, 0.5]
@@ -479,14 +479,14 @@ class TestFromV5_5:
         assert trainer.epochs_completed == 21
 
     @pytest.mark.parametrize("name", sorted(OTHER_SPACES))
-    def test_not_under_a_recipe_of_another_space(self, name, v5_5_file, small_recipe):
+    def test_not_under_a_recipe_of_another_space(self, name, v5_5_file):
         with pytest.raises(UserError, match=f"cannot be trained on with recipe '{name}': size mismatch"):
-            Trainer(small_recipe(name)).restore(load_checkpoint(v5_5_file))
+            Trainer(load_recipe(name)).restore(load_checkpoint(v5_5_file))
 
     @pytest.mark.parametrize("name", sorted({*recipe_names()} - OTHER_SPACES))
-    def test_under_every_recipe(self, name, v5_5_file, small_recipe):
+    def test_under_every_recipe(self, name, v5_5_file, plans_recipe):
         """Translated injection and a fifth output of StateNet start fresh; everything else is v5.5's."""
-        trainer = Trainer(small_recipe(name, epochs=400))
+        trainer = Trainer(plans_recipe(name, epochs=400))
         trainer.restore(load_checkpoint(v5_5_file))
         saved = torch.load(v5_5_file, weights_only=True)["model"]
         own = trainer.model.state_dict()
@@ -501,9 +501,9 @@ class TestFromV5_5:
         assert row["terms"]["loss"] is not None
 
     def test_resumed_to_the_same_bits(
-        self, v5_5_file, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
+        self, v5_5_file, plans_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
     ):
-        recipe, start = small_recipe("ternary_v5_5", epochs=23), load_checkpoint(v5_5_file)
+        recipe, start = plans_recipe("ternary_v5_5", epochs=23), load_checkpoint(v5_5_file)
         quick_train(recipe, tmp_path / "straight", start=start)
         quick_train(recipe, tmp_path / "stopped", start=start, progress=stopper(22))
         quick_resume(tmp_path / "stopped")

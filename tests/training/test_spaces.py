@@ -16,7 +16,7 @@ from ternary_vae.model import DualVAE
 from ternary_vae.operations import operation_index
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
-from ternary_vae.resolution import complementarity, coupled, isolated, kept, measure, uniformity
+from ternary_vae.resolution import kept, measure, uniformity
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
 from ternary_vae.space import Space
@@ -32,24 +32,12 @@ QUICK = {"data.epoch_operations": 1000, "evaluation.sample": 300, "optimizer.fir
 
 
 @pytest.fixture
-def quick_benchmarks(monkeypatch):
+def quick_benchmarks(monkeypatch, few_draws):
     """Benchmarks of a few hundred operations and draws."""
     monkeypatch.setattr(kept, "SAMPLE", 400)
     monkeypatch.setattr(measure, "_FEW", 200)
     monkeypatch.setattr(measure, "UNDER_NOISE", 50)
     monkeypatch.setattr(uniformity, "MOST_DRAWS", 3000)
-    monkeypatch.setattr(coupled, "FULL_COVERAGE_DRAWS", 1000)
-    monkeypatch.setattr(coupled, "inference_overhead", lambda model, tables: CHEAP)
-    for module, name, options in (
-        (isolated, "sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
-        (coupled, "cross_injected_sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
-        (complementarity, "decode_under_noise", {"draws": 4}),
-    ):
-        plain = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *given, p=plain, o=options, **named: p(*given, **{**named, **o}))
-
-
-CHEAP = {"plain_milliseconds": 1, "ensemble_milliseconds": 1, "time_overhead": 0, "memory_overhead": None}
 
 
 @pytest.fixture

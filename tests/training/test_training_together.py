@@ -17,7 +17,7 @@ from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.loop import train_together
 from ternary_vae.training.progress import Silent
 
-FEW = {"data__train_share": 0.03, "optimizer__batch_size": 64}
+FEW = {"data__train_share": 0.19, "optimizer__batch_size": 64}
 
 
 @pytest.fixture

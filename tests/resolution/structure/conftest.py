@@ -1,30 +1,38 @@
-"""One record of a checkpoint with random weights, measured once, and a checkpoint of a space of 256 operations."""
+"""One record of a checkpoint with random weights, measured once, on few pairs."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 
-from ternary_vae.model import DualVAE
-from ternary_vae.recipe import load_recipe
-from ternary_vae.resolution.structure.measure import measure_structure
+from ternary_vae.resolution.structure import measure, probes
 from ternary_vae.resolution.structure.records import StructureRecord
-from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ternary_vae.storage.checkpoints import load_checkpoint
 
 
-@pytest.fixture(scope="session")
-def small_checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    recipe = load_recipe(overrides={"space.values": 4, "space.inputs": 1})
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        weights = DualVAE.of(recipe).state_dict()
-    path = tmp_path_factory.mktemp("checkpoints") / "epoch_3.safetensors"
-    save_checkpoint(path, Checkpoint(3, 3, recipe, weights))
-    return path
+def _take_few(patch: pytest.MonkeyPatch) -> None:
+    for function, changes in (
+        (measure.distances, {"pairs": 20_000, "numberings": 5}),
+        (measure.arithmetic, {"pairs": 2000}),
+        (measure.paths, {"pairs": 200}),
+        (measure.noise, {"sigmas": (0.0, 0.2, 0.4, 1.0)}),
+    ):
+        patch.setattr(measure, function.__name__, partial(function, **changes))
+    patch.setattr(measure, "RANDOM_CODES", 1)
+    patch.setattr(probes, "_STEPS", 3)
+
+
+@pytest.fixture
+def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Structure is measured on a tenth of the pairs, and probes are fitted roughly: for tests of anything but the
+    precision of figures."""
+    _take_few(monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def record(checkpoint_file: Path) -> StructureRecord:
-    return measure_structure(load_checkpoint(checkpoint_file))
+    with pytest.MonkeyPatch.context() as patch:
+        _take_few(patch)
+        return measure.measure_structure(load_checkpoint(checkpoint_file))

@@ -25,6 +25,7 @@ from ternary_vae.space import Space
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_the_same_seed_gives_the_same_record(small_checkpoint_file: Path) -> None:
     """Whatever has been drawn before and however many cores there are."""
     first = comparable(measure_structure(load_checkpoint(small_checkpoint_file)))
@@ -69,6 +70,7 @@ def test_weights_that_are_not_finite_are_refused(checkpoint_file: Path) -> None:
         measure_structure(replace(checkpoint, model=weights))
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_measures_of_a_sample_of_a_space_that_cannot_be_listed() -> None:
     """Full adders' space: 27 entries. Ideal axes are as good in it as where everything is counted."""
     space = Space(3, 3)
@@ -86,6 +88,7 @@ def test_measures_of_a_sample_of_a_space_that_cannot_be_listed() -> None:
     assert read["commutative"].balanced_accuracy == {}
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_a_model_of_such_a_space_is_measured_on_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three inputs, at random weights."""
     monkeypatch.setattr(kept, "SAMPLE", 300)

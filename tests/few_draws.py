@@ -1,0 +1,31 @@
+"""Benchmarks that draw a fiftieth and time once, for tests of anything but the precision of their figures."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from ternary_vae.resolution import complementarity, coupled, isolated
+
+
+def with_defaults(function: Callable[..., Any], **changes: Any) -> Callable[..., Any]:
+    """The function with other defaults."""
+
+    def changed(*given: Any, **named: Any) -> Any:
+        return function(**changes | inspect.signature(function).bind(*given, **named).arguments)
+
+    return changed
+
+
+def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) -> None:
+    """Every operation is still measured. `setattr` is that of a `MonkeyPatch`, or Python's in a process of its own."""
+    for module, name, changes in (
+        (isolated, "sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
+        (coupled, "cross_injected_sampling", {"draws": 2000, "repeats": 2, "curve": (2000,)}),
+        (coupled, "inference_overhead", {"repeats": 1}),
+        (complementarity, "decode_under_noise", {"draws": 2}),
+    ):
+        setattr(module, name, with_defaults(getattr(module, name), **changes))
+    setattr(coupled, "FULL_COVERAGE_DRAWS", 4000)

@@ -23,7 +23,7 @@ charts["chart-distances"] = (c) => {
   const { hamming, mean } = known.ideal;
   traces.push(line("ideal axes", hamming, mean, c.limit, "solid", { line: { color: c.limit, width: 1.2 }, customdata: plain(mean, 2) }));
   const layout = baseLayout(c, {
-    xaxis: { ...titled("entries that differ"), dtick: Math.ceil(hamming.length / 10), zeroline: false },
+    xaxis: { ...titled("entries that differ"), tick0: 1, dtick: Math.ceil(hamming.length / 10), zeroline: false },
     yaxis: { ...titled("distance in the code"), rangemode: "tozero" },
   });
   return { data: traces, layout };

@@ -14,7 +14,7 @@ from in_browser import PHONE
 from ternary_vae.formats import in_unit, percent
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.page import page_html, write_page
-from ternary_vae.reports.structure import claims, judged
+from ternary_vae.reports.structure import claims_of_codes, judged
 from ternary_vae.reports.structure_data import (
     OVER_MILESTONES,
     claim_rows,
@@ -82,7 +82,7 @@ def test_an_entry_is_named_by_the_inputs_that_it_answers() -> None:
 def test_claims_over_milestones_are_the_reports(record: StructureRecord) -> None:
     shown = structure_data({3: record, 100: record})
     assert shown is not None
-    read = {claim.text: claim for claim in claims(3)}
+    read = {claim.text: claim for claim in claims_of_codes(3)}
     assert len(shown["claims"]) == len(OVER_MILESTONES)
     assert OVER_MILESTONES.keys() <= read.keys()
     names = {name: text for text, name in OVER_MILESTONES.items()}

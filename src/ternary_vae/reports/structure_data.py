@@ -8,7 +8,7 @@ from typing import Any
 
 from ternary_vae.formats import in_unit
 from ternary_vae.gates.names import table_text
-from ternary_vae.reports.structure import VAES, claims, judged
+from ternary_vae.reports.structure import VAES, claims_of_codes, judged
 from ternary_vae.resolution.structure.records import Axes, DistanceAtHamming, StructureRecord
 from ternary_vae.space import Space
 
@@ -76,7 +76,7 @@ def structure_data(records: dict[int, StructureRecord]) -> dict[str, Any] | None
                 "unit": claim.unit,
                 **{name[-1]: [claim.read(records[epoch], name) for epoch in epochs] for name in VAES},
             }
-            for claim in claims(last.space.values)
+            for claim in claims_of_codes(last.space.values)
             if claim.text in OVER_MILESTONES
         ],
     }

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from in_browser import PHONE, READY, contrast, new_context, watched_page
+from ternary_vae.atlas.data import atlas_data
+from ternary_vae.formats import fixed, percent
 from ternary_vae.gates import classes, find_gate, find_gates, known_properties, properties_of
 from ternary_vae.gates.names import Gate
 from ternary_vae.model import DualVAE, logits_to_tables
@@ -377,6 +379,47 @@ def test_dark_and_light(open_page: Callable[..., Any], atlas_file: Path) -> None
     page.click("#theme")
     light = page.evaluate(look)
     assert all(one != other for one, other in zip(dark, light))
+
+
+def test_what_the_code_knows_is_of_the_vae_shown(page: Any, model: DualVAE, placed: LatentMap) -> None:
+    known = atlas_data(model, placed)["structure"]
+    rows = page.locator("#structure .carried tbody tr")
+    for vae in ("b", "a"):
+        page.locator(f"input[name=vae][value={vae}]").check(force=True)
+        assert rows.locator("th").all_inner_texts() == [
+            f"z{dimension}: {fixed(variance, 2)}"
+            for dimension, variance in zip(known[vae]["dimensions"], known[vae]["variances"])
+        ]
+        assert rows.first.locator("td").all_inner_texts() == [
+            percent(share, 0)[:-1] if share >= 0.1 else "" for share in known[vae]["carried"][0]
+        ]
+        told = page.locator("#structure svg").get_attribute("aria-label")
+        assert f"9: {fixed(known[vae]['by_hamming']['mean'][8], 2)} (ideal axes" in told
+    columns = page.locator("#structure .carried thead th").all_inner_texts()
+    assert columns == ["−−", "−0", "−+", "0−", "00", "0+", "+−", "+0", "++"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_full_cell_of_the_heat_map_can_be_read(page: Any, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    cell = page.locator("#structure .carried tbody td").first
+    share = cell.evaluate("(one) => one.style.getPropertyValue('--share')")
+    for side in ("a", "b"):
+        ink, paper = cell.evaluate(
+            """(one, side) => {
+              one.style.setProperty("--share", 1);
+              one.style.setProperty("--own", `var(--${side})`);
+              const {color, backgroundColor} = getComputedStyle(one);
+              return [color, backgroundColor];
+            }""",
+            side,
+        )
+        parts = [round(255 * float(part)) for part in re.findall(r"[\d.]+", paper)[:3]]
+        assert contrast(ink, str(parts)) >= 4.5, (side, ink, paper)
+    cell.evaluate(
+        "(one, share) => { one.style.setProperty('--share', share); one.style.removeProperty('--own'); }", share
+    )
+    page.emulate_media(color_scheme=None)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -155,6 +155,35 @@ def test_properties_and_classes(script: Callable[..., Any]) -> None:
         np.testing.assert_array_equal(sizes, classes(SPACE, kind)[1])
 
 
+@pytest.mark.parametrize(("side", "vae"), SIDES)
+def test_what_dimensions_carry_and_how_far_gates_lie_apart(
+    script: Callable[..., Any], model: DualVAE, placed: LatentMap, side: str, vae: Any
+) -> None:
+    """Shares from the means of groups of gates; distances of gates one entry apart, over all of them."""
+    known = script(f"() => data.structure.{side}")
+    means = getattr(placed, side).means.astype(float)
+    tables, variance = all_operations().numpy(), means.var(axis=0)
+    np.testing.assert_allclose(known["variances"], np.sort(variance)[::-1])
+    np.testing.assert_allclose(known["variances"], variance[known["dimensions"]])
+    for at in (0, 15):
+        values = means[:, known["dimensions"][at]]
+        for entry in range(9):
+            levels = [values[tables[:, entry] == value].mean() for value in (-1, 0, 1)]
+            assert known["carried"][at][entry] == pytest.approx(np.var(levels) / values.var(), abs=1e-6)
+    apart = []
+    for entry in range(9):
+        for step in (1, 2):
+            other = tables.copy()
+            other[:, entry] = (other[:, entry] + 1 + step) % 3 - 1
+            moved = operation_index(torch.from_numpy(other)).numpy()
+            apart.append(np.linalg.norm(means - means[moved], axis=1))
+    assert known["by_hamming"]["hamming"] == list(range(1, 10))
+    # Of 2,000 pairs: five standard errors of their mean.
+    assert known["by_hamming"]["mean"][0] == pytest.approx(np.mean(apart), abs=5 * np.std(apart) / 2_000**0.5)
+    ideal = script("() => data.structure.ideal")
+    assert (ideal["low"][0], ideal["high"][0]) == pytest.approx((1.0908, 2.1816), abs=1e-3)
+
+
 def agrees(script: Callable[..., Any], text: str) -> None:
     """The page understands a text as `find_gate` does: one gate, several, or none."""
     readings = [one["index"] for one in script("(text) => find(text).readings", text)]

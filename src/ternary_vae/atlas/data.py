@@ -1,5 +1,5 @@
-"""What the atlas's script works on, as plain JSON: posterior means and decoders, what is measured of each operation,
-and what holds of it whatever the model. Numbers are packed as base64, little-endian."""
+"""What the atlas's script works on, as plain JSON: posterior means and decoders, what is measured of each operation
+and of the codes, and what holds of an operation whatever the model. Numbers are packed as base64, little-endian."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import base64
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from ternary_vae.gates.equivalence import EQUIVALENCES, classes
@@ -14,7 +15,14 @@ from ternary_vae.gates.names import HEPTAVINTIMAL, Gate, named_forms
 from ternary_vae.gates.properties import all_properties, known_properties
 from ternary_vae.model import DualVAE
 from ternary_vae.model.networks import DecoderA, DecoderB
+from ternary_vae.operations import all_operations
 from ternary_vae.reports.latent_map import LatentMap, SideMap
+from ternary_vae.reports.structure_data import curve_data, entry_names, side_data
+from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.resolution.structure.axes import axes
+from ternary_vae.resolution.structure.codes import AxisCode, Code, ModelCode
+from ternary_vae.resolution.structure.distances import by_hamming
+from ternary_vae.resolution.structure.records import DistanceAtHamming
 from ternary_vae.space import TWO_INPUT_TERNARY
 
 _SHORT = 32_767
@@ -31,6 +39,7 @@ def atlas_data(model: DualVAE, latent_map: LatentMap) -> dict[str, Any]:
             "a": {**_side(latent_map.a, latent_map.noise_draws), "decoder": decoder_program(model.decoder_A)},
             "b": {**_side(latent_map.b, latent_map.noise_draws), "decoder": decoder_program(model.decoder_B)},
         },
+        "structure": _structure(model, latent_map),
         "alphabet": HEPTAVINTIMAL,
         "names": _names(),
         "forms": named_forms(SPACE),
@@ -85,6 +94,24 @@ def _side(side: SideMap, draws: int) -> dict[str, Any]:
         "errors": packed(side.errors, "u1"),
         "neighbour": packed(side.neighbour_distance, "u1"),
         "exact": packed(np.rint(side.exact_under_noise * draws), "<u2"),
+    }
+
+
+def _structure(model: DualVAE, latent_map: LatentMap) -> dict[str, Any]:
+    """What each dimension of either code carries, and distance by Hamming distance beside that of ideal axes."""
+    tables = all_operations()
+
+    def curve(code: Code) -> list[DistanceAtHamming]:
+        return by_hamming(code, named_generator(0, "atlas distances", "cpu"))
+
+    def side(code: ModelCode, means: np.ndarray) -> dict[str, Any]:
+        return side_data(axes(tables, torch.from_numpy(means).double(), SPACE), curve(code))
+
+    return {
+        "entries": entry_names(SPACE),
+        "a": side(ModelCode(model, "A"), latent_map.a.means),
+        "b": side(ModelCode(model, "B"), latent_map.b.means),
+        "ideal": curve_data(curve(AxisCode(SPACE))),
     }
 
 

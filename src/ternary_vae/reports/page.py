@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.formats import NOTHING, UNIFORM_MODEL, duration, listed, percent
+from ternary_vae.formats import NOTHING, UNIFORM_MODEL, counted, duration, in_unit, listed, number, percent
 from ternary_vae.reports.latent_map import latent_map_of_run
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.page_data import event_row, page_data
 from ternary_vae.reports.self_contained import asset, rendered
+from ternary_vae.reports.structure import MARGIN, VAES, compared_with_table
+from ternary_vae.reports.structure_data import claim_rows
 from ternary_vae.reports.verdict import VerdictView, verdict_of
 from ternary_vae.resolution.figures import MEASURES, registered
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import quoted
 
-_PARTS = ("base", "layout", "evolution", "events", "resolution", "truth_tables", "operations", "map", "theme", "start")
+_PARTS = (
+    "base", "layout", "evolution", "events", "resolution", "structure", "truth_tables", "operations", "map", "theme",
+    "start",
+)  # fmt: skip
 
 
 def write_page(run: RunDirectory, output: str | Path, measured: Measurements | None = None) -> Path:
@@ -56,6 +62,8 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
         description=measured.recipe.description,
         environment=_environment(measured),
         recipe_yaml=measured.recipe.to_yaml(),
+        structure=_structure(measured),
+        directory=quoted(measured.directory),
         **_chart_lists(measured),
     )
 
@@ -144,42 +152,100 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
             f"{homes.home_b:,} in B"
         )
 
-    def chart(name: str, title: str, caption: str, axis: str = "time", wide: bool = False) -> dict[str, str]:
-        return {
-            "id": f"chart-{name}",
-            "title": title,
-            "caption": f"{caption}.",
-            "axis": axis,
-            "wide": "wide" if wide else "",
-        }
-
     listed = measured.recipe.space.as_space().is_enumerable()
     evolution = [
-        chart("reconstruction", "Exact reconstruction", exact or "Exact match by epoch"),
-        *([chart("coverage", "Decoded coverage, both VAEs", covered or "Coverage by epoch")] if listed else []),
-        chart("complementarity", "Complementarity and homes", score or "Complementarity by epoch"),
-        chart("half-sigma", "Noise a code bears: half σ", half or "Half σ by epoch"),
+        _chart("reconstruction", "Exact reconstruction", exact or "Exact match by epoch"),
+        *([_chart("coverage", "Decoded coverage, both VAEs", covered or "Coverage by epoch")] if listed else []),
+        _chart("complementarity", "Complementarity and homes", score or "Complementarity by epoch"),
+        _chart("half-sigma", "Noise a code bears: half σ", half or "Half σ by epoch"),
     ]
     if measured.metrics:
         evolution += [
-            chart("permeability", "Permeability ρ and schedules", "ρ, gate, temperature and β by epoch"),
-            chart("loss", "Loss and its terms", "Mean over each epoch's steps"),
+            _chart("permeability", "Permeability ρ and schedules", "ρ, gate, temperature and β by epoch"),
+            _chart("loss", "Loss and its terms", "Mean over each epoch's steps"),
         ]
-    statenet = chart("statenet", "StateNet's corrections, and events", _events_lead(measured).rstrip("."))
-    weights = chart("lambda", "Weights λ and balance", "λ1, λ2, λ3 and the balance by epoch")
+    statenet = _chart("statenet", "StateNet's corrections, and events", _events_lead(measured).rstrip("."))
+    weights = _chart("lambda", "Weights λ and balance", "λ1, λ2, λ3 and the balance by epoch")
     return {
         "evolution_charts": evolution,
         "curve_charts": [
-            chart("curve", "Exact match against latent noise", half or "Resolution curves", "noise", wide=True)
+            _chart("curve", "Exact match against latent noise", half or "Resolution curves", "noise", wide=True)
         ]
         if measured.isolated
         else [],
         "coverage_charts": [
-            chart("draws", "Coverage", covered or "Coverage against draws", "draws"),
-            chart("gap", "Less than a uniform model", "What that covers on average, less what was measured", "draws"),
+            _chart("draws", "Coverage", covered or "Coverage against draws", "draws"),
+            _chart("gap", "Less than a uniform model", "What that covers on average, less what was measured", "draws"),
         ],
         "event_charts": [statenet, *([weights] if measured.metrics else [])],
     }
+
+
+def _chart(name: str, title: str, caption: str, axis: str = "time", wide: bool = False) -> dict[str, str]:
+    return {
+        "id": f"chart-{name}",
+        "title": title,
+        "caption": f"{caption}.",
+        "axis": axis,
+        "wide": "wide" if wide else "",
+    }
+
+
+def _structure(measured: Measurements) -> dict[str, Any] | None:
+    """What the manifold knows, by the last of the structure records; None without any."""
+    if not measured.structure:
+        return None
+    epoch, record = max(measured.structure.items())
+    end = f"At epoch {epoch}: "
+    ranks = listed(
+        f"{in_unit(record.codes[name].distances.hamming, 'score')} {where}"
+        for name, where in (*((name, f"in {vae}") for name, vae in VAES.items()), ("ideal_axes_a", "on ideal axes"))
+    )
+    charts = [
+        _chart(
+            "distances",
+            "Distance in the code by Hamming distance",
+            f"{end}rank correlation {ranks}. Bands hold 5% to 95% of pairs",
+            "hamming",
+        ),
+        _chart("probes", "Properties read by linear probes", f"{end}{_probes(measured)}", "accuracy"),
+        *(
+            _chart(
+                f"carried-{name[-1]}",
+                f"What each dimension of {vae} carries",
+                f"{end}{counted(record.codes[name].axes.active_units, 'active unit')}; the entry that most explains an "
+                f"active one explains {percent(record.codes[name].axes.one_entry_share)} of its variance on average",
+                "entry",
+            )
+            for name, vae in VAES.items()
+        ),
+    ]
+    if len(measured.structure) > 1:
+        charts += [
+            _chart(
+                f"claims-{name[-1]}",
+                f"{vae} over milestones",
+                f"Measured at epochs {listed(sorted(measured.structure))}",
+            )
+            for name, vae in VAES.items()
+        ]
+    looked = f"{record.operations:,} operations"
+    return {
+        "epoch": epoch,
+        "looked_at": f"all {looked}" if record.all_operations else f"a uniform sample of {looked}",
+        "charts": charts,
+        "claims": claim_rows(record),
+    }
+
+
+def _probes(measured: Measurements) -> str:
+    record = measured.structure[max(measured.structure)]
+    probed = sum(bool(probe.balanced_accuracy) for probe in record.probes.values())
+    better, worse = (len(names) for names in compared_with_table([record], "both"))
+    return (
+        f"of {probed} properties {better} are read better from both codes than from the one-hot table, {worse} worse, "
+        f"by more than {number(100 * MARGIN, 0)} points"
+    )
 
 
 def _half(measured: Measurements, side: str, epoch: int) -> str:

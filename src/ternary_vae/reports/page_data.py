@@ -14,6 +14,7 @@ from ternary_vae.gates.names import gate_names
 from ternary_vae.limits import coverage_limit
 from ternary_vae.reports.latent_map import LatentMap, SideMap
 from ternary_vae.reports.measurements import Measurements
+from ternary_vae.reports.structure_data import structure_data
 from ternary_vae.resolution.criteria import LEVELS
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
 from ternary_vae.resolution.records import CoveragePoint, IsolatedRecord, ResolutionCurve
@@ -58,6 +59,7 @@ def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str,
         "curves": [_curves(epoch, record) for epoch, record in sorted(measured.isolated.items())],
         "ideal_axes": _ideal_axes(measured),
         "draws": _draws(measured),
+        "structure": structure_data(measured.structure),
         "uniform_model": UNIFORM_MODEL,
         "events": [event_row(event) for event in measured.events],
         "map": None if latent_map is None else _packed(latent_map),

@@ -29,6 +29,7 @@ function setVae(vae) {
   recolour();
   if (state.walk?.stops) startWalk(state.walk.from, state.walk.to);
   if (state.chosen !== null) choose(state.chosen);
+  showStructure();
 }
 function describePlane() {
   for (const option of planeChooser.options) {

@@ -1,5 +1,5 @@
 // What every chart is made of: axes, phases, levels, lines and marks; drawing, and zooming together.
-const charts = {}; // id → function(colours) returning {data, layout}; time charts share their zoom
+const charts = {}; // id → function(colours) returning {data, layout, height unless usual}; time charts share their zoom
 const timeCharts = [];
 
 function baseLayout(c, more = {}) {
@@ -136,11 +136,12 @@ const config = (buttons = FLAT) => ({
 async function draw(id) {
   const target = document.getElementById(id);
   if (!target) return;
-  const { data: traces, layout } = charts[id](colours());
+  const { data: traces, layout, height } = charts[id](colours());
   const first = !target.classList.contains("js-plotly-plot");
   if (first) target.replaceChildren();
   const entries = traces.filter((trace) => trace.showlegend !== false).length;
-  target.style.height = `${isNarrow() ? 280 + 20 * entries : Math.max(390, 300 + 19 * entries)}px`; // room for the legend
+  const room = isNarrow() ? 280 + 20 * entries : Math.max(390, 300 + 19 * entries); // for the legend
+  target.style.height = `${height ?? room}px`;
   await Plotly.react(target, traces, layout, config());
   if (first && target.dataset.axis === "time") shareZoom(target);
 }

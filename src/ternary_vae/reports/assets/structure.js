@@ -1,0 +1,142 @@
+// What the codes know: distances, probes, what dimensions carry, and claims over milestones.
+const known = data.structure;
+const SIDES = [
+  ["a", "VAE-A", "dash", "circle-open"],
+  ["b", "VAE-B", "solid", "square-open"],
+];
+const titled = (text) => ({ title: { text, standoff: 6, font: { size: 11 } } });
+
+charts["chart-distances"] = (c) => {
+  const traces = SIDES.flatMap(([side, name, dash, symbol]) => {
+    const { hamming, mean, low, high } = known[side].by_hamming,
+      edge = { type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+    return [
+      { ...edge, x: hamming, y: low },
+      { ...edge, x: hamming, y: high, fill: "tonexty", fillcolor: `${c[side]}22` },
+      dots(name, hamming, mean, c[side], symbol, {
+        mode: "lines+markers",
+        line: { color: c[side], dash, width: 2 },
+        customdata: mean.map((value, i) => `${fixed(value, 2)} [${fixed(low[i], 2)}, ${fixed(high[i], 2)}]`),
+      }),
+    ];
+  });
+  const { hamming, mean } = known.ideal;
+  traces.push(line("ideal axes", hamming, mean, c.limit, "solid", { line: { color: c.limit, width: 1.2 }, customdata: plain(mean, 2) }));
+  const layout = baseLayout(c, {
+    xaxis: { ...titled("entries that differ"), tick0: 1, dtick: Math.ceil(hamming.length / 10), zeroline: false },
+    yaxis: { ...titled("distance in the code"), rangemode: "tozero" },
+  });
+  return { data: traces, layout };
+};
+
+// Dots above the diagonal are read better from codes than from the table.
+charts["chart-probes"] = (c) => {
+  const told = (probe, from, value) =>
+    `<b>${probe.name.replaceAll("_", " ")}</b><br>${from} ${percent(value)}<br>one-hot table ${percent(probe.table_one_hot)}` +
+    `<br>chance ${percent(probe.chance, 0)}${probe.share === null ? "" : `<br>${percent(probe.share)} have it`}`;
+  const one = (key, name, from, colour, symbol, more = {}) =>
+    dots(
+      name,
+      known.probes.map((probe) => probe.table_one_hot),
+      known.probes.map((probe) => probe[key]),
+      colour,
+      symbol,
+      { customdata: known.probes.map((probe) => told(probe, from, probe[key])), ...more },
+    );
+  const lowest = Math.min(...known.probes.flatMap((probe) => [probe.table_one_hot, probe.vae_a, probe.vae_b, probe.both])),
+    range = [Math.max(SHARES[0], lowest - 0.03), SHARES[1]];
+  const equal = { type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line: { color: c.quiet, width: 1, dash: "dot" } };
+  const layout = baseLayout(c, {
+    hovermode: "closest",
+    hoverlabel: { bgcolor: c.surface, bordercolor: c.line, font: { color: c.ink, size: 12 }, align: "left" },
+    xaxis: { ...shares, ...titled("balanced accuracy from the one-hot table"), range },
+    yaxis: { ...shares, ...titled("from the codes"), range },
+    shapes: [equal],
+  });
+  const hover = { hovertemplate: "%{customdata}<extra></extra>" };
+  return {
+    data: [
+      one("both", "both codes", "both codes", c.both, "diamond", hover),
+      one("vae_a", "VAE-A", "VAE-A", c.a, "circle-open", hover),
+      one("vae_b", "VAE-B", "VAE-B", c.b, "square-open", hover),
+    ],
+    layout,
+  };
+};
+
+for (const [side, name] of SIDES)
+  charts[`chart-carried-${side}`] = (c) => {
+    const { dimensions, variances, carried } = known[side],
+      entries = known.entries,
+      written = entries.length <= 9,
+      row = dimensions.length <= 20 ? 20 : 14,
+      numbers = entries.map((_, entry) => entry);
+    const trace = {
+      type: "heatmap",
+      z: carried,
+      x: numbers,
+      y: dimensions.map((_, at) => at),
+      zmin: 0,
+      zmax: 1,
+      xgap: 1,
+      ygap: 1,
+      colorscale: [
+        [0, c.surface],
+        [1, c[side]],
+      ],
+      showscale: !written,
+      colorbar: { thickness: 8, outlinewidth: 0, tickformat: ".0%", tickvals: [0, 0.5, 1] },
+      showlegend: false,
+      text: carried.map((shares) => shares.map((share) => (share >= 0.1 ? percent(share, 0).slice(0, -1) : ""))),
+      texttemplate: written ? "%{text}" : undefined,
+      customdata: carried.map((shares, at) =>
+        shares.map((share, entry) => `entry ${entry}, inputs ${entries[entry]}<br>${percent(share)} of the variance of z${dimensions[at]}`),
+      ),
+      hovertemplate: "%{customdata}<extra></extra>",
+    };
+    const layout = baseLayout(c, {
+      hovermode: "closest",
+      margin: { l: 52, r: 14, t: isTouch() ? 50 : 22, b: 40 },
+      xaxis: {
+        ...titled("entry, by the inputs it answers"),
+        tickvals: numbers,
+        ticktext: entries,
+        tickangle: written ? 0 : -90,
+        tickfont: { size: written ? 12 : 10 },
+        showgrid: false,
+        zeroline: false,
+      },
+      yaxis: {
+        ...titled("dimension: its variance"),
+        tickvals: dimensions.map((_, at) => at),
+        ticktext: dimensions.map((dimension, at) => `z${dimension}: ${fixed(variances[at], 2)}`),
+        tickfont: { size: row === 20 ? 11 : 10 },
+        autorange: "reversed",
+        showgrid: false,
+        zeroline: false,
+      },
+    });
+    return { data: [trace], layout, height: 110 + row * dimensions.length };
+  };
+
+for (const [side] of SIDES)
+  charts[`chart-claims-${side}`] = (c) => {
+    const looks = [
+      [c.ink, "circle"],
+      [c.both, "square"],
+      [c.mark, "diamond"],
+      [c.amber, "triangle-up"],
+      [c.b, "cross"],
+      [c.quiet, "x"],
+    ];
+    const traces = known.claims.map((claim, at) => {
+      const [colour, symbol] = looks[at % looks.length],
+        values = claim[side];
+      return dots(claim.name, known.epochs, values, colour, symbol, {
+        mode: "lines+markers",
+        line: { color: colour, width: 1.6 },
+        customdata: claim.unit === "share" ? percents(values) : plain(values),
+      });
+    });
+    return { data: traces, layout: timeLayout(c, { yaxis: { range: SHARES } }) };
+  };

@@ -56,6 +56,15 @@ def test_readme_is_short():
     assert len(README.split()) <= 900
 
 
+def test_a_release_has_one_version_and_one_date():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", changelog.replace("## Unreleased\n", ""), re.MULTILINE)
+    assert headings[0] == f"{version} - {citation['date-released']}"
+    assert citation["version"] == version
+
+
 def test_the_table_of_readme_is_what_reports_say():
     from published import readme_table
 

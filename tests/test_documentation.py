@@ -148,6 +148,16 @@ def test_links_to_files_lead_somewhere(page):
         assert "://" in link or made_by_the_build or (page.parent / link).exists(), link
 
 
+def test_sources_that_the_code_names_are_on_their_page():
+    page = (ROOT / "docs" / "explanation" / "sources.md").read_text(encoding="utf-8")
+    code = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.py")))
+    name = r"[A-Z]\w+"
+    cited = re.findall(rf"({name})(?:(?:, {name})* and {name}| et\s+al\.)?\s+\(?((?:19|20)\d\d)\b", code)
+    assert len(cited) > 10
+    for author, year in cited:
+        assert re.search(rf"\| .*{author}\b.* {year}\b", page), f"{author} {year}"
+
+
 @pytest.mark.parametrize("page", PAGES[2:], ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_python_of_the_site_is_run_when_it_is_built(page):
     assert not blocks(page.read_text(encoding="utf-8"), "python")

@@ -119,7 +119,7 @@ def test_a_console_line_is_a_command_there_is(page, line):
     elif program == "python":
         assert (ROOT / arguments[0]).exists()
     else:
-        assert program in (".venv/bin/python", ".venv/bin/ruff", "huggingface-cli")
+        assert program in (".venv/bin/python", ".venv/bin/ruff", "hf")
 
 
 def require_parsed(arguments):

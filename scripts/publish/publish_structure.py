@@ -1,9 +1,11 @@
 """Measures what the codes of runs know and writes the records and the report to `reports/structure/`.
 
-    python scripts/publish/publish_structure.py runs/resolution-seed{0..4} --best runs/ternary_v5_5-seed42
+    python scripts/publish/publish_structure.py runs/resolution-seed{0..4} runs/three_inputs-seed{0..4} \\
+        --best runs/ternary_v5_5-seed{0..4}
 
-Of runs that are named first the last checkpoint counts, of those after `--best` the best. About 15 seconds a run on one
-core.
+Of runs that are named first the last checkpoint counts, of those after `--best` the best. All of them are also followed
+over their milestones; those records stay in the run's `benchmarks` and are read there the next time. On one core a
+checkpoint takes about 20 seconds, of three inputs a minute.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ import sys
 from pathlib import Path
 
 from ternary_vae.errors import exit_code
-from ternary_vae.reports.structure import by_recipe, write_structure_report
+from ternary_vae.reports.structure import by_recipe, followed, write_structure_report
 from ternary_vae.resolution.records import write_record
 from ternary_vae.resolution.structure.measure import measure_structure
+from ternary_vae.resolution.structure.records import StructureRecord, read_structure_record
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 
@@ -28,17 +31,33 @@ def main() -> None:
     parser.add_argument("--best", type=Path, nargs="*", default=[], help="directories of runs whose best epoch counts")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write; reports/structure unless given")
     arguments = parser.parse_args()
-    records = []
+    records, over_epochs = [], []
     for name, runs in (("latest", arguments.runs), ("best", arguments.best)):
-        for run in runs:
-            record = measure_structure(load_checkpoint(RunDirectory(run).checkpoint(name)))
-            write_record(arguments.output / run.name / f"structure_{record.header.epoch}.json", record)
+        for run in map(RunDirectory, runs):
+            milestones = [measured(run, epoch) for epoch in sorted(run.recipe().evaluation.milestones)]
+            record = measured(run, load_checkpoint(run.checkpoint(name)).epoch, name)
+            write_record(arguments.output / run.path.name / f"structure_{record.header.epoch}.json", record)
             records.append(record)
+            over_epochs += milestones
     seeds = " ".join(f"runs/{run.name}" for run in arguments.runs)
     best = "".join(f" runs/{run.name}" for run in arguments.best)
     command = f"python scripts/publish/publish_structure.py {seeds}{best and f' --best{best}'}"
-    for path in write_structure_report(by_recipe(records), arguments.output / "README.md", command):
+    groups, over_runs = by_recipe(records), followed(by_recipe(over_epochs))
+    for path in write_structure_report(groups, arguments.output / "README.md", command, over_runs):
         print(path)
+
+
+def measured(run: RunDirectory, epoch: int, name: int | str | None = None) -> StructureRecord:
+    """The record of one of a run's checkpoints, measured unless it has been.
+
+    Args:
+        name: of the checkpoint's file; the epoch unless given.
+    """
+    path = run.structure_record(epoch)
+    if not path.exists():
+        write_record(path, measure_structure(load_checkpoint(run.checkpoint(epoch if name is None else name))))
+        print(path, flush=True)
+    return read_structure_record(path)
 
 
 if __name__ == "__main__":

@@ -3,42 +3,58 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ternary_vae.cli.options import BenchmarkSeed, Checkpoints, DeviceOption, require_different_epochs
+from ternary_vae.cli.options import BenchmarkSeed, DeviceOption, require_different_epochs
 from ternary_vae.cli.output import print_table, say
+
+if TYPE_CHECKING:
+    from ternary_vae.storage.checkpoints import Checkpoint
+
+_OUTPUT = Path("reports/benchmarks")
 
 
 def structure(
-    checkpoints: Checkpoints,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the records and the report.")] = Path(
-        "reports/benchmarks"
-    ),
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Checkpoints (.safetensors or v5.5 .pt), or the directory of a run: its milestones, for its page."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Directory of the report, and of the records of checkpoints.",
+            show_default=f"{_OUTPUT}, or the run's reports",
+        ),
+    ] = None,
     seed: BenchmarkSeed = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure what the codes of checkpoints know: distances, algebra, arithmetic, axes, paths, noise."""
     from ternary_vae.devices import choose_device
-    from ternary_vae.reports.structure import by_recipe, judged, write_structure_report
+    from ternary_vae.reports.structure import by_recipe, followed, judged, last_of_each_seed, write_structure_report
     from ternary_vae.resolution.records import write_record
     from ternary_vae.resolution.structure.measure import measure_structure
-    from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.terminal import quoted
 
     device = choose_device(device)
-    loaded = [load_checkpoint(path) for path in checkpoints]
-    require_different_epochs([checkpoint.epoch for checkpoint in loaded])
+    loaded, records_in, reports_in = _chosen(checkpoints, output)
     records = []
     for checkpoint in loaded:
         records.append(measure_structure(checkpoint, seed=seed, device=device))
-        path = output / f"structure_{checkpoint.epoch}.json"
+        path = records_in / f"structure_{checkpoint.epoch}.json"
         write_record(path, records[-1])
         say(f"{checkpoint.path}: {path}")
-    groups = by_recipe(records)
-    found = judged(groups)
-    rows = [(row.claim.text, row.claim.required_text(), row.figures, f"{row.holds} of {row.of}") for row in found]
+    recipes = by_recipe(records)
+    groups = [last_of_each_seed(group) for group in recipes]
+    rows = [
+        (row.claim.text, row.claim.required_text(), row.figures, f"{row.holds} of {row.of}") for row in judged(groups)
+    ]
     print_table(
         ("", "required", "measured", "holds in"),
         rows,
@@ -46,5 +62,36 @@ def structure(
         title="What the codes know",
     )
     command = f"ternary-vae structure {' '.join(map(quoted, checkpoints))}"
-    for path in write_structure_report(groups, output / "STRUCTURE.md", command):
-        say(f"wrote {path}")
+    for written in write_structure_report(groups, reports_in / "STRUCTURE.md", command, followed(recipes)):
+        say(f"wrote {written}")
+    if records_in != reports_in:
+        say(f"its page shows it after `ternary-vae report {quoted(checkpoints[0])}`")
+
+
+def _chosen(paths: list[Path], output: Path | None) -> tuple[list[Checkpoint], Path, Path]:
+    """The checkpoints to measure, by epoch where they are a run's, and where records and report belong.
+
+    Raises:
+        UserError: a run beside other things, a run without checkpoints of milestones, two checkpoints of one epoch or
+            of different spaces, or a file that is no checkpoint.
+    """
+    from ternary_vae.errors import UserError
+    from ternary_vae.storage.checkpoints import load_checkpoint
+    from ternary_vae.storage.runs import RunDirectory
+
+    runs = [path for path in paths if path.is_dir()]
+    if runs and len(paths) > 1:
+        raise UserError(f"{runs[0]}: a run is measured by itself; name it alone, or name checkpoints")
+    if runs:
+        run = RunDirectory(runs[0])
+        recipe = run.recipe()
+        epochs = sorted({*recipe.evaluation.milestones, recipe.epochs})
+        kept = [path for path in map(run.checkpoint, epochs) if path.exists()]
+        if not kept:
+            raise UserError(f"{run.path}: holds no checkpoint of a milestone ({epochs}); name a checkpoint")
+        return [load_checkpoint(path) for path in kept], run.benchmarks, output or run.reports
+    loaded = [load_checkpoint(path) for path in paths]
+    require_different_epochs([checkpoint.epoch for checkpoint in loaded])
+    if len({checkpoint.recipe.space for checkpoint in loaded}) > 1:
+        raise UserError("these checkpoints are of different spaces; measure those of one space at a time")
+    return loaded, output or _OUTPUT, output or _OUTPUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
@@ -17,9 +17,11 @@ from ternary_vae.resolution.records import (
     read_coupled_record,
     read_isolated_record,
 )
+from ternary_vae.resolution.structure.records import StructureRecord, read_structure_record
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import quoted
 
+Record = TypeVar("Record", IsolatedRecord, CoupledRecord, StructureRecord)
 _TERMS_OF_EVERY_RUN = ("loss", "reconstruction_a", "reconstruction_b", "kl_a", "kl_b")
 
 
@@ -45,6 +47,7 @@ class Measurements:
         epochs: last completed epoch, the end of every time axis.
         isolated, coupled: benchmark records by milestone.
         missing: benchmark files that should be there and are not, by milestone.
+        structure: structure records by epoch, of those that `ternary-vae structure` has measured.
         metrics, events: rows of `metrics.jsonl` and `events.jsonl`; empty without a run directory.
         facts: `run.json`; empty without a run directory.
         directory: the run directory, or where the records were read.
@@ -58,6 +61,7 @@ class Measurements:
     coupled: dict[int, CoupledRecord]
     missing: dict[int, list[str]]
     directory: Path
+    structure: dict[int, StructureRecord] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -165,8 +169,9 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
             f"{run.benchmarks}: holds no benchmark records; measure the run's checkpoints first "
             f"(`ternary-vae benchmark {quoted(run.checkpoints)}/epoch_N.safetensors`)"
         )
+    structure = _read_structure(run)
     _require_one_run(
-        [*isolated.values(), *coupled.values()],
+        [*isolated.values(), *coupled.values(), *structure.values()],
         run.path,
         fingerprint=recipe.fingerprint(),
         seed=int(facts["seed"]),
@@ -179,6 +184,7 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
         coupled=coupled,
         missing=missing,
         directory=run.path,
+        structure=structure,
         metrics=metrics,
         events=run.events(),
         facts=facts,
@@ -238,13 +244,7 @@ def _read_records(
             if not path.exists():
                 missing.setdefault(epoch, []).append(path.name)
                 continue
-            record = read(path)
-            if record.header.epoch != epoch:
-                raise UserError(
-                    f"{path}: was measured at epoch {record.header.epoch}, its name says {epoch}; name it "
-                    f"{path.name.replace(str(epoch), str(record.header.epoch))}"
-                )
-            records[epoch] = record  # type: ignore[index]
+            records[epoch] = _of_epoch(epoch, path, read(path))  # type: ignore[index]
     for epoch in isolated.keys() & coupled.keys():
         if isolated[epoch].header.checkpoint_hash != coupled[epoch].header.checkpoint_hash:
             raise UserError(
@@ -254,8 +254,25 @@ def _read_records(
     return isolated, coupled, missing
 
 
+def _read_structure(run: RunDirectory) -> dict[int, StructureRecord]:
+    paths = {_epoch_of(path): path for path in run.benchmarks.glob("structure_*.json")}
+    return {
+        epoch: _of_epoch(epoch, paths[epoch], read_structure_record(paths[epoch]))
+        for epoch in sorted(epoch for epoch in paths if epoch is not None)
+    }
+
+
+def _of_epoch(epoch: int, path: Path, record: Record) -> Record:
+    if record.header.epoch != epoch:
+        raise UserError(
+            f"{path}: was measured at epoch {record.header.epoch}, its name says {epoch}; name it "
+            f"{path.name.replace(str(epoch), str(record.header.epoch))}"
+        )
+    return record
+
+
 def _require_one_run(
-    records: Sequence[IsolatedRecord | CoupledRecord],
+    records: Sequence[IsolatedRecord | CoupledRecord | StructureRecord],
     where: Path,
     fingerprint: str | None = None,
     seed: int | None = None,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import NOTHING, Unit, code, in_unit, percent, table
+from ternary_vae.formats import NOTHING, Unit, code, in_unit, listed, percent, table
+from ternary_vae.recipe import TruthTables
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.resolution.structure.records import CodeStructure, StructureRecord
 from ternary_vae.storage.files import write_text
 
-FIGURE_NAME = "structure.png"
+EPOCHS_FIGURE_NAME = "structure_over_epochs.png"
 VAES = {"vae_a": "VAE-A", "vae_b": "VAE-B"}
 KNOWN = {
     "ideal_axes_a": "ideal axes, ordered as A's",
@@ -25,7 +26,7 @@ MARGIN = 0.02
 """Balanced accuracies that differ by less count as equal."""
 
 Group = Sequence[StructureRecord]
-"""Records of one recipe."""
+"""Records of one recipe, one a seed."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,18 @@ class Judged:
     ideal: float | None
 
     @property
+    def nowhere(self) -> bool:
+        return self.holds == 0
+
+    @property
+    def everywhere(self) -> bool:
+        return self.holds == self.of
+
+    @property
+    def somewhere(self) -> bool:
+        return not self.nowhere and not self.everywhere
+
+    @property
     def figures(self) -> str:
         """`1.70% to 10.17%, ideal axes 10.30%`."""
         least, most, ideal = (in_unit(value, self.claim.unit) for value in (self.least, self.most, self.ideal))
@@ -102,6 +115,11 @@ def _best_without(record: StructureRecord, property_name: str) -> float:
 
 def claims(values: int) -> list[Claim]:
     """What is said of such manifolds, for so many values."""
+    return [*claims_of_codes(values), *claims_of_probes()]
+
+
+def claims_of_codes(values: int) -> list[Claim]:
+    """Those of the codes themselves."""
     return [
         Claim(
             f"a {values}-adic tree organises it, beyond what Hamming distance explains",
@@ -172,18 +190,22 @@ def claims(values: int) -> list[Claim]:
             least_of=_of_code(lambda one: one.noise.ideal_axes.half_sigma or 0.0),
             required="≥ that of ideal axes, in closed form",
         ),
-        *(
-            Claim(
-                f"a linear probe tells {word} gates from others better than from their tables",
-                "balanced accuracy", "share", _probe(name),
-                least_of=lambda record, _, name=name: _best_without(record, name) + MARGIN,
-                required=f"{100 * MARGIN:.0f} points more than from one-hot tables, and than chance",
-            )
-            for name, word in (
-                ("commutative", "commutative"), ("monotone", "monotone"), ("self_dual", "self-dual"),
-                ("associative", "associative"), ("sheffer", "Sheffer"),
-            )
-        ),
+    ]  # fmt: skip
+
+
+def claims_of_probes() -> list[Claim]:
+    """Those of what linear probes read."""
+    return [
+        Claim(
+            f"a linear probe tells {word} gates from others better than from their tables",
+            "balanced accuracy", "share", _probe(name),
+            least_of=lambda record, _, name=name: _best_without(record, name) + MARGIN,
+            required=f"{100 * MARGIN:.0f} points more than from one-hot tables, and than chance",
+        )
+        for name, word in (
+            ("commutative", "commutative"), ("monotone", "monotone"), ("self_dual", "self-dual"),
+            ("associative", "associative"), ("sheffer", "Sheffer"),
+        )
     ]  # fmt: skip
 
 
@@ -204,8 +226,10 @@ def title_of(group: Group) -> str:
     header = group[0].header
     epochs = sorted({record.header.epoch for record in group})
     seeds = sorted({record.header.training_seed for record in group})
-    numbers = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    return f"{code(header.recipe)}, epoch {', '.join(map(str, epochs))}, {numbers}"
+    together = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    numbers = f"{seeds[0]} to {seeds[-1]}" if together else listed(map(str, seeds))
+    named = f"epoch{'s' if len(epochs) > 1 else ''} {listed(map(str, epochs))}"
+    return f"{code(header.recipe)}, {named}, seed{'s' if len(seeds) > 1 else ''} {numbers}"
 
 
 def claims_table(groups: Sequence[Group], rows: Sequence[Judged]) -> str:
@@ -271,39 +295,96 @@ def compared_with_table(group: Group, which: str) -> tuple[list[str], list[str]]
     return better, worse
 
 
-def structure_markdown(groups: Sequence[Group], command: str) -> str:
+@dataclass(frozen=True)
+class Part:
+    """What is said of one space.
+
+    Attributes:
+        groups: its recipes.
+        figure: name of the file that shows it.
+    """
+
+    groups: Sequence[Group]
+    figure: str
+
+    @property
+    def first(self) -> StructureRecord:
+        """Says of which space and of how many operations."""
+        return self.groups[0][0]
+
+    @property
+    def titles(self) -> list[str]:
+        """A recipe each, with epochs and seeds."""
+        return [title_of(group) for group in self.groups]
+
+    @property
+    def codes(self) -> int:
+        """How many were trained."""
+        return len(VAES) * sum(map(len, self.groups))
+
+    def rows(self) -> list[Judged]:
+        """Every claim that was measured."""
+        return judged(self.groups)
+
+    def compared(self) -> list[tuple[str, str, list[str], list[str]]]:
+        """Recipe, code, and the properties that probes read better and worse from it than from tables."""
+        return [
+            (title_of(group), VAES.get(which, "both"), *compared_with_table(group, which))
+            for group in self.groups
+            for which in ("vae_a", "vae_b", "both")
+        ]
+
+
+def parts_of(groups: Sequence[Group]) -> list[Part]:
+    """A part a space, in the order in which spaces are met."""
+    spaces: dict[TruthTables, list[Group]] = {}
+    for group in groups:
+        spaces.setdefault(group[0].space, []).append(group)
+    return [
+        Part(own, f"structure_{space.values}_values_{space.inputs}_inputs.png" if place else "structure.png")
+        for place, (space, own) in enumerate(spaces.items())
+    ]
+
+
+def structure_markdown(groups: Sequence[Group], command: str, over_epochs: Sequence[Group] = ()) -> str:
     """The report's text.
 
+    Args:
+        groups, over_epochs, command: as `write_structure_report` has them.
+
     Raises:
-        UserError: nothing to report on, or records of different spaces.
+        UserError: nothing to report on.
     """
     if not groups or not all(groups):
         raise UserError("no structure records to report on; make one with `ternary-vae structure CHECKPOINT`")
-    if len({record.space for group in groups for record in group}) > 1:
-        raise UserError("these structure records are of different spaces; report on each space by itself")
-    rows = judged(groups)
+    parts = parts_of(groups)
     return markdown(
         "structure",
-        groups=groups,
+        parts=parts,
         first=groups[0][0],
-        titles=[title_of(group) for group in groups],
-        nowhere=[row for row in rows if row.holds == 0],
-        somewhere=[row for row in rows if 0 < row.holds < row.of],
-        everywhere=[row for row in rows if row.holds == row.of],
-        codes=rows[0].of,
         not_additive=max(1 - found.axes.additive_share for group in groups for _, _, found in codes_of(group)),
-        claims=claims_table(groups, rows),
-        probes=probes_table(groups),
-        further=further_table(groups),
-        compared=[
-            (title_of(group), VAES.get(which, "both"), *compared_with_table(group, which))
-            for group in groups
-            for which in ("vae_a", "vae_b", "both")
-        ],
+        claims_table=claims_table,
+        probes_table=probes_table,
+        further_table=further_table,
+        epochs=[(title_of(group), epochs_table(group)) for group in over_epochs],
         margin=MARGIN,
-        figure=FIGURE_NAME,
+        epochs_figure=EPOCHS_FIGURE_NAME,
         command=command,
     )
+
+
+def epochs_table(group: Group) -> str:
+    """A row a claim, an epoch a column: the mean over seeds and both VAEs, the worst in brackets."""
+    epochs = sorted({record.header.epoch for record in group})
+    lines = []
+    for claim in claims_of_codes(group[0].space.values):
+        by_epoch = [
+            [claim.read(record, name) for record in group if record.header.epoch == epoch for name in VAES]
+            for epoch in epochs
+        ]
+        if any(value is not None for values in by_epoch for value in values):
+            lines.append([claim.text, claim.required_text(), *(mean_and_worst(one, claim.unit) for one in by_epoch)])
+    return table(["", "required", *map(str, epochs)], lines, right_from=2)
 
 
 def further_table(groups: Sequence[Group]) -> str:
@@ -346,24 +427,29 @@ def further_table(groups: Sequence[Group]) -> str:
     return table([*header, *KNOWN.values()], lines)
 
 
-def write_structure_report(groups: Sequence[Group], output: Path, command: str) -> list[Path]:
-    """Writes the report and, beside it, its figure. Returns the files.
+def write_structure_report(
+    groups: Sequence[Group], output: Path, command: str, over_epochs: Sequence[Group] = ()
+) -> list[Path]:
+    """Writes the report and, beside it, its figures. Returns the files.
 
     Args:
-        groups: records of each recipe, of any seeds.
+        groups: records of each recipe, of any seeds and of any spaces, which are told apart.
         output: the report's place.
         command: what repeats it.
+        over_epochs: for each recipe that is followed over its runs, records of each seed at several epochs.
 
     Raises:
         UserError: as `structure_markdown`, or a place that cannot be written.
     """
     from ternary_vae.reports.figures import write_figure
-    from ternary_vae.reports.structure_figure import structure_figure
+    from ternary_vae.reports.structure_figure import structure_figure, structure_over_epochs_figure
 
-    text = structure_markdown(groups, command)
-    figure = write_figure(structure_figure(groups), output.with_name(FIGURE_NAME))
+    text = structure_markdown(groups, command, over_epochs)
+    written = [write_figure(structure_figure(part.groups), output.with_name(part.figure)) for part in parts_of(groups)]
+    if over_epochs:
+        written.append(write_figure(structure_over_epochs_figure(over_epochs), output.with_name(EPOCHS_FIGURE_NAME)))
     write_text(output, text)
-    return [output, figure]
+    return [output, *written]
 
 
 def by_recipe(records: Sequence[StructureRecord]) -> list[Group]:
@@ -372,6 +458,17 @@ def by_recipe(records: Sequence[StructureRecord]) -> list[Group]:
     for record in records:
         groups.setdefault(record.header.recipe_fingerprint, []).append(record)
     return list(groups.values())
+
+
+def last_of_each_seed(group: Group) -> Group:
+    """Of records of one recipe at several epochs, each seed's last."""
+    last = {record.header.training_seed: record for record in sorted(group, key=lambda one: one.header.epoch)}
+    return [last[seed] for seed in sorted(last)]
+
+
+def followed(groups: Sequence[Group]) -> list[Group]:
+    """Of records grouped by recipe those groups that hold several epochs."""
+    return [group for group in groups if len({record.header.epoch for record in group}) > 1]
 
 
 def codes_of(group: Group) -> Iterator[tuple[str, StructureRecord, CodeStructure]]:

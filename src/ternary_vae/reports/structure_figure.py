@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ternary_vae.reports import panels
 from ternary_vae.reports.figures import canvas, figure_title
 from ternary_vae.reports.panels import BLUE, GREEN, INK, ORANGE, QUIET, SKY, VERMILION
-from ternary_vae.reports.structure import VAES, Group, codes_of
+from ternary_vae.reports.structure import VAES, Claim, Group, claims_of_codes, codes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,46 @@ def structure_figure(groups: Sequence[Group]) -> Figure:
             _carried(axis, groups[0], name)
         figure_title(figure, "What the manifold knows")
     return figure
+
+
+def structure_over_epochs_figure(groups: Sequence[Group]) -> Figure:
+    """A panel a claim about codes: its figure over epochs, the mean over seeds with a band from the lowest to the
+    highest, and what the claim requires where that is one number."""
+    shown = claims_of_codes(groups[0][0].space.values)
+    columns = 3
+    with canvas(-(-len(shown) // columns), columns, size=(12.5, 17)) as (figure, axes):
+        for axis, claim in zip(axes.flat, shown):
+            _over_epochs(axis, groups, claim)
+        for axis in axes.flat[len(shown) :]:
+            axis.remove()
+        figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(groups))
+        figure_title(figure, "What the manifold knows, over the run")
+        figure.supxlabel("completed epochs", fontsize=8.5, color=QUIET)
+    return figure
+
+
+def _over_epochs(axis: Axes, groups: Sequence[Group], claim: Claim) -> None:
+    axis.set_title("\n".join(wrap(claim.text, 46)), fontsize=8, fontweight="normal", pad=5)
+    for group, dash in zip(groups, _DASHES):
+        for name, vae in VAES.items():
+            by_epoch: dict[int, list[float]] = {}
+            for record in group:
+                value = claim.read(record, name)
+                if value is not None:
+                    by_epoch.setdefault(record.header.epoch, []).append(value)
+            epochs = sorted(by_epoch)
+            mean, low, high = ([reduced(by_epoch[epoch]) for epoch in epochs] for reduced in (np.mean, min, max))
+            colour, label = _COLOURS[name], f"{group[0].header.recipe}, {vae}"
+            axis.plot(
+                epochs, mean, color=colour, linestyle=dash, marker="os"[name == "vae_b"], markersize=3, label=label
+            )
+            axis.fill_between(epochs, low, high, color=colour, alpha=0.1, linewidth=0)
+    if claim.least_of is None:
+        axis.axhline(claim.least, color=INK, linewidth=0.7)
+    axis.tick_params(labelsize=7.5)
+    if claim.unit == "share":
+        panels.share_axis(axis, 0, 1)
+        panels.percent_axis(axis)
 
 
 def _distances(axis: Axes, groups: Sequence[Group]) -> None:

@@ -3,7 +3,7 @@
 run.json, recipe.yaml              what the run is
 metrics.jsonl, events.jsonl        one line an epoch; one line an event
 checkpoints/                       epoch_{N}.safetensors, latest.safetensors, best.safetensors
-benchmarks/                        manifold_resolution_{N}.json, coupled_resolution_{N}.json
+benchmarks/                        manifold_resolution_{N}.json, coupled_resolution_{N}.json, structure_{N}.json
 reports/                           evolution report, figure, page, verdict
 tensorboard/
 run.lock                           the lease of the process that trains here, or what a killed one left
@@ -85,6 +85,9 @@ class RunDirectory:
 
     def coupled_record(self, epoch: int) -> Path:
         return self.benchmarks / f"coupled_resolution_{epoch}.json"
+
+    def structure_record(self, epoch: int) -> Path:
+        return self.benchmarks / f"structure_{epoch}.json"
 
     def benchmarks_missing(self, recipe: Recipe) -> list[int]:
         """The milestones of its recipe, and the run's end, that lack a record, whether they have come or not."""

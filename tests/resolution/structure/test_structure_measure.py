@@ -77,7 +77,8 @@ def test_measures_of_a_sample_of_a_space_that_cannot_be_listed() -> None:
     found = structure_of(code, tables, code.encode(tables), seed=0)
     assert found.exact_match_rate == 1
     assert found.axes.active_units == 27
-    assert found.axes.additive_share == pytest.approx(1, abs=0.05)  # 27 entries, 4,000 operations: by chance 1.4% more
+    # Without the part that is chance it would be 1.4% more.
+    assert found.axes.additive_share == pytest.approx(1, abs=5e-3)
     assert found.arithmetic.affine_maps["inputs_exchanged"].exact_rate == 1
     assert [point.hamming for point in found.distances.by_hamming] == list(range(1, 28))
     read = probes(space, tables, code.encode(tables), code.encode(tables), seed=0)

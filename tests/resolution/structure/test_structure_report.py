@@ -7,19 +7,25 @@ from pathlib import Path
 import pytest
 
 from ternary_vae.errors import UserError
-from ternary_vae.recipe import TruthTables
+from ternary_vae.formats import percent
+from ternary_vae.recipe import TruthTables, load_recipe
 from ternary_vae.reports.structure import (
     MARGIN,
     by_recipe,
     claims,
     compared_with_table,
+    epochs_table,
+    followed,
     judged,
+    last_of_each_seed,
     mean_and_worst,
+    parts_of,
     structure_markdown,
     write_structure_report,
 )
 from ternary_vae.resolution.structure import measure
 from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
+from ternary_vae.storage.runs import RunDirectory
 
 
 def of_seed(record: StructureRecord, seed: int, recipe: str = "resolution", **codes: str) -> StructureRecord:
@@ -60,10 +66,10 @@ def test_a_random_orthogonal_code_is_a_sum_over_entries(record: StructureRecord,
 
 def test_the_report_names_what_holds_nowhere_first(record: StructureRecord, orthogonal: StructureRecord) -> None:
     text = structure_markdown([[record, orthogonal], [of_seed(record, 7, "other")]], "repeat me")
-    assert "`resolution`, epoch 3, seeds 1 to 42; `other`, epoch 3, seed 7" in text
+    assert "`resolution`, epoch 3, seeds 1 and 42; `other`, epoch 3, seed 7" in text
     assert "6 trained codes" in text
-    assert text.index("**Holds in no code:**") < text.index("**Holds in some:**") < text.index("## Claims")
-    assert "- it adds modulo 3: " in text.split("**Holds in some:**")[0]
+    assert text.index("Holds in no code:") < text.index("Holds in some:") < text.index("## Claims")
+    assert "- it adds modulo 3: " in text.split("Holds in some:")[0]
     header = next(line for line in text.splitlines() if line.startswith("| property"))
     assert header.count("`other`") == 3
     assert "| `commutative` | 3.70% | 50% |" in text
@@ -102,11 +108,45 @@ def test_records_of_one_recipe_belong_together(record: StructureRecord) -> None:
     assert [[one.header.training_seed for one in group] for group in by_recipe(records)] == [[0, 1], [0]]
 
 
-def test_nothing_and_different_spaces_are_refused(record: StructureRecord) -> None:
+def test_nothing_to_report_on_is_refused() -> None:
     with pytest.raises(UserError, match="ternary-vae structure CHECKPOINT"):
         structure_markdown([], "")
-    with pytest.raises(UserError, match="different spaces"):
-        structure_markdown([[record], [record.model_copy(update={"space": TruthTables(values=3, inputs=3)})]], "")
+
+
+def test_spaces_are_reported_apart(record: StructureRecord, orthogonal: StructureRecord, tmp_path: Path) -> None:
+    """Each with its own claims and figure."""
+    other = of_seed(record, 0, "three_inputs").model_copy(
+        update={"space": TruthTables(values=3, inputs=3), "operations": 20_000, "all_operations": False}
+    )
+    written = write_structure_report([[record, orthogonal], [other]], tmp_path / "README.md", "repeat me")
+    assert [path.name for path in written] == ["README.md", "structure.png", "structure_3_values_3_inputs.png"]
+    assert [part.codes for part in parts_of([[record, orthogonal], [other]])] == [4, 2]
+    text = written[0].read_text(encoding="utf-8")
+    first, second = text.split("## Claims")[0].split("**Operations of 3 values and 3 inputs**: ")
+    assert "All 19,683 operations, 4 trained codes" in first
+    assert "A uniform sample of 20,000 operations, 2 trained codes" in second
+    assert "](structure.png)" in first
+    assert "](structure_3_values_3_inputs.png)" in second
+    assert text.count("### Claims: ") == text.count("### Probes: ") == 2
+
+
+def test_runs_are_followed_over_epochs(record: StructureRecord, tmp_path: Path) -> None:
+    """A row a claim, an epoch a column: the mean over seeds and VAEs, the worst in brackets."""
+    header = record.header.model_copy(update={"epoch": 7})
+    later = of_seed(record, 1, vae_a="ideal_axes_a", vae_b="ideal_axes_b").model_copy(update={"header": header})
+    group = [record, later]
+    assert followed([group, [record]]) == [group]
+    assert last_of_each_seed(group) == [later]
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[2:] for line in epochs_table(group).splitlines()}
+    assert [cell.strip(" |") for cell in rows[""]] == ["3", "7"]
+    worst, ideal = rows["it is a sum of what each entry says"]
+    shares = [record.codes[name].axes.additive_share for name in ("vae_a", "vae_b")]
+    assert shares[0] != shares[1]
+    assert worst == f"{percent(sum(shares) / 2)} (worst {percent(min(shares))})"
+    assert ideal.strip(" |") == "100%"
+    written = write_structure_report([[later]], tmp_path / "README.md", "repeat me", [group])
+    assert written[-1].name == "structure_over_epochs.png"
+    assert "](structure_over_epochs.png)" in written[0].read_text(encoding="utf-8")
 
 
 def test_report_and_figure_are_the_same_bytes_again(record: StructureRecord, tmp_path: Path) -> None:
@@ -138,3 +178,35 @@ def test_the_command_refuses_what_would_share_a_record(checkpoint_file, run_comm
     assert code == 2
     assert "checkpoint not found" in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_measures_the_milestones_of_a_run(
+    record, checkpoint_file, run_command, tmp_path, monkeypatch
+) -> None:
+    """Into the run's own directory, where its page reads them."""
+    run = RunDirectory(tmp_path / "run")
+    recipe = load_recipe(overrides={"evaluation.milestones": [3, 400]})
+    run.create(recipe, {})
+    run.checkpoint(3).parent.mkdir()
+    run.checkpoint(3).write_bytes(checkpoint_file.read_bytes())
+    run.checkpoint(2).write_bytes(b"no milestone's")
+    monkeypatch.setattr(measure, "measure_structure", lambda *_, **__: record)
+    code, out, told = run_command("structure", run.path)
+    assert (code, told) == (0, "")
+    assert read_structure_record(run.structure_record(3)) == record
+    assert (run.reports / "STRUCTURE.md").exists()
+    assert f"ternary-vae report {run.path}" in out
+    code, _, told = run_command("structure", run.path, checkpoint_file)
+    assert (code, told.count("\n")) == (2, 1)
+    assert "a run is measured by itself" in told
+
+
+def test_the_command_refuses_a_run_without_checkpoints(run_command, tmp_path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    code, _, told = run_command("structure", tmp_path)
+    assert (code, told.count("\n")) == (2, 1)
+    assert "holds no run" in told
+    run.create(load_recipe(), {})
+    code, _, told = run_command("structure", run.path)
+    assert (code, told.count("\n")) == (2, 1)
+    assert "no checkpoint of a milestone" in told

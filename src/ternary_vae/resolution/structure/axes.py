@@ -34,6 +34,16 @@ def explained(levels: Float64[Tensor, "entries values dimensions"]) -> Float64[T
     return levels.square().mean(dim=1)
 
 
+def explained_of_sample(
+    alone: Float64[Tensor, "entries dimensions"], variance: Float64[Tensor, " dimensions"], count: int, space: Space
+) -> Float64[Tensor, "entries dimensions"]:
+    """What entries explain in a uniform sample of so many operations, less what they would by chance (Kelley's epsilon
+    squared, 1935). All of a space stay as they are."""
+    if count >= space.operations:
+        return alone
+    return alone - (space.values - 1) * (variance - alone) / max(1, count - space.values)
+
+
 def main_directions(
     levels: Float64[Tensor, "entries values dimensions"],
 ) -> tuple[Float64[Tensor, "entries dimensions"], Float64[Tensor, " entries"]]:
@@ -55,11 +65,12 @@ def level_orders(levels: Float64[Tensor, "entries values dimensions"]) -> Int64[
 def axes(tables: Int8[Tensor, "n entries"], points: Float64[Tensor, "n dimensions"], space: Space) -> Axes:
     """What each axis of a code carries, over operations that are all of a space or a uniform sample of it."""
     levels = level_means(tables, points, space)
-    variance, alone = points.var(dim=0, correction=0), explained(levels)
+    variance = points.var(dim=0, correction=0)
+    alone = explained_of_sample(explained(levels), variance, len(tables), space)
     whole, none = float(variance.sum()), torch.zeros_like(variance)
     carried = torch.where(variance > 0, alone / variance, none).clamp(0, 1)
     directions, on_line = main_directions(levels)
-    aligned = alone.amax(dim=1) / alone.sum(dim=1).clamp(min=torch.finfo(alone.dtype).tiny)
+    aligned = alone.amax(dim=1) / alone.clamp(min=0).sum(dim=1).clamp(min=torch.finfo(alone.dtype).tiny)
     angles = (directions @ directions.T).abs().fill_diagonal_(0)
     active = variance > ACTIVE_VARIANCE
     orders = level_orders(levels)
@@ -70,13 +81,13 @@ def axes(tables: Int8[Tensor, "n entries"], points: Float64[Tensor, "n dimension
         variances=variance.tolist(),
         carried=carried.T.tolist(),
         one_entry_share=float(carried.amax(dim=0)[active].mean()) if bool(active.any()) else 0.0,
-        additive_share=min(1.0, float(alone.sum()) / whole) if whole else 0.0,
+        additive_share=min(1.0, max(0.0, float(alone.sum()) / whole)) if whole else 0.0,
         variance_an_entry=whole / space.entries,
         largest_cosine=float(angles.max()),
         entries=[
             EntryLevels(
                 dimension=int(alone[entry].argmax()),
-                aligned_share=min(1.0, float(aligned[entry])),
+                aligned_share=min(1.0, max(0.0, float(aligned[entry]))),
                 line_share=min(1.0, float(on_line[entry])),
                 order=[int(place) + space.lowest for place in orders[entry]],
                 levels=positions[entry].tolist(),

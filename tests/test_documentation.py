@@ -56,6 +56,15 @@ def test_readme_is_short():
     assert len(README.split()) <= 900
 
 
+def test_a_release_has_one_version_and_one_date():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", changelog.replace("## Unreleased\n", ""), re.MULTILINE)
+    assert headings[0] == f"{version} - {citation['date-released']}"
+    assert citation["version"] == version
+
+
 def test_the_table_of_readme_is_what_reports_say():
     from published import readme_table
 
@@ -110,7 +119,7 @@ def test_a_console_line_is_a_command_there_is(page, line):
     elif program == "python":
         assert (ROOT / arguments[0]).exists()
     else:
-        assert program in (".venv/bin/python", ".venv/bin/ruff", "huggingface-cli")
+        assert program in (".venv/bin/python", ".venv/bin/ruff", "hf")
 
 
 def require_parsed(arguments):
@@ -137,6 +146,16 @@ def test_links_to_files_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8")):
         made_by_the_build = "results/" in link
         assert "://" in link or made_by_the_build or (page.parent / link).exists(), link
+
+
+def test_sources_that_the_code_names_are_on_their_page():
+    page = (ROOT / "docs" / "explanation" / "sources.md").read_text(encoding="utf-8")
+    code = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.py")))
+    name = r"[A-Z]\w+"
+    cited = re.findall(rf"({name})(?:(?:, {name})* and {name}| et\s+al\.)?\s+\(?((?:19|20)\d\d)\b", code)
+    assert len(cited) > 10
+    for author, year in cited:
+        assert re.search(rf"\| .*{author}\b.* {year}\b", page), f"{author} {year}"
 
 
 @pytest.mark.parametrize("page", PAGES[2:], ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -182,7 +182,7 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
     else:
         known = {digit: value for value, digit in enumerate(_DIGITS[:values])}
         symbols = list(plain)
-        balanced = values == 3 and not set(plain) & set("12")
+        balanced = values == 3 and (bool(set(plain) & set("-+")) or not set(plain) & set("12"))
         if balanced and set(plain) <= {"0", DONT_CARE} and "0" in plain:
             raise UserError(
                 f"table {shown(text)}: 0 may be the value 0 or the class 0, the value −1; write values with commas "

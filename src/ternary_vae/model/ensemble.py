@@ -139,11 +139,13 @@ def majority(
     most = reduce(torch.maximum, votes)
     winners = [count == most for count in votes]
     answer = logits_to_tables(torch.stack(votes, dim=-1))
-    # Ties are few, so probabilities are computed for these alone.
-    tied = (sum(won.to(torch.int8) for won in winners) > 1).nonzero(as_tuple=True)
-    probability = sum(logits[tied].softmax(dim=-1) for logits in voters)
-    lost = torch.stack([~won[tied] for won in winners], dim=-1)
-    answer[tied] = logits_to_tables(probability.masked_fill(lost, -1.0))
+    # Ties are few, so probabilities are computed for these alone, but not in a graph that is exported, whose shapes
+    # cannot depend on values. An entry without a tie has one winner, and keeps it.
+    tied = sum(won.to(torch.int8) for won in winners) > 1
+    chosen = (...,) if torch.compiler.is_compiling() else tied.nonzero(as_tuple=True)
+    probability = sum(logits[chosen].softmax(dim=-1) for logits in voters)
+    lost = torch.stack([~won[chosen] for won in winners], dim=-1)
+    answer[chosen] = logits_to_tables(probability.masked_fill(lost, -1.0))
     return answer
 
 

@@ -26,7 +26,7 @@ class _Ensemble(nn.Module):
         self.model, self.strategy = model, strategy
 
     def forward(self, tables: Float[Tensor, "n 9"]) -> Int8[Tensor, "n 9"]:
-        return self.model.ensemble_reconstruct(tables, self.strategy)
+        return self.model.ensemble_reconstruct(tables, self.strategy).to(torch.int8)
 
 
 def write_onnx(model: DualVAE, directory: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int8, Shaped
+from jaxtyping import Float, Int, Int8, Shaped
 from torch import Tensor, nn
 
 from ternary_vae.model.ensemble import combine, logits_to_tables, strategy_named
@@ -179,7 +179,7 @@ class DualVAE(Pretrained, nn.Module):
     @torch.no_grad()
     def ensemble_reconstruct(
         self, x: Shaped[Tensor, "n entries"], strategy: str = "best_of_two"
-    ) -> Int8[Tensor, "n entries"]:
+    ) -> Int[Tensor, "n entries"]:
         """Both VAEs answer together, decoding posterior means (plan, section 1), by a strategy of `model.ensemble`.
 
         Raises:

@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int8, Real, Shaped
+from jaxtyping import Float, Int, Real, Shaped
 from torch import Tensor
 
 from ternary_vae.errors import nearest
@@ -39,7 +39,7 @@ class EnsembleStrategy:
 
     name: str
     title: str
-    combine: Callable[..., Int8[Tensor, "n entries"]]
+    combine: Callable[..., Int[Tensor, "n entries"]]
     needs: tuple[Need, ...] = ()
     unanimous: bool = False
 
@@ -77,7 +77,7 @@ def combine(
     logits_b: Logits,
     strategy: str | EnsembleStrategy,
     coupled: tuple[Logits, ...] = (),
-) -> Int8[Tensor, "n entries"]:
+) -> Int[Tensor, "n entries"]:
     """A strategy's answer to given logits.
 
     Raises:
@@ -88,38 +88,42 @@ def combine(
     return chosen.combine(logits_a, logits_b, **{need: offered[need] for need in chosen.needs})
 
 
-def logits_to_tables(logits: Real[Tensor, "*entries values"]) -> Int8[Tensor, "*entries"]:
+def logits_to_tables(logits: Real[Tensor, "*entries values"]) -> Int[Tensor, "*entries"]:
     """The most likely value of each entry, as `Space` has them; of equally likely values the lowest. What grows with
     the probability will do in place of logits, such as votes. For three values, comparing them one after the other is
-    several times faster than `argmax`."""
+    several times faster than `argmax`. In int8, or in int32 in a graph that is exported: few runtimes add int8."""
     lowest, *classes = logits.unbind(dim=-1)
     lowest_value = Space(len(classes) + 1, 1).lowest
     largest, answer = lowest, None
     for place, own in enumerate(classes, start=1):
         larger, value = own > largest, place + lowest_value
-        answer = larger.to(torch.int8) + lowest_value if answer is None else torch.where(larger, value, answer)
+        answer = larger.to(_table_type()) + lowest_value if answer is None else torch.where(larger, value, answer)
         largest = torch.maximum(largest, own) if place < len(classes) else largest
     assert answer is not None
     return answer
+
+
+def _table_type() -> torch.dtype:
+    return torch.int32 if torch.compiler.is_compiling() else torch.int8
 
 
 def best_of_two(
     logits_a: Logits,
     logits_b: Logits,
     target: Shaped[Tensor, "n entries"],
-) -> Int8[Tensor, "n entries"]:
+) -> Int[Tensor, "n entries"]:
     """The reconstruction with fewer wrong entries; ties to A."""
     tables_a, tables_b = logits_to_tables(logits_a), logits_to_tables(logits_b)
     a_is_better = (tables_a != target).sum(dim=1) <= (tables_b != target).sum(dim=1)
     return torch.where(a_is_better[:, None], tables_a, tables_b)
 
 
-def voting(logits_a: Logits, logits_b: Logits) -> Int8[Tensor, "n entries"]:
+def voting(logits_a: Logits, logits_b: Logits) -> Int[Tensor, "n entries"]:
     """Entry by entry, ties to B. With two voters that is always B's answer; kept because the plan names it."""
     return logits_to_tables(logits_b)
 
 
-def confidence_weighted(logits_a: Logits, logits_b: Logits) -> Int8[Tensor, "n entries"]:
+def confidence_weighted(logits_a: Logits, logits_b: Logits) -> Int[Tensor, "n entries"]:
     """Entry by entry, the VAE whose softmax is surer; ties to B."""
     return torch.where(_doubt(logits_a) < _doubt(logits_b), logits_to_tables(logits_a), logits_to_tables(logits_b))
 
@@ -128,20 +132,20 @@ def majority(
     logits_a: Logits,
     logits_b: Logits,
     coupled: tuple[Logits, ...],
-) -> Int8[Tensor, "n entries"]:
+) -> Int[Tensor, "n entries"]:
     """Entry by entry, four voters: A and B decoded alone and coupled at the model's ρ. A tie goes to the value with the
     larger summed probability, and of equal ones to the lowest."""
     voters = (logits_a, logits_b, *coupled)
     answers = [logits_to_tables(logits) for logits in voters]
     values = logits_a.shape[-1]
     lowest = Space(values, 1).lowest
-    votes = [sum((answer == lowest + place).to(torch.int8) for answer in answers) for place in range(values)]
+    votes = [sum((answer == lowest + place).to(_table_type()) for answer in answers) for place in range(values)]
     most = reduce(torch.maximum, votes)
     winners = [count == most for count in votes]
     answer = logits_to_tables(torch.stack(votes, dim=-1))
     # Ties are few, so probabilities are computed for these alone, but not in a graph that is exported, whose shapes
     # cannot depend on values. An entry without a tie has one winner, and keeps it.
-    tied = sum(won.to(torch.int8) for won in winners) > 1
+    tied = sum(won.to(_table_type()) for won in winners) > 1
     chosen = (...,) if torch.compiler.is_compiling() else tied.nonzero(as_tuple=True)
     probability = sum(logits[chosen].softmax(dim=-1) for logits in voters)
     lost = torch.stack([~won[chosen] for won in winners], dim=-1)
@@ -149,7 +153,7 @@ def majority(
     return answer
 
 
-def product_of_experts(logits_a: Logits, logits_b: Logits) -> Int8[Tensor, "n entries"]:
+def product_of_experts(logits_a: Logits, logits_b: Logits) -> Int[Tensor, "n entries"]:
     """Entry by entry, the value whose two probabilities have the largest product (Hinton 2002, "Training products of
     experts by minimizing contrastive divergence"). Not one of the plan's. Under latent noise nearly as often exact as
     `majority`, with half of its decodings."""

@@ -18,7 +18,7 @@ from ternary_vae.reports.structure_data import structure_data
 from ternary_vae.resolution.criteria import LEVELS
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
 from ternary_vae.resolution.records import CoveragePoint, IsolatedRecord, ResolutionCurve
-from ternary_vae.resolution.structure.ideal import ideal_exact_match
+from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
 
 _COLUMNS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",
@@ -105,12 +105,13 @@ def _milestones(measured: Measurements) -> dict[str, Any]:
     return columns
 
 
-def _ideal_axes(measured: Measurements) -> dict[str, list[float]]:
-    """Exact match of ideal axes at every σ at which a curve has points."""
+def _ideal_axes(measured: Measurements) -> dict[str, Any]:
+    """Exact match of ideal axes at every σ at which a curve has points, and the σ at which half is exact."""
     curves = (vae.resolution_curve for record in measured.isolated.values() for vae in (record.vae_a, record.vae_b))
     sigmas = sorted({point.sigma for curve in curves for point in curve.points})
     space = measured.recipe.space.as_space()
-    return {"sigma": sigmas, "rate": [ideal_exact_match(space, sigma) for sigma in sigmas]}
+    rates = [ideal_exact_match(space, sigma) for sigma in sigmas]
+    return {"sigma": sigmas, "rate": rates, "half": ideal_half_sigma(space)}
 
 
 def _curves(epoch: int, record: IsolatedRecord) -> dict[str, Any]:

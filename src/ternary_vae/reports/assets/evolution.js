@@ -239,11 +239,12 @@ charts["chart-half-sigma"] = (c) => {
       line: { color: colour, width: 2, dash },
       customdata: plain(values, 3),
     });
+  const levels = [level(c, data.ideal_axes.half, `ideal axes: ${fixed(data.ideal_axes.half, 3)}`)];
   return {
     data: [
       one("VAE-A", m.half_sigma_a, c.a, "dash", "circle-open"),
       one("VAE-B", m.half_sigma_b, c.b, "solid", "square-open"),
     ],
-    layout: timeLayout(c, { yaxis: { rangemode: "tozero", title: { text: "σ", standoff: 10, font: { size: 12 } } } }),
+    layout: timeLayout(c, { levels, yaxis: { rangemode: "tozero", title: { text: "σ", standoff: 10, font: { size: 12 } } } }),
   };
 };

@@ -23,6 +23,7 @@ import ternary_vae
 from ternary_vae.experiments.description import Experiment
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
+from ternary_vae.resolution.structure.records import StructureRecord
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,7 @@ Schema = dict[str, Any]
 def write_all(app: Sphinx) -> None:
     """Writes each page, and leaves the file of one that has not changed alone."""
     place = Path(app.srcdir)
-    recipe, record_kinds = Recipe.model_json_schema(), (IsolatedRecord, CoupledRecord)
+    recipe, record_kinds = Recipe.model_json_schema(), (IsolatedRecord, CoupledRecord, StructureRecord)
     pages = {
         "commands.md": commands(),
         "packages.md": packages(),

@@ -114,6 +114,15 @@ def test_without_records_a_line_says_how_to_get_them(make_run: Callable[..., Run
     assert 'href="#structure"' not in text
 
 
+def test_a_milestone_that_was_not_probed_has_no_chart_of_probes(known_run: RunDirectory) -> None:
+    measured = measurements_of_run(known_run)
+    last = max(measured.structure)
+    measured.structure[last] = measured.structure[last].model_copy(update={"probes": {}})
+    text = page_html(known_run, measured, verdict_of(measured))
+    assert 'id="chart-distances"' in text
+    assert 'id="chart-probes"' not in text
+
+
 def test_the_section_is_drawn(
     open_page: Callable[..., Any], known_run: RunDirectory, record: StructureRecord, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from ternary_vae.reports.structure import MARGIN, VAES, compared_with_table
 from ternary_vae.reports.structure_data import claim_rows
 from ternary_vae.reports.verdict import VerdictView, verdict_of
 from ternary_vae.resolution.figures import MEASURES, registered
+from ternary_vae.resolution.structure.records import StructureRecord
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import quoted
@@ -208,7 +209,11 @@ def _structure(measured: Measurements) -> dict[str, Any] | None:
             f"{end}rank correlation {ranks}. Bands hold 5% to 95% of pairs",
             "hamming",
         ),
-        _chart("probes", "Properties read by linear probes", f"{end}{_probes(measured)}", "accuracy"),
+        *(
+            [_chart("probes", "Properties read by linear probes", f"{end}{_probes(record)}", "accuracy")]
+            if record.probes  # which a milestone that is only followed over epochs has not
+            else []
+        ),
         *(
             _chart(
                 f"carried-{name[-1]}",
@@ -238,8 +243,7 @@ def _structure(measured: Measurements) -> dict[str, Any] | None:
     }
 
 
-def _probes(measured: Measurements) -> str:
-    record = measured.structure[max(measured.structure)]
+def _probes(record: StructureRecord) -> str:
     probed = sum(bool(probe.balanced_accuracy) for probe in record.probes.values())
     better, worse = (len(names) for names in compared_with_table([record], "both"))
     return (

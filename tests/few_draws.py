@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import builtins
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from ternary_vae.resolution import complementarity, coupled, isolated
 
@@ -26,6 +29,16 @@ def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) 
         (coupled, "cross_injected_sampling", {"draws": 2000, "repeats": 2, "curve": (2000,)}),
         (coupled, "inference_overhead", {"repeats": 1}),
         (complementarity, "decode_under_noise", {"draws": 2}),
+        (complementarity, "ensembles_under_noise", {"draws": 1}),
     ):
         setattr(module, name, with_defaults(getattr(module, name), **changes))
     setattr(coupled, "FULL_COVERAGE_DRAWS", 4000)
+
+
+@contextmanager
+def noise_draws(draws: int) -> Iterator[None]:
+    """Every operation is decoded under noise only so many times."""
+    with pytest.MonkeyPatch.context() as patch:
+        few = with_defaults(complementarity.decode_under_noise, draws=draws)
+        patch.setattr(complementarity, "decode_under_noise", few)
+        yield

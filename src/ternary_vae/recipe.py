@@ -386,7 +386,8 @@ class Objective(Section):
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
     directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is the
     gain of the controller that moves a log-weight between the two reconstruction losses until both VAEs are exact
-    equally often under noise, so that as many operations are at home in either. `extra` weighs terms that another package has registered, by name."""
+    equally often under noise, so that as many operations are at home in either. `extra` weighs terms that another
+    package has registered, by name."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from few_draws import noise_draws
 from in_browser import new_context
 from ternary_vae.atlas.data import atlas_data
 from ternary_vae.atlas.page import PACKAGE, SHARED_PARTS, write_atlas
@@ -33,11 +34,8 @@ def model() -> DualVAE:
 
 @pytest.fixture(scope="session")
 def placed(model: DualVAE) -> maps.LatentMap:
-    before, maps.NOISE_DRAWS = maps.NOISE_DRAWS, 4
-    try:
+    with noise_draws(4):
         return maps.latent_map(model, epoch=7)
-    finally:
-        maps.NOISE_DRAWS = before
 
 
 @pytest.fixture(scope="session")

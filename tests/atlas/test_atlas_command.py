@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from few_draws import noise_draws
 from ternary_vae.atlas.data import decoder_program
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
@@ -27,11 +28,11 @@ def checkpoint(model: DualVAE, tmp_path: Path) -> Path:
     return path
 
 
-def test_it_writes_a_page_and_writes_it_again(run, checkpoint, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(maps, "NOISE_DRAWS", 1)
+def test_it_writes_a_page_and_writes_it_again(run, checkpoint, tmp_path) -> None:
     output = tmp_path / "new" / "atlas.html"
     for _ in range(2):
-        code, out, error = run("--checkpoint", checkpoint, "--output", output)
+        with noise_draws(1):
+            code, out, error = run("--checkpoint", checkpoint, "--output", output)
         assert (code, error) == (0, "")
         assert output.resolve().as_uri() in out
     text = output.read_text(encoding="utf-8")
@@ -40,9 +41,9 @@ def test_it_writes_a_page_and_writes_it_again(run, checkpoint, tmp_path, monkeyp
 
 
 def test_without_a_checkpoint_it_shows_the_pretrained_model(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(maps, "NOISE_DRAWS", 1)
     monkeypatch.chdir(tmp_path)
-    assert run()[0] == 0
+    with noise_draws(1):
+        assert run()[0] == 0
     text = Path("atlas.html").read_text(encoding="utf-8")
     assert "pretrained model resolution: recipe resolution, seed 42, after 400 epochs" in text
     decoder = DualVAE.from_pretrained().decoder_B

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
+from few_draws import noise_draws
 from in_browser import PHONE, READY, contrast, new_context
 from ternary_vae.gates.names import named_gate_index
 from ternary_vae.operations import operation_table
 from ternary_vae.recipe import load_recipe
-from ternary_vae.reports import latent_map as maps
 from ternary_vae.reports.page import write_page
 from ternary_vae.resolution.structure.ideal import ideal_exact_match
 from ternary_vae.space import Space
@@ -33,11 +33,8 @@ def pages(
     place = tmp_path_factory.mktemp("pages")
     bare = RunDirectory(shutil.copytree(failing_run.path, place / "run"))
     shutil.rmtree(bare.checkpoints)
-    before, maps.NOISE_DRAWS = maps.NOISE_DRAWS, 10
-    try:
+    with noise_draws(10):
         return {"good": write_page(good_run, place / "good.html"), "bare": write_page(bare, place / "bare.html")}
-    finally:
-        maps.NOISE_DRAWS = before
 
 
 @pytest.fixture(scope="module")

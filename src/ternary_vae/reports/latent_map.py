@@ -12,10 +12,9 @@ from torch import Tensor
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE, Posteriors
 from ternary_vae.operations import Operations, all_operations, hamming_distance
-from ternary_vae.resolution.complementarity import NOISE_DRAWS, NOISE_SIGMA, decode_under_noise, home_table
-from ternary_vae.resolution.kept import DISTANCES, WRONG_ENTRIES, Kept
+from ternary_vae.resolution.complementarity import NOISE_SIGMA, NoiseOutcome, home_table
+from ternary_vae.resolution.kept import DISTANCES, UNDER_NOISE, WRONG_ENTRIES, Kept
 from ternary_vae.resolution.measure import keepable_tensors
-from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.checkpoints import Checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
@@ -105,11 +104,10 @@ def latent_map(model: DualVAE, epoch: int, kept: Kept | None = None) -> LatentMa
         return (keepable[name] if kept is None else kept.task(name, keepable[name]))()
 
     wrong = tensor(WRONG_ENTRIES).long()
-    # The coupled benchmark's own random numbers, so that the map counts the homes that the record reports.
-    generator = named_generator(0, "complementarity", "cpu")
-    noise = decode_under_noise(model, posteriors, operations, generator, draws=NOISE_DRAWS)
-    a = _side(tables, posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]), noise.only_a + noise.both)
-    b = _side(tables, posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]), noise.only_b + noise.both)
+    # Of the coupled benchmark, so that the map counts the homes that the record reports.
+    noise = NoiseOutcome.of_counts(tensor(UNDER_NOISE))
+    a = _side(tables, posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]), noise.only_a + noise.both, noise.draws)
+    b = _side(tables, posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]), noise.only_b + noise.both, noise.draws)
     return LatentMap(epoch, home_table(*wrong, noise).numpy(), a, b, NOISE_SIGMA, noise.draws)
 
 
@@ -119,6 +117,7 @@ def _side(
     wrong: Int[Tensor, " n"],
     pairs: Float64[Tensor, "2 n"],
     exact: Int[Tensor, " n"],
+    draws: int,
 ) -> SideMap:
     axes, variance = principal_axes(mu)
     centre = mu.double().mean(dim=0)
@@ -130,7 +129,7 @@ def _side(
         variance=variance.numpy(),
         errors=wrong.numpy(),
         neighbour_distance=hamming_distance(tables, tables[pairs[0].long()]).numpy(),
-        exact_under_noise=(exact.double() / NOISE_DRAWS).numpy(),
+        exact_under_noise=(exact.double() / draws).numpy(),
     )
 
 

@@ -20,13 +20,7 @@ from few_draws import draw_few
 from in_browser import ARGUMENTS, READY, new_context, watched_page
 
 # Shapes and types in signatures are true: every call is held against them. Processes that tests start are not.
-install_import_hook(
-    [
-        "ternary_vae.model",
-        *(f"ternary_vae.resolution.{name}" for name in ("complementarity", "coupled", "coverage", "structure")),
-    ],
-    "type_checks.checked",
-)
+install_import_hook("ternary_vae", "type_checks.checked")
 
 _VARIABLE = "TERNARY_VAE_CACHE_DIR"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Int8, Shaped
+from jaxtyping import Int8, Shaped
 from numpy.typing import ArrayLike
 
 from ternary_vae.errors import UserError, shown
@@ -108,8 +108,9 @@ class Space:
         classes = indices[..., None] // self._powers() % self.values
         return (classes.astype(np.int64) + self.lowest).astype(np.int8)
 
-    def index(self, table: Shaped[ArrayLike, "*batch entries"]) -> Int[np.ndarray, "*batch"]:
-        """Index of each truth table, the inverse of `table`: int64, or Python's integers where they need more bits.
+    def index(self, table: ArrayLike) -> Shaped[np.ndarray, "*batch"]:
+        """Index of each truth table, `(*batch, entries)` to `(*batch)`, the inverse of `table`: int64, or Python's
+        integers where they need more bits.
 
         Raises:
             UserError: the last dimension is not `entries`, or an entry is none of the values.
@@ -121,7 +122,7 @@ class Space:
             raise UserError(f"a truth table's entries are {self.lowest} to {self.lowest + self.values - 1}")
         return np.asarray((tables.astype(np.int64) - self.lowest) @ self._powers())
 
-    def _powers(self) -> Int[np.ndarray, " entries"]:
+    def _powers(self) -> Shaped[np.ndarray, " entries"]:
         powers = [self.values**entry for entry in range(self.entries)]
         return np.array(powers, dtype=np.int64 if self.operations <= 2**63 else object)
 

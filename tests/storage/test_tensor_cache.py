@@ -176,7 +176,7 @@ def test_a_loaded_tensor_is_a_private_aligned_map(store: TensorCache) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["../x", "/etc/x", "a/b", "..", ".", "", ".hidden", "a\0b", "a\nb", "x" * 152, "~", "a\\b", "-x", "é", None, 3],
+    ["../x", "/etc/x", "a/b", "..", ".", "", ".hidden", "a\0b", "a\nb", "x" * 152, "~", "a\\b", "-x", "é"],
 )
 def test_a_key_cannot_leave_the_directory(store: TensorCache, tmp_path: Path, key: str) -> None:
     for call in (lambda: store.save(key, TENSOR), lambda: store.load(key), lambda: store.exists(key),

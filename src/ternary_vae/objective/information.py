@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import reduce
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ternary_vae.model import logits_to_tables
-from ternary_vae.model.networks import Encoder
 from ternary_vae.objective.likelihood import SMALLEST_PROBABILITY
 from ternary_vae.space import Space
 
@@ -60,8 +60,19 @@ def prior_entropies(
     return total / subsets.shape[-2], given / subsets.shape[-2]
 
 
+@runtime_checkable
+class ReadsOperations(Protocol):
+    """What recognition asks of an encoder: how it reads a value, and mean and log-variance of a code."""
+
+    def as_read(self, x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]: ...
+
+    def __call__(self, x: Float[Tensor, "*runs m entries"]) -> tuple[Tensor, Tensor]: ...
+
+
 def recognition(
-    encoder: Encoder, draws: Float[Tensor, "*runs m latent"], probability: Float[Tensor, "values *runs m entries"]
+    encoder: ReadsOperations,
+    draws: Float[Tensor, "*runs m latent"],
+    probability: Float[Tensor, "values *runs m entries"],
 ) -> Float[Tensor, "*runs"]:
     """−E log q(z | x) in nats, summed over dimensions, with z the prior draws, x the operations decoded from them and q
     the encoder's posterior. x is the most likely operation, with the gradient of the probabilities (Bengio et al. 2013,

@@ -21,7 +21,7 @@ from ternary_vae.resolution.records import Coverage, CoveragePoint
 from ternary_vae.resolution.statistics import repeat_interval
 from ternary_vae.space import Space
 
-_CHUNK_CPU = 8192  # enough that calling operations takes little, beside a thread that trains
+_CHUNK_CPU = 4096  # what the layers answer then stays in the second-level cache
 _CHUNK_DEVICE = 131_072
 
 

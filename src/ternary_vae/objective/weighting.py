@@ -22,7 +22,7 @@ from ternary_vae.recipe import GradientBalance
 Number = float | Tensor
 Factors = tuple[Number, Number]
 
-_AVERAGED, _INTEGRAL_TIME = 3, 10  # measurements
+_INTEGRAL_TIME = 5  # measurements
 _LARGEST_LEAD = 0.03
 _LARGEST_BALANCE = 0.5
 
@@ -65,7 +65,7 @@ def reconstruction_weight(side: Side, balance: Number) -> Number:
 
 class Balance(NamedTuple):
     """The log-weight between the two reconstruction losses, positive where it is VAE-A's that counts more, and what it
-    was moved by last: VAE-A's lead, by how much more often it is exact under noise, averaged over some measurements."""
+    was moved by last: VAE-A's lead, by how much more often it is exact under noise."""
 
     weight: float = 0.0
     lead: float = 0.0
@@ -80,6 +80,5 @@ class Balance(NamedTuple):
         if not gain or lead is None:
             return self
         now = min(_LARGEST_LEAD, max(-_LARGEST_LEAD, lead))
-        averaged = self.lead + (now - self.lead) / _AVERAGED
-        weight = self.weight - gain * (averaged - self.lead + averaged / _INTEGRAL_TIME)
-        return Balance(min(_LARGEST_BALANCE, max(-_LARGEST_BALANCE, weight)), averaged)
+        weight = self.weight - gain * (now - self.lead + now / _INTEGRAL_TIME)
+        return Balance(min(_LARGEST_BALANCE, max(-_LARGEST_BALANCE, weight)), now)

@@ -69,7 +69,7 @@ class EpochPlan:
     controls: Controls
     terms: tuple[WeighedTerm, ...]
     row: dict[str, Any]
-    batches: tuple[Int[Tensor, "*runs n"], ...]
+    batches: tuple[Int[Tensor, "*runs _"], ...]
     first_step: int
     with_prior: tuple[bool, ...]
 
@@ -359,7 +359,7 @@ class EpochFinisher:
     progress: Progress
     run_all: Callable[[Tasks, torch.device], dict[Hashable, Any]]
     cache: TensorCache | None = None
-    best: list[float] | None = None
+    best: list[float | None] | None = None
 
     def finish_epoch(self, row: dict[str, Any], checkpoint: Checkpoint) -> PendingUpdate:
         """Measures, watches, logs and saves the epoch that left this checkpoint."""
@@ -406,9 +406,9 @@ class EpochFinisher:
         save_checkpoint(self.directory.checkpoint("latest"), checkpoint, also=paths)
 
 
-def checkpoint_score(row: dict[str, Any]) -> list[float] | None:
+def checkpoint_score(row: dict[str, Any]) -> list[float | None] | None:
     """What `best` is chosen by, compared in order: ensemble exact match, the lower of the two VAEs',
-    decoded coverage."""
+    decoded coverage, which is None where operations cannot be listed."""
     if row["exact_match_best_of_two"] is None:
         return None
     return [row["exact_match_best_of_two"], min(row["exact_match_a"], row["exact_match_b"]), row["coverage"]]

@@ -270,7 +270,7 @@ def _require_same(recipe: Recipe, directory: RunDirectory) -> None:
         raise UserError(f"{directory.path}: holds a run of another recipe, seed or length; move it away")
 
 
-def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float] | None, PendingUpdate | None]:
+def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float | None] | None, PendingUpdate | None]:
     """Puts the trainer where the run was last written, and returns the score of its best checkpoint and what the last
     epoch's measurement is yet to change."""
     latest = directory.checkpoint("latest")

@@ -59,7 +59,7 @@ class Start:
 
     trainer: Trainer
     directory: RunDirectory
-    best: list[float] | None = None
+    best: list[float | None] | None = None
     pending: PendingUpdate | None = None
     resumed: str = ""
 

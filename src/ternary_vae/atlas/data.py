@@ -3,20 +3,18 @@ and of the codes, and what holds of an operation whatever the model. Numbers are
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from ternary_vae.gates.equivalence import EQUIVALENCES, classes
-from ternary_vae.gates.names import HEPTAVINTIMAL, Gate, named_forms
 from ternary_vae.gates.properties import all_properties, known_properties
 from ternary_vae.model import DualVAE
-from ternary_vae.model.networks import DecoderA, DecoderB
 from ternary_vae.operations import all_operations
 from ternary_vae.reports.latent_map import LatentMap, SideMap
+from ternary_vae.reports.networks import decoder_program, packed
+from ternary_vae.reports.page_data import gates_data
 from ternary_vae.reports.structure_data import curve_data, entry_names, side_data
 from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.resolution.structure.axes import axes
@@ -40,46 +38,13 @@ def atlas_data(model: DualVAE, latent_map: LatentMap) -> dict[str, Any]:
             "b": {**_side(latent_map.b, latent_map.noise_draws), "decoder": decoder_program(model.decoder_B)},
         },
         "structure": _structure(model, latent_map),
-        "alphabet": HEPTAVINTIMAL,
-        "names": _names(),
-        "forms": named_forms(SPACE),
+        **gates_data(SPACE),
         "properties": _properties(),
         "classes": [
             {"name": kind, "description": meaning, "least": packed(classes(SPACE, kind)[0], "<u2")}
             for kind, meaning in EQUIVALENCES.items()
         ],
     }
-
-
-def decoder_program(decoder: DecoderA | DecoderB) -> list[dict[str, Any]]:
-    """A decoder as steps for an interpreter that holds one vector: `linear` (weights row by row, then biases, both
-    float32), `relu`, `keep` a copy of the vector, and `add` the copy kept last."""
-    if isinstance(decoder, DecoderA):
-        return [_linear(layer) if isinstance(layer, nn.Linear) else {"do": "relu"} for layer in decoder.decoder]
-    return [
-        _linear(decoder.fc_in), {"do": "relu"},
-        *_residual(decoder.residual1.block), {"do": "relu"},
-        *_residual(decoder.residual2.block),
-        _linear(decoder.fc_out),
-    ]  # fmt: skip
-
-
-def packed(values: np.ndarray, kind: str) -> str:
-    """Numbers of one kind as base64."""
-    return base64.b64encode(np.ascontiguousarray(values).astype(kind).tobytes()).decode()
-
-
-def _residual(block: nn.Sequential) -> list[dict[str, Any]]:
-    return [{"do": "keep"}, _linear(block[0]), {"do": "relu"}, _linear(block[2]), {"do": "add"}]
-
-
-def _linear(layer: nn.Module) -> dict[str, Any]:
-    weight, bias = (_float32(tensor) for tensor in (layer.weight, layer.bias))
-    return {"do": "linear", "inputs": weight.shape[1], "weight": packed(weight, "<f4"), "bias": packed(bias, "<f4")}
-
-
-def _float32(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().float().cpu().numpy()
 
 
 def _side(side: SideMap, draws: int) -> dict[str, Any]:
@@ -113,10 +78,6 @@ def _structure(model: DualVAE, latent_map: LatentMap) -> dict[str, Any]:
         "b": side(ModelCode(model, "B"), latent_map.b.means),
         "ideal": curve_data(curve(AxisCode(SPACE))),
     }
-
-
-def _names() -> dict[int, list[str]]:
-    return {index: gate.names for index in range(SPACE.operations) if (gate := Gate(SPACE, index)).names}
 
 
 def _properties() -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from ternary_vae.space import TWO_INPUT_TERNARY, Space
 from ternary_vae.storage.files import reported, require_writable, write_text
 
 PACKAGE = "ternary_vae.atlas"
-SHARED_PARTS = ("base", "truth_tables", "theme")
+SHARED_PARTS = ("base", "truth_tables", "networks", "reading", "theme")
 """Parts of the script that the page of a run has too."""
 PARTS = ("unpack", "decode", "find", "colouring", "view", "pointing", "legend", "card", "walk", "structure", "start")
 _GENERATOR = "ternary-vae atlas"

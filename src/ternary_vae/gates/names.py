@@ -305,6 +305,12 @@ def _forms(name: str) -> set[str]:
     return {_folded(name), _folded(name, short=True)}
 
 
+def names_of_gates(space: Space) -> dict[int, list[str]]:
+    """Names of all gates of a space that have any, by index."""
+    known = {index: names for (other, index), names in _names_by_index().items() if other == space}
+    return dict(sorted(known.items()))
+
+
 def named_forms(space: Space) -> dict[str, dict[int, str]]:
     """Names of gates of a space as `find_gate` reads them: without capitals, accents and dividers, and without what is
     in brackets. For each the gates that it may mean, by index, with their names in full."""

@@ -15,7 +15,6 @@ from ternary_vae.operations import Operations, all_operations, hamming_distance
 from ternary_vae.resolution.complementarity import NOISE_SIGMA, NoiseOutcome, home_table
 from ternary_vae.resolution.kept import DISTANCES, UNDER_NOISE, WRONG_ENTRIES, Kept
 from ternary_vae.resolution.measure import keepable_tensors
-from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.checkpoints import Checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
@@ -29,8 +28,8 @@ class SideMap:
 
     Attributes:
         means: (n, latent) posterior means, float32.
-        centre: (16,) mean of them.
-        axes: (16, 3) their first three principal components.
+        centre: (latent,) mean of them.
+        axes: (latent, 3) their first three principal components.
         positions: (n, 3) posterior means on these components.
         variance: (3,) share of variance of each component.
         errors: (n,) wrong entries of the decoded posterior mean.
@@ -51,7 +50,7 @@ class SideMap:
 @dataclass(frozen=True)
 class LatentMap:
     """Both views, after `epoch` epochs. `home` is 1 where an operation is at home in A, −1 in B, 0 in neither. Noise is
-    Gaussian of standard deviation `noise_sigma` in each of the 16 dimensions, drawn `noise_draws` times."""
+    Gaussian of standard deviation `noise_sigma` in each dimension, drawn `noise_draws` times."""
 
     epoch: int
     home: np.ndarray
@@ -61,23 +60,17 @@ class LatentMap:
     noise_draws: int
 
 
-def latent_map_of_run(run: RunDirectory) -> tuple[LatentMap | None, str]:
-    """The map of a run's latest checkpoint, or else its best; and a sentence on what it shows or why there is none."""
+def model_of_run(run: RunDirectory) -> tuple[DualVAE, Checkpoint, str]:
+    """The model of a run's latest checkpoint, or else its best, the checkpoint, and the name of its file.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
     for name in ("latest", "best"):
         path = run.checkpoint(name)
-        if not path.exists():
-            continue
-        try:
-            model, checkpoint = load_model(path)
-        except UserError as failure:
-            return None, f"No map: {failure}."
-        if model.space != TWO_INPUT_TERNARY:
-            return None, f"No map: it draws operations of {TWO_INPUT_TERNARY}, and these are of {model.space}."
-        return (
-            latent_map_of_checkpoint(model, checkpoint),
-            f"Every point is an operation, as {path.name} places it after {checkpoint.epochs_completed} epochs.",
-        )
-    return None, "No map: the run has no checkpoint."
+        if path.exists():
+            return *load_model(path), path.name
+    raise UserError("the run has no checkpoint")
 
 
 def latent_map_of_checkpoint(model: DualVAE, checkpoint: Checkpoint) -> LatentMap:

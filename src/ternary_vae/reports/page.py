@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, UNIFORM_MODEL, counted, duration, in_unit, listed, number, percent
-from ternary_vae.reports.latent_map import latent_map_of_run
+from ternary_vae.reports.latent_map import LatentMap, latent_map_of_checkpoint, model_of_run
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
+from ternary_vae.reports.networks import MOST_NUMBERS, networks_data, numbers_of
 from ternary_vae.reports.page_data import event_row, page_data
 from ternary_vae.reports.self_contained import asset, rendered
 from ternary_vae.reports.structure import MARGIN, VAES, compared_with_table
@@ -15,13 +17,14 @@ from ternary_vae.reports.structure_data import claim_rows
 from ternary_vae.reports.verdict import VerdictView, verdict_of
 from ternary_vae.resolution.figures import MEASURES, registered
 from ternary_vae.resolution.structure.records import StructureRecord
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import quoted
 
 _PARTS = (
-    "base", "layout", "evolution", "events", "resolution", "structure", "truth_tables", "operations", "map", "theme",
-    "start",
+    "base", "layout", "evolution", "events", "resolution", "structure", "truth_tables", "networks", "reading",
+    "operations", "map", "neighbourhood", "explore", "theme", "start",
 )  # fmt: skip
 
 
@@ -41,23 +44,27 @@ def write_page(run: RunDirectory, output: str | Path, measured: Measurements | N
 
 def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -> str:
     """The page's text; everything a run wrote is escaped."""
-    latent_map, map_note = latent_map_of_run(run)
+    space = measured.recipe.space.as_space()
+    latent_map, networks, map_note = _latent_space(run, space)
     return rendered(
         "ternary_vae.reports",
         "page.html.j2",
         (asset(f"{name}.js") for name in _PARTS),
-        page_data(measured, latent_map),
+        page_data(measured, latent_map, networks),
         title=measured.title,
         subtitle=_subtitle(measured),
         verdict=verdict,
         phase_names=listed(f"{span.number} {span.name}" for span in measured.phases),
         missing="; ".join(f"epoch {epoch} ({listed(names)})" for epoch, names in sorted(measured.missing.items())),
         milestone_table=_milestone_table(measured),
+        is_mapped=_is_mapped(space),
         has_map=latent_map is not None,
+        has_networks=networks is not None,
         map_note=map_note,
         map_description=f"Scatter plot of all operations. {map_note}",
-        operations=f"{measured.recipe.space.as_space().operations:,}",
-        is_listed=measured.recipe.space.as_space().is_enumerable(),
+        operations=f"{space.operations:,}",
+        search_example=f"{space.operations // 2}{', or consensus' if space == TWO_INPUT_TERNARY else ''}",
+        is_listed=space.is_enumerable(),
         events=[event_row(event) for event in measured.events if event.get("kind") != "milestone"],
         events_lead=_events_lead(measured),
         description=measured.recipe.description,
@@ -67,6 +74,33 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
         directory=quoted(measured.directory),
         **_chart_lists(measured),
     )
+
+
+def _is_mapped(space: Space) -> bool:
+    """Whether the page shows all operations of a space, rather than a few at a time."""
+    return space.operations <= TWO_INPUT_TERNARY.operations
+
+
+def _latent_space(run: RunDirectory, space: Space) -> tuple[LatentMap | None, dict[str, Any] | None, str]:
+    """The map of all operations, or the networks to explore a larger space with; and a sentence on what is shown or
+    why nothing is."""
+    try:
+        model, checkpoint, name = model_of_run(run)
+    except UserError as failure:
+        return None, None, f"{'No map' if _is_mapped(space) else 'Nothing to explore'}: {failure}."
+    after = f"after {checkpoint.epochs_completed} epochs"
+    if _is_mapped(space):
+        latent_map = latent_map_of_checkpoint(model, checkpoint)
+        return latent_map, None, f"Every point is an operation, as {name} places it {after}."
+    if (count := numbers_of(model)) > MOST_NUMBERS:
+        return None, None, (
+            f"Nothing to explore: the networks are {count:,} numbers, and the page holds at most {MOST_NUMBERS:,}. "
+            "Ask for single gates with ternary-vae gate NAME --model MODEL."
+        )  # fmt: skip
+    return None, networks_data(model), (
+        f"The page computes what the networks of {name} answer {after}. A gate's code is its posterior mean; each VAE "
+        "decodes its own."
+    )  # fmt: skip
 
 
 def _subtitle(measured: Measurements) -> str:

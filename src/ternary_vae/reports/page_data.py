@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from typing import Any
@@ -10,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from ternary_vae.formats import UNIFORM_MODEL
-from ternary_vae.gates.names import gate_names
+from ternary_vae.gates.names import HEPTAVINTIMAL, gate_names, named_forms, names_of_gates
 from ternary_vae.limits import coverage_limit
 from ternary_vae.reports.latent_map import LatentMap, SideMap
 from ternary_vae.reports.measurements import Measurements
+from ternary_vae.reports.networks import packed
 from ternary_vae.reports.structure_data import structure_data
 from ternary_vae.resolution.criteria import LEVELS
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
 from ternary_vae.resolution.records import CoveragePoint, IsolatedRecord, ResolutionCurve
 from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
 _COLUMNS = (
     "epoch", "exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a",
@@ -29,9 +30,13 @@ _CORRECTIONS = ("learning_rate", "lambda1", "lambda2", "lambda3", "rho")
 _SHORT = 32_767
 
 
-def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str, Any]:
-    """Everything the script needs; the map is None where the run has no checkpoint. Figures are whole: one rounded
-    here and again on the page might look other than in the reports."""
+def page_data(
+    measured: Measurements, latent_map: LatentMap | None, networks: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything the script needs; the map or the networks, see `networks_data`, are None where the run has no
+    checkpoint or the page shows the other. Figures are whole: one rounded here and again on the page might look other
+    than in the reports."""
+    space = measured.recipe.space.as_space()
     coverage, share = MEASURES["coverage_rho_07"].expected[PLAN_EPOCHS], MEASURES["share_a"].throughout
     assert share is not None
     metrics = {
@@ -62,7 +67,28 @@ def page_data(measured: Measurements, latent_map: LatentMap | None) -> dict[str,
         "structure": structure_data(measured.structure),
         "uniform_model": UNIFORM_MODEL,
         "events": [event_row(event) for event in measured.events],
-        "map": None if latent_map is None else _packed(latent_map),
+        **gates_data(space),
+        "map": None if latent_map is None else _packed(latent_map, space),
+        "networks": networks,
+    }
+
+
+def gates_data(space: Space) -> dict[str, Any]:
+    """A space, and how its gates are called. Indices and how many operations there are may need more bits than a
+    script's numbers have, so they are text."""
+    return {
+        "space": {
+            "values": space.values,
+            "inputs": space.inputs,
+            "entries": space.entries,
+            "lowest": space.lowest,
+            "operations": str(space.operations),
+        },
+        "alphabet": HEPTAVINTIMAL,
+        "names": {str(index): names for index, names in names_of_gates(space).items()},
+        "forms": {
+            form: {str(index): name for index, name in meant.items()} for form, meant in named_forms(space).items()
+        },
     }
 
 
@@ -154,13 +180,14 @@ def _draws(measured: Measurements) -> dict[str, Any]:
     return {**curves, "limit": limit, "reach": max(every)}
 
 
-def _packed(latent_map: LatentMap) -> dict[str, Any]:
+def _packed(latent_map: LatentMap, space: Space) -> dict[str, Any]:
+    names = {index: names[0] for index, names in names_of_gates(space).items()}
     return {
         "epoch": latent_map.epoch,
-        "home": _base64(np.array([2, 0, 1])[latent_map.home], np.uint8),  # A, B, neither: 1, −1 and 0 as indices
+        "home": packed(np.array([2, 0, 1])[latent_map.home], "u1"),  # A, B, neither: 1, −1 and 0 as indices
         "a": _packed_side(latent_map.a),
         "b": _packed_side(latent_map.b),
-        "gates": gate_names(),
+        "gates": gate_names() if space == TWO_INPUT_TERNARY else names,
     }
 
 
@@ -169,16 +196,12 @@ def _packed_side(side: SideMap) -> dict[str, Any]:
     reach = np.maximum(np.abs(side.positions).max(axis=0), 1e-12)
     steps = np.rint(side.positions / reach * _SHORT)
     return {
-        "positions": [_base64(steps[:, axis], np.dtype("<i2")) for axis in range(steps.shape[1])],
+        "positions": [packed(steps[:, axis], "<i2") for axis in range(steps.shape[1])],
         "scales": [float(f"{value / _SHORT:.9g}") for value in reach],
         "variance": [float(share) for share in side.variance],
-        "errors": _base64(side.errors, np.uint8),
-        "neighbour": _base64(side.neighbour_distance, np.uint8),
+        "errors": packed(side.errors, "u1"),
+        "neighbour": packed(side.neighbour_distance, "u1"),
     }
-
-
-def _base64(values: np.ndarray, kind: Any) -> str:
-    return base64.b64encode(values.astype(kind).tobytes()).decode()
 
 
 def _finite(column: list[Any]) -> list[Any]:

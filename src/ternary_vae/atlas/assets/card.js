@@ -71,7 +71,7 @@ function choose(index, moves = false) {
   const heading = make("h2", names[0] || `Gate ${heptavintimal(index)}`, { id: "card-title", tabindex: "-1" });
   const others = make("p", names.slice(1).join(" · "), { class: "quiet names" });
   const top = make("div", null, { class: "card-top" });
-  top.append(truthTable(index), facts);
+  top.append(truthTable(table(index)), facts);
   const walks = make("p", null, { class: "buttons" });
   const from = make("button", "Walk from here", { type: "button", id: "walk-from" }),
     to = make("button", "Walk to here", { type: "button", id: "walk-to" });

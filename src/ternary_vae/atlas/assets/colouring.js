@@ -25,7 +25,7 @@ function byPrefix(entries) {
     names.push(
       digits
         .slice(0, entries)
-        .map((digit) => SIGNS[digit - 1])
+        .map((digit) => sign(digit - 1))
         .join(" "),
     );
     const hue = [24, 150, 214][digits[0]] + (entries > 1 ? (digits[1] - 1) * 26 : 0),

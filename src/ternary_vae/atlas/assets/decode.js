@@ -1,31 +1,6 @@
-// The decoders, step by step on one latent vector, as `decoder_program` writes them.
-function decode(side, z) {
-  let vector = Float64Array.from(z),
-    kept = null;
-  for (const step of side.decoder) {
-    if (step.do === "linear") {
-      const out = Float64Array.from(step.bias);
-      for (let row = 0, at = 0; row < out.length; row++) {
-        let sum = 0;
-        for (let column = 0; column < step.inputs; column++, at++) sum += step.weight[at] * vector[column];
-        out[row] += sum;
-      }
-      vector = out;
-    } else if (step.do === "relu") vector = vector.map((value) => Math.max(value, 0));
-    else if (step.do === "keep") kept = vector;
-    else vector = vector.map((value, at) => value + kept[at]);
-  }
-  return vector;
-}
-// Of equally likely values the lowest, as in `logits_to_tables`.
-function mostLikely(logits) {
-  const values = [];
-  for (let entry = 0; entry < 9; entry++) {
-    const [minus, zero, plus] = logits.subarray(3 * entry, 3 * entry + 3);
-    values.push(plus > Math.max(minus, zero) ? 1 : zero > minus ? 0 : -1);
-  }
-  return indexOf(values);
-}
+// What decoders answer to a latent vector, and on the way between two of them.
+const decode = (side, z) => compute(side.decoder, z);
+const mostLikely = (logits) => indexOf(mostLikelyValues(logits));
 // The probability of each entry's most likely value.
 function certainty(logits) {
   const found = [];
@@ -36,16 +11,11 @@ function certainty(logits) {
   }
   return found;
 }
-function between(side, from, to, share) {
-  const a = latent(side, from),
-    b = latent(side, to);
-  return Float64Array.from(a, (value, d) => value + (b[d] - value) * share);
-}
 // The gates met on the straight line between two posterior means: each with the shares of the way between which it is
 // the answer. Ends of a stretch are halved down to a thousandth of a step.
 const WALK_STEPS = 400;
 function walkBetween(side, from, to) {
-  const answer = (share) => mostLikely(decode(side, between(side, from, to, share)));
+  const answer = (share) => mostLikely(decode(side, between(latent(side, from), latent(side, to), share)));
   const stops = [{ index: answer(0), start: 0 }];
   for (let step = 1; step <= WALK_STEPS; step++) {
     const index = answer(step / WALK_STEPS),

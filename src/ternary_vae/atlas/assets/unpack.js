@@ -13,15 +13,7 @@ function unpackSide(packed) {
     errors: bytes(packed.errors),
     neighbour: bytes(packed.neighbour),
     exact: numbers(packed.exact, Uint16Array, "getUint16"),
-    decoder: packed.decoder.map((step) =>
-      step.do === "linear"
-        ? {
-            ...step,
-            weight: numbers(step.weight, Float32Array, "getFloat32"),
-            bias: numbers(step.bias, Float32Array, "getFloat32"),
-          }
-        : step,
-    ),
+    decoder: unpackProgram(packed.decoder),
   };
   side.components = side.axes.map(() => new Float32Array(COUNT));
   for (let i = 0; i < COUNT; i++)
@@ -57,19 +49,12 @@ const home = bytes(data.home);
 const properties = data.properties.map(unpackProperty);
 const classes = data.classes.map(unpackClasses);
 
-function heptavintimal(index) {
-  return [729, 27, 1].map((place) => data.alphabet[Math.floor(index / place) % 27]).join("");
-}
-const tableText = (index) =>
-  table(index)
-    .map((value) => "-0+"[value + 1])
-    .join("");
+const heptavintimal = (index) => heptavintimalOf(table(index));
+const tableText = (index) => textOf(table(index));
 const namesOf = (index) => data.names[index] || [];
 const title = (index) => namesOf(index)[0] || heptavintimal(index);
 const shortTitle = (index) => title(index).replace(/ \(.*\)/, ""); // without another name in brackets
-function indexOf(values) {
-  return values.reduceRight((sum, value) => 3 * sum + value + 1, 0);
-}
+const indexOf = (values) => Number(wideIndex(values));
 // How often 3 divides the index: how many of the first entries are −1. Of index 0 all nine are.
 function valuation(index) {
   let v = 0;

@@ -2,7 +2,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const root = document.documentElement;
 const MONOSPACE = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace";
-const COUNT = 19683;
+const space = data.space; // of the operations
+const COUNT = Number(space.operations); // rounded, where no number holds them
 
 const isDark = () =>
   root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

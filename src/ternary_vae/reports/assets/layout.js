@@ -123,7 +123,7 @@ const metric = (name) => data.metrics[name] || data.metrics.epoch.map(() => null
 const measured = (values) => values.some((value) => value !== null);
 
 const FLAT = ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
-const SPACE = ["orbitRotation", "pan3d", "zoom3d", "resetCameraDefault3d"];
+const SPATIAL = ["orbitRotation", "pan3d", "zoom3d", "resetCameraDefault3d"];
 const config = (buttons = FLAT) => ({
   responsive: true,
   displaylogo: false,

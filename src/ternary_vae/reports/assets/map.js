@@ -1,4 +1,6 @@
 // The map of all operations, in two dimensions or three.
+const ENTRIES = ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"][space.entries];
+const signed = (sum) => (sum > 0 ? `+${sum}` : `${sum}`.replace("-", "−"));
 // Every colouring is a list of classes, so that the legend counts them and a click hides one.
 function classes(colouring, side, c) {
   if (colouring === "home") {
@@ -15,7 +17,7 @@ function classes(colouring, side, c) {
       of: map[side].errors.map((value) => Math.min(value, 3)),
       names: ["exact", "1 wrong entry", "2 wrong entries", top === 3 ? "3 or more" : ""],
       colours: [c.b, c.amber, c.a, c.mark],
-      caption: "Entries that this VAE decodes wrongly from its own posterior mean, of nine.",
+      caption: `Entries that this VAE decodes wrongly from its own posterior mean, of ${ENTRIES}.`,
     };
   }
   return {
@@ -28,6 +30,7 @@ function classes(colouring, side, c) {
 
 // One trace in a fixed random order: in index order, or one trace a class, the last drawn would hide the rest.
 const ORDER = (() => {
+  if (!map) return [];
   const order = Array.from({ length: COUNT }, (_, i) => i);
   let state = 20251124;
   for (let i = COUNT - 1; i > 0; i--) {
@@ -58,21 +61,22 @@ function mapTraces(c, side, colouring, dimensions) {
   const traces = [];
   let caption;
   if (colouring === "balance") {
-    caption = "Sum of the nine answers: −9 answers false everywhere, +9 true everywhere.";
+    const [least, most] = [VALUES[0], VALUES[space.values - 1]].map((value) => value * space.entries);
+    caption = `Sum of the ${ENTRIES} answers: ${signed(least)} answers false everywhere, ${signed(most)} true everywhere.`;
     traces.push(
       trace(
         "operations",
         ORDER,
         {
           color: ORDER.map((i) => map.balance[i]),
-          cmin: -9,
-          cmax: 9,
+          cmin: least,
+          cmax: most,
           colorscale: [
             [0, c.a],
             [0.5, c.neither],
             [1, c.b],
           ],
-          colorbar: { thickness: 10, outlinewidth: 0, tickvals: [-9, 0, 9], x: 1, xpad: 4, len: 0.6 },
+          colorbar: { thickness: 10, outlinewidth: 0, tickvals: [least, (least + most) / 2, most], x: 1, xpad: 4, len: 0.6 },
         },
         { showlegend: false, meta: "operations" },
       ),
@@ -195,7 +199,7 @@ async function drawMap() {
   }
   if (mapView && mapView.dimensions !== dimensions) Plotly.purge(target);
   if (!target.classList.contains("js-plotly-plot")) target.replaceChildren();
-  await Plotly.react(target, traces, layout, { ...config(dimensions === 3 ? SPACE : FLAT), scrollZoom: !isTouch() });
+  await Plotly.react(target, traces, layout, { ...config(dimensions === 3 ? SPATIAL : FLAT), scrollZoom: !isTouch() });
   if (!mapView || mapView.dimensions !== dimensions) {
     target.on("plotly_click", ({ points }) => {
       drawing = drawing.then(() => choose(points[0].customdata));

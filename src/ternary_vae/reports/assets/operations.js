@@ -14,11 +14,13 @@ function unpackMap(packed) {
   return { a: side(packed.a), b: side(packed.b), home: bytes(packed.home), balance, gates: packed.gates };
 }
 function operationText(index, side) {
-  const t = table(index).map((value) => SIGNS[value]);
+  const width = Math.max(...VALUES.map((value) => sign(value).length)),
+    row = (label, values) =>
+      `  ${label.padEnd(CORNER.length)}  ${values.map((value) => sign(value).padStart(width)).join("  ")}<br>`;
   const name = map.gates[index] ? `<b>${map.gates[index]}</b><br>` : "";
-  const row = (label, at) => `  ${label}    ${t[at]}  ${t[at + 1]}  ${t[at + 2]}`;
+  const rows = tableRows(table(index)).map(({ label, values }) => row(label, values));
   return (
-    `${name}operation ${grouped(index)}<br>  a╲b  −  0  +<br>${row("−", 0)}<br>${row("0", 3)}<br>${row("+", 6)}<br>` +
+    `${name}operation ${grouped(index)}<br>${row(CORNER, VALUES)}${rows.join("")}` +
     `home ${HOMES[map.home[index]]}<br>wrong entries ${map[side].errors[index]}<br>neighbour at ${map[side].neighbour[index]}`
   );
 }
@@ -33,7 +35,7 @@ async function choose(index) {
   fact("home", HOMES[map.home[index]]);
   fact("wrong entries", `A ${map.a.errors[index]}, B ${map.b.errors[index]}`);
   fact("neighbour at", `A ${map.a.neighbour[index]}, B ${map.b.neighbour[index]}`);
-  place.replaceChildren(make("h3", map.gates[index] || `Operation ${grouped(index)}`), truthTable(index), facts);
+  place.replaceChildren(make("h3", map.gates[index] || `Operation ${grouped(index)}`), truthTable(table(index)), facts);
   await ring();
 }
 async function ring() {

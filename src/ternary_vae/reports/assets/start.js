@@ -60,9 +60,9 @@ if (map) {
   document.getElementById("find").addEventListener("change", (change) => {
     const index = find(change.target.value);
     document.getElementById("map-status").textContent =
-      index === null && change.target.value ? "No such operation: give 0 to 19,682 or a gate's name." : "";
+      index === null && change.target.value ? `No such operation: give 0 to ${grouped(COUNT - 1)} or a gate's name.` : "";
     if (index !== null) drawing = drawing.then(() => choose(index));
   });
 }
-if (map) chosen = find("minimum");
+if (map) chosen = find("minimum") ?? 0;
 drawAll();

@@ -13,15 +13,56 @@ function numbers(text, Type, read) {
   return out;
 }
 const shorts = (text) => numbers(text, Int16Array, "getInt16");
+// The values of an operation's entries. Its index is a number, or a BigInt where numbers do not hold it.
 function table(index) {
-  const values = new Array(9);
-  for (let j = 0; j < 9; j++) {
-    values[j] = (index % 3) - 1;
-    index = Math.floor(index / 3);
+  const base = typeof index === "bigint" ? BigInt(space.values) : space.values,
+    values = new Array(space.entries);
+  for (let entry = 0; entry < space.entries; entry++) {
+    const digit = index % base;
+    values[entry] = Number(digit) + space.lowest;
+    index = (index - digit) / base;
   }
   return values;
 }
-const SIGNS = { "-1": "−", 0: "0", 1: "+" };
+// The index of a truth table, a BigInt.
+const wideIndex = (values) =>
+  values.reduceRight((sum, value) => sum * BigInt(space.values) + BigInt(value - space.lowest), 0n);
+const VALUES = Array.from({ length: space.values }, (_, at) => at + space.lowest);
+const sign = (value) => (space.values === 3 ? "−0+"[value + 1] : `${value}`.replace("-", "−"));
+// As `table_text` writes it.
+function textOf(values) {
+  if (space.values === 3) return values.map((value) => "-0+"[value + 1]).join("");
+  return space.lowest === 0 ? values.map((value) => value.toString(36)).join("") : values.join(",");
+}
+// Of three values: a character of base 27 for three entries, the last of them first.
+function heptavintimalOf(values) {
+  let text = "";
+  for (let at = 0; at < space.entries; at += 3)
+    text = data.alphabet[values[at] + 1 + 3 * (values[at + 1] + 1) + 9 * (values[at + 2] + 1)] + text;
+  return text;
+}
+const LETTERS = "abcdefghij"; // what inputs are called
+// The values of the inputs at an entry; the last of them changes fastest.
+function argumentsAt(entry) {
+  const found = [];
+  for (let input = 0; input < space.inputs; input++) {
+    found.unshift((entry % space.values) + space.lowest);
+    entry = Math.floor(entry / space.values);
+  }
+  return found;
+}
+// A truth table by rows: one for all inputs but the last, whose values are the columns.
+const CORNER = [[...LETTERS.slice(0, space.inputs - 1)].join(" "), LETTERS[space.inputs - 1]].filter(Boolean).join("╲");
+function tableRows(values) {
+  const rows = [];
+  for (let start = 0; start < space.entries; start += space.values)
+    rows.push({
+      label: argumentsAt(start).slice(0, -1).map(sign).join(" "),
+      start,
+      values: values.slice(start, start + space.values),
+    });
+  return rows;
+}
 const HOMES = ["VAE-A", "VAE-B", "neither"];
 
 function make(tag, text, attributes = {}) {
@@ -30,22 +71,32 @@ function make(tag, text, attributes = {}) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
 }
-function truthTable(index) {
-  const t = table(index),
-    grid = make("table", null, { class: "truth", "aria-label": "Truth table: rows a, columns b" });
+// A truth table to look at; where others are expected, the values that differ from them are marked.
+function truthTable(values, expected = values) {
+  const letters = LETTERS.slice(0, space.inputs),
+    rowLetters = [...letters.slice(0, -1)].join(" and "),
+    label = `Truth table: ${rowLetters && `rows ${rowLetters}, `}columns ${letters.at(-1)}`;
+  const grid = make("table", null, { class: "truth", "aria-label": label });
   const head = make("tr", null);
-  head.append(make("th", "a╲b"), ...[-1, 0, 1].map((value) => make("th", SIGNS[value], { scope: "col" })));
+  head.append(make("th", CORNER), ...VALUES.map((value) => make("th", sign(value), { scope: "col" })));
   const thead = make("thead", null),
     body = make("tbody", null);
   thead.append(head);
-  for (const a of [0, 1, 2]) {
+  for (const { label: before, start, values: answers } of tableRows(values)) {
     const row = make("tr", null);
-    row.append(
-      make("th", SIGNS[a - 1], { scope: "row" }),
-      ...[0, 1, 2].map((b) => make("td", SIGNS[t[3 * a + b]], { "data-value": t[3 * a + b] })),
-    );
+    row.append(make("th", before, { scope: "row" }), ...answers.map((value, at) => cell(value, expected[start + at])));
     body.append(row);
   }
   grid.append(thead, body);
   return grid;
+}
+function cell(value, expected) {
+  const high = (2 * (value - space.lowest)) / (space.values - 1) - 1, // from −1 to 1
+    style = `--strength: ${Math.round(30 * Math.abs(high))}%`;
+  const one = make("td", sign(value), { "data-side": high > 0 ? "high" : "low", style });
+  if (value !== expected) {
+    one.className = "wrong";
+    one.title = `wrong: ${sign(expected)} is expected`;
+  }
+  return one;
 }

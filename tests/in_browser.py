@@ -4,6 +4,8 @@ in conftest.py."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 ARGUMENTS = [
@@ -38,6 +40,24 @@ def watched_page(context: Any, troubles: list[str], expected: str = "nothing") -
     page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
     page.on("console", said)
     return page
+
+
+@contextmanager
+def scripted(browser: Any, json: str, parts: Iterable[str]) -> Iterator[Callable[..., Any]]:
+    """A function: JavaScript of one argument and the argument → what it answers, in the scope of a page's script.
+
+    Args:
+        json: the data that the script finds in its page.
+        parts: texts that make up the script.
+    """
+    context = new_context(browser)
+    page = context.new_page()
+    page.set_content(f'<script type="application/json" id="data">{json}</script>')
+    page.evaluate(
+        "(text) => { window.run = new Function(text)(); }", "\n".join([*parts, "return (code) => eval(code);"])
+    )
+    yield lambda code, argument=None: page.evaluate("([code, given]) => window.run(code)(given)", [code, argument])
+    context.close()
 
 
 def contrast(one: str, other: str) -> float:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from few_draws import noise_draws
-from in_browser import new_context
+from in_browser import scripted
 from ternary_vae.atlas.data import atlas_data
 from ternary_vae.atlas.page import PACKAGE, SHARED_PARTS, write_atlas
 from ternary_vae.model import DualVAE
@@ -47,16 +47,8 @@ def atlas_file(model: DualVAE, placed: maps.LatentMap, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="session")
 def script(browser: Any, model: DualVAE, placed: maps.LatentMap) -> Iterator[Callable[..., Any]]:
-    """A function: JavaScript of one argument and the argument → what it answers, in the scope of the page's script."""
-    context = new_context(browser)
-    page = context.new_page()
-    page.set_content(
-        f'<script type="application/json" id="data">{script_safe_json(atlas_data(model, placed))}</script>'
-    )
+    """See `scripted`."""
     parts = [asset(f"{name}.js") for name in SHARED_PARTS if name != "theme"]
     parts += [asset(f"{name}.js", PACKAGE) for name in SCRIPTED]
-    page.evaluate(
-        "(text) => { window.run = new Function(text)(); }", "\n".join([*parts, "return (code) => eval(code);"])
-    )
-    yield lambda code, argument=None: page.evaluate("([code, given]) => window.run(code)(given)", [code, argument])
-    context.close()
+    with scripted(browser, script_safe_json(atlas_data(model, placed)), parts) as run:
+        yield run

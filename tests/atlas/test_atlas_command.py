@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from few_draws import noise_draws
-from ternary_vae.atlas.data import decoder_program
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import latent_map as maps
+from ternary_vae.reports.networks import decoder_program
 from ternary_vae.storage.checkpoints import Checkpoint, save_checkpoint
 
 

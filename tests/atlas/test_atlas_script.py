@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ternary_vae.atlas.data import SPACE, decoder_program
+from ternary_vae.atlas.data import SPACE
 from ternary_vae.errors import UserError
 from ternary_vae.gates import classes, find_gate, find_gates, known_properties, parse_table, properties_of
 from ternary_vae.gates.equivalence import EQUIVALENCES
@@ -21,6 +21,7 @@ from ternary_vae.gates.names import Gate
 from ternary_vae.model import DualVAE, logits_to_tables
 from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, operation_index
 from ternary_vae.reports.latent_map import LatentMap
+from ternary_vae.reports.networks import decoder_program
 
 SIDES = [("a", "A"), ("b", "B")]
 SOME = [0, 1, 27, 881, 5_681, 9_841, 15_633, 19_682]

@@ -38,10 +38,11 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(asked: bool) -> bool:
     if asked:
         say(f"ternary-vae {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -78,7 +78,7 @@ function showGate() {
     const answers = answerTo(vae, codeOf(vae, values));
     wrong[side] = entriesBetween(answers, values);
     const says = wrong[side] ? inEntries(wrong[side], "wrong ") : "exact";
-    shown(`VAE-${side.toUpperCase()} answers: ${says}`, answers);
+    shown(`VAE-${side.toUpperCase()}: ${says}`, answers);
   }
   const others = namesOf(values).slice(1).join(" · ");
   place("gate").replaceChildren(

@@ -1,5 +1,6 @@
 // What decoders answer to a latent vector, and on the way between two of them.
 const decode = (side, z) => compute(side.decoder, z);
+const onTheWay = (side, from, to, share) => between(latent(side, from), latent(side, to), share);
 const mostLikely = (logits) => indexOf(mostLikelyValues(logits));
 // The probability of each entry's most likely value.
 function certainty(logits) {
@@ -15,7 +16,7 @@ function certainty(logits) {
 // the answer. Ends of a stretch are halved down to a thousandth of a step.
 const WALK_STEPS = 400;
 function walkBetween(side, from, to) {
-  const answer = (share) => mostLikely(decode(side, between(latent(side, from), latent(side, to), share)));
+  const answer = (share) => mostLikely(decode(side, onTheWay(side, from, to, share)));
   const stops = [{ index: answer(0), start: 0 }];
   for (let step = 1; step <= WALK_STEPS; step++) {
     const index = answer(step / WALK_STEPS),

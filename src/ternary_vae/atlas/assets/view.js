@@ -187,7 +187,7 @@ function paintNames(c, visible) {
 function paintWalk(c) {
   if (!state.walk?.stops) return;
   const at = (share) => {
-    const point = project(side(), between(side(), state.walk.from, state.walk.to, share));
+    const point = project(side(), onTheWay(side(), state.walk.from, state.walk.to, share));
     return onScreen(point[state.plane[0]], point[state.plane[1]]);
   };
   context.lineCap = "round";

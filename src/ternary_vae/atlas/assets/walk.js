@@ -72,7 +72,7 @@ function fillWalk(place, walk) {
     stops.append(item);
   });
   const show = () => {
-    const logits = decode(side(), between(latent(side(), walk.from), latent(side(), walk.to), walk.place)),
+    const logits = decode(side(), onTheWay(side(), walk.from, walk.to, walk.place)),
       index = mostLikely(logits),
       sure = certainty(logits);
     const text = make("span", null);

@@ -12,7 +12,7 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic",
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-READY = "document.documentElement.dataset.ready === 'true'"
+READY = "['ready', 'failed'].some((state) => document.documentElement.dataset[state] === 'true')"
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -21,6 +21,8 @@ def new_context(browser: Any, **options: Any) -> Any:
     """A browser's context without a network."""
     context = browser.new_context(**{**DESKTOP, **options}, offline=True)
     context.set_default_timeout(0)  # but for pytest's own, on the slowest machine too
+    # A page whose script fails is never ready: its test goes on, and finds the error among the troubles.
+    context.add_init_script("addEventListener('error', () => { document.documentElement.dataset.failed = 'true'; });")
     return context
 
 

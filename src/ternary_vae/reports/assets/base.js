@@ -2,8 +2,6 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const root = document.documentElement;
 const MONOSPACE = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace";
-const space = data.space; // of the operations
-const COUNT = Number(space.operations); // rounded, where no number holds them
 
 const isDark = () =>
   root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

@@ -1,4 +1,6 @@
 // Packed numbers, truth tables and elements: what the map of a run and the atlas have in common.
+const space = data.space; // of the operations
+const COUNT = Number(space.operations); // rounded, where no number holds them
 function bytes(text) {
   const raw = atob(text),
     out = new Uint8Array(raw.length);

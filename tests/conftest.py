@@ -75,7 +75,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page = watched_page(context, troubles, expected)
         page.goto(path.as_uri())
         if options.get("java_script_enabled", True):
-            page.wait_for_function(f"{READY} || document.documentElement.dataset.failed")
+            page.wait_for_function(READY)
         return page
 
     yield opened

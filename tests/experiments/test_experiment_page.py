@@ -34,7 +34,7 @@ def page(browser: Any, page_file: Path) -> Iterator[Any]:
     context = new_context(browser)
     opened = watched_page(context, troubles)
     opened.goto(page_file.as_uri())
-    opened.wait_for_function(f"{READY} || document.documentElement.dataset.failed")
+    opened.wait_for_function(READY)
     yield opened
     context.close()
     assert troubles == []

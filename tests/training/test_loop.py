@@ -164,6 +164,7 @@ class TestWhatARunWrites:
             key: value for key, value in evaluate(model, checkpoint.recipe, 2).items() if key in SHARES
         }
 
+    @pytest.mark.usefixtures("unchecked")  # it needs no log
     def test_every_tenth_epoch_and_every_milestone(self, small_recipe, tmp_path, monkeypatch):
         written = []
         monkeypatch.setattr(

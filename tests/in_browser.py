@@ -12,7 +12,7 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic",
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-READY = "['ready', 'failed'].some((state) => document.documentElement.dataset[state] === 'true')"
+READY = "document.documentElement.dataset.ready === 'true' || document.documentElement.dataset.failed"
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 

@@ -191,7 +191,7 @@ def large_page(large_run: RunDirectory) -> Path:
 
 
 def model_of(run: RunDirectory) -> DualVAE:
-    return pages.model_of_run(run)[0]
+    return pages.latest_model(run)[0]
 
 
 def card(page: Any) -> dict[str, Any]:

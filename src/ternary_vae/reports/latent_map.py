@@ -62,7 +62,7 @@ class LatentMap:
     noise_draws: int
 
 
-def model_of_run(run: RunDirectory) -> tuple[DualVAE, Checkpoint, str]:
+def latest_model(run: RunDirectory) -> tuple[DualVAE, Checkpoint, str]:
     """The model of a run's latest checkpoint, or else its best, the checkpoint, and the name of its file.
 
     Raises:

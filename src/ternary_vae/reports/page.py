@@ -7,7 +7,7 @@ from typing import Any
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, UNIFORM_MODEL, counted, duration, in_unit, listed, number, percent
-from ternary_vae.reports.latent_map import LatentMap, latent_map_of_checkpoint, model_of_run
+from ternary_vae.reports.latent_map import LatentMap, latent_map_of_checkpoint, latest_model
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.networks import MOST_NUMBERS, networks_data, numbers_of
 from ternary_vae.reports.page_data import event_row, page_data
@@ -85,7 +85,7 @@ def _latent_space(run: RunDirectory, space: Space) -> tuple[LatentMap | None, di
     """The map of all operations, or the networks to explore a larger space with; and a sentence on what is shown or
     why nothing is."""
     try:
-        model, checkpoint, name = model_of_run(run)
+        model, checkpoint, name = latest_model(run)
     except UserError as failure:
         return None, None, f"{'No map' if _is_mapped(space) else 'Nothing to explore'}: {failure}."
     after = f"after {checkpoint.epochs_completed} epochs"

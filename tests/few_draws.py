@@ -29,6 +29,7 @@ def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) 
         (coupled, "cross_injected_sampling", {"draws": 2000, "repeats": 2, "curve": (2000,)}),
         (coupled, "inference_overhead", {"repeats": 1}),
         (complementarity, "decode_under_noise", {"draws": 2}),
+        (complementarity, "ensembles_under_noise", {"draws": 1}),
     ):
         setattr(module, name, with_defaults(getattr(module, name), **changes))
     setattr(coupled, "FULL_COVERAGE_DRAWS", 4000)

@@ -171,7 +171,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize(
         ("name", "fingerprint"),
         [
-            ("resolution", "e617e14228ca5a8f"),
+            ("resolution", "3d73dc080bd8e75e"),
             ("ternary_v5_5", "35485158c5cb6a3e"),
             ("ternary_v5_5_early_rho", "e51e0bf2e3c73afa"),
             ("ternary_v5_5_high_rho", "01e39d8fa702320f"),

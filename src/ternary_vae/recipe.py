@@ -385,8 +385,9 @@ class Objective(Section):
     `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
     directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is the
-    gain of the controller that moves a log-weight between the two reconstruction losses until as many operations are
-    at home in either VAE. `extra` weighs terms that another package has registered, by name."""
+    gain of the controller that moves a log-weight between the two reconstruction losses until both VAEs are exact
+    equally often under noise, so that as many operations are at home in either. `extra` weighs terms that another
+    package has registered, by name."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01

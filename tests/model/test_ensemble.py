@@ -24,7 +24,7 @@ from ternary_vae.model import (
 from ternary_vae.operations import Operations, all_operations, operation_index
 from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution import coupled as coupled_measures
-from ternary_vae.resolution.complementarity import decode_under_noise, ensemble_under_noise
+from ternary_vae.resolution.complementarity import ensembles_under_noise
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.training import loop
 
@@ -255,15 +255,10 @@ class TestAStrategyOfAnotherPackage:
         answer = model.ensemble_reconstruct(all_operations(), "hinted")
         exact = float((answer == all_operations()).all(1).double().mean())
         assert section.hinted.exact_match_rate == exact
-        noise = decode_under_noise(
-            model,
-            posteriors,
-            everything,
-            torch.Generator().manual_seed(0),
-            draws=1,
-            strategies=tuple(STRATEGIES.values()),
+        generator = torch.Generator().manual_seed(0)
+        under_noise = ensembles_under_noise(
+            model, posteriors, everything, generator, tuple(STRATEGIES.values()), draws=1
         )
-        under_noise = ensemble_under_noise(noise)
         assert under_noise.model_dump().keys() == STRATEGIES.keys()
         assert section.model_dump().keys() == STRATEGIES.keys()
         again = type(section).model_validate_json(section.model_dump_json())

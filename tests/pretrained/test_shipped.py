@@ -16,7 +16,7 @@ from ternary_vae.reports.spaces import missed_gates
 from ternary_vae.resolution.complementarity import complementary_coverage, decode_under_noise
 from ternary_vae.resolution.isolated import wrong_entries
 from ternary_vae.resolution.kept import SAMPLE
-from ternary_vae.resolution.measure import UNDER_NOISE
+from ternary_vae.resolution.measure import FEW_UNDER_NOISE
 from ternary_vae.resolution.statistics import named_generator
 
 MODELS = shipped_models()
@@ -66,7 +66,7 @@ def test_every_gate_is_exact(model):
         assert figure(model, f"exact_match_coupled_{vae.lower()}") == exact == 1
     for strategy in STRATEGIES:
         assert torch.equal(model.reconstruct(gates, strategy), gates), strategy
-    few = slice(None) if model.space.is_enumerable() else slice(None, UNDER_NOISE)
+    few = slice(None) if model.space.is_enumerable() else slice(None, FEW_UNDER_NOISE)
     noise = decode_under_noise(
         model,
         Posteriors(*(part[few] for part in posteriors)),

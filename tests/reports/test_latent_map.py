@@ -17,7 +17,7 @@ from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import latent_map as maps
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.page_data import page_data, script_safe_json
-from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, WRONG_ENTRIES, Kept, save_kept
+from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, UNDER_NOISE, WRONG_ENTRIES, Kept, save_kept
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
@@ -80,15 +80,18 @@ def test_what_the_benchmarks_kept_is_read_and_nothing_is_written(
             for name in DISTANCES.values()
         ),
         (WRONG_ENTRIES, torch.tensor([[3], [4]], dtype=torch.int8).expand(2, TWO_INPUT_TERNARY.operations)),
+        (UNDER_NOISE, torch.tensor([[1], [2], [3], [4]], dtype=torch.int16).expand(4, TWO_INPUT_TERNARY.operations)),
     ):
         save_kept(store, checkpoint, device, name, tensor)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     monkeypatch.setattr(DualVAE, "encode", None)
-    with noise_draws(1):
-        drawn = maps.latent_map(model, 7, Kept(checkpoint, device, store))
+    monkeypatch.setattr(DualVAE, "decode", None)
+    drawn = maps.latent_map(model, 7, Kept(checkpoint, device, store))
     assert (drawn.a.errors == 3).all()
     assert (drawn.b.errors == 4).all()
     assert (drawn.home == 1).all()
+    assert (drawn.a.exact_under_noise == 0.4).all()
+    assert (drawn.b.exact_under_noise == 0.5).all()
     tables = all_operations()
     for side in (drawn.a, drawn.b):
         np.testing.assert_array_equal(side.neighbour_distance, hamming_distance(tables, tables[following]).numpy())

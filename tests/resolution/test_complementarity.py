@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from known_decoders import ALL, ThresholdDecoder
 from scipy import stats
 
@@ -127,6 +129,17 @@ def test_each_half_is_at_home_where_its_code_is_robust() -> None:
     expected = (decoder.exact_rate(0.3, 1.6) + decoder.exact_rate(0.3, 0.6)) / 2
     assert section.exact_under_noise_a == pytest.approx(expected, abs=0.01)
     assert section.exact_under_noise_b == pytest.approx(expected, abs=0.01)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=5))
+def test_an_outcome_is_made_again_from_its_counts(outcomes: list[tuple[int, int, int]]) -> None:
+    rows = torch.tensor(outcomes).T
+    outcome = complementarity.NoiseOutcome(*rows, draws=27)
+    counts = outcome.counts()
+    assert counts.sum(dim=0).tolist() == [27] * len(outcomes)
+    again = complementarity.NoiseOutcome.of_counts(counts)
+    assert again.draws == 27
+    assert all(torch.equal(one, other) for one, other in zip(again[:3], outcome[:3]))
 
 
 def test_equal_vaes_under_the_same_noise_never_differ_and_under_other_noise_seldom_seem_to() -> None:

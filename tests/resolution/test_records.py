@@ -36,8 +36,7 @@ def test_every_ensemble_strategy_is_in_the_record_without_noise_and_under_noise(
     coupled = records[1].model_dump()
     assert coupled["ensemble_reconstruction"].keys() == coupled["ensemble_under_noise"].keys() == STRATEGIES.keys()
     rates = {name: each["exact_match_rate"] for name, each in coupled["ensemble_under_noise"].items()}
-    assert rates["best_of_two"] == coupled["complementary_coverage"]["exact_under_noise_ensemble"]
-    assert rates["voting"] == coupled["complementary_coverage"]["exact_under_noise_b"]
+    assert rates["best_of_two"] >= rates["voting"]
 
 
 def test_records_of_earlier_versions_are_read(records: Records, tmp_path: Path) -> None:

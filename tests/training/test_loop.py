@@ -34,9 +34,9 @@ ROW = {
     "exact_match_product_of_experts", "exact_match_coupled_a",
     "exact_match_coupled_b", "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b",
     "coverage_single_limit", "covered_all_a", "covered_all_b", "statenet", "guard_events", "seconds_training",
-    "seconds_evaluation",
+    "seconds_evaluation", "exact_under_noise_a", "exact_under_noise_b",
 }  # fmt: skip
-SHARES = [key for key in ROW if key.startswith("exact_match_")] + ["coverage", "coverage_a", "coverage_b"]
+SHARES = [key for key in ROW if key.startswith("exact_")] + ["coverage", "coverage_a", "coverage_b"]
 
 
 class Seen(Silent):

@@ -36,7 +36,7 @@ def quick_benchmarks(monkeypatch, few_draws):
     """Benchmarks of a few hundred operations and draws."""
     monkeypatch.setattr(kept, "SAMPLE", 400)
     monkeypatch.setattr(measure, "_FEW", 200)
-    monkeypatch.setattr(measure, "UNDER_NOISE", 50)
+    monkeypatch.setattr(measure, "FEW_UNDER_NOISE", 50)
     monkeypatch.setattr(uniformity, "MOST_DRAWS", 3000)
 
 

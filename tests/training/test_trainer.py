@@ -146,18 +146,18 @@ class TestGradients:
 
 
 class TestBalance:
-    @pytest.mark.parametrize(("share_a", "sign"), [(0.7, -1), (0.3, 1)])
-    def test_weight_goes_to_the_one_that_fewer_operations_are_at_home_in(self, small_recipe, share_a, sign):
-        trainer = Trainer(small_recipe(objective__balancing=0.3))
+    @pytest.mark.parametrize(("exact", "sign"), [((0.42, 0.40), -1), ((0.40, 0.42), 1)])
+    def test_weight_goes_to_the_one_that_is_exact_less_often(self, small_recipe, exact, sign):
+        trainer = Trainer(small_recipe(objective__balancing=3.0))
         for _ in range(2):
             before = trainer.balance.weight
-            trainer.take_measurement({"share_a": share_a})
+            trainer.take_measurement(dict(zip(("exact_under_noise_a", "exact_under_noise_b"), exact)))
             assert sign * (trainer.balance.weight - before) > 0.01
         assert trainer.train_epoch()["balance"] == trainer.balance.weight
 
     def test_switched_off(self, small_recipe):
         trainer = Trainer(small_recipe(objective__balancing=0.0))
-        trainer.take_measurement({"share_a": 0.7})
+        trainer.take_measurement({"exact_under_noise_a": 0.7, "exact_under_noise_b": 0.3})
         assert trainer.balance.weight == 0
 
 

@@ -2,7 +2,7 @@
 
 - λ1 and λ2 (schedules), of their whole losses;
 - gradient balance, by running averages of their gradient norms, of their whole losses;
-- the balance, by the operations at home in either, of their reconstructions.
+- the balance, by how often either is exact under noise, of their reconstructions.
 
 Factors are numbers, or tensors of one number a run for several runs of equal settings.
 """
@@ -22,8 +22,8 @@ from ternary_vae.recipe import GradientBalance
 Number = float | Tensor
 Factors = tuple[Number, Number]
 
-_AVERAGED, _INTEGRAL_TIME = 5, 10  # measurements
-_LARGEST_LEAD = 1.0
+_INTEGRAL_TIME = 5  # measurements
+_LARGEST_LEAD = 0.03
 _LARGEST_BALANCE = 0.5
 
 
@@ -65,21 +65,20 @@ def reconstruction_weight(side: Side, balance: Number) -> Number:
 
 class Balance(NamedTuple):
     """The log-weight between the two reconstruction losses, positive where it is VAE-A's that counts more, and what it
-    was moved by last: the average of ln(n_A : n_B), the operations at home in either VAE, over some measurements."""
+    was moved by last: VAE-A's lead, by how much more often it is exact under noise."""
 
     weight: float = 0.0
     lead: float = 0.0
 
-    def moved(self, share_a: float | None, gain: float) -> Balance:
+    def moved(self, lead: float | None, gain: float) -> Balance:
         """After a measurement: against the lead and, more slowly, against the sum of all leads before (a
         proportional-integral controller, in increments). The weight stays within bounds.
 
         Args:
-            share_a: n_A / (n_A + n_B); None where nothing is at home anywhere."""
-        if not gain or share_a is None:
+            lead: VAE-A's exact-match rate under noise less VAE-B's; None where nothing was measured. How many
+                operations are at home in either VAE follows from it, but is known much worse from as many decodings."""
+        if not gain or lead is None:
             return self
-        odds = max(share_a, 1e-9) / max(1 - share_a, 1e-9)
-        now = min(_LARGEST_LEAD, max(-_LARGEST_LEAD, math.log(odds)))
-        lead = self.lead + (now - self.lead) / _AVERAGED
-        weight = self.weight - gain * (lead - self.lead + lead / _INTEGRAL_TIME)
-        return Balance(min(_LARGEST_BALANCE, max(-_LARGEST_BALANCE, weight)), lead)
+        now = min(_LARGEST_LEAD, max(-_LARGEST_LEAD, lead))
+        weight = self.weight - gain * (now - self.lead + now / _INTEGRAL_TIME)
+        return Balance(min(_LARGEST_BALANCE, max(-_LARGEST_BALANCE, weight)), now)

@@ -30,6 +30,7 @@ SIDES: tuple[Side, ...] = ("A", "B")
 ENCODINGS = {side: f"latent_encodings_{side}" for side in SIDES}
 DISTANCES = {side: f"latent_distances_{side}" for side in SIDES}
 WRONG_ENTRIES = "wrong_entries"
+UNDER_NOISE = "exact_under_noise"
 PURPOSES = {
     **{name: f"means and log-variances of VAE-{side} for all operations" for side, name in ENCODINGS.items()},
     WRONG_ENTRIES: "wrong entries of every operation, its mean decoded by VAE-A alone and by VAE-B alone",
@@ -37,9 +38,10 @@ PURPOSES = {
         name: f"nearest other mean of VAE-{side} to every operation's, and the sum of distances to all others"
         for side, name in DISTANCES.items()
     },
+    UNDER_NOISE: "how often VAE-A alone, VAE-B alone, both and neither decoded every operation exactly under noise",
 }
 """What is kept of a checkpoint, by name: both benchmarks read encodings and wrong entries, and every isolated benchmark
-of the checkpoint, whatever its seed, reads distances."""
+of the checkpoint, whatever its seed, reads distances. Noise is that of a benchmark's seed 0."""
 
 
 class Kept:

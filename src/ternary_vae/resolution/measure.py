@@ -21,8 +21,18 @@ from ternary_vae.model import STRATEGIES, DualVAE, Posteriors
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations
 from ternary_vae.resolution import complementarity, coupled, isolated
+from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.resolution.coverage import covers_everything
-from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, SIDES, WRONG_ENTRIES, Kept, checkpoint_hash, encodings_of
+from ternary_vae.resolution.kept import (
+    DISTANCES,
+    ENCODINGS,
+    SIDES,
+    UNDER_NOISE,
+    WRONG_ENTRIES,
+    Kept,
+    checkpoint_hash,
+    encodings_of,
+)
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Environment,
@@ -39,7 +49,7 @@ from ternary_vae.storage.checkpoints import Checkpoint, model_of
 from ternary_vae.storage.runs import code_version, environment
 from ternary_vae.storage.tensor_cache import TensorCache
 
-_FEW, UNDER_NOISE = 20_000, 5_000  # operations of a space that cannot be listed
+_FEW, FEW_UNDER_NOISE = 20_000, 5_000  # operations of a space that cannot be listed
 GeneratorFor = Callable[[str], torch.Generator]
 
 
@@ -63,7 +73,7 @@ def measure_isolated(
     generator_for = partial(named_generator, seed, device=device)
     keepable = keepable_tensors(model, posteriors, operations)
     pairs = {vae: kept.task(name, keepable[name]) for vae, name in DISTANCES.items()}
-    some = Posteriors(*(part[few] for part in posteriors)), operations.rows(few)
+    some = _rows(posteriors, operations, few)
     tasks: Tasks = {
         (vae, name): task
         for vae in SIDES
@@ -93,19 +103,20 @@ def measure_coupled(
     kept = Kept(checkpoint, device, cache)
     model, posteriors = encoded(kept)
     operations, listed = kept.operations, model.space.is_enumerable()
-    few, under_noise = _few(model.space), _few(model.space, UNDER_NOISE)
+    few, under_noise = _few(model.space), _few(model.space, FEW_UNDER_NOISE)
     generator_for = partial(named_generator, seed, device=device)
+    keepable = keepable_tensors(model, posteriors, operations, seed)
     tasks: Tasks = {
-        "noise": lambda: complementarity.decode_under_noise(
+        UNDER_NOISE: keepable[UNDER_NOISE] if seed else kept.task(UNDER_NOISE, keepable[UNDER_NOISE]),
+        "ensembles": lambda: complementarity.ensembles_under_noise(
             model,
-            Posteriors(*(part[under_noise] for part in posteriors)),
-            operations.rows(under_noise),
-            generator_for("complementarity"),
-            strategies=tuple(STRATEGIES.values()),
+            *_rows(posteriors, operations, under_noise),
+            generator_for("ensembles under noise"),
+            tuple(STRATEGIES.values()),
         ),
         "reconstructions": lambda: coupled.reconstructions(model, posteriors, operations),
         "coupling": lambda: coupled.latent_coupling(posteriors.mu_a, posteriors.mu_b),
-        WRONG_ENTRIES: kept.task(WRONG_ENTRIES, keepable_tensors(model, posteriors, operations)[WRONG_ENTRIES]),
+        WRONG_ENTRIES: kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES]),
     }
     if listed:
         tasks |= {
@@ -119,11 +130,11 @@ def measure_coupled(
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
         sections: dict[str, Any] = {
             "ensemble_reconstruction": ensemble_reconstruction,
-            "ensemble_under_noise": complementarity.ensemble_under_noise(results["noise"]),
+            "ensemble_under_noise": results["ensembles"],
             "cross_injected_sampling_rho_05": results.get("rho_05"),
             "cross_injected_sampling_rho_07": results.get("rho_07"),
             "complementary_coverage": complementarity.complementary_coverage(
-                *results[WRONG_ENTRIES].long()[:, under_noise], results["noise"]
+                *results[WRONG_ENTRIES].long()[:, under_noise], NoiseOutcome.of_counts(results[UNDER_NOISE])
             ),
             "latent_coupling": results["coupling"],
             "coupled_reconstruction": coupled_reconstruction,
@@ -217,22 +228,34 @@ def encoded(kept: Kept) -> tuple[DualVAE, Posteriors]:
     return model, posteriors
 
 
-def keepable_tensors(model: DualVAE, posteriors: Posteriors, operations: Operations) -> dict[str, Callable[[], Tensor]]:
-    """How what is kept of a checkpoint is computed, by the names of `kept.PURPOSES`."""
+def keepable_tensors(
+    model: DualVAE, posteriors: Posteriors, operations: Operations, seed: int = 0
+) -> dict[str, Callable[[], Tensor]]:
+    """How what is kept of a checkpoint is computed, by the names of `kept.PURPOSES`; with noise of a benchmark's
+    seed, of which that of 0 is kept."""
     means = {"A": posteriors.mu_a, "B": posteriors.mu_b}
-    few = _few(model.space)
+    few, under_noise = _few(model.space), _few(model.space, FEW_UNDER_NOISE)
     return {
         **{name: partial(encodings_of, vae, posteriors) for vae, name in ENCODINGS.items()},
         WRONG_ENTRIES: lambda: torch.stack(
             [isolated.wrong_entries(model, vae, mu, operations).to(torch.int8) for vae, mu in means.items()]
         ),
         **{name: partial(isolated.pair_distances, means[vae][few]) for vae, name in DISTANCES.items()},
+        UNDER_NOISE: lambda: complementarity.decode_under_noise(
+            model,
+            *_rows(posteriors, operations, under_noise),
+            named_generator(seed, "complementarity", operations.tables.device),
+        ).counts(),
     }
 
 
 def _few(space: Space, count: int = _FEW) -> slice:
     """What takes longer is measured on fewer, where operations had to be drawn anyway."""
     return slice(None) if space.is_enumerable() else slice(None, count)
+
+
+def _rows(posteriors: Posteriors, operations: Operations, rows: slice) -> tuple[Posteriors, Operations]:
+    return Posteriors(*(part[rows] for part in posteriors)), operations.rows(rows)
 
 
 @contextmanager

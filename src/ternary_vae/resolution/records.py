@@ -267,7 +267,7 @@ class EnsembleReconstruction(Section):
 
 
 class EnsembleUnderNoise(Section):
-    """Every ensemble strategy, over the decodings under latent noise that `ComplementaryCoverage` counts too."""
+    """Every ensemble strategy under the latent noise of `ComplementaryCoverage`, with 16 draws an operation."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     __pydantic_extra__: dict[str, ExactMatch]

@@ -33,7 +33,8 @@ _VOTERS = ("exact_match_a", "exact_match_b", "exact_match_coupled_a", "exact_mat
 def evaluated_keys(strategies: Iterable[str] = STRATEGIES) -> tuple[str, ...]:
     """Keys of a row that are null in an epoch without evaluation, those of the given ensemble strategies among them."""
     return (
-        *_exact_match_keys(strategies), "share_a", "complementarity", *_COVERAGE,
+        *_exact_match_keys(strategies), "exact_under_noise_a", "exact_under_noise_b", "share_a", "complementarity",
+        *_COVERAGE,
     )  # fmt: skip
 
 
@@ -75,16 +76,23 @@ def evaluate(
         }
     with rounded_once(model):
         results = run_all(tasks, device)
-    home = home_under_noise(results["noise"])
-    counts = [results["exact"], torch.stack([(home > 0).sum(), (home < 0).sum()])]
+    noise = results["noise"]
+    home, exact = home_under_noise(noise), noise.both.sum()
+    counts = [
+        results["exact"],
+        torch.stack([(home > 0).sum(), (home < 0).sum(), exact + noise.only_a.sum(), exact + noise.only_b.sum()]),
+    ]
     if space.is_enumerable():
         (half_a, full_a), (half_b, full_b) = results["A"], results["B"]
         counts.append(torch.stack([table.sum() for table in (half_a | half_b, half_a, half_b, full_a, full_b)]))
     numbers = torch.cat(counts).tolist()
     keys = _exact_match_keys()
-    n_a, n_b, *covered = numbers[len(keys) :]
+    n_a, n_b, exact_a, exact_b, *covered = numbers[len(keys) :]
+    decodings = len(home) * noise.draws
     return {
         **{name: count / len(operations.tables) for name, count in zip(keys, numbers)},
+        "exact_under_noise_a": exact_a / decodings,
+        "exact_under_noise_b": exact_b / decodings,
         "share_a": n_a / (n_a + n_b) if n_a + n_b else None,
         "complementarity": min(n_a, n_b) / max(n_a, n_b) if n_a + n_b else None,
         **(_coverage(covered, space.operations, recipe) if covered else dict.fromkeys(_COVERAGE)),

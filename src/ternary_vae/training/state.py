@@ -99,7 +99,9 @@ class RunState:
 
     def take_measurement(self, row: dict[str, Any]) -> None:
         """Takes an epoch's evaluation into what the next epochs are trained by: the balance of the two VAEs."""
-        self.balance = self.balance.moved(row["share_a"], self.recipe.objective.balancing)
+        exact_a, exact_b = row["exact_under_noise_a"], row["exact_under_noise_b"]
+        lead = None if exact_a is None else exact_a - exact_b
+        self.balance = self.balance.moved(lead, self.recipe.objective.balancing)
 
     def flat_optimizer(self) -> FlatAdamW:
         """The run's own, with the weights and moments as they are now."""

@@ -123,8 +123,8 @@ class ForwardPass:
         self.posteriors = posteriors = Posteriors(*self.model.encoder_A(self.x), *self.model.encoder_B(self.x))
         z_a = posteriors.mu_a + controls.temperature_a * torch.exp(0.5 * posteriors.logvar_a) * noise.epsilon_a
         z_b = posteriors.mu_b + controls.temperature_b * torch.exp(0.5 * posteriors.logvar_b) * noise.epsilon_b
-        if noise.mean_noise is not None:
-            z_a, z_b = z_a + noise.mean_noise, z_b + noise.mean_noise
+        if noise.mean_noise_a is not None and noise.mean_noise_b is not None:
+            z_a, z_b = z_a + noise.mean_noise_a, z_b + noise.mean_noise_b
         self.latents = Latents(z_a, z_b, *inject(self.model, z_a, z_b, controls.rho, self.isolated_share))
 
     def encoder(self, side: Side) -> Encoder:

@@ -18,11 +18,12 @@ WIDENING = (1 + 0.7**2) ** 0.5
 
 @dataclass(frozen=True)
 class Noise:
-    """The random numbers of one step. `mean_noise` is added to the codes of both VAEs."""
+    """The random numbers of one step. `mean_noise_a` and `mean_noise_b` are added to the codes."""
 
     epsilon_a: Float[Tensor, "*runs n latent"]
     epsilon_b: Float[Tensor, "*runs n latent"]
-    mean_noise: Float[Tensor, "*runs n latent"] | None = None
+    mean_noise_a: Float[Tensor, "*runs n latent"] | None = None
+    mean_noise_b: Float[Tensor, "*runs n latent"] | None = None
     prior_draws: Float[Tensor, "*runs m latent"] | None = None
     subsets: Int[Tensor, "*runs subsets chosen"] | None = None
 
@@ -45,19 +46,21 @@ def draw_noise(
     first, last = rows_of_means(settings, count)
     epsilon[..., :first, :].zero_()
     epsilon[..., count - last :, :].zero_()
-    noise = None
+    noise_a = noise_b = None
     if settings.mean_noise:
-        noise = settings.mean_noise * drawn(torch.randn, count, latent_dimensions, generator=generator, device=device)
+        noise = drawn(torch.randn, 2, count, latent_dimensions, generator=generator, device=device)
+        noise *= settings.mean_noise
         noise[..., first : count - last, :].zero_()
+        noise_a, noise_b = noise.unbind(dim=-3)
     if not with_prior:
-        return Noise(epsilon_a, epsilon_b, noise)
+        return Noise(epsilon_a, epsilon_b, noise_a, noise_b)
     information = settings.prior_information
     draws = drawn(torch.randn, information.draws, latent_dimensions, generator=generator, device=device)
     draws[..., : round(information.widened_share * information.draws), :] *= WIDENING
     order = drawn(torch.rand, information.subsets, sizes.space.entries, generator=generator, device=device).argsort(
         dim=-1
     )
-    return Noise(epsilon_a, epsilon_b, noise, draws, order[..., : information.subset_entries])
+    return Noise(epsilon_a, epsilon_b, noise_a, noise_b, draws, order[..., : information.subset_entries])
 
 
 def drawn(

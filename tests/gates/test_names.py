@@ -12,6 +12,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.gates.names import (
     HARDWARE_NAMES,
     NAMED_GATES,
+    OTHER_GATES,
     Gate,
     find_gate,
     from_heptavintimal,
@@ -139,6 +140,38 @@ def test_name_of_hardware_is_its_function(name):
     assert understood == f"the name {name}"
 
 
+OTHER = {
+    Space(2, 1): {"NOT": "10"},
+    Space(2, 2): {
+        "AND": "0001", "OR": "0111", "NAND": "1110", "NOR": "1000", "XOR": "0110", "XNOR": "1001",
+        "IMPLICATION": "1101",
+    },
+    Space(2, 3): {
+        "AND3": "00000001", "OR3": "01111111", "NAND3": "11111110", "NOR3": "10000000", "XOR3": "01101001",
+        "XNOR3": "10010110", "MAJORITY3": "00010111", "MUX3": "00110101",
+    },
+    Space(2, 4): {
+        "AND4": "0000000000000001", "OR4": "0111111111111111", "NAND4": "1111111111111110", "NOR4": "1000000000000000",
+        "XOR4": "0110100110010110", "XNOR4": "1001011001101001",
+    },
+    Space(4, 2): {
+        "MIN": "0000 0111 0122 0123", "MAX": "0123 1123 2223 3333", "SUM": "0123 1230 2301 3012",
+        "MUL": "0000 0123 0202 0321",
+    },
+}  # fmt: skip
+
+
+def test_names_of_two_and_four_values():
+    assert {space: set(gates) for space, gates in OTHER_GATES.items()} == {
+        space: set(gates) for space, gates in OTHER.items()
+    }
+    for space, gates in OTHER.items():
+        for name, table in gates.items():
+            gate, _ = find_gate(f"name:{name.lower()}", space.values)
+            assert (gate.space, gate.text) == (space, table.replace(" ", "")), name
+            assert name in gate.names
+
+
 class TestHeptavintimal:
     @pytest.mark.parametrize("name", PUBLISHED)
     def test_published(self, name):
@@ -246,6 +279,7 @@ class TestFindGate:
         assert find_gate("7", 2)[0] == Gate(Space(2, 2), 7)
         assert find_gate("table:1110", 2)[0] == Gate(Space(2, 2), 7)
         assert find_gate("7", 4, 1)[0] == Gate(Space(4, 1), 7)
+        assert find_gate("SUM", 4)[0] == find_gate("0123123023013012", 4)[0] != find_gate("SUM")[0]
         with pytest.raises(UserError, match="names no gate"):
             find_gate("SUM", 2)
 

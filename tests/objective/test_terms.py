@@ -800,7 +800,7 @@ class TestWeightZeroCostsNothing:
         noise = draw_noise(7, settings, generator, torch.device("cpu"), with_prior=False)
         assert noise.prior_draws is None
         torch.randn(2, 7, 16, generator=other)
-        torch.randn(7, 16, generator=other)  # noise on means
+        torch.randn(2, 7, 16, generator=other)  # noise on means
         assert torch.equal(generator.get_state(), other.get_state())
 
     def test_a_share_of_the_rows_has_no_noise(self):

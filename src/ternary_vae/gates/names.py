@@ -7,6 +7,7 @@ characters of two inputs in the other order, or use another alphabet; neither is
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -88,6 +89,39 @@ cells of the Mixed Radix Circuit Synthesizer, of ternary.wiki (CON, NCON, ANY, N
 nanotube gates (TNAND, TNOR). The second input of EN enables the first. MAJORITY3 is 0 where all inputs differ, and
 so the median; MUX3 answers its second input where the first is −1, its third where that is 1, and else 0. Left out
 is what sources state differently: NMIN and NMAX (exchanged in one), BUF (K in one)."""
+
+
+def _boolean_gates(inputs: int) -> dict[str, Callable[..., int]]:
+    number = "" if inputs == 2 else str(inputs)
+    return {
+        f"AND{number}": lambda *x: min(x),
+        f"OR{number}": lambda *x: max(x),
+        f"NAND{number}": lambda *x: 1 - min(x),
+        f"NOR{number}": lambda *x: 1 - max(x),
+        f"XOR{number}": lambda *x: sum(x) % 2,
+        f"XNOR{number}": lambda *x: 1 - sum(x) % 2,
+    }
+
+
+OTHER_GATES: dict[Space, dict[str, Callable[..., int]]] = {
+    Space(2, 1): {"NOT": lambda a: 1 - a},
+    Space(2, 2): {**_boolean_gates(2), "IMPLICATION": lambda a, b: max(1 - a, b)},
+    Space(2, 3): {
+        **_boolean_gates(3),
+        "MAJORITY3": lambda a, b, c: int(a + b + c >= 2),
+        "MUX3": lambda a, b, c: c if a else b,
+    },
+    Space(2, 4): _boolean_gates(4),
+    Space(4, 2): {
+        "MIN": min,
+        "MAX": max,
+        "SUM": lambda a, b: (a + b) % 4,
+        "MUL": lambda a, b: a * b % 4,
+    },
+}
+"""Gates of two and of four values by name, as functions of the inputs. Of more than two inputs a name ends in their
+number; XOR is the parity, MUX3 answers its second input where the first is 0 and else its third, and of four values
+SUM and MUL are modulo 4."""
 
 
 @dataclass(frozen=True)
@@ -331,4 +365,8 @@ def _names_by_index() -> dict[tuple[Space, int], list[str]]:
         for name, code in by_name.items():
             gate = from_heptavintimal(code)
             names.setdefault((gate.space, gate.index), []).append(name)
+    for space, gates in OTHER_GATES.items():
+        for name, gate_of in gates.items():
+            inputs = itertools.product(range(space.values), repeat=space.inputs)
+            names.setdefault((space, int(space.index([gate_of(*x) for x in inputs]))), []).append(name)
     return names

@@ -60,8 +60,8 @@ def store(tmp_path: Path) -> TensorCache:
 def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> None:
     option = ("--cache-dir", store.directory)
     assert "0 entries" in call("list", *option)
-    assert call("build", checkpoint, "--operations", *option, "--device", "cpu").count("wrote ") == 6
-    assert "6 entries" in call("list", *option)
+    assert call("build", checkpoint, "--operations", *option, "--device", "cpu").count("wrote ") == 7
+    assert "7 entries" in call("list", *option)
     listed = json.loads(call("list", "--json", *option))
     shapes = {row["key"].rpartition("-")[0]: row["shape"] for row in listed}
     assert shapes == {
@@ -84,7 +84,7 @@ def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> N
         else:
             made_from = {"checkpoint", "recipe", "code", "torch", "matrix_products", "machine"}
             assert set(shown["made_from"]) == made_from
-    assert "6 entries whole, 0 files" in call("verify", *option)
+    assert "7 entries whole, 0 files" in call("verify", *option)
     assert "removed 1 entries" in call("clear", "wrong_entries", *option)
     (store.directory / "notes.txt").write_text("mine")
     assert "removed 5 entries" in call("clear", *option)

@@ -173,7 +173,7 @@ def test_remedies_come_from_the_recipe(
     assert f"rewarded, weight {objective.prior_information.entropy_weight:g}" in text
     assert "each encoder learns to tell from a decoded operation which prior draw it came from" in text
     assert "the ensemble's own loss: each VAE learns most where the other fails under noise" in text
-    assert "weight between the two follows how many operations are at home in each, epoch by epoch" in text
+    assert "weight between the two follows how often each is exact under noise, epoch by epoch" in text
     assert "directions that both codes use are a small cost" in text
     assert f"{objective.mean_share:.0%} of each batch is decoded from posterior means" in text
     assert f"as in use, under noise of {objective.mean_noise:g}" in text

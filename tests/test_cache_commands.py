@@ -71,6 +71,7 @@ def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> N
         KEPT[0]: [2, 256, 14],
         KEPT[1]: [2, 256, 14],
         "wrong_entries_epoch3": [2, 256],
+        "exact_under_noise_epoch3": [4, 256],
     }
     described = {row["key"]: row for row in listed}
     readme = (store.directory / "README.md").read_text()
@@ -87,7 +88,7 @@ def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> N
     assert "7 entries whole, 0 files" in call("verify", *option)
     assert "removed 1 entries" in call("clear", "wrong_entries", *option)
     (store.directory / "notes.txt").write_text("mine")
-    assert "removed 5 entries" in call("clear", *option)
+    assert "removed 6 entries" in call("clear", *option)
     assert {path.name for path in store.directory.iterdir()} == {"README.md", "notes.txt"}
 
 

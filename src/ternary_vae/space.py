@@ -62,7 +62,7 @@ class Space:
     @property
     def bits(self) -> float:
         """Information in one operation drawn uniformly: 14.26 bits of 19,683."""
-        return self.entries * math.log2(self.values)
+        return math.log2(self.operations)
 
     @property
     def lowest(self) -> int:

@@ -170,7 +170,8 @@ def half_sigma(axis: Axes, measured: Measurements) -> None:
 
 def terms(axis: Axes, measured: Measurements) -> None:
     """Every term of the objective that the run computed, as the log has them: those of A in one colour, those of B in
-    another, of one kind in one dash."""
+    another, of one kind in one dash. What is far above all later values in the first fiftieth of a run leaves the
+    panel at its top."""
     axis.set_title("The objective's terms, mean over each epoch's steps")
     kinds = list(dict.fromkeys(_kind(term) for term in measured.terms))
     for term in measured.terms:
@@ -183,7 +184,7 @@ def terms(axis: Axes, measured: Measurements) -> None:
     ticks = (-100, -10, -1, 0, 1, 10, 100)
     axis.set_yticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
     axis.set_yticks([], minor=True)
-    drawn = [value for line in axis.lines for value in line.get_ydata()]
+    drawn = [value for line in axis.lines for value in line.get_ydata()[measured.epochs // 50 :]]
     axis.set_ylim(min(0.0, 1.3 * min(drawn)), 1.3 * max(drawn))
     axis.set_ylabel("nats, linear below 0.1", fontsize=7.5)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=6, fontsize=7)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ternary_vae.resolution import complementarity, coupled, isolated
+# The package is imported where it is needed: `conftest` has first to see to it that annotations are checked, and to the
+# number of threads.
 
 
 def with_defaults(function: Callable[..., Any], **changes: Any) -> Callable[..., Any]:
@@ -24,6 +25,8 @@ def with_defaults(function: Callable[..., Any], **changes: Any) -> Callable[...,
 
 def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) -> None:
     """Every operation is still measured. `setattr` is that of a `MonkeyPatch`, or Python's in a process of its own."""
+    from ternary_vae.resolution import complementarity, coupled, isolated
+
     for module, name, changes in (
         (isolated, "sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
         (coupled, "cross_injected_sampling", {"draws": 2000, "repeats": 2, "curve": (2000,)}),
@@ -38,6 +41,8 @@ def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) 
 @contextmanager
 def noise_draws(draws: int) -> Iterator[None]:
     """Every operation is decoded under noise only so many times."""
+    from ternary_vae.resolution import complementarity
+
     with pytest.MonkeyPatch.context() as patch:
         few = with_defaults(complementarity.decode_under_noise, draws=draws)
         patch.setattr(complementarity, "decode_under_noise", few)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from synthetic_runs import (
     write_lines,
 )
 
+from few_draws import noise_draws
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import Recipe, load_recipe
 from ternary_vae.resolution.records import write_record
@@ -80,3 +81,10 @@ def failing_run(make_run: Callable[..., RunDirectory]) -> RunDirectory:
 @pytest.fixture(scope="module", autouse=True)
 def _coarse_figures(coarse_figures: int) -> None:
     """What is drawn here is looked at before it is a file, or not at all."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_noise_draws() -> Iterator[None]:
+    """A map says of each operation how often it was decoded exactly; no test here is about how well that is known."""
+    with noise_draws(4):
+        yield

@@ -8,6 +8,7 @@ import os
 import runpy
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     del os.environ[_VARIABLE]
     if before is not None:
         os.environ[_VARIABLE] = before
+
+
+@pytest.fixture(autouse=True)
+def _one_core() -> Iterator[None]:
+    """After a test that sets the number of PyTorch's threads there is one again."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

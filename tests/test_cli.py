@@ -477,7 +477,6 @@ class TestTrainAndResume:
                 if row["epoch"] in (1, 3):
                     signal.raise_signal(signal.SIGINT)
 
-        before = torch.get_num_threads()
         monkeypatch.setattr(training, "_progress", AfterTheFirst)
         torch.set_num_threads(cores)
         arguments = ["--epochs", "5", "--run-dir", "my run", "--device", "cpu"]
@@ -485,7 +484,6 @@ class TestTrainAndResume:
         assert code == 130
         assert f"stopped after {cores} epochs, all saved; go on with: ternary-vae resume 'my run'" in out
         code, out, _ = run("resume", "my run", "--device", "cpu")
-        torch.set_num_threads(before)
         assert code == 130
         assert f"stopped after {2 + cores} epochs" in out
 

@@ -52,8 +52,10 @@ def test_the_files_are_small_and_hold_averaged_float32_weights_alone(name):
 
 @torch.no_grad()
 def test_every_gate_is_exact(model):
-    # Those of the benchmarks: all, or of a larger space the sample.
+    # Those of the benchmarks: all, or of a larger space a fifth of the sample.
     operations = measured_operations(model.space, SAMPLE, named_generator(0, "operations", "cpu"))
+    if not model.space.is_enumerable():
+        operations = operations.rows(slice(SAMPLE // 5))
     gates = operations.tables
     posteriors = model.encode(gates)
     errors = {

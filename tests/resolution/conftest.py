@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,6 @@ from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """A test's own small tensors on one core: where others want the cores too, threads wait for each other longer
-    than they work. Checkpoints are measured in fixtures of a wider scope, with all cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

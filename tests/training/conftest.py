@@ -33,16 +33,6 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    """Threads that wait for each other on a busy machine take many times as long, and these runs gain nothing by
-    two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def small_recipe():
     """A function: recipe name, epochs and dotted changes → a recipe whose epochs take a fraction of a second. It is

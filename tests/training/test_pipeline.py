@@ -24,8 +24,6 @@ from ternary_vae.training.guards import Interventions
 def _second_thread(finished_run):
     """Two threads, so that the second finishes epochs; `finished_run` was trained by one alone."""
     torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(1)
 
 
 def test_by_one_thing_after_another(finished_run, small_recipe):

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, Int8, Shaped
@@ -26,7 +27,7 @@ _MOST_TOGETHER = 2**22
 _LETTERS = "abcdefghij"
 
 
-class Properties(Mapping[str, Shaped[np.ndarray, " gates"]]):
+class Properties(Mapping[str, Any]):
     """Properties of gates by name, each computed when it is asked for: true or false, or a whole number."""
 
     def __init__(self, space: Space, tables: Int8[np.ndarray, "gates entries"]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import pytest
 def with_defaults(function: Callable[..., Any], **changes: Any) -> Callable[..., Any]:
     """The function with other defaults."""
 
+    @functools.wraps(function)
     def changed(*given: Any, **named: Any) -> Any:
         return function(**changes | inspect.signature(function).bind(*given, **named).arguments)
 

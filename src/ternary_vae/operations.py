@@ -113,9 +113,9 @@ def random_operations(count: int, space: Space, generator: torch.Generator) -> I
 
 
 def hamming_distance(
-    first: Shaped[Tensor, "*batch entries"], second: Shaped[Tensor, "*batch entries"]
-) -> Int[Tensor, "*batch"]:
-    """Number of entries in which two truth tables differ."""
+    first: Shaped[Tensor, "*#batch entries"], second: Shaped[Tensor, "*#batch entries"]
+) -> Int[Tensor, "..."]:
+    """Number of entries in which two truth tables differ; batches are broadcast."""
     return (first != second).sum(dim=-1)
 
 

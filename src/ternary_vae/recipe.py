@@ -676,7 +676,7 @@ def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[
     return _merged(inherited, data), str(path)
 
 
-def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: dict[str, Any], change: dict[Any, Any]) -> dict[str, Any]:
     """`change` laid over `base`. A phase or a table of learning-rate steps is replaced whole: half of two
     would be neither."""
     result = dict(base)

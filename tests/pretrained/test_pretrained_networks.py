@@ -82,6 +82,7 @@ def test_what_is_no_gate(gates, message, model_and_place):
         FrozenEncoder(model_and_place[1]).encode(gates)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_an_unknown_vae(model_and_place):
     with pytest.raises(UserError, match="vae is 'A', 'B' or 'both', got 'C'"):
         FrozenEncoder(model_and_place[1], vae="C")

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -320,7 +321,7 @@ class TestJsonLines:
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
     def test_a_full_disk_is_one_line(self):
         with pytest.raises(UserError, match="no space left"):
-            append_json_line("/dev/full", {"epoch": 3})
+            append_json_line(Path("/dev/full"), {"epoch": 3})
 
     def test_one_line_a_row(self, path):
         append_json_line(path, {"note": "two\nlines"})

@@ -227,7 +227,7 @@ class DualVAE(Pretrained, nn.Module):
         posteriors: Posteriors,
         strategy: str,
         decoded: tuple[Float[Tensor, "n entries values"], Float[Tensor, "n entries values"]] | None = None,
-    ) -> Int8[Tensor, "n entries"]:
+    ) -> Int[Tensor, "n entries"]:
         """The ensemble's answer; `decoded` are the logits of the posterior means, if they are there already."""
         logits_a, logits_b = decoded or (self.decoder_A(posteriors.mu_a), self.decoder_B(posteriors.mu_b))
         coupled: tuple[Tensor, ...] = ()

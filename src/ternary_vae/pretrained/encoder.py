@@ -18,7 +18,7 @@ from ternary_vae.space import TWO_INPUT_TERNARY, Space
 if TYPE_CHECKING:
     from torch import Tensor
 
-Gates = str | Gate | Sequence["str | Gate"] | Shaped[np.ndarray, "*n entries"]
+Gates = str | Gate | Sequence[str | Gate] | Sequence[int] | Sequence[Sequence[int]] | Shaped[np.ndarray, "..."]
 
 
 class FrozenEncoder:

@@ -41,7 +41,7 @@ def test_work_goes_on_and_what_must_be_said_is_said_on_standard_error(unbuffered
     process.stdin.close()
     said = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(timeout=60) == 7
+    assert process.wait() == 7
     assert said == NOTICE + "how to go on: λ\n"
 
 
@@ -54,7 +54,7 @@ def test_nobody_reads_standard_error_either():
     process.stdout.close()
     process.stdin.write(b"\n")
     process.stdin.close()
-    assert process.wait(timeout=60) == 7
+    assert process.wait() == 7
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="terminals as here")
@@ -93,7 +93,7 @@ with interruptions() as interruption:
     assert b"running" in os.read(ours, 100)
     os.close(ours)  # which sends SIGHUP before it returns
     (tmp_path / "open").unlink()
-    assert process.wait(timeout=60) == 0
+    assert process.wait() == 0
     assert (tmp_path / "asked").read_text() == str(not ignored)
 
 

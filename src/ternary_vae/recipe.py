@@ -379,8 +379,8 @@ class Objective(Section):
     """Weights of the terms; 0 leaves a term out of the computation.
 
     `mean_share` of each batch is decoded from posterior means instead of draws, a third of it cross-injected, under
-    noise of width `mean_noise`, drawn for each VAE: under the same noise, codes whose axes are opposite would share
-    fewer failures, and learn to be. `best_of_two` weighs the loss of the ensemble on what of these is isolated: that
+    noise of width `mean_noise`, drawn for each VAE (under the same noise the two codes learn opposite axes, since these
+    fail at different operations). `best_of_two` weighs the loss of the ensemble on what of these is isolated: that
     neither VAE is exact.
 
     `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as

@@ -184,7 +184,7 @@ def test_no_worker_outlives_its_experiment(tmp_path):
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout.readline() == "busy\n"
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate()
 
 
 def test_where_orphans_keep_the_number_of_their_parent_it_is_waited_for_by_handle(monkeypatch):

@@ -7,7 +7,6 @@ characters of two inputs in the other order, or use another alphabet; neither is
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -27,7 +26,6 @@ _EXPECTED = (
     "expected an index, a truth table such as ----00-0+, a heptavintimal name such as PC0, or a name such as MIN"
 )
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_VALUES = (-1, 0, 1)
 
 
 def _consensus(a: int, b: int) -> int:
@@ -162,8 +160,7 @@ def named_gate_index(name: str) -> int:
     Raises:
         KeyError: if no gate has that name.
     """
-    gate = NAMED_GATES[name]
-    return int(Space().index([gate(a, b) for a in _VALUES for b in _VALUES]))
+    return _index_of(Space(), NAMED_GATES[name])
 
 
 @cache
@@ -367,6 +364,10 @@ def _names_by_index() -> dict[tuple[Space, int], list[str]]:
             names.setdefault((gate.space, gate.index), []).append(name)
     for space, gates in OTHER_GATES.items():
         for name, gate_of in gates.items():
-            inputs = itertools.product(range(space.values), repeat=space.inputs)
-            names.setdefault((space, int(space.index([gate_of(*x) for x in inputs]))), []).append(name)
+            names.setdefault((space, _index_of(space, gate_of)), []).append(name)
     return names
+
+
+def _index_of(space: Space, gate: Callable[..., int]) -> int:
+    """Index of the gate that a function of its inputs is."""
+    return int(space.index([gate(*inputs) for inputs in space.arguments().tolist()]))

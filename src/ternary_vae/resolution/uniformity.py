@@ -8,7 +8,7 @@ from itertools import combinations
 
 import torch
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from ternary_vae.model import DualVAE
@@ -39,16 +39,16 @@ def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE)
     """Exact interval of a binomial share (Clopper and Pearson 1934). Where all trials succeed, or none, it is
     one-sided, with all of the error on the side where it can be: 100,000 of 100,000 are at least 99.997%."""
     tail = (1 - confidence) / (1 if successes in (0, trials) else 2)
-    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    low = float(special.betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
+    high = float(special.betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
     return low, high
 
 
 def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Exact interval of the mean of a Poisson number (Garwood 1936)."""
     tail = (1 - confidence) / 2
-    low = float(stats.chi2.ppf(tail, 2 * count) / 2) if count else 0.0
-    return low, float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2)
+    low = float(special.gammaincinv(count, tail)) if count else 0.0
+    return low, float(special.gammaincinv(count + 1, 1 - tail))
 
 
 def draws_for_pairs(space: Space, pairs: float = ENOUGH_PAIRS) -> int:
@@ -115,7 +115,7 @@ def _largest_by_chance(draws: int, space: Space) -> float:
     and pair of entries together, by Bonferroni's bound and a normal distribution."""
     cells = space.entries * space.values + math.comb(space.entries, 2) * space.values**2
     share = 1 / space.values
-    return float(stats.norm.isf((1 - CONFIDENCE) / 2 / cells)) * math.sqrt(share * (1 - share) / draws)
+    return -float(special.ndtri((1 - CONFIDENCE) / 2 / cells)) * math.sqrt(share * (1 - share) / draws)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,15 @@ from ternary_vae.recipe import Optimizer
 from ternary_vae.storage.transfer import in_a_row
 
 
+class _AdamW(torch.optim.AdamW):
+    """One that does not import PyTorch's compiler, which takes a second at the start of every run: it is asked to leave
+    `add_param_group` alone, and compiles nothing here."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        method = torch.optim.Optimizer.add_param_group
+        getattr(method, "__wrapped__", method)(self, param_group)
+
+
 def new_optimizer(model: DualVAE, settings: Optimizer) -> torch.optim.AdamW:
     """AdamW with a parameter group for each VAE, and one for the injection where it has parameters."""
     groups = {
@@ -27,7 +36,7 @@ def new_optimizer(model: DualVAE, settings: Optimizer) -> torch.optim.AdamW:
         "B": [*model.encoder_B.parameters(), *model.decoder_B.parameters()],
         "injection": list(model.injection.parameters()),
     }
-    return torch.optim.AdamW(
+    return _AdamW(
         [{"name": name, "params": parameters} for name, parameters in groups.items() if parameters],
         lr=1e-3, betas=settings.betas, weight_decay=settings.weight_decay, fused=True,
     )  # fmt: skip

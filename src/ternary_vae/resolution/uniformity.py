@@ -8,12 +8,12 @@ from itertools import combinations
 
 import torch
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model.dual_vae import Side
-from ternary_vae.operations import Operations, hamming_distance, operation_table
+from ternary_vae.operations import Operations, as_classes, operation_table
 from ternary_vae.resolution.coverage import Decoder, decoded_indices
 from ternary_vae.resolution.records import OneEntryStep, Sampled, Uniformity
 from ternary_vae.space import Space
@@ -24,7 +24,6 @@ MOST_DRAWS = 1_000_000
 """Prior draws that a benchmark decodes for a space that cannot be listed. B's take a few seconds."""
 _DRAWS_AT_ONCE = 2**18
 _STEPS_FROM = 500  # operations whose every step of one entry is measured
-_AT_ONCE = 10  # of these
 
 
 def sampled(successes: int, measured: int, space: Space) -> Sampled | None:
@@ -39,16 +38,16 @@ def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE)
     """Exact interval of a binomial share (Clopper and Pearson 1934). Where all trials succeed, or none, it is
     one-sided, with all of the error on the side where it can be: 100,000 of 100,000 are at least 99.997%."""
     tail = (1 - confidence) / (1 if successes in (0, trials) else 2)
-    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    low = float(special.betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
+    high = float(special.betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
     return low, high
 
 
 def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Exact interval of the mean of a Poisson number (Garwood 1936)."""
     tail = (1 - confidence) / 2
-    low = float(stats.chi2.ppf(tail, 2 * count) / 2) if count else 0.0
-    return low, float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2)
+    low = float(special.gammaincinv(count, tail)) if count else 0.0
+    return low, float(special.gammaincinv(count + 1, 1 - tail))
 
 
 def draws_for_pairs(space: Space, pairs: float = ENOUGH_PAIRS) -> int:
@@ -98,7 +97,7 @@ def _largest_deviations(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], s
     total = counts.sum()
     products = torch.zeros(entries * values, entries * values, dtype=torch.double, device=indices.device)
     for some, weights in zip(indices.split(2**18), counts.split(2**18)):  # a one-hot table of all would be too large
-        classes = operation_table(some, space).long() - space.lowest
+        classes = as_classes(operation_table(some, space), space)
         one_hot = torch.nn.functional.one_hot(classes, values).flatten(1).float()
         # Counts are whole numbers below 2^24 a chunk, which single precision adds up exactly.
         products += (one_hot * weights[:, None]).T @ one_hot
@@ -115,7 +114,7 @@ def _largest_by_chance(draws: int, space: Space) -> float:
     and pair of entries together, by Bonferroni's bound and a normal distribution."""
     cells = space.entries * space.values + math.comb(space.entries, 2) * space.values**2
     share = 1 / space.values
-    return float(stats.norm.isf((1 - CONFIDENCE) / 2 / cells)) * math.sqrt(share * (1 - share) / draws)
+    return float(-special.ndtri((1 - CONFIDENCE) / 2 / cells)) * math.sqrt(share * (1 - share) / draws)
 
 
 @torch.no_grad()
@@ -127,11 +126,11 @@ def one_entry_step(model: DualVAE, vae: Side, mu: Float[Tensor, "n latent"], ope
     """
     space, count = model.space, min(_STEPS_FROM, len(operations.tables))
     tables = operations.tables[:count]
-    classes = tables.long() - space.lowest
+    classes = as_classes(tables, space)
     steps, nearer = [], []
     distances = torch.cdist(mu[:count], mu)
-    # A few at a time: which entries differ is entries times as large as the distances.
-    far = torch.cat([hamming_distance(few[:, None], operations.tables[None]) > 1 for few in tables.split(_AT_ONCE)])
+    one_hot = torch.nn.functional.one_hot(as_classes(operations.tables, space), space.values).flatten(1).float()
+    far = one_hot[:count] @ one_hot.T < space.entries - 1  # the product counts entries that are the same
     others = distances.masked_fill(~far, math.inf).amin(dim=1)
     for entry in range(space.entries):
         for shift in range(1, space.values):

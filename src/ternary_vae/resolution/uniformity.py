@@ -129,9 +129,10 @@ def one_entry_step(model: DualVAE, vae: Side, mu: Float[Tensor, "n latent"], ope
     classes = as_classes(tables, space)
     steps, nearer = [], []
     distances = torch.cdist(mu[:count], mu)
-    one_hot = torch.nn.functional.one_hot(as_classes(operations.tables, space), space.values).flatten(1).float()
-    far = one_hot[:count] @ one_hot.T < space.entries - 1  # the product counts entries that are the same
-    others = distances.masked_fill(~far, math.inf).amin(dim=1)
+    same = torch.zeros_like(distances)  # how many entries are, counted value by value
+    for value in range(space.lowest, space.lowest + space.values):
+        same.addmm_((tables == value).float(), (operations.tables == value).float().T)
+    others = distances.masked_fill(same >= space.entries - 1, math.inf).amin(dim=1)
     for entry in range(space.entries):
         for shift in range(1, space.values):
             changed = classes.clone()

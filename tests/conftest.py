@@ -19,6 +19,7 @@ from jaxtyping import config, install_import_hook
 
 from few_draws import draw_few
 from in_browser import ARGUMENTS, READY, new_context, watched_page
+from type_checks import begin_test
 
 # Shapes and types in signatures are true: every call is held against them. Processes that tests start are not.
 install_import_hook("ternary_vae", "type_checks.checked")
@@ -36,6 +37,11 @@ for _number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
 # How fast a machine is, and what else it does, is no property of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    begin_test()
 
 
 @pytest.fixture(scope="session", autouse=True)

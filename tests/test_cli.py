@@ -172,7 +172,7 @@ class TestImports:
             ["cache", "build", "--operations"], refused=[["benchmark", "absent.pt"], ["cache", "build", "absent.pt"]]
         )
         assert "torch" in computed
-        assert "ternary_vae.training" not in computed
+        assert not {"ternary_vae.training", "scipy.stats"} & computed  # which takes as long as torch
 
 
 class TestInfo:

@@ -10,14 +10,14 @@ from scipy import special
 def compare(tmp_path, run_script):
     """A function: two lists of coverages → its exit code, standard output and standard error."""
 
-    def run(*tables, epoch=400):
+    def run(*tables, epoch=400, options=()):
         paths = []
         for number, values in enumerate(tables):
             path = tmp_path / f"{number}.csv"
             lines = [f"resolution,{seed},400,coverage,{value}" for seed, value in enumerate(values)]
             path.write_text("\n".join(["arm,seed,epoch,measure,value", *lines, "plain,0,400,coverage,9"]) + "\n")
             paths.append(path)
-        return run_script("analysis/compare_results.py", *paths, "--epoch", epoch)
+        return run_script("analysis/compare_results.py", *paths, "--epoch", epoch, *options)
 
     return run
 
@@ -32,6 +32,31 @@ def test_welch_by_hand(compare):
     assert out.splitlines()[1].split() == ["coverage", "2.00000", "3", "5.00000", "3", f"{p:.3f}"]
 
 
+def test_pairs_by_hand(compare):
+    """Differences −2, −3 and −4: their mean less and plus t(2)/√3 times their deviation 1."""
+    half = special.stdtrit(2, 0.975) / 3**0.5
+    p = 2 * special.stdtr(2, -3 * 3**0.5)
+    code, out, error = compare([1, 2, 3], [3, 5, 7, 100], options=["--paired"])
+    assert (code, error) == (0, "")
+    expected = [
+        "coverage",
+        "2.00000",
+        "5.00000",
+        "3",
+        "-3.00000",
+        f"{-3 - half:.5f}",
+        "to",
+        f"{-3 + half:.5f}",
+        f"{p:.3f}",
+    ]
+    assert out.splitlines()[1].split() == expected
+
+
+def test_another_arm(compare):
+    out = compare([1, 2], [1, 2], options=["--other-arm", "plain", "--paired"])[1]
+    assert out.splitlines()[1].split() == ["coverage", "1.00000", "9.00000", "1", "-8.00000"]
+
+
 def test_what_differs_by_rounding_alone_is_equal(compare):
     assert compare([1.0, 1.0], [1.0, 1 - 1e-16])[1].splitlines()[1].split()[-1] == "equal"
 
@@ -40,3 +65,12 @@ def test_bad_input_is_one_line(compare, tmp_path):
     code, out, error = compare([1, 2], [1, 2], epoch=3)
     assert (code, out, error.count("\n")) == (2, "", 1)
     assert "holds nothing of arm 'resolution' at epoch 3" in error
+
+
+def test_no_seed_in_both_is_one_line(tmp_path, run_script):
+    for name, seed in (("one", 1), ("other", 2)):
+        (tmp_path / f"{name}.csv").write_text(f"arm,seed,epoch,measure,value\nresolution,{seed},400,coverage,1\n")
+    paths = tmp_path / "one.csv", tmp_path / "other.csv"
+    code, out, error = run_script("analysis/compare_results.py", *paths, "--paired")
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert "no seed is in both tables" in error

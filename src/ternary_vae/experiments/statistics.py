@@ -17,7 +17,7 @@ from functools import cache
 from statistics import fmean, stdev
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special
 
 CONFIDENCE = 0.95
 LEVEL = 1 - CONFIDENCE
@@ -68,8 +68,8 @@ def summarise(values: Sequence[float]) -> Summary:
     if len(set(values)) == 1:
         return Summary(count, values[0], 0.0, None, None)
     mean, deviation = fmean(values), stdev(values)
-    # The distribution alone: scipy's tests check their input for milliseconds, and comparisons are thousands.
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * deviation / math.sqrt(count)
+    # Not scipy.stats, which takes a second to import and checks its input for milliseconds: comparisons are thousands.
+    half = float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(count)
     return Summary(count, mean, deviation, mean - half, mean + half)
 
 
@@ -88,7 +88,7 @@ def compare_pairs(first: Sequence[float], second: Sequence[float]) -> Paired:
     if summary.low is None:
         return Paired(summary, 1.0 if summary.mean == 0 else min(1.0, 2 * 0.5**summary.count), None)
     statistic = summary.mean / (summary.deviation / math.sqrt(summary.count))
-    p = float(2 * stats.t.sf(abs(statistic), summary.count - 1))
+    p = float(2 * special.stdtr(summary.count - 1, -abs(statistic)))
     return Paired(summary, p, detectable_difference(summary.deviation, summary.count))
 
 
@@ -117,6 +117,8 @@ def detectable_difference(deviation: float, count: int, level: float = LEVEL, po
 @cache
 def _detectable_effect(count: int, level: float, power: float) -> float:
     """In standard deviations of the differences."""
+    from scipy import optimize  # a quarter of a second, which only reports need
+
     most = 1.0
     while paired_power(most, count, level) < power:
         most *= 2
@@ -127,7 +129,7 @@ def paired_power(effect: float, count: int, level: float = LEVEL) -> float:
     """Power of a two-sided paired t test for a true mean difference of `effect` standard deviations: the tails of the
     noncentral t distribution, as a mean of normal tails over what the sample's own deviation may be. (scipy's nct is
     not a number far out, where strict levels of few pairs lie.)"""
-    critical = float(stats.t.isf(level / 2, count - 1))
+    critical = -float(special.stdtrit(count - 1, level / 2))
     shift = effect * math.sqrt(count)
     edge = critical * _deviations(count - 1)
     tails = special.ndtr(shift - edge) + special.ndtr(-shift - edge)
@@ -137,7 +139,7 @@ def paired_power(effect: float, count: int, level: float = LEVEL) -> float:
 @cache
 def _deviations(freedom: int) -> np.ndarray:
     """Sample deviation over true deviation at the nodes of the quadrature."""
-    return np.sqrt(stats.chi2.ppf(_NODES, freedom) / freedom)
+    return np.sqrt(2 * special.gammaincinv(freedom / 2, _NODES) / freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -114,7 +114,7 @@ def _largest_by_chance(draws: int, space: Space) -> float:
     and pair of entries together, by Bonferroni's bound and a normal distribution."""
     cells = space.entries * space.values + math.comb(space.entries, 2) * space.values**2
     share = 1 / space.values
-    return float(-special.ndtri((1 - CONFIDENCE) / 2 / cells)) * math.sqrt(share * (1 - share) / draws)
+    return -float(special.ndtri((1 - CONFIDENCE) / 2 / cells)) * math.sqrt(share * (1 - share) / draws)
 
 
 @torch.no_grad()

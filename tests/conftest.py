@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from jaxtyping import config, install_import_hook
+from jaxtyping import config
 
 from few_draws import draw_few
 from in_browser import ARGUMENTS, READY, new_context, watched_page
-from type_checks import begin_test
+from type_checks import begin_test, install
 
 # Shapes and types in signatures are true: every call is held against them. Processes that tests start are not.
-install_import_hook("ternary_vae", "type_checks.checked")
+install()
 
 _VARIABLE = "TERNARY_VAE_CACHE_DIR"
 

@@ -12,6 +12,7 @@ from jaxtyping import TypeCheckError
 
 import ternary_vae
 from ternary_vae.resolution.isolated import pair_distances
+from type_checks import CHECKED_CALLS
 
 
 def test_every_module_was_imported_under_the_checks() -> None:
@@ -26,6 +27,16 @@ def test_every_module_was_imported_under_the_checks() -> None:
 
 def test_a_tensor_of_another_shape_is_refused() -> None:
     with pytest.raises(TypeCheckError):
+        pair_distances(torch.zeros(3))
+
+
+@pytest.mark.parametrize("test", ["one", "another"])
+def test_the_first_calls_of_each_test_are_checked(test) -> None:
+    """A loop's thousandth call is not; those that follow in the next test are."""
+    for _ in range(CHECKED_CALLS):
+        with pytest.raises(TypeCheckError):
+            pair_distances(torch.zeros(3))
+    with pytest.raises(IndexError):
         pair_distances(torch.zeros(3))
 
 

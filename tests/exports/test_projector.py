@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from ternary_vae import UserError
+from ternary_vae.exports import projector
 from ternary_vae.exports.embeddings import codes_of_all
 from ternary_vae.exports.projector import write_projector
 from ternary_vae.pretrained import Networks, find_model
@@ -31,7 +32,9 @@ def test_the_configuration_names_what_is_there(tmp_path):
         assert (shown["index"], shown["names"], shown["commutative"]) == ("5681", "sum modulo 3; SUM", "True")
 
 
-def test_nothing_is_overwritten(tmp_path):
+def test_nothing_is_overwritten(tmp_path, monkeypatch):
+    """And nothing is computed to find that out."""
+    monkeypatch.setattr(projector, "codes_of_all", None)
     (tmp_path / "gates.tsv").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match=r"gates\.tsv: is there already and is not overwritten"):
         write_projector(Networks(find_model()), tmp_path)

@@ -21,23 +21,23 @@ def write_projector(networks: Networks, directory: Path) -> None:
         UserError: one of the files is there already, or they cannot be written.
     """
     directory = Path(directory)
+    require_absent(*(directory / name for name in (METADATA, *map(_codes_file, SIDES), CONFIGURATION)))
     texts = {METADATA: _rows(gates_of_all(networks), heading=True)}
     for name, codes in codes_of_all(networks).items():
         if name.startswith("mean_"):
             columns = {str(number): column.tolist() for number, column in enumerate(codes.T)}
             texts[_codes_file(name.removeprefix("mean_"))] = _rows(columns)
     texts[CONFIGURATION] = "\n".join(
-        f'embeddings {{\n  tensor_name: "VAE-{vae}"\n  tensor_path: "{_codes_file(vae.lower())}"\n'
+        f'embeddings {{\n  tensor_name: "VAE-{vae}"\n  tensor_path: "{_codes_file(vae)}"\n'
         f'  metadata_path: "{METADATA}"\n}}'
         for vae in SIDES
     )
-    require_absent(*(directory / name for name in texts))
     for name, text in texts.items():
         write_text(directory / name, text + "\n")
 
 
-def _codes_file(side: str) -> str:
-    return f"codes_{side}.tsv"
+def _codes_file(vae: str) -> str:
+    return f"codes_{vae.lower()}.tsv"
 
 
 def _rows(columns: dict[str, Iterable[Any]], heading: bool = False) -> str:

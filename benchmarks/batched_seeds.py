@@ -168,7 +168,7 @@ def _stay_on(core: int | None) -> None:
 def _prepare(recipe_name: str, runs: int, device: str, always: bool) -> None:
     import torch
 
-    from ternary_vae.acceleration.memory import keep_freed_memory
+    from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.recipe import load_recipe
     from ternary_vae.storage.runs import RunDirectory
     from ternary_vae.training import fleet

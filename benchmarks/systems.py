@@ -104,8 +104,8 @@ def _ours(recipe: Any) -> Epoch:
     is not timed: measuring it overlaps the first one that is, as the last one's measurement overlaps the next."""
     import torch
 
+    from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.acceleration.fleet import Fleet
-    from ternary_vae.acceleration.memory import keep_freed_memory
     from ternary_vae.storage.runs import RunDirectory
     from ternary_vae.training.epoch import Trainer
     from ternary_vae.training.interruption import Interruption

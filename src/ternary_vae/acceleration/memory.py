@@ -3,38 +3,16 @@ when an accelerator has none left."""
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import torch
 
+from ternary_vae.acceleration.allocator import return_freed_memory
 from ternary_vae.acceleration.recorded import release_records
 from ternary_vae.errors import UserError
 from ternary_vae.operations import release_operations
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-_KEPT_BYTES = 1 << 30
-_GROWTH_BYTES = 64 << 20
-
-
-def keep_freed_memory() -> bool:
-    """Asks glibc to keep freed blocks, up to 1 GiB, in the process instead of returning each to the system. A training
-    step frees and takes the same few hundred kilobytes many times over, and every return costs page faults: about a
-    third of an epoch's time. Does nothing on another C library.
-
-    Returns:
-        whether the C library took the request.
-    """
-    library = _gnu_c_library()
-    if library is None:
-        return False
-    requests = ((_M_MMAP_THRESHOLD, _KEPT_BYTES), (_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_TOP_PAD, _GROWTH_BYTES))
-    return all(library.mallopt(option, value) == 1 for option, value in requests)
 
 
 def release_memory() -> None:
@@ -44,9 +22,7 @@ def release_memory() -> None:
     release_records()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    library = _gnu_c_library()
-    if library is not None:
-        library.malloc_trim(0)
+    return_freed_memory()
 
 
 @contextmanager
@@ -73,15 +49,3 @@ def _is_out_of_memory(failure: RuntimeError) -> bool:
     """PyTorch's allocator has an exception of its own, the driver and the libraries have only words."""
     told = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
     return isinstance(failure, torch.OutOfMemoryError) or any(words in str(failure) for words in told)
-
-
-@cache
-def _gnu_c_library() -> ctypes.CDLL | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        library = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6")
-    except OSError:  # another C library, or no place for the temporary files of a search
-        return None
-    needed = ("mallopt", "malloc_trim", "gnu_get_libc_version")
-    return library if all(hasattr(library, name) for name in needed) else None

@@ -22,6 +22,7 @@ def benchmark(
     cache_dir: CacheDirectory = None,
 ) -> None:
     """Measure checkpoints, each VAE alone and both together, and write the records."""
+    from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.devices import choose_device
     from ternary_vae.resolution.figures import summary
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
@@ -34,6 +35,7 @@ def benchmark(
     require_different_epochs([checkpoint.epoch for checkpoint in loaded])
     # A checkpoint's own recipe does not say where the cache lies.
     store = TensorCache(cache_dir) if cache else None
+    keep_freed_memory()
     for checkpoint in loaded:
         isolated = measure_isolated(checkpoint, seed=seed, device=device, cache=store)
         coupled = measure_coupled(checkpoint, seed=seed, device=device, cache=store)

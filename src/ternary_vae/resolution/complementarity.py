@@ -12,8 +12,9 @@ from scipy import special
 from torch import Tensor
 
 from ternary_vae.model import EnsembleStrategy, Posteriors, combine
+from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations
-from ternary_vae.resolution.coverage import Decoder, in_chunks, most_likely, rows_at_once
+from ternary_vae.resolution.coverage import Decoder, in_chunks, indices_of_latents, rows_at_once
 from ternary_vae.resolution.records import ComplementaryCoverage, EnsembleUnderNoise, ExactMatch
 
 NOISE_SIGMA = 0.3
@@ -62,11 +63,14 @@ def decode_under_noise(
     """
     count = len(operations.tables)
     outcomes = torch.zeros(3, count, dtype=torch.long, device=operations.tables.device)
-    for z_a, z_b, rows in _noisy_latents(posteriors, generator, sigma, draws):
-        indices = operations.indices[rows]
-        exact_a, exact_b = (most_likely(model.decode(z, vae)) == indices for z, vae in ((z_a, "A"), (z_b, "B")))
+
+    def exact(vae: Side, z: Float[Tensor, "m n latent"]) -> Bool[Tensor, "m n"]:
+        return indices_of_latents(model, vae, z.flatten(0, 1)).view(z.shape[:2]) == operations.indices
+
+    for z_a, z_b in _noisy_latents(posteriors, generator, sigma, draws):
+        exact_a, exact_b = exact("A", z_a), exact("B", z_b)
         for outcome, true in zip(outcomes, (exact_a & ~exact_b, exact_b & ~exact_a, exact_a & exact_b)):
-            outcome.index_add_(0, rows, true.long())
+            outcome += true.sum(dim=0)
     return NoiseOutcome(*outcomes, draws)
 
 
@@ -84,12 +88,13 @@ def ensembles_under_noise(
     `decode_under_noise`, by its name. One that needs coupled decodings gets those of the noisy latents."""
     exact = torch.zeros(len(strategies), dtype=torch.long, device=operations.tables.device)
     coupled_too = any("coupled" in strategy.needs for strategy in strategies)
-    for z_a, z_b, rows in _noisy_latents(posteriors, generator, sigma, draws):
-        logits_a, logits_b = model.decode(z_a, "A"), model.decode(z_b, "B")
-        coupled = model.decode_coupled(z_a, z_b) if coupled_too else ()
-        target = operations.tables[rows]
-        answers = torch.stack([combine(target, logits_a, logits_b, each, coupled) for each in strategies])
-        exact += (answers == target).all(dim=-1).sum(dim=-1)
+    for latents in _noisy_latents(posteriors, generator, sigma, draws):
+        targets = operations.tables.expand(len(latents[0]), -1, -1)
+        for z_a, z_b, target in zip(*(in_chunks(rows.flatten(0, 1)) for rows in (*latents, targets))):
+            logits_a, logits_b = model.decode(z_a, "A"), model.decode(z_b, "B")
+            coupled = model.decode_coupled(z_a, z_b) if coupled_too else ()
+            answers = torch.stack([combine(target, logits_a, logits_b, each, coupled) for each in strategies])
+            exact += (answers == target).all(dim=-1).sum(dim=-1)
     rates = (exact.double() / (draws * len(operations.tables))).tolist()
     return EnsembleUnderNoise(
         **{strategy.name: ExactMatch(exact_match_rate=rate) for strategy, rate in zip(strategies, rates)}
@@ -98,16 +103,15 @@ def ensembles_under_noise(
 
 def _noisy_latents(
     posteriors: Posteriors, generator: torch.Generator, sigma: float, draws: int
-) -> Iterator[tuple[Float[Tensor, "m latent"], Float[Tensor, "m latent"], Int[Tensor, " m"]]]:
-    """μ + σ·ε of both VAEs, the same ε for both, and the rows of the operations they are of, in pieces that decode
-    fast, until each operation has had its draws."""
-    own = torch.arange(len(posteriors.mu_a), device=posteriors.mu_a.device)
-    at_once = max(1, rows_at_once(own.device) // max(1, len(own)))
+) -> Iterator[tuple[Float[Tensor, "m n latent"], Float[Tensor, "m n latent"]]]:
+    """μ + σ·ε of both VAEs, the same ε for both, of one draw an operation or of as many as decode fast together, until
+    each operation has had its draws."""
+    count, device = len(posteriors.mu_a), posteriors.mu_a.device
+    at_once = max(1, rows_at_once(device) // max(1, count))
     for first in range(0, draws, at_once):
         shape = (min(at_once, draws - first), *posteriors.mu_a.shape)
-        noise = sigma * torch.randn(shape, generator=generator, device=own.device)
-        latents = ((mu + noise).flatten(0, 1) for mu in (posteriors.mu_a, posteriors.mu_b))
-        yield from zip(*map(in_chunks, latents), in_chunks(own.expand(shape[:2]).flatten()))
+        noise = sigma * torch.randn(shape, generator=generator, device=device)
+        yield posteriors.mu_a + noise, posteriors.mu_b + noise
 
 
 def home_table(errors_a: Int[Tensor, "n"], errors_b: Int[Tensor, "n"], noise: NoiseOutcome) -> Int8[Tensor, "n"]:

@@ -46,7 +46,7 @@ CURVE_DRAWS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 REPEATS = 8
 SIGMAS = tuple(round(0.1 * step, 1) for step in range(21))
 WIDER_SIGMAS = (2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
-_ROWS = 64  # rows of the distance matrix at a time: 10 MB in double precision
+_ROWS = 64  # rows of the distance matrix at a time: at most 10 MB in double precision
 
 
 def wrong_entries(
@@ -77,17 +77,26 @@ def pair_distances(mu: Float[Tensor, "n latent"]) -> Float64[Tensor, "2 n"]:
     others."""
     points = mu.double() - mu.double().mean(dim=0)
     squares = points.square().sum(dim=1)
-    neighbours, sums = [], []
-    buffer = points.new_empty(_ROWS, len(points))
-    for start in range(0, len(points), _ROWS):
-        rows = slice(start, start + _ROWS)
-        block = points[rows]
-        squared = torch.addmm(squares, block, points.T, alpha=-2, out=buffer[: len(block)])  # less the row's own square
-        squared.diagonal(start).fill_(torch.inf)
-        neighbours.append(squared.min(dim=1).indices)
-        squared.diagonal(start).copy_(-squares[rows])
-        sums.append(squared.add_(squares[rows, None]).clamp_(min=0).sqrt_().sum(dim=1))
-    return torch.stack([torch.cat(neighbours).double(), torch.cat(sums)])
+    nearest = torch.full_like(squares, torch.inf)
+    neighbours = torch.zeros(len(points), dtype=torch.long, device=points.device)
+    sums = torch.zeros_like(squares)
+    buffer = points.new_empty(_ROWS * len(points))
+    for start in range(0, len(points), _ROWS):  # each pair is computed once, and counts for both
+        rows, later = slice(start, start + _ROWS), slice(start, None)
+        block, others = points[rows], points[later]
+        out = buffer[: len(block) * len(others)].view(len(block), len(others))
+        squared = torch.addmm(squares[later], block, others.T, alpha=-2, out=out).add_(squares[rows, None])
+        squared.diagonal().fill_(torch.inf)
+        for of, dim in ((later, 0), (rows, 1)):
+            least, place = squared.min(dim=dim)
+            nearer = least < nearest[of]
+            nearest[of] = torch.where(nearer, least, nearest[of])
+            neighbours[of] = torch.where(nearer, start + place, neighbours[of])
+        squared[:, : len(block)].triu_(1)
+        apart = squared.clamp_(min=0).sqrt_()
+        for of, dim in ((later, 0), (rows, 1)):
+            sums[of] += apart.sum(dim=dim)
+    return torch.stack([neighbours.double(), sums])
 
 
 def distances(

@@ -335,8 +335,8 @@ class CoupledReconstruction(Section):
 
 
 class InferenceOverhead(Section):
-    """Ensemble forward over plain forward, all operations in one batch, the fastest of alternated repeats. Times vary
-    from one measurement to the next."""
+    """Ensemble forward over plain forward, all operations in one batch, the fastest of alternated repeats; on a CPU
+    processor time of one core. Times vary from one measurement to the next."""
 
     plain_milliseconds: float
     ensemble_milliseconds: float

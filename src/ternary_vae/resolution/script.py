@@ -31,6 +31,7 @@ def benchmark_script(
     parser.add_argument("--no-cache", action="store_true", help="compute everything and keep nothing")
     options = parser.parse_args(arguments)
 
+    from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
@@ -44,6 +45,7 @@ def benchmark_script(
         output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
         require_writable(output)
         cache = None if options.no_cache else TensorCache(options.cache_dir)
+        keep_freed_memory()
         write_record(output, measure(checkpoint, seed=options.seed, device=options.device, cache=cache))
         print(output)
 

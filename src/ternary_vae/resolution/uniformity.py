@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model.dual_vae import Side
-from ternary_vae.operations import Operations, hamming_distance, operation_table
+from ternary_vae.operations import Operations, as_classes, operation_table
 from ternary_vae.resolution.coverage import Decoder, decoded_indices
 from ternary_vae.resolution.records import OneEntryStep, Sampled, Uniformity
 from ternary_vae.space import Space
@@ -24,7 +24,6 @@ MOST_DRAWS = 1_000_000
 """Prior draws that a benchmark decodes for a space that cannot be listed. B's take a few seconds."""
 _DRAWS_AT_ONCE = 2**18
 _STEPS_FROM = 500  # operations whose every step of one entry is measured
-_AT_ONCE = 10  # of these
 
 
 def sampled(successes: int, measured: int, space: Space) -> Sampled | None:
@@ -98,7 +97,7 @@ def _largest_deviations(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], s
     total = counts.sum()
     products = torch.zeros(entries * values, entries * values, dtype=torch.double, device=indices.device)
     for some, weights in zip(indices.split(2**18), counts.split(2**18)):  # a one-hot table of all would be too large
-        classes = operation_table(some, space).long() - space.lowest
+        classes = as_classes(operation_table(some, space), space)
         one_hot = torch.nn.functional.one_hot(classes, values).flatten(1).float()
         # Counts are whole numbers below 2^24 a chunk, which single precision adds up exactly.
         products += (one_hot * weights[:, None]).T @ one_hot
@@ -127,12 +126,13 @@ def one_entry_step(model: DualVAE, vae: Side, mu: Float[Tensor, "n latent"], ope
     """
     space, count = model.space, min(_STEPS_FROM, len(operations.tables))
     tables = operations.tables[:count]
-    classes = tables.long() - space.lowest
+    classes = as_classes(tables, space)
     steps, nearer = [], []
     distances = torch.cdist(mu[:count], mu)
-    # A few at a time: which entries differ is entries times as large as the distances.
-    far = torch.cat([hamming_distance(few[:, None], operations.tables[None]) > 1 for few in tables.split(_AT_ONCE)])
-    others = distances.masked_fill(~far, math.inf).amin(dim=1)
+    same = torch.zeros_like(distances)  # how many entries are, counted value by value
+    for value in range(space.lowest, space.lowest + space.values):
+        same.addmm_((tables == value).float(), (operations.tables == value).float().T)
+    others = distances.masked_fill(same >= space.entries - 1, math.inf).amin(dim=1)
     for entry in range(space.entries):
         for shift in range(1, space.values):
             changed = classes.clone()

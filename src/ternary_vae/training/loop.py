@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
+from ternary_vae.acceleration.allocator import keep_freed_memory
 from ternary_vae.acceleration.fleet import Fleet
-from ternary_vae.acceleration.memory import keep_freed_memory, memory_of_the_device, release_memory
+from ternary_vae.acceleration.memory import memory_of_the_device, release_memory
 from ternary_vae.acceleration.parallel import InTurn
 from ternary_vae.devices import choose_device, device_to_go_on_with
 from ternary_vae.errors import UserError

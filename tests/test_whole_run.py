@@ -19,6 +19,7 @@ from ternary_vae.storage.runs import RunDirectory
 SOURCES, TESTS = str(Path(cli.__file__).parents[2]), str(Path(__file__).parent)
 SETTINGS = QUICK | {"evaluation.milestones": [1], "cache.limit_megabytes": 1.5}
 PROGRAM = """
+import sys
 from few_draws import draw_few
 draw_few()
 from ternary_vae.cli import main
@@ -27,6 +28,7 @@ try:
 finally:
     from ternary_vae import operations
     assert operations._all_operations_on.cache_info().currsize <= 1
+    assert "torch._dynamo" not in sys.modules  # the compiler, which nothing uses and which takes a second to import
 """
 PLACES = {"HOME": "home", "XDG_CACHE_HOME": "caches", "XDG_CONFIG_HOME": "settings", "TMPDIR": "temporary"}
 

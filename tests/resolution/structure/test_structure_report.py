@@ -27,6 +27,8 @@ from ternary_vae.resolution.structure import measure
 from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
 from ternary_vae.storage.runs import RunDirectory
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 
 def of_seed(record: StructureRecord, seed: int, recipe: str = "resolution", **codes: str) -> StructureRecord:
     """A record as of another training seed, with codes put in the place of others."""

@@ -12,7 +12,6 @@ from ternary_vae.resolution.structure.records import Paths
 
 PAIRS = 2_000
 STEPS = 63
-_TOGETHER = 100  # paths whose points are compared with each other at once
 
 
 def paths(code: Code, generator: torch.Generator, pairs: int = PAIRS, steps: int = STEPS) -> Paths:
@@ -34,7 +33,7 @@ def paths(code: Code, generator: torch.Generator, pairs: int = PAIRS, steps: int
         pairs=pairs,
         steps=steps,
         between_rate=float(inside.all(dim=-1).double().mean()),
-        operations_between=float(torch.cat([*map(operations_between, whole.split(_TOGETHER))]).double().mean()),
+        operations_between=float(operations_between(whole).double().mean()),
         mean_hamming=float((first != second).sum(dim=1).double().mean()),
         single_entry_rate=float((altered == 1).sum() / changes.sum()) if bool(changes.any()) else 0.0,
         unevenness=float((progress - weight)[differ].abs().mean()) if bool(differ.any()) else 0.0,
@@ -43,8 +42,6 @@ def paths(code: Code, generator: torch.Generator, pairs: int = PAIRS, steps: int
 
 def operations_between(tables: Int8[Tensor, "paths points entries"]) -> Int64[Tensor, " paths"]:
     """How many different operations each path meets that are neither its first nor its last."""
-    # The number of the first point with the same table stands for the table.
-    same = (tables[:, :, None] == tables[:, None]).all(dim=-1)
-    new = same.to(torch.uint8).argmax(dim=-1) == torch.arange(tables.shape[1])
-    at_an_end = same[:, 0] | same[:, -1]
-    return (new & ~at_an_end).sum(dim=1)
+    numbers = torch.unique(tables.flatten(0, 1), dim=0, return_inverse=True)[1].view(tables.shape[:2])
+    besides_one = (numbers.sort(dim=1).values.diff(dim=1) != 0).sum(dim=1)
+    return besides_one - (numbers[:, 0] != numbers[:, -1]).long()

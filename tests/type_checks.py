@@ -1,12 +1,14 @@
 """What checks every annotation of the package while tests run: shapes by jaxtyping, types by beartype.
 
 A loop calls the same function thousands of times, and checking all of its calls takes longer than they do. So the first
-calls of each function in each test are checked, whatever other tests have called.
+calls of each function in each test are checked, whatever other tests have called. Functions that are defined anew in
+every call of another count as one: making a check takes milliseconds.
 """
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -19,7 +21,7 @@ CHECKED_CALLS = 8
 
 _CHECK = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for type checkers
 _jaxtyped = jaxtyping.jaxtyped
-_test = 0
+_calls: Counter[int] = Counter()  # of this test, by the identity of what was compiled
 
 
 def install() -> None:
@@ -31,8 +33,7 @@ def install() -> None:
 
 def begin_test() -> None:
     """Calls are counted anew."""
-    global _test
-    _test += 1
+    _calls.clear()
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,15 +55,13 @@ def _first_calls_checked(decorated: Any = None, **how: Any) -> Any:
     if not isinstance(decorated, FunctionType):
         return _jaxtyped(decorated, **how)
     checking: Callable[..., Any] | None = None
-    test, calls = -1, 0
+    compiled = id(decorated.__code__)
 
     @functools.wraps(decorated)
     def counting(*arguments: Any, **named: Any) -> Any:
-        nonlocal checking, test, calls
-        if test != _test:
-            test, calls = _test, 0
-        calls += 1
-        if calls > CHECKED_CALLS:
+        nonlocal checking
+        _calls[compiled] += 1
+        if _calls[compiled] > CHECKED_CALLS:
             return decorated(*arguments, **named)
         if checking is None:
             checking = _jaxtyped(decorated, **how)

@@ -49,3 +49,22 @@ def noise_draws(draws: int) -> Iterator[None]:
         few = with_defaults(complementarity.decode_under_noise, draws=draws)
         patch.setattr(complementarity, "decode_under_noise", few)
         yield
+
+
+@contextmanager
+def distances_once() -> Iterator[None]:
+    """Distances between all pairs of the same means are computed once: they take most of a map's time."""
+    from ternary_vae.resolution import isolated
+
+    known: dict[bytes, Any] = {}
+    compute = isolated.pair_distances
+
+    def distances(mu: Any) -> Any:
+        key = mu.numpy().tobytes()
+        if key not in known:
+            known[key] = compute(mu)
+        return known[key].clone()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isolated, "pair_distances", distances)
+        yield

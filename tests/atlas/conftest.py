@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from few_draws import noise_draws
+from few_draws import distances_once, noise_draws
 from in_browser import scripted
 from ternary_vae.atlas.data import atlas_data
 from ternary_vae.atlas.page import PACKAGE, SHARED_PARTS, write_atlas
@@ -19,6 +19,12 @@ from ternary_vae.reports.page_data import script_safe_json
 from ternary_vae.reports.self_contained import asset
 
 SCRIPTED = ("unpack", "decode", "find")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_maps() -> Iterator[None]:
+    with distances_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -83,8 +83,7 @@ def test_coverage_shows_a_uniform_model_and_intervals(figure: Figure) -> None:
 
 
 def seen_ticks(axis: Axes, along: str = "y") -> list[float]:
-    """Ticks inside the view."""
-    axis.figure.draw_without_rendering()
+    """Ticks inside the view of a figure that has been drawn."""
     low, high = axis.get_ylim() if along == "y" else axis.get_xlim()
     ticks = axis.get_yticks() if along == "y" else axis.get_xticks()
     return [round(tick, 9) for tick in ticks if low <= tick <= high]
@@ -96,6 +95,8 @@ def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(figure: Figure, good_
     shares = [axis for axis in figure.axes if not any(word in axis.get_title(loc="left") for word in others)]
     shares += list(compared.axes)
     assert len(shares) == 9
+    for each in (figure, compared):
+        each.draw_without_rendering()
     for axis in shares:
         ticks = seen_ticks(axis)
         assert len(ticks) >= 2, axis.get_title(loc="left")
@@ -112,6 +113,7 @@ def test_an_axis_of_shares_ends_where_shares_do(drawn: tuple[float, float], alon
         axis, values = axes.flat[0], [whole * value for value in drawn]
         axis.plot(values, [0, 1], "o") if along == "x" else axis.plot([0, 1], values, "o")
         share_axis(axis, along=along, whole=whole)
+        axis.figure.draw_without_rendering()
         low, high = axis.get_ylim() if along == "y" else axis.get_xlim()
         assert low < min(values) <= max(values) < high  # what lies at an end is seen
         assert all(0 <= tick <= whole for tick in seen_ticks(axis, along))

@@ -17,7 +17,7 @@ from ternary_vae.reports import panels
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.panels import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
 from ternary_vae.resolution.figures import MEASURES
-from ternary_vae.storage.files import write_bytes
+from ternary_vae.storage.files import require_writable, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,6 +126,7 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
     """
     from PIL import Image
 
+    require_writable(Path(output))
     drawn, packed = BytesIO(), BytesIO()
     with _house_style():
         figure.savefig(drawn, format="png", dpi=DPI)

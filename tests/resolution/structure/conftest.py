@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ternary_vae.resolution.structure import measure, probes
+from ternary_vae.resolution.structure import distances, measure, probes
 from ternary_vae.resolution.structure.records import StructureRecord
 from ternary_vae.storage.checkpoints import load_checkpoint
 
@@ -23,6 +23,7 @@ def _take_few(patch: pytest.MonkeyPatch) -> None:
         (measure.noise, {"sigmas": (0.0, 0.2, 0.4, 1.0)}),
     ):
         patch.setattr(measure, function.__name__, partial(function, **changes))
+    patch.setattr(distances, "by_hamming", partial(distances.by_hamming, pairs=100))
     patch.setattr(measure, "RANDOM_CODES", 1)
     patch.setattr(probes, "_STEPS", 3)
     patch.setattr(probes, "balanced_accuracies", partial(_accuracies_of_few, probes.balanced_accuracies))

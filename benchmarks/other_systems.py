@@ -10,6 +10,7 @@ the truth table as 27 indicators, batches of 512, a learning rate of 0.001. Writ
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -19,14 +20,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pythae.data.datasets import BaseDataset
-from pythae.models import VAE, BetaVAE, BetaVAEConfig, VAEConfig
-from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from torch import Tensor
 
 from ternary_vae.operations import all_operations, operation_index
 from ternary_vae.resolution.complementarity import NOISE_DRAWS, NOISE_SIGMA
 from ternary_vae.storage.files import write_json
+
+try:
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, BetaVAE, BetaVAEConfig, VAEConfig
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+except ModuleNotFoundError:
+    print("other_systems: pythae is not installed; pip install pythae, in an environment of its own", file=sys.stderr)
+    sys.exit(2)
 
 DRAWS, LATENT = 100_000, 16
 SHAPE: dict[str, Any] = {"input_dim": (27,), "latent_dim": LATENT}

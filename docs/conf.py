@@ -15,7 +15,7 @@ from ternary_vae import __version__  # noqa: E402
 
 # What pages run: this environment's commands, in lines of a width that a page has, on one core each.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ |= {"IPYTHONDIR": str(HERE / "_ipython"), "COLUMNS": "92", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+os.environ |= {"IPYTHONDIR": str(HERE / "_ipython"), "COLUMNS": "80", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 project = "Ternary VAE"
 author = "The Ternary VAE authors"

@@ -28,15 +28,11 @@ Records = tuple[IsolatedRecord, CoupledRecord]
 
 @pytest.fixture(scope="module")
 def reference() -> tuple[IsolatedRecord, CoupledRecord, dict[str, Any]]:
-    """Both benchmarks of it, with half of the repeats, and what they ought to be. What that says nothing of is left
-    out: distances of pairs and the curve over noise."""
+    """Both benchmarks of it, with half of the repeats, and what they ought to be."""
     checkpoint = load_checkpoint(REFERENCE)
     truth = json.loads(REFERENCE.with_suffix(".json").read_text())
     with pytest.MonkeyPatch.context() as patch:
         draw_few(patch.setattr)
-        curve = partial(isolated.resolution_curve, sigmas=(0.0,), wider=())
-        patch.setattr(isolated, "resolution_curve", curve)
-        patch.setattr(isolated, "pair_distances", lambda mu: torch.ones(2, len(mu), dtype=torch.float64))
         for module, name, draws in (
             (isolated, "sampling", isolated.COVERAGE_DRAWS),
             (coupled, "cross_injected_sampling", coupled.COVERAGE_DRAWS),

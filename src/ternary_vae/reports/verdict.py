@@ -57,7 +57,7 @@ def _headline(verdict: Verdict, measured: Measurements) -> str:
         unfinished = f" Judged at epoch {verdict.epoch} of {measured.recipe.epochs}."
     space = measured.recipe.space
     other = "" if space == type(space)() else " Of another space than the plan's, its coverage is left out."
-    return f"{_REACHED[verdict.level]}, {joined} this project's own demands are {own}.{other}{unfinished}"
+    return f"{_REACHED[verdict.level]}, {joined} this project's own demands on one run are {own}.{other}{unfinished}"
 
 
 def _counts(verdict: Verdict, measured: Measurements) -> str:

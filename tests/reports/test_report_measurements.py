@@ -141,10 +141,12 @@ def verdict_states(measured: Measurements) -> dict[str, list[str]]:
 
 def test_the_verdict_in_words(good_run: RunDirectory, failing_run: RunDirectory) -> None:
     good, bad = measurements_of_run(good_run), measurements_of_run(failing_run)
-    assert verdict_of(good).headline == "Every level of the plan is met, and this project's own demands on one run are met."
+    headline = verdict_of(good).headline
+    assert headline == "Every level of the plan is met, and this project's own demands on one run are met."
     assert {state for states in verdict_states(good).values() for state in states} == {"met"}
     view = verdict_of(bad)
-    assert view.headline.startswith("The plan's minimum is missed, and this project's own demands on one run are not all met.")
+    expected = "The plan's minimum is missed, and this project's own demands on one run are not all met."
+    assert view.headline.startswith(expected)
     assert verdict_states(bad)["Minimum acceptable"] == ["missed", "missed", "met", "missed"]
     assert view.verdict is not None
     assert view.verdict.epoch == 400

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from synthetic_experiments import made_up
 
-from ternary_vae.experiments.figures import curves_figure, effects_figure, seeds_figure
+from ternary_vae.experiments.figures import _looks, curves_figure, effects_figure, seeds_figure
 from ternary_vae.experiments.results import gather
 
 
@@ -34,3 +36,8 @@ def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(results, draw, along)
 def test_differences_are_no_shares(results):
     figure = effects_figure(results)
     assert all(axis.get_xlim()[0] < 0 < axis.get_xlim()[1] for axis in figure.axes[: len(results.primary)])
+
+
+def test_two_dozen_arms_are_told_apart(results):
+    many = replace(results, arms=results.arms[:1] * 24)
+    assert len({(colour, dash) for _, colour, dash, _ in _looks(many)}) == 24

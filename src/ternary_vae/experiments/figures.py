@@ -114,8 +114,11 @@ def _spread_out(place: int, count: int) -> list[float]:
 
 
 def _looks(results: Results) -> Iterator[tuple[str, str, str, str]]:
-    styles = zip(cycle(_COLOURS), cycle(("-", "--", "-.", ":")), cycle("os^DvpX"))
-    return ((arm.name, *style) for arm, style in zip(results.arms, styles))
+    """Name, colour, dash and marker of each arm. The first 24 differ in colour or dash."""
+    dashes = ("-", "--", "-.", ":")
+    together = math.lcm(len(_COLOURS), len(dashes))
+    for place, (arm, colour, marker) in enumerate(zip(results.arms, cycle(_COLOURS), cycle("os^DvpX"))):
+        yield arm.name, colour, dashes[(place + place // together) % len(dashes)], marker
 
 
 def _value_axis(axis: Axes, measure: Measure) -> None:

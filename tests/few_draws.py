@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+_DISTANCES: dict[tuple[Any, ...], Any] = {}
+
 # The package is imported where it is needed: `conftest` has first to see to it that annotations are checked, and to the
 # number of threads.
 
@@ -56,14 +58,13 @@ def distances_once() -> Iterator[None]:
     """Distances between all pairs of the same means are computed once: they take most of a map's time."""
     from ternary_vae.resolution import isolated
 
-    known: dict[bytes, Any] = {}
     compute = isolated.pair_distances
 
     def distances(mu: Any) -> Any:
-        key = mu.numpy().tobytes()
-        if key not in known:
-            known[key] = compute(mu)
-        return known[key].clone()
+        key = (*mu.shape, mu.numpy().tobytes())
+        if key not in _DISTANCES:
+            _DISTANCES[key] = compute(mu)
+        return _DISTANCES[key].clone()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(isolated, "pair_distances", distances)

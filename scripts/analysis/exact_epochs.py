@@ -39,10 +39,11 @@ def main() -> None:
         raise UserError(f"{options.experiment}: no run of a reference is complete, so that there is nothing to compare")
     reference = counted[experiment.reference]
     for title, place in (("exact from epoch", 0), (f"epochs after {_SETTLED}, coupled not exact", 1)):
-        print(f"{title:<28}{'worst':>7}{'mean':>8}{'more than ' + experiment.reference:>24}{'95% interval':>20}")
+        print(f"{title:<36}{'worst':>7}{'mean':>8}{'more than ' + experiment.reference:>24}{'95% interval':>20}")
         for arm, by_seed in counted.items():
             values = {seed: of[place] for seed, of in by_seed.items()}
-            print(_row(arm, values, {seed: of[place] for seed, of in reference.items()}))
+            against = {} if arm == experiment.reference else {seed: of[place] for seed, of in reference.items()}
+            print(_row(arm, values, against))
 
 
 def exact_from(rows: Iterable[dict[str, Any]]) -> int:
@@ -65,9 +66,9 @@ def _row(arm: str, values: dict[int, int], reference: dict[int, int]) -> str:
     from ternary_vae.experiments.statistics import compare_pairs
 
     mean = sum(values.values()) / len(values)
-    row = f"{arm:<28}{max(values.values()):>7}{mean:>8.1f}"
+    row = f"{arm:<36}{max(values.values()):>7}{mean:>8.1f}"
     seeds = [seed for seed in values if seed in reference]
-    if not seeds or values == reference:
+    if not seeds:
         return row
     difference = compare_pairs([values[seed] for seed in seeds], [reference[seed] for seed in seeds]).summary
     interval = "" if difference.low is None else f"{difference.low:.1f} to {difference.high:.1f}"

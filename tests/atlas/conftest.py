@@ -21,7 +21,7 @@ from ternary_vae.reports.self_contained import asset
 SCRIPTED = ("unpack", "decode", "find")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _quick_maps() -> Iterator[None]:
     with distances_once():
         yield
@@ -40,7 +40,7 @@ def model() -> DualVAE:
 
 @pytest.fixture(scope="session")
 def placed(model: DualVAE) -> maps.LatentMap:
-    with noise_draws(4):
+    with noise_draws(4), distances_once():
         return maps.latent_map(model, epoch=7)
 
 

@@ -83,7 +83,7 @@ def _coarse_figures(coarse_figures: int) -> None:
     """What is drawn here is looked at before it is a file, or not at all."""
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _quick_maps() -> Iterator[None]:
     """A map says of each operation how often it was decoded exactly; no test here is about how well that is known. Most
     are maps of the same few models."""

@@ -54,8 +54,10 @@ def main() -> int:
     print(f"\n  slowest seed of {options.recipe}: aim under {SECONDS:g} s, {'met' if met else 'MISSED'}")
     if options.output:
         from ternary_vae.storage.files import write_json
+        from ternary_vae.storage.runs import code_version, environment
 
-        write_json(options.output, {"arrivals": [asdict(arrival) for arrival in arrivals], "met": met})
+        about = {"code_version": code_version(), "environment": environment("cpu")}
+        write_json(options.output, about | {"arrivals": [asdict(arrival) for arrival in arrivals], "met": met})
     return int(options.check and not met)
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/time_to_resolution.py
 
-The default recipe and the plan's, each an ordinary 400-epoch run in a fresh process, stopped as by Ctrl-C once an epoch
+The default recipe and the plan's, each an ordinary 400-epoch run in a fresh process, stopped as by `kill` once an epoch
 meets all three: VAE-A 100%, VAE-B 100%, decoded coverage at least 98% of all operations in 100,000 prior draws. Seconds
 count from the call of `train` (importing torch comes before) to the end of that epoch's measurement.
 """
@@ -84,8 +84,8 @@ def _train(name: str, seed: int, epochs: int) -> Arrival:
             if not self.stop_requested and exact and row["coverage"] >= COVERAGE:
                 self.arrived = row["epoch"], time.perf_counter()
             if not self.stop_requested and (self.arrived is not None or row["epoch"] == epochs):
-                self.stop_requested = True  # once: a second Ctrl-C would stop it at once
-                os.kill(os.getpid(), signal.SIGINT)
+                self.stop_requested = True  # once: a second signal would stop it at once
+                os.kill(os.getpid(), signal.SIGTERM)
 
     watch = Watch()
     with tempfile.TemporaryDirectory() as directory:

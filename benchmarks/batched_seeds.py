@@ -168,10 +168,10 @@ def _stay_on(core: int | None) -> None:
 def _prepare(recipe_name: str, runs: int, device: str, always: bool) -> None:
     import torch
 
+    from ternary_vae.acceleration import fleet
     from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.recipe import load_recipe
     from ternary_vae.storage.runs import RunDirectory
-    from ternary_vae.training import fleet
     from ternary_vae.training.epoch import Trainer
     from ternary_vae.training.interruption import Interruption
     from ternary_vae.training.loop import finishers

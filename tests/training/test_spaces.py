@@ -23,6 +23,7 @@ from ternary_vae.space import Space
 from ternary_vae.splits import hashed
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.training import evaluation
 from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.evaluation import evaluate
 
@@ -137,6 +138,18 @@ def test_runs_at_once_train_on_the_operations_of_their_own_seeds(space, recipe_o
     # Runs of two spaces are no stack, whatever else they share.
     different = [Trainer(recipe_of((3, 2))), Trainer(recipe_of(space))]
     assert len(Fleet(different).train_epoch([0, 1])) == 2
+
+
+@pytest.mark.parametrize(("space", "homes", "share"), [((3, 3), 1, None), ((3, 3), 100, 1.0), ((2, 3), 1, 1.0)])
+def test_homes_so_few_that_chance_gives_them_say_nothing_of_a_sample(space, homes, share, recipe_of, monkeypatch):
+    def home_under_noise(noise):
+        return (torch.arange(len(noise.both)) < homes).to(torch.int8)
+
+    monkeypatch.setattr(evaluation, "home_under_noise", home_under_noise)
+    recipe = recipe_of(space, evaluation__noise_cycle=1)
+    row = evaluate(Trainer(recipe).model, recipe, 1)
+    assert row["share_a"] == share
+    assert row["complementarity"] == (None if share is None else 0)
 
 
 @pytest.mark.parametrize("space", [(2, 2), (3, 1), (3, 3), (2, 5)])

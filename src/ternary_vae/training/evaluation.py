@@ -17,7 +17,7 @@ from ternary_vae.model.dual_vae import Side
 from ternary_vae.model.linear import rounded_once
 from ternary_vae.operations import Operations, measured_operations
 from ternary_vae.recipe import Recipe
-from ternary_vae.resolution.complementarity import NoiseOutcome, decode_under_noise, home_under_noise
+from ternary_vae.resolution.complementarity import SIGNIFICANCE, NoiseOutcome, decode_under_noise, home_under_noise
 from ternary_vae.resolution.coverage import decoded_indices, in_chunks
 
 _LARGE_PRIME = 1_000_003
@@ -93,10 +93,17 @@ def evaluate(
         **{name: count / len(operations.tables) for name, count in zip(keys, numbers)},
         "exact_under_noise_a": exact_a / decodings,
         "exact_under_noise_b": exact_b / decodings,
-        "share_a": n_a / (n_a + n_b) if n_a + n_b else None,
-        "complementarity": min(n_a, n_b) / max(n_a, n_b) if n_a + n_b else None,
+        **_homes(n_a, n_b, 0 if space.is_enumerable() else int(SIGNIFICANCE * len(home))),
         **(_coverage(covered, space.operations, recipe) if covered else dict.fromkeys(_COVERAGE)),
     }
+
+
+def _homes(n_a: int, n_b: int, by_chance: int) -> dict[str, float | None]:
+    """How operations are divided, from how many are at home in either VAE; nothing where chance alone would give so
+    many a home, as with truth tables so long that neither VAE is exact under noise often enough to tell."""
+    if n_a + n_b <= by_chance:
+        return {"share_a": None, "complementarity": None}
+    return {"share_a": n_a / (n_a + n_b), "complementarity": min(n_a, n_b) / max(n_a, n_b)}
 
 
 def _coverage(covered: list[int], operations: int, recipe: Recipe) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.formats import NOTHING, in_unit, table
+from ternary_vae.formats import NOTHING, duration, in_unit, number, table
 from ternary_vae.limits import coverage_limit
 from ternary_vae.resolution.figures import GOALS, MEASURES
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
@@ -36,6 +36,7 @@ def published_figures() -> dict[str, Any]:
     figure → text, of the worst seed; and some by themselves."""
     found: dict[str, Any] = {recipe: _figures(REPORTS / place) for recipe, place in PLACES.items()}
     found["worst"] = {name: worst for name, (worst, _) in goals().items()}
+    found["speed"] = speed()
     others = _json(REPORTS / "other_systems.json")
     found["other_epochs"], found["uniform_coverage"] = str(others["epochs"]), in_unit(coverage_limit(DRAWS), "share")
     found["nine_axes_limit"] = in_unit(ideal_exact_match(TWO_INPUT_TERNARY, others["noise"]), "share")
@@ -47,6 +48,53 @@ def published_figures() -> dict[str, Any]:
         for name, runs in others["systems"].items()
     }
     return found
+
+
+def speed() -> dict[str, str]:
+    """What the commands of `benchmarks/` wrote to `reports/speed/`: figure → text. `worst_` is of the slowest turn,
+    `aim_` what was aimed at and whether the figure meets it."""
+    epoch, arrival, threads, batched = (
+        _json(REPORTS / "speed" / f"{name}.json")
+        for name in ("epoch_speed", "time_to_resolution", "experiment_threads", "batched_seeds")
+    )
+    aims = dict(zip(("textbook", "floor", "run", "peak"), epoch["aims"], strict=True))
+    textbook, floor, shared = (
+        epoch["times_faster_than_textbook"], epoch["times_the_floor"], threads["shared_over_alone"]
+    )  # fmt: skip
+    seconds = {
+        recipe: [one["seconds"] for one in arrival["arrivals"] if one["recipe"] == recipe and one["epoch"]]
+        for recipe in PLACES
+    }
+    faster = {
+        result["recipe"]: max(result["runs_at_once"], key=lambda row: row["runs_at_once"])["times_faster"]
+        for result in batched["results"]
+        if result["processes"] > 1
+    }
+    return {
+        "code": epoch["code_version"],
+        "torch": epoch["environment"]["torch"],
+        "turns": str(len(epoch["turns"])),
+        "textbook": number(textbook["median"], 1),
+        "worst_textbook": number(textbook["lowest"], 1),
+        "floor": number(floor["median"]),
+        "worst_floor": number(floor["highest"]),
+        "run": duration(aims["run"]["value"]),
+        "peak": f"{aims['peak']['value']:.0f} MiB",
+        "arrival": duration(max(seconds["resolution"])),
+        "arrival_plan": duration(max(seconds["ternary_v5_5"])),
+        "seeds": str(len(seconds["resolution"])),
+        "shared": number(shared["median"]),
+        "worst_shared": number(shared["highest"]),
+        "batched": number(faster["resolution"]),
+        "batched_plan": number(faster["ternary_v5_5"]),
+        **{f"aim_{name}": f"{aim['aim']:g}, {_met(aim['met'])}" for name, aim in aims.items()},
+        "aim_arrival": _met(arrival["met"]),
+        "aim_shared": f"{threads['aim']:g}, {_met(threads['met'])}",
+    }
+
+
+def _met(met: bool) -> str:
+    return "met" if met else "missed"
 
 
 def goals() -> dict[str, tuple[str, bool]]:

@@ -12,7 +12,8 @@ function percent(share, digits = 2) {
   if (share > 0 && share < step) return `<${fixed(100 * step, digits)}%`;
   return `${fixed(100 * share, digits)}%`;
 }
-const grouped = (value) => value.toLocaleString("en-GB");
+const GROUPED = new Intl.NumberFormat("en-GB"); // made once: the map alone shows twenty thousand numbers
+const grouped = (value) => GROUPED.format(value);
 const percents = (values) => values.map((value) => percent(value));
 const plain = (values, digits = 3) =>
   values.map((value) => (value === null ? "not measured" : fixed(value, digits)));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
-from scipy import optimize, special
+from scipy import special
 
 from ternary_vae.space import Space
 
@@ -39,4 +39,6 @@ def ideal_exact_match(space: Space, sigma: float) -> float:
 
 def ideal_half_sigma(space: Space) -> float:
     """σ at which exact match of the ideal code is one half: 0.322 for three values and nine entries."""
+    from scipy import optimize  # a quarter of a second, which only reports need
+
     return float(optimize.brentq(lambda sigma: ideal_exact_match(space, sigma) - 0.5, 1e-6, 100.0))

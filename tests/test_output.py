@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from ternary_vae import terminal
 from ternary_vae.cli import output
 
 SCRIPT = """
 import sys
-from ternary_vae.cli.output import notify_without_reader, outlast_readers, say
+from ternary_vae.cli.output import say
+from ternary_vae.terminal import notify_without_reader, outlast_readers
 outlast_readers()
 notify_without_reader("the run in r")
 print("first", flush=True)
@@ -57,6 +59,29 @@ def test_nobody_reads_standard_error_either():
     assert process.wait() == 7
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes as here")
+def test_a_script_outlasts_its_readers_too():
+    script = """
+import sys
+from ternary_vae.terminal import exit_code
+def work():
+    print("first", flush=True)
+    sys.stdin.readline()
+    print("second", flush=True)
+sys.exit(exit_code("a_script", work))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"first\n"
+    process.stdout.close()
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="terminals as here")
 @pytest.mark.parametrize("ignored", [False, True], ids=["", "nohup"])
 def test_a_terminal_that_is_closed(ignored, tmp_path):
@@ -64,7 +89,8 @@ def test_a_terminal_that_is_closed(ignored, tmp_path):
     script = """
 import os, signal, sys
 from pathlib import Path
-from ternary_vae.cli.output import outlast_readers, say
+from ternary_vae.cli.output import say
+from ternary_vae.terminal import outlast_readers
 from ternary_vae.training.interruption import interruptions
 outlast_readers()
 with interruptions() as interruption:
@@ -99,7 +125,7 @@ with interruptions() as interruption:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_no_reader_that_has_left():
-    with output._Output("/dev/full", "w") as stream, pytest.raises(OSError, match="No space left"):
+    with terminal._Output("/dev/full", "w") as stream, pytest.raises(OSError, match="No space left"):
         stream.write(b"figures")
 
 
@@ -108,7 +134,7 @@ def test_streams_of_others_stay(monkeypatch):
     notebook = io.StringIO()
     monkeypatch.setattr(sys, "stdout", notebook)
     monkeypatch.setattr(sys, "stderr", None)
-    output.outlast_readers()
+    terminal.outlast_readers()
     output.say("how to go on", always=True)
     assert sys.stdout is notebook
     assert notebook.getvalue() == "how to go on\n"

@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from statistics import mean
 
-from ternary_vae.errors import UserError, exit_code
+from ternary_vae.errors import UserError
+from ternary_vae.terminal import exit_code
 
 _ROUNDING = 1e-12
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.errors import UserError, exit_code
+from ternary_vae.errors import UserError
+from ternary_vae.terminal import exit_code
 
 _SETTLED = 10
 

@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
-from ternary_vae.errors import exit_code
 from ternary_vae.model import STRATEGIES, DualVAE, combine, logits_to_tables
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution.complementarity import NOISE_SIGMA
 from ternary_vae.storage.checkpoints import load_model
+from ternary_vae.terminal import exit_code
 
 STEPS = 2000
 BATCH = 1024

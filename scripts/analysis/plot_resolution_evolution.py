@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import exit_code
+from ternary_vae.terminal import exit_code
 
 MILESTONES = (3, 100, 120, 150, 200, 250, 300, 350, 400)
 

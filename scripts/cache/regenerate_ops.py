@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import exit_code
+from ternary_vae.terminal import exit_code
 
 
 def main() -> None:

@@ -22,9 +22,10 @@ from typing import Any
 
 import yaml
 
-from ternary_vae.errors import UserError, exit_code, not_installed
+from ternary_vae.errors import UserError, not_installed
 from ternary_vae.storage.lease import holder
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import exit_code
 
 EPOCHS, KILLED_AFTER = 12, 3
 DESCRIPTION = {

@@ -14,10 +14,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import UserError, exit_code
+from ternary_vae.errors import UserError
 from ternary_vae.reports.goals import write_goals
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,10 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import exit_code
 from ternary_vae.pretrained.files import shipped_directory
 from ternary_vae.reports.origin import model_of_run
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import exit_code
 
 
 def main() -> None:

@@ -16,12 +16,12 @@ from pathlib import Path
 from publish_goals import runs_of
 from published import readme_table
 
-from ternary_vae.errors import exit_code
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
 from ternary_vae.reports.final import write_final_report
 from ternary_vae.storage.files import reported, write_bytes, write_text
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import exit_code
 from ternary_vae.training.loop import resume, train
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,10 +12,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import UserError, exit_code
+from ternary_vae.errors import UserError
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.spaces import seed_of_space, write_spaces
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,13 +14,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from ternary_vae.errors import exit_code
 from ternary_vae.reports.structure import by_recipe, followed, write_structure_report
 from ternary_vae.resolution.records import write_record
 from ternary_vae.resolution.structure.measure import measure_structure
 from ternary_vae.resolution.structure.records import StructureRecord, read_structure_record
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import exit_code
 
 OUTPUT = Path(__file__).resolve().parents[2] / "reports" / "structure"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 BAD_INPUT = 2
@@ -30,19 +29,6 @@ class UserError(Exception):
 def not_installed(what: str, package: str, extra: str) -> UserError:
     """What to say where a package is missing that an extra of this one brings along."""
     return UserError(f"{what}: {package} is not installed; pip install 'ternary-vae[{extra}]'")
-
-
-def exit_code(program: str, work: Callable[[], int | None]) -> int:
-    """Does a program's work.
-
-    Returns:
-        what the work returns, 0 for None; 2 after a `UserError`, which is one line on standard error.
-    """
-    try:
-        return work() or 0
-    except UserError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return BAD_INPUT
 
 
 def shortened(text: str, most: int = _MOST_OF_A_VALUE) -> str:

@@ -1,18 +1,29 @@
-"""What people read: text in any encoding, a terminal of any width, and commands that can be copied."""
+"""What people read: text in any encoding, a terminal of any width, and commands that can be copied.
+
+Readers may leave before the program is done, as in `train | head`, or when a terminal is closed. What is written after
+that is dropped, and work goes on.
+"""
 
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
 import re
 import shlex
+import sys
+from collections.abc import Callable
 from typing import Any
+
+from ternary_vae.errors import BAD_INPUT, UserError
 
 _HANDLER = "ternary-vae-replace"
 _FILE_NAME_BYTES = range(0xDC80, 0xDD00)
 """Code points that Python puts for the bytes of a file's name that are no text, see PEP 383."""
 _SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
+_NO_READER = {errno.EPIPE, errno.EIO} | ({errno.EINVAL} if os.name == "nt" else set())
+_notice = ""
 
 
 def _replaced(failure: UnicodeError) -> tuple[bytes, int]:
@@ -46,3 +57,69 @@ def quoted(path: object) -> str:
     """A path as a shell's word, which no command takes for an option."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def exit_code(program: str, work: Callable[[], int | None]) -> int:
+    """Does a script's work, whoever still reads what it prints.
+
+    Returns:
+        what the work returns, 0 for None; 2 after a `UserError`, which is one line on standard error.
+    """
+    outlast_readers()
+    try:
+        return work() or 0
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def outlast_readers() -> None:
+    """Has this process go on when nobody reads its output any more. What other programs put in place of the standard
+    streams, as notebooks do, stays."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and type(_raw(stream)) is io.FileIO:
+            stream.flush()
+            raw: Any = _Output(stream.fileno(), "w", closefd=False)
+            text = io.TextIOWrapper(
+                raw if _raw(stream) is stream.buffer else io.BufferedWriter(raw), stream.encoding, stream.errors,
+                line_buffering=stream.line_buffering, write_through=stream.write_through,
+            )  # fmt: skip
+            setattr(sys, name, text)
+
+
+def notify_without_reader(work: str) -> None:
+    """Once the readers of standard output are gone, one line on standard error says that `work` goes on."""
+    global _notice
+    _notice = f"ternary-vae: nobody reads the output any more; {work} goes on without it"
+
+
+def has_reader(stream: Any) -> bool:
+    """Whether somebody still reads a stream, as far as is known."""
+    return getattr(_raw(stream), "has_reader", True)
+
+
+class _Output(io.FileIO):
+    """Where bytes go, as long as somebody reads them."""
+
+    has_reader = True
+
+    def write(self, data: Any) -> int:
+        if self.has_reader:
+            try:
+                return super().write(data)
+            except OSError as failure:
+                if failure.errno not in _NO_READER:
+                    self.has_reader = False  # what is buffered would fail again at the program's end
+                    name = "standard output" if self.fileno() == 1 else "standard error"
+                    raise OSError(failure.errno, failure.strerror, name) from None
+            self.has_reader = False
+            if _notice and self.fileno() == 1:
+                print(_notice, file=sys.stderr)
+        return len(memoryview(data).cast("B"))
+
+
+def _raw(stream: Any) -> Any:
+    """What a text stream writes to in the end; Python has no buffer in between where PYTHONUNBUFFERED asks for none."""
+    buffer = getattr(stream, "buffer", None)
+    return getattr(buffer, "raw", buffer)

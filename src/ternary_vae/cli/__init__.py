@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import Annotated, Any
 
-from ternary_vae.terminal import forget_impossible_sizes, replace_what_cannot_be_shown
+from ternary_vae.terminal import forget_impossible_sizes, outlast_readers, replace_what_cannot_be_shown
 
 forget_impossible_sizes()  # before typer is imported
 
@@ -22,7 +22,7 @@ import typer
 from ternary_vae import __version__
 from ternary_vae.cli import atlas, benchmark, cache, experiment, export, gates, info, reporting, structure, training
 from ternary_vae.cli.options import INTERRUPTED
-from ternary_vae.cli.output import outlast_readers, say
+from ternary_vae.cli.output import say
 from ternary_vae.errors import BAD_INPUT, UserError
 from ternary_vae.extensions import load_extensions
 from ternary_vae.signals import signals_to_stop

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ternary_vae.cli.options import INTERRUPTED, NOT_AS_REQUIRED, DeviceOption
-from ternary_vae.cli.output import notify_without_reader, say
+from ternary_vae.cli.output import say
 from ternary_vae.errors import UserError
-from ternary_vae.terminal import quoted
+from ternary_vae.terminal import notify_without_reader, quoted
 
 if TYPE_CHECKING:
     from ternary_vae.experiments.arms import Arm

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ternary_vae.cli.options import INTERRUPTED, DeviceOption, Overrides, RequiredLevel, chosen_recipe
-from ternary_vae.cli.output import notify_without_reader, say
+from ternary_vae.cli.output import say
 from ternary_vae.cli.reporting import report_and_require
 from ternary_vae.errors import UserError
-from ternary_vae.terminal import quoted
+from ternary_vae.terminal import notify_without_reader, quoted
 
 if TYPE_CHECKING:
     from ternary_vae.storage.runs import RunDirectory

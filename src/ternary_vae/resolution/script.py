@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from ternary_vae.errors import exit_code
+from ternary_vae.terminal import exit_code
 
 
 def benchmark_script(

@@ -19,12 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.space import Space
+from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_sigma
+from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
 SPACES = ((3, 1), (2, 2), (2, 3), (3, 2), (2, 4), (4, 2), (5, 2), (3, 3), (2, 5))
 _HELD = 3  # epochs in a row that are exact: then it is no accident
 _CELLS = 2187
 _EPOCH = 19_683
+_NOISE = 0.3  # on means, in the default
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
 
     - seven bends of the translation for every entry, to a multiple of eight;
     - subsets with no more cells than the default's 3^7, and no more than eight entries;
-    - with more entries than nine, more steps of smaller batches, and β that waits until entries are told apart;
+    - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
+      much; and β that waits until entries are told apart;
+    - noise on means that ideal axes bear as often as those of the default bear 0.3, where that is less;
     - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
     - an epoch of as many operations as the default's, however many there are.
     """
-    entries = values**inputs
+    space, entries = Space(values, inputs), values**inputs
     subset = max(size for size in range(1, 9) if values**size <= _CELLS)
     changes = {
         "space.values": values,
@@ -70,8 +74,19 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         "data.epoch_operations": _EPOCH,
     }
     if entries > 9:
-        changes |= {"optimizer.batch_size": 512, "beta.delay_epochs": 30, "beta.warmup_epochs": 60}
-    if not Space(values, inputs).is_enumerable():
+        changes |= {
+            "optimizer.batch_size": 512,
+            "beta.delay_epochs": 30,
+            "beta.warmup_epochs": 60,
+            "objective.prior_information.every_steps": 8,
+            "objective.prior_information.weight": 20.0,
+            "objective.prior_information.entropy_weight": 80.0,
+            "objective.recognition": 2.0,
+        }
+    noise = ideal_sigma(space, ideal_exact_match(TWO_INPUT_TERNARY, _NOISE))
+    if noise < _NOISE:
+        changes["objective.mean_noise"] = round(noise, 2)
+    if not space.is_enumerable():
         changes["objective.prior_information.widened_share"] = 0.0
     return changes
 

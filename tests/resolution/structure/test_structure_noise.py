@@ -12,7 +12,7 @@ from scipy import stats
 
 from ternary_vae.operations import random_operations
 from ternary_vae.resolution.structure.codes import AxisCode
-from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
+from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma, ideal_sigma
 from ternary_vae.resolution.structure.noise import noise
 from ternary_vae.space import Space
 
@@ -26,6 +26,15 @@ def test_nine_ideal_axes_of_three_levels(sigma: float) -> None:
 def test_figures_of_nine_ideal_axes() -> None:
     assert [round(ideal_exact_match(Space(), sigma), 3) for sigma in (0, 0.2, 0.3, 0.4)] == [1, 0.907, 0.575, 0.295]
     assert ideal_half_sigma(Space()) == pytest.approx(0.3225, abs=1e-4)
+
+
+@pytest.mark.parametrize("space", [Space(3, 3), Space(4, 2), Space(2, 2)])
+def test_noise_that_ideal_axes_bear_as_often(space: Space) -> None:
+    """As often as nine axes of three levels bear 0.3: less with more entries or values, more with fewer."""
+    share = ideal_exact_match(Space(), 0.3)
+    sigma = ideal_sigma(space, share)
+    assert ideal_exact_match(space, sigma) == pytest.approx(share)
+    assert (sigma < 0.3) == (space.entries > 9)
 
 
 def test_noise_that_drowns_everything_leaves_chance() -> None:

@@ -39,6 +39,16 @@ def ideal_exact_match(space: Space, sigma: float) -> float:
 
 def ideal_half_sigma(space: Space) -> float:
     """σ at which exact match of the ideal code is one half: 0.322 for three values and nine entries."""
+    return ideal_sigma(space, 0.5)
+
+
+def ideal_sigma(space: Space, exact_match: float) -> float:
+    """σ at which exact match of the ideal code is `exact_match`, above chance and below 1: the longer a table and the
+    more values it has, the smaller.
+
+    Raises:
+        ValueError: no σ from 10⁻⁶ to 100 has it.
+    """
     from scipy import optimize  # a quarter of a second, which only reports need
 
-    return float(optimize.brentq(lambda sigma: ideal_exact_match(space, sigma) - 0.5, 1e-6, 100.0))
+    return float(optimize.brentq(lambda sigma: ideal_exact_match(space, sigma) - exact_match, 1e-6, 100.0))

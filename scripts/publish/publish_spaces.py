@@ -28,14 +28,15 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="where to write; reports/RECIPE/README.md unless given")
     arguments = parser.parse_args()
     directories = [RunDirectory(path) for path in arguments.runs]
+    for directory in directories:
+        if (status := directory.facts()["status"]) != "completed":
+            raise UserError(f"{directory.path}: {status}, not completed; wait for its end, or go on with resume")
     measured = [measurements_of_run(directory) for directory in directories]
     recipes = {run.recipe.fingerprint() for run in measured}
     if len(recipes) > 1:
         raise UserError(f"runs of {len(recipes)} recipes; name those of one")
     seeds = []
     for directory, run in zip(directories, measured):
-        if run.epochs < run.recipe.epochs:
-            raise UserError(f"{directory.path}: {run.epochs} of {run.recipe.epochs} epochs; finish it with resume")
         seeds.append(seed_of_space(directory, run, arguments.draws))
         print(f"{directory.path}: measured", flush=True)
     print(write_spaces(seeds, arguments.output or ROOT / "reports" / measured[0].recipe.name / "README.md"))

@@ -71,7 +71,6 @@ def speed() -> dict[str, str]:
         if result["processes"] > 1
     }
     return {
-        "code": epoch["code_version"],
         "torch": epoch["environment"]["torch"],
         "turns": str(len(epoch["turns"])),
         "textbook": number(textbook["median"], 1),

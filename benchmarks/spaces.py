@@ -26,7 +26,6 @@ SPACES = ((3, 1), (2, 2), (2, 3), (3, 2), (2, 4), (4, 2), (5, 2), (3, 3), (2, 5)
 _HELD = 3  # epochs in a row that are exact: then it is no accident
 _CELLS = 2187
 _EPOCH = 19_683
-_NOISE = 0.3  # on means, in the default
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,14 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - subsets with no more cells than the default's 3^7, and no more than eight entries;
     - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
       much; and β that waits until entries are told apart;
-    - noise on means that ideal axes bear as often as those of the default bear 0.3, where that is less;
+    - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
     - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
     - an epoch of as many operations as the default's, however many there are.
     """
+    from ternary_vae.recipe import load_recipe
+
+    default = load_recipe().objective
+    prior = default.prior_information
     space, entries = Space(values, inputs), values**inputs
     subset = max(size for size in range(1, 9) if values**size <= _CELLS)
     changes = {
@@ -78,13 +81,13 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
             "optimizer.batch_size": 512,
             "beta.delay_epochs": 30,
             "beta.warmup_epochs": 60,
-            "objective.prior_information.every_steps": 8,
-            "objective.prior_information.weight": 20.0,
-            "objective.prior_information.entropy_weight": 80.0,
-            "objective.recognition": 2.0,
+            "objective.prior_information.every_steps": 2 * prior.every_steps,
+            "objective.prior_information.weight": 2 * prior.weight,
+            "objective.prior_information.entropy_weight": 2 * prior.entropy_weight,
+            "objective.recognition": 2 * default.recognition,
         }
-    noise = ideal_sigma(space, ideal_exact_match(TWO_INPUT_TERNARY, _NOISE))
-    if noise < _NOISE:
+    noise = ideal_sigma(space, ideal_exact_match(TWO_INPUT_TERNARY, default.mean_noise))
+    if noise < default.mean_noise:
         changes["objective.mean_noise"] = round(noise, 2)
     if not space.is_enumerable():
         changes["objective.prior_information.widened_share"] = 0.0

@@ -30,33 +30,33 @@ sys.exit(7)
 NOTICE = "ternary-vae: nobody reads the output any more; the run in r goes on without it\n"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pipes as here")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_work_goes_on_and_what_must_be_said_is_said_on_standard_error(unbuffered):
+def left_by_its_reader(script, stderr=subprocess.PIPE, **variables):
+    """Exit code and standard error of a program whose reader leaves after one line, as `head -1` does."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONIOENCODING": "utf-8"},
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **variables},
     )  # fmt: skip
-    assert process.stdout.readline() == b"first\n"
-    process.stdout.close()  # as `head -1` does
-    process.stdin.write(b"\n")
-    process.stdin.close()
-    said = process.stderr.read().decode()
-    process.stderr.close()
-    assert process.wait() == 7
-    assert said == NOTICE + "how to go on: λ\n"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="pipes as here")
-def test_nobody_reads_standard_error_either():
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
     assert process.stdout.readline() == b"first\n"
     process.stdout.close()
     process.stdin.write(b"\n")
     process.stdin.close()
-    assert process.wait() == 7
+    said = ""
+    if process.stderr is not None:
+        with process.stderr:
+            said = process.stderr.read().decode()
+    return process.wait(), said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_work_goes_on_and_what_must_be_said_is_said_on_standard_error(unbuffered):
+    found = left_by_its_reader(SCRIPT, PYTHONUNBUFFERED=unbuffered)
+    assert found == (7, NOTICE + "how to go on: λ\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as here")
+def test_nobody_reads_standard_error_either():
+    assert left_by_its_reader(SCRIPT, stderr=subprocess.STDOUT) == (7, "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes as here")
@@ -70,16 +70,7 @@ def work():
     print("second", flush=True)
 sys.exit(exit_code("a_script", work))
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout.readline() == b"first\n"
-    process.stdout.close()
-    process.stdin.write(b"\n")
-    process.stdin.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait() == 0
+    assert left_by_its_reader(script) == (0, "")
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="terminals as here")

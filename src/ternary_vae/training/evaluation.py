@@ -89,11 +89,13 @@ def evaluate(
     keys = _exact_match_keys()
     n_a, n_b, exact_a, exact_b, *covered = numbers[len(keys) :]
     decodings = len(home) * noise.draws
+    # Where all are gone through in turn, the plan's guard judges by however few there are.
+    by_chance = 0 if space.is_enumerable() else int(SIGNIFICANCE * len(home))
     return {
         **{name: count / len(operations.tables) for name, count in zip(keys, numbers)},
         "exact_under_noise_a": exact_a / decodings,
         "exact_under_noise_b": exact_b / decodings,
-        **_homes(n_a, n_b, 0 if space.is_enumerable() else int(SIGNIFICANCE * len(home))),
+        **_homes(n_a, n_b, by_chance),
         **(_coverage(covered, space.operations, recipe) if covered else dict.fromkeys(_COVERAGE)),
     }
 

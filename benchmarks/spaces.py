@@ -58,7 +58,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - seven bends of the translation for every entry, to a multiple of eight;
     - subsets with no more cells than the default's 3^7, and no more than eight entries;
     - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
-      much; and β that waits until entries are told apart;
+      much; β that waits until entries are told apart; and translated codes that are drawn to those of the other VAE;
     - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
     - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
     - an epoch of as many operations as the default's, however many there are.
@@ -85,6 +85,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
             "objective.prior_information.weight": 2 * prior.weight,
             "objective.prior_information.entropy_weight": 2 * prior.entropy_weight,
             "objective.recognition": 2 * default.recognition,
+            "objective.translation_error": 0.03,
         }
     noise = ideal_sigma(space, ideal_exact_match(TWO_INPUT_TERNARY, default.mean_noise))
     if noise < default.mean_noise:

@@ -372,6 +372,11 @@ class TestBadInput:
     def test_run_length_out_of_bounds(self, epochs):
         assert "from 1 to 1,000,000" in refusal(load_recipe, "ternary_v5_5", epochs=epochs)
 
+    def test_the_error_of_a_translation_where_there_is_none(self):
+        message = refusal(load_recipe, "ternary_v5_5", overrides={"objective.translation_error": 0.1})
+        assert "objective.translation_error: weighs the error of a translation" in message
+        assert "model.injection is 'plain'; set that to 'translated', or this to 0" in message
+
     def test_a_key_that_is_no_text_beside_inherited_ones(self, tmp_path):
         assert "1" in refusal(load_recipe, write(tmp_path / "mine.yaml", "extends: resolution\n1: {a: 2}\n"))
 

@@ -89,6 +89,7 @@ _ADDED: dict[str, Any] = {
     "model.latent_dimensions": None,
     "model.width": None,
     "objective.extra": {},
+    "objective.translation_error": 0.0,
     "evaluation.sample": None,
 }
 """Settings that came after recipes had fingerprints, and what they are where they are not used."""
@@ -385,10 +386,11 @@ class Objective(Section):
 
     `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
-    directions; `alignment` their squared distance (plan, appendix B.1). `balancing` is the
-    gain of the controller that moves a log-weight between the two reconstruction losses until both VAEs are exact
-    equally often under noise, so that as many operations are at home in either. `extra` weighs terms that another
-    package has registered, by name."""
+    directions; `translation_error`, as a share of β too, how far a translated code is from the one that it is
+    translated into; `alignment` the two codes' squared distance (plan, appendix B.1). `balancing` is the gain of the
+    controller that moves a log-weight between the two reconstruction losses until both VAEs are exact equally often
+    under noise, so that as many operations are at home in either. `extra` weighs terms that another package has
+    registered, by name."""
 
     output_entropy_b: NonNegative = 0.05
     repulsion_b: NonNegative = 0.01
@@ -401,6 +403,7 @@ class Objective(Section):
     best_of_two: NonNegative = 0.0
     balancing: Annotated[Number, Field(ge=0, le=10)] = 0.0
     subspace_overlap: NonNegative = 0.0
+    translation_error: NonNegative = 0.0
     recognition: NonNegative = 0.0
     prior_information: PriorInformation = PriorInformation()
     extra: Annotated[dict[Name, Weight], Field(max_length=100)] = {}
@@ -524,6 +527,15 @@ class Recipe(Section):
             raise ValueError(
                 f"objective.prior_information.subset_entries: {chosen} entries of {space.values} values are {cells:,} "
                 f"cells, and at most {_MOST_CELLS:,} are counted; give fewer"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_translate(self) -> Recipe:
+        if self.objective.translation_error and self.model.injection != "translated":
+            raise ValueError(
+                "objective.translation_error: weighs the error of a translation, and model.injection is "
+                f"{self.model.injection!r}; set that to 'translated', or this to 0"
             )
         return self
 

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ternary_vae.acceleration.stacked import Stack
 from ternary_vae.model import DualVAE
+from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import Encoder
 from ternary_vae.objective import (
     TERMS,
@@ -280,6 +281,72 @@ class TestSubspaceOverlap:
         mu_a, mu_b = torch.randn(2, 3, N, 16, generator=generator, dtype=torch.float64)
         alone = [codes.subspace_overlap(a, b).item() for a, b in zip(mu_a, mu_b)]
         assert codes.subspace_overlap(mu_a, mu_b).tolist() == pytest.approx(alone)
+
+
+class TestTranslationError:
+    def codes(self, generator, *runs):
+        """z of A and of B, then μ."""
+        return torch.randn(4, *runs, N, 16, generator=generator, dtype=torch.float64)
+
+    @pytest.mark.parametrize("hidden_units", [0, 8])
+    def test_by_loops(self, generator, in_double, hidden_units):
+        z_a, z_b, mu_a, mu_b = self.codes(generator)
+        injection = CrossInjection("translated", hidden_units)
+        expected = 0.0
+        for translation, source, target in ((injection.b_to_a, z_b, mu_a), (injection.a_to_b, z_a, mu_b)):
+            for z, mu in zip(source, target):
+                expected += sum(float(d) ** 2 for d in translation(z[None]).detach()[0] - mu) / N
+        assert codes.translation_error(injection, z_a, z_b, mu_a, mu_b).item() == pytest.approx(expected)
+
+    def test_a_perfect_translation_has_none_and_least_squares_finds_it(self, generator, in_double):
+        """Codes that are each other turned: where it ends is a rotation and its inverse, in closed form."""
+        turn = torch.from_numpy(stats.ortho_group.rvs(16, random_state=1))
+        mu_a = torch.randn(200, 16, generator=generator)
+        mu_b = mu_a @ turn.T
+        injection = CrossInjection("translated")
+        optimizer = torch.optim.LBFGS(injection.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def loss():
+            optimizer.zero_grad()
+            value = codes.translation_error(injection, mu_a, mu_b, mu_a, mu_b)
+            value.backward()
+            return value
+
+        assert loss().item() > 1
+        optimizer.step(loss)
+        assert loss().item() < 1e-9
+        assert torch.allclose(injection.a_to_b.weight, turn, atol=1e-5)
+        assert torch.allclose(injection.b_to_a.weight, turn.T, atol=1e-5)
+
+    def test_teaches_the_translations_alone(self, generator):
+        model = double_model("translated")
+        x, classes = batch(generator)
+        settings = BARE.model_copy(update={"translation_error": 1.0})
+        _, values = objective(model, x, classes, noise_for(generator), controls_with(), settings)
+        names, weights = zip(*model.named_parameters())
+        gradients = torch.autograd.grad(values["translation_error"], weights, allow_unused=True)
+        taught = {name for name, gradient in zip(names, gradients) if gradient is not None}
+        assert taught == {"injection.b_to_a.weight", "injection.a_to_b.weight"}
+        assert all(gradient.abs().max() > 0 for gradient in gradients if gradient is not None)
+
+    def test_weighs_a_share_of_beta(self, generator):
+        model, noise = double_model("translated"), noise_for(generator)
+        x, classes = batch(generator)
+        settings = BARE.model_copy(update={"translation_error": 0.3})
+        plain, _ = objective(model, x, classes, noise, controls_with(), BARE)
+        loss, values = objective(model, x, classes, noise, controls_with(), settings)
+        assert values["translation_error"].item() > 1
+        assert loss.item() == pytest.approx((plain + 0.3 * 0.4 * values["translation_error"]).item())
+        _, values = objective(model, x, classes, noise, controls_with(beta_a=0.0), settings)
+        assert "translation_error" not in values  # while β waits nothing is computed
+
+    def test_of_several_runs_each_ones_own(self, generator):
+        models = [double_model("translated", seed) for seed in range(3)]
+        stack = Stack(models, [torch.optim.AdamW(model.parameters()) for model in models])
+        given = self.codes(generator, 3)
+        alone = [codes.translation_error(model.injection, *given[:, run]) for run, model in enumerate(models)]
+        together = codes.translation_error(stack.model.injection, *given)
+        assert together.tolist() == pytest.approx([each.item() for each in alone])
 
 
 class TestBestOfTwo:
@@ -686,12 +753,12 @@ class TestWholeObjective:
         assert terms["prior_information_a"].item() != terms["prior_information_b"].item()
 
     def test_the_default_recipes_formula(self, in_double):
-        """Every term that the plan lacks, put together here from slow versions. Of 20 rows 12 are isolated, and the
-        first 4 and the last 2 are means under noise."""
+        """Every term that the plan lacks, and one that longer tables have, put together here from slow versions. Of 20
+        rows 12 are isolated, and the first 4 and the last 2 are means under noise."""
         settings = Objective.model_validate({
             "output_entropy_b": 0.05, "repulsion_b": 0.0, "entropy_alignment": 0.0, "mean_share": 0.3,
             "mean_noise": 0.4, "best_of_two": 1.5, "balancing": 0.01, "subspace_overlap": 2.5,
-            "recognition": 0.7,
+            "recognition": 0.7, "translation_error": 0.9,
             "prior_information": {
                 "weight": 1.3, "entropy_weight": 20.0, "draws": 30, "subset_entries": 4, "subsets": 3,
                 "widened_share": 0.5,
@@ -714,7 +781,9 @@ class TestWholeObjective:
         ]
         best_of_two = TestBestOfTwo().slow(*(each.detach()[:4] for each in logits), classes[:4])
         overlap = codes.subspace_overlap(mu_a, mu_b).item()
-        expected = 1.5 * best_of_two + 2.5 * 0.4 * overlap
+        apart = model.injection.b_to_a(z_b) - mu_a, model.injection.a_to_b(z_a) - mu_b
+        error = sum(each.square().sum(dim=1).mean().item() for each in apart)
+        expected = 1.5 * best_of_two + 2.5 * 0.4 * overlap + 0.9 * 0.4 * error
         sides = zip("AB", (mu_a, mu_b), (logvar_a, logvar_b), logits, (0.6, 0.8), (0.4, 0.25), (0.2, -0.2))
         for side, mu, logvar, answers, weight, beta, balance in sides:
             cross_entropy = -torch.distributions.Categorical(logits=answers).log_prob(classes).sum(1).mean().item()
@@ -737,7 +806,7 @@ class TestWholeObjective:
         assert terms["best_of_two"].item() == pytest.approx(best_of_two, rel=1e-9)
         assert terms["subspace_overlap"].item() == pytest.approx(overlap)
         assert set(terms) == {
-            "loss", "best_of_two", "subspace_overlap", "output_entropy_b",
+            "loss", "best_of_two", "subspace_overlap", "translation_error", "output_entropy_b",
             *(f"{name}_{side}" for name in ("reconstruction", "kl", "prior_information", "prior_entropy", "recognition")
               for side in "ab"),
         }  # fmt: skip
@@ -784,7 +853,7 @@ class TestWeightZeroCostsNothing:
     def test_nothing_is_called_for_them(self, generator, monkeypatch):
         monkeypatch.setattr(forward, "prior_entropies", lambda *_: pytest.fail("computed"))
         for name in ("repulsion", "output_entropy", "histogram_entropy", "recognition", "best_of_two_loss",
-                     "subspace_overlap"):  # fmt: skip
+                     "subspace_overlap", "translation_error"):  # fmt: skip
             monkeypatch.setattr(terms, name, lambda *_: pytest.fail("computed"))
         model = double_model()
         seen = []

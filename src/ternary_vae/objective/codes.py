@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ternary_vae.model import DualVAE
+from ternary_vae.model.injection import CrossInjection
 from ternary_vae.objective.weighting import Number
 
 _SMALLEST_VARIANCES = 1e-12
@@ -54,6 +55,22 @@ def covariance(mu: Float[Tensor, "*runs n latent"]) -> Float[Tensor, "*runs late
     """Of a batch's means, without Bessel's correction."""
     centred = mu - mu.mean(dim=-2, keepdim=True)
     return centred.mT @ centred / mu.shape[-2]
+
+
+def translation_error(
+    injection: CrossInjection,
+    z_a: Float[Tensor, "*runs n latent"],
+    z_b: Float[Tensor, "*runs n latent"],
+    mu_a: Float[Tensor, "*runs n latent"],
+    mu_b: Float[Tensor, "*runs n latent"],
+) -> Float[Tensor, "*runs"]:
+    """‖T_BA(z_B) − μ_A‖² + ‖T_AB(z_A) − μ_B‖², averaged over the batch: how far a translated code is from the one that
+    it is translated into (a learned map bridges the latents of two generative models: Tian and Engel 2019, "Latent
+    translation"). The gradient is the translations' alone. Without this term they need not be translations: a decoder
+    learns another code for them beside its own, and reads neither beyond the ρ that it has met."""
+    from_b = injection.b_to_a(z_b.detach()) - mu_a.detach()
+    from_a = injection.a_to_b(z_a.detach()) - mu_b.detach()
+    return (from_b.square() + from_a.square()).sum(dim=-1).mean(dim=-1)
 
 
 def inject(

@@ -1,7 +1,8 @@
 """The objective: a list of terms, each a named quantity with a weight; a term of weight 0 is not computed.
 
 loss = λ1·gA·(w_A·CE_A + β_A·KL_A) + λ2·gB·(w_B·CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
-     + λ3·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes − υ·log P(A or B is exact under noise)
+     + λ3·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes
+     + τ·β_A·error of the translations − υ·log P(A or B is exact under noise)
      + what A's and B's fresh prior draws cost: − ι·information − ε·entropy − ϱ·log q(z | what z was decoded to)
      + the terms that a recipe names in `objective.extra`, which other packages register
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from ternary_vae.errors import UserError, nearest
 from ternary_vae.model.dual_vae import Side
-from ternary_vae.objective.codes import repulsion, subspace_overlap
+from ternary_vae.objective.codes import repulsion, subspace_overlap, translation_error
 from ternary_vae.objective.forward import Controls, ForwardPass
 from ternary_vae.objective.information import histogram_entropy, output_entropy, recognition
 from ternary_vae.objective.likelihood import best_of_two_loss, entry_cross_entropy
@@ -171,6 +172,11 @@ def _entropy_difference(forward: ForwardPass) -> Tensor:
     return (histogram_entropy(latents.z_a, bins) - histogram_entropy(latents.z_b, bins)).abs()
 
 
+def _translation_error(forward: ForwardPass) -> Tensor:
+    latents, posteriors = forward.latents, forward.posteriors
+    return translation_error(forward.model.injection, latents.z_a, latents.z_b, posteriors.mu_a, posteriors.mu_b)
+
+
 def _ensemble_loss(forward: ForwardPass) -> Tensor:
     rows = forward.isolated_means
     logits = (forward.answers[side].logits[..., :rows, :, :] for side in ("A", "B"))
@@ -203,6 +209,12 @@ TERMS = (
         "alignment",
         lambda forward: (forward.posteriors.mu_a - forward.posteriors.mu_b).square().sum(dim=-1).mean(dim=-1),
         lambda _, settings: settings.alignment,
+    ),
+    Term(
+        "translation_error",
+        _translation_error,
+        # Grows with β: at first one VAE's decoder learns from the other's code, before its own is any good.
+        lambda controls, settings: settings.translation_error * controls.beta_a if settings.translation_error else 0.0,
     ),
     *_decoding("A"),
     *_decoding("B"),

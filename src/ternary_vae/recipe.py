@@ -337,8 +337,9 @@ class Temperature(Section):
 
 
 class Beta(Section):
-    """Weight of the KL divergence: A zero for `delay_epochs`, linear 0 → `warm` over the next `warmup_epochs`, then →
-    `end`; B zero for `b_delay_epochs`, then `b_ratio` of A's."""
+    """Weight of the KL divergence: A a thousandth of `warm` for `delay_epochs`, linear 0 → `warm` over the next
+    `warmup_epochs`, but no less than while it waited, then → `end`; B zero for `b_delay_epochs`, then `b_ratio` of
+    A's."""
 
     delay_epochs: Moment = 0
     warmup_epochs: Span = 50

@@ -95,6 +95,16 @@ class TestThePlansRecipe:
         assert schedules.beta_a(PLAN, 400) == pytest.approx(0.8)
         assert schedules.beta_b(PLAN, 50) == pytest.approx(0.2120475, abs=1e-7)
 
+    def test_beta_waits_at_next_to_nothing_then_rises_and_never_falls(self):
+        recipe = load_recipe("resolution", overrides={"beta.delay_epochs": 30, "beta.warmup_epochs": 60})
+        found = [schedules.beta_a(recipe, epoch) for epoch in EPOCHS]
+        assert found[:31] == pytest.approx([0.0013] * 31)
+        assert found[31:90] == pytest.approx([1.3 * since / 60 for since in range(1, 60)])
+        assert found[90:] == [1.3] * 310
+        assert found == [schedules.beta_b(recipe, epoch) for epoch in EPOCHS]
+        at_once = load_recipe("resolution")
+        assert [schedules.beta_a(at_once, epoch) for epoch in (0, 1)] == [0.0, pytest.approx(1.3 / 20)]
+
     def test_past_the_end_schedules_hold(self):
         assert schedules.learning_rate(PLAN, 1000) == 5e-6
         assert schedules.permeability_target(PLAN, 1000, False) == 0.7

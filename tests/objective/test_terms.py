@@ -338,7 +338,7 @@ class TestTranslationError:
         assert values["translation_error"].item() > 1
         assert loss.item() == pytest.approx((plain + 0.3 * 0.4 * values["translation_error"]).item())
         _, values = objective(model, x, classes, noise, controls_with(beta_a=0.0), settings)
-        assert "translation_error" not in values  # while β waits nothing is computed
+        assert "translation_error" not in values
 
     def test_of_several_runs_each_ones_own(self, generator):
         models = [double_model("translated", seed) for seed in range(3)]

@@ -80,6 +80,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         changes |= {
             "optimizer.batch_size": 512,
             "beta.delay_epochs": 30,
+            "beta.waiting_share": 0.001,
             "beta.warmup_epochs": 60,
             "objective.prior_information.every_steps": 2 * prior.every_steps,
             "objective.prior_information.weight": 2 * prior.weight,

@@ -86,6 +86,7 @@ _ADDED: dict[str, Any] = {
     "space": {"values": 3, "inputs": 2},
     "data.epoch_operations": None,
     "beta.delay_epochs": 0,
+    "beta.waiting_share": 0.0,
     "model.latent_dimensions": None,
     "model.width": None,
     "objective.extra": {},
@@ -337,11 +338,13 @@ class Temperature(Section):
 
 
 class Beta(Section):
-    """Weight of the KL divergence: A a thousandth of `warm` for `delay_epochs`, linear 0 → `warm` over the next
-    `warmup_epochs`, but no less than while it waited, then → `end`; B zero for `b_delay_epochs`, then `b_ratio` of
-    A's."""
+    """Weight of the KL divergence: A waits at `waiting_share` of `warm` for `delay_epochs`, linear 0 → `warm` over the
+    next `warmup_epochs`, but no less than while it waited, then → `end`; B zero for `b_delay_epochs`, then `b_ratio` of
+    A's. Where it waits at 0 nothing holds the posteriors' variances: they go to nothing, and recognition of prior draws
+    grows until its gradient overflows. A thousandth is enough."""
 
     delay_epochs: Moment = 0
+    waiting_share: Share = 0.0
     warmup_epochs: Span = 50
     warm: NonNegative = 0.3
     end: NonNegative = 0.8

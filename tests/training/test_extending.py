@@ -122,7 +122,8 @@ class TestTerm:
         assert content["objective"].pop("extra") == {}
         assert content.pop("space") == {"values": 3, "inputs": 2}
         later = {"data.epoch_operations": None, "model.latent_dimensions": None, "model.width": None,
-                 "evaluation.sample": None, "beta.delay_epochs": 0, "objective.translation_error": 0.0}  # fmt: skip
+                 "evaluation.sample": None, "beta.delay_epochs": 0, "beta.waiting_share": 0.0,
+                 "objective.translation_error": 0.0}  # fmt: skip
         for path, unused in later.items():
             section, name = path.split(".")
             assert content[section].pop(name) == unused

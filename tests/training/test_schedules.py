@@ -96,12 +96,16 @@ class TestThePlansRecipe:
         assert schedules.beta_b(PLAN, 50) == pytest.approx(0.2120475, abs=1e-7)
 
     def test_beta_waits_at_next_to_nothing_then_rises_and_never_falls(self):
-        recipe = load_recipe("resolution", overrides={"beta.delay_epochs": 30, "beta.warmup_epochs": 60})
+        waits = {"beta.delay_epochs": 30, "beta.waiting_share": 0.001, "beta.warmup_epochs": 60}
+        recipe = load_recipe("resolution", overrides=waits)
         found = [schedules.beta_a(recipe, epoch) for epoch in EPOCHS]
         assert found[:31] == pytest.approx([0.0013] * 31)
         assert found[31:90] == pytest.approx([1.3 * since / 60 for since in range(1, 60)])
         assert found[90:] == [1.3] * 310
         assert found == [schedules.beta_b(recipe, epoch) for epoch in EPOCHS]
+        # As before there was a share: a run of then goes on by its own schedule.
+        at_nothing = load_recipe("resolution", overrides=waits | {"beta.waiting_share": 0.0})
+        assert [schedules.beta_a(at_nothing, epoch) for epoch in (0, 30, 31)] == [0.0, 0.0, pytest.approx(1.3 / 60)]
         at_once = load_recipe("resolution")
         assert [schedules.beta_a(at_once, epoch) for epoch in (0, 1)] == [0.0, pytest.approx(1.3 / 20)]
 

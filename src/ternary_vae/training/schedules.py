@@ -10,10 +10,6 @@ import math
 
 from ternary_vae.recipe import Beta, GradientBalance, Lambdas, Phase, Recipe
 
-WAITING_SHARE = 1e-3
-"""Of `beta.warm`, for `beta.delay_epochs`. It costs no information that counts, and holds the posteriors' variances:
-at 0 they go to nothing, and recognition of prior draws grows until its gradient overflows."""
-
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
     """Scheduled rate of AdamW, before StateNet's correction."""
@@ -122,10 +118,9 @@ def clamp(value: float, bounds: tuple[float, float]) -> float:
 
 
 def _beta(settings: Beta, epoch: int, schedule_epochs: int) -> float:
-    waiting = WAITING_SHARE * settings.warm if settings.delay_epochs else 0.0
     since = max(0, epoch - settings.delay_epochs)
     if since < settings.warmup_epochs:
-        return max(waiting, settings.warm * since / settings.warmup_epochs)
+        return max(settings.warm * settings.waiting_share, settings.warm * since / settings.warmup_epochs)
     span = max(1, schedule_epochs - settings.delay_epochs - settings.warmup_epochs)
     return _linear(settings.warm, settings.end, (since - settings.warmup_epochs) / span)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import resource
 import time
@@ -56,25 +57,26 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     """What the default recipe changes to for a space. The recipes of other spaces say the same:
 
     - seven bends of the translation for every entry, to a multiple of eight;
-    - subsets with no more cells than the default's 3^7, and no more than eight entries;
+    - subsets with no more cells than the default's 3^7, and no more than eight entries or all that there are;
     - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
       much; β that waits until entries are told apart; and translated codes that are drawn to those of the other VAE;
     - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
     - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
-    - an epoch of as many operations as the default's, however many there are.
+    - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
+      has fewer.
     """
     from ternary_vae.recipe import load_recipe
 
     default = load_recipe().objective
     prior = default.prior_information
     space, entries = Space(values, inputs), values**inputs
-    subset = max(size for size in range(1, 9) if values**size <= _CELLS)
+    subset = max(size for size in range(1, min(8, entries) + 1) if values**size <= _CELLS)
     changes = {
         "space.values": values,
         "space.inputs": inputs,
         "model.translation_units": max(8, 8 * round(7 * entries / 8)),
         "objective.prior_information.subset_entries": subset,
-        "data.epoch_operations": _EPOCH,
+        "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
     }
     if entries > 9:
         changes |= {

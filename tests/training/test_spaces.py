@@ -16,9 +16,11 @@ from ternary_vae.model import DualVAE
 from ternary_vae.operations import operation_index
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
+from ternary_vae.reports.spaces import pooled
 from ternary_vae.resolution import kept, measure, uniformity
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
+from ternary_vae.resolution.uniformity import poisson_interval
 from ternary_vae.space import Space
 from ternary_vae.splits import hashed
 from ternary_vae.storage.checkpoints import load_checkpoint
@@ -174,6 +176,35 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     assert "19,683" not in text
     page = written["index.html"].read_text()
     assert "19,683" not in page
+
+
+@pytest.mark.parametrize("space", [(2, 2), (2, 5)])
+def test_what_seeds_of_a_space_reached_is_published(
+    space, recipe_of, quick_train, quick_benchmarks, run_script, tmp_path
+):
+    quick_train(recipe_of(space), tmp_path / "run", benchmark_milestones=True)
+    output = tmp_path / "README.md"
+    options = ("--output", output, "--draws", 3000, "--beside", tmp_path / "run")
+    assert run_script("publish/publish_spaces.py", tmp_path / "run", *options)[0] == 0
+    text = output.read_text()
+    listed = Space(*space).is_enumerable()
+    assert ("of all operations, posterior means" in text) == ("Coverage of VAE-A" in text) == listed
+    assert ("400 operations drawn at random" in text) == ("All pairs together" in text) == (not listed)
+    assert f"{Space(*space).operations:,} operations" in text
+    seed = next(line.split("|") for line in text.splitlines() if line.startswith("| 42 |"))
+    assert seed[-2].strip() == "1.00"  # as long as itself
+
+
+def test_pairs_of_all_seeds_are_counted_together():
+    def of(draws):
+        indices = torch.tensor(draws)
+        return uniformity.uniformity_of_counts(*indices.unique(return_counts=True), Space(2, 2))
+
+    # Three and one pairs of four draws each, of six that may coincide, each in one of sixteen cases.
+    share, low, high = pooled([of([3, 3, 3, 5]), of([1, 1, 2, 4])])
+    assert share == pytest.approx(12 / 16 / 4)
+    assert (low, high) == pytest.approx(tuple(12 / 16 / bound for bound in reversed(poisson_interval(4))))
+    assert pooled([of([1, 2])])[::2] == (None, None)
 
 
 @pytest.mark.parametrize(

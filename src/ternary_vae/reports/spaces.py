@@ -1,5 +1,5 @@
-"""What runs of spaces that cannot be listed reached, seed by seed: exactness on operations drawn at random, named
-gates, and how much of the space decoded prior draws are spread over."""
+"""What runs of any space reached, seed by seed: exactness, of all operations or of some drawn at random, named gates,
+and how much of the space decoded prior draws are spread over."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.records import Uniformity
 from ternary_vae.resolution.statistics import named_generator
-from ternary_vae.resolution.uniformity import draws_for_pairs, uniformity
+from ternary_vae.resolution.uniformity import draws_for_pairs, poisson_interval, uniformity
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 
 EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")
-MOST_DRAWS = 40_000_000
+COVERAGES = ("coverage", "coverage_a", "coverage_b", "coverage_rho_07")
+FEWEST_DRAWS, MOST_DRAWS = 1_000_000, 40_000_000
+PAIRS = 800
+"""Coincident pairs to expect of a uniform model, as far as `MOST_DRAWS` allow: they tell a share to some 7%."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,32 @@ class SeedOfSpace:
         """An exact match at the end, with what it is at least."""
         return self.run.in_context(key, self.run.epochs)
 
+    def covered(self, key: str) -> str:
+        """A coverage at the end beside a uniform model's: of the log where it has it, which takes the recipe's number
+        of draws, or else of the last benchmark."""
+        measure, row = MEASURES[key], self.run.metrics[-1]
+        return self.run.in_context(key, self.run.epochs) if measure.read(row) is None else measure.in_context(row)
+
 
 def seed_of_space(directory: RunDirectory, measured: Measurements, draws: int | None = None) -> SeedOfSpace:
     """Measures a completed run.
 
     Args:
-        draws: prior draws; by default as many as make fifty pairs coincide in a uniform model, at most `MOST_DRAWS`.
+        draws: prior draws; by default as many as make `PAIRS` pairs coincide in a uniform model, within `FEWEST_DRAWS`
+            and `MOST_DRAWS`.
 
     Raises:
         UserError: no checkpoint, or a damaged one.
     """
     model, _ = load_model(directory.checkpoint("latest"))
     model.eval().requires_grad_(False)
-    draws = draws or min(MOST_DRAWS, draws_for_pairs(model.space))
+    draws = draws or min(MOST_DRAWS, max(FEWEST_DRAWS, draws_for_pairs(model.space, PAIRS)))
     even = tuple(uniformity(model, vae, named_generator(1, f"space {vae}", "cpu"), draws) for vae in ("A", "B"))
     return SeedOfSpace(
         measured,
         even,  # type: ignore[arg-type]
         _first_exact(measured),
-        sum(filter(None, measured.column("seconds_training"))),
+        seconds_of_training(measured),
         missed_gates(model),
     )
 
@@ -84,8 +94,11 @@ def missed_gates(model: DualVAE) -> list[str]:
     return [name for name, met in zip(gates.values(), exact.tolist()) if not met]
 
 
-def write_spaces(seeds: Sequence[SeedOfSpace], output: Path) -> Path:
+def write_spaces(seeds: Sequence[SeedOfSpace], output: Path, beside: Measurements | None = None) -> Path:
     """Writes the report of runs of one recipe.
+
+    Args:
+        beside: a run of the same epochs on the same machine, as a multiple of which time is told.
 
     Raises:
         UserError: it cannot be written.
@@ -98,13 +111,31 @@ def write_spaces(seeds: Sequence[SeedOfSpace], output: Path) -> Path:
         recipe=first.recipe,
         space=space,
         keys=EXACT,
-        heads={key: MEASURES[key].title.removeprefix("Exact match of ") for key in EXACT},
+        coverages=COVERAGES,
+        beside=beside,
+        seconds_beside=None if beside is None else seconds_of_training(beside),
+        heads={key: MEASURES[key].title.removeprefix("Exact match of ") for key in EXACT}
+        | {key: MEASURES[key].title for key in COVERAGES},
+        pooled=pooled([vae for seed in seeds for vae in seed.uniformity]),
         named=sorted({name for form in named_forms(space).values() for name in form.values()}),
         where=first.facts.get("environment", {}),
         duration=duration,
     )
     write_text(output, text)
     return output
+
+
+def seconds_of_training(measured: Measurements) -> float:
+    """Of a whole run, without measuring."""
+    return sum(filter(None, measured.column("seconds_training")))
+
+
+def pooled(found: Sequence[Uniformity]) -> tuple[float | None, float, float | None]:
+    """The effective share that several VAEs of one space have in the mean (the harmonic one), and its interval: their
+    pairs are counted together. None where no pair coincides."""
+    expected, pairs = sum(vae.expected_pairs for vae in found), sum(vae.coincident_pairs for vae in found)
+    fewest, most = poisson_interval(pairs)
+    return expected / pairs if pairs else None, expected / most, expected / fewest if pairs else None
 
 
 def _first_exact(measured: Measurements) -> int | None:

@@ -33,8 +33,9 @@ PUBLISHED = {
     "resolution": "reports/benchmarks/RESOLUTION_EVOLUTION.md",
     "ternary_v5_5": "reports/ternary_v5_5/RESOLUTION_EVOLUTION.md",
     "structure": "reports/structure/README.md",
-    "three_inputs": "reports/three_inputs/README.md",
-    "four_valued": "reports/four_valued/README.md",
+    **{
+        name: f"reports/{name}/README.md" for name in recipe_names() if (ROOT / "reports" / name / "README.md").exists()
+    },
     "experiments": "reports/experiments/README.md",
     **{path.parent.name: str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reports/experiments/*/report.md"))},
     "reliability": "reports/reliability.md",

@@ -16,7 +16,7 @@ from ternary_vae.model import DualVAE
 from ternary_vae.operations import operation_index
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
-from ternary_vae.reports.spaces import pooled
+from ternary_vae.reports.spaces import first_exact, pooled
 from ternary_vae.resolution import kept, measure, uniformity
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
@@ -193,6 +193,16 @@ def test_what_seeds_of_a_space_reached_is_published(
     assert f"{Space(*space).operations:,} operations" in text
     seed = next(line.split("|") for line in text.splitlines() if line.startswith("| 42 |"))
     assert seed[-2].strip() == "1.00"  # as long as itself
+
+
+def test_epochs_that_were_not_measured_end_no_row_of_exact_ones():
+    def rows(*exact):
+        pairs = enumerate(exact, start=1)
+        return [{"epoch": epoch, "exact_match_a": one, "exact_match_b": one and 1.0} for epoch, one in pairs]
+
+    assert first_exact(rows(1.0, None, 0.5, None, 1.0, None, None, 1.0)) == 5
+    assert first_exact(rows(1.0, None, 1.0, None)) == 1
+    assert first_exact(rows(1.0, None, 0.9)) is first_exact(rows(None)) is None
 
 
 def test_pairs_of_all_seeds_are_counted_together():

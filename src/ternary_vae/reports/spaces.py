@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -75,7 +76,7 @@ def seed_of_space(directory: RunDirectory, measured: Measurements, draws: int | 
     return SeedOfSpace(
         measured,
         even,  # type: ignore[arg-type]
-        _first_exact(measured),
+        first_exact(measured.metrics),
         seconds_of_training(measured),
         missed_gates(model),
     )
@@ -138,9 +139,13 @@ def pooled(found: Sequence[Uniformity]) -> tuple[float | None, float, float | No
     return expected / pairs if pairs else None, expected / most, expected / fewest if pairs else None
 
 
-def _first_exact(measured: Measurements) -> int | None:
+def first_exact(metrics: Sequence[dict[str, Any]]) -> int | None:
+    """The first measured epoch from which on both VAEs were exact whenever they were measured; None if there is
+    none."""
     first = None
-    for row in measured.metrics:
+    for row in metrics:
+        if row["exact_match_a"] is None:
+            continue
         if row["exact_match_a"] == row["exact_match_b"] == 1:
             first = row["epoch"] if first is None else first
         else:

@@ -61,8 +61,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
       much; β that waits until entries are told apart; and translated codes that are drawn to those of the other VAE;
     - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
-    - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured; and
-      β that rises to 0.5 alone, since dearer codes lie closer together and are misread before they are evener;
+    - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
+    - β that rises to 0.5 alone where an axis has more than three levels, some of which are misread at the default's;
     - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
       has fewer.
     """
@@ -95,7 +95,9 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     if noise < default.mean_noise:
         changes["objective.mean_noise"] = round(noise, 2)
     if not space.is_enumerable():
-        changes |= {"objective.prior_information.widened_share": 0.0, "beta.warm": 0.5, "beta.end": 0.5}
+        changes["objective.prior_information.widened_share"] = 0.0
+    if values > TWO_INPUT_TERNARY.values:
+        changes |= {"beta.warm": 0.5, "beta.end": 0.5}
     return changes
 
 

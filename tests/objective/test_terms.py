@@ -540,6 +540,77 @@ class Cells:
         return torch.cat([self.means[cell], nothing], dim=-1), torch.cat([self.logvars[cell], nothing], dim=-1)
 
 
+def moments_by_loops(probability):
+    """A pair of entries, then a draw at a time; of the counts as of one entry whose values are counted in a table."""
+    values, draws, entries = probability.shape
+    p = [[probability[:, draw, entry] for entry in range(entries)] for draw in range(draws)]
+    mean = [sum(p[draw][entry] for draw in range(draws)) / draws for entry in range(entries)]
+    found = sum(values / 2 * ((each - 1 / values) ** 2).sum() for each in mean)
+    together = np.zeros((values, values))
+    for one, other in itertools.permutations(range(entries), 2):
+        covariance = sum(np.outer(row[one] - mean[one], row[other] - mean[other]) for row in p) / draws
+        found += values**2 / 4 * (covariance**2).sum()
+        together += covariance
+    excess = sum(each - 1 / values for each in mean)
+    of_counts = values / 2 * (excess**2).sum() / entries + (values / entries) ** 2 / 4 * (together**2).sum()
+    return found + 3 * of_counts
+
+
+class TestMomentDivergence:
+    def certain(self, tables, values=3):
+        """Of shape (values, draws, entries)."""
+        return torch.nn.functional.one_hot(torch.as_tensor(tables), values).double().movedim(-1, 0)
+
+    @pytest.mark.parametrize("shape", [(3, 11, 9), (2, 40, 4), (5, 7, 2), (4, 1, 3), (3, 6, 1)])
+    def test_by_loops(self, generator, shape):
+        probability = torch.randn(*shape, generator=generator, dtype=torch.float64).softmax(dim=0)
+        found = information.moment_divergence(probability)
+        assert found.item() == pytest.approx(moments_by_loops(probability.numpy()), rel=1e-9)
+
+    def test_of_all_operations_it_is_nothing(self):
+        assert information.moment_divergence(self.certain(all_operations().long() + 1)).item() < 1e-12
+
+    @pytest.mark.parametrize(("values", "entries"), [(2, 3), (3, 9), (4, 16)])
+    def test_of_entries_that_are_all_the_same(self, values, entries):
+        """C = 1 − 1/values of every two, in closed form."""
+        tables = torch.arange(values)[:, None].expand(values, entries)
+        expected = (values - 1) / 4 * (entries * (entries - 1) + 3 * (entries - 1) ** 2)
+        assert information.moment_divergence(self.certain(tables, values)).item() == pytest.approx(expected)
+
+    @pytest.mark.parametrize("excess", [0.002, -0.004])
+    def test_it_begins_as_the_mutual_information_of_a_pair(self, excess):
+        """The second value follows the first around the cycle a little more often than it precedes it, which leaves
+        the counts as they are: I = ln 9 − H, by enumerating the nine cells."""
+        joint = np.full((3, 3), 1 / 9)
+        for value in range(3):
+            joint[value, (value + 1) % 3] += excess
+            joint[value, (value + 2) % 3] -= excess
+        often = np.rint(joint.flatten() * 9000).astype(int)
+        share = often / often.sum()
+        assert often.sum() == 9000
+        assert len(set(often)) == 3
+        tables = np.repeat(np.array(list(itertools.product(range(3), repeat=2))), often, axis=0)
+        informed_of = math.log(9) + (share * np.log(share)).sum()
+        assert information.moment_divergence(self.certain(tables)).item() == pytest.approx(informed_of, rel=0.01)
+
+    def test_what_all_entries_share_shows_in_the_counts(self, generator):
+        """Sixteen entries that all are outer a little more often in the same draws. Of C between two of them the 240
+        ordered pairs have |C|²/4 each, and the counts |15·C|²/4, three times."""
+        tilt = torch.rand(4000, 1, generator=generator).double() * 0.2 - 0.1
+        outer = (0.25 + tilt / 2).expand(-1, 16)
+        probability = torch.stack([outer, 0.5 - outer, 0.5 - outer, outer])
+        centred = probability - probability.mean(dim=1, keepdim=True)
+        one = (4 * torch.einsum("vd,wd->vw", centred[..., 0], centred[..., 0]) / 4000).square().sum() / 4
+        mean = 4 / 2 * (probability.mean(dim=1)[:, 0] - 0.25).square().sum()
+        expected = (16 + 3 * 16) * mean + (16 * 15 + 3 * 15**2) * one
+        assert information.moment_divergence(probability).item() == pytest.approx(expected.item())
+
+    def test_of_several_runs_each_ones_own(self, generator):
+        probability = torch.randn(3, 4, 20, 6, generator=generator, dtype=torch.float64).softmax(dim=0)
+        alone = [information.moment_divergence(each).item() for each in probability.unbind(dim=1)]
+        assert information.moment_divergence(probability).tolist() == pytest.approx(alone)
+
+
 class TestRecognition:
     M = 20
 
@@ -753,15 +824,15 @@ class TestWholeObjective:
         assert terms["prior_information_a"].item() != terms["prior_information_b"].item()
 
     def test_the_default_recipes_formula(self, in_double):
-        """Every term that the plan lacks, and one that longer tables have, put together here from slow versions. Of 20
+        """Every term that the plan lacks, and two that longer tables have, put together here from slow versions. Of 20
         rows 12 are isolated, and the first 4 and the last 2 are means under noise."""
         settings = Objective.model_validate({
             "output_entropy_b": 0.05, "repulsion_b": 0.0, "entropy_alignment": 0.0, "mean_share": 0.3,
             "mean_noise": 0.4, "best_of_two": 1.5, "balancing": 0.01, "subspace_overlap": 2.5,
             "recognition": 0.7, "translation_error": 0.9,
             "prior_information": {
-                "weight": 1.3, "entropy_weight": 20.0, "draws": 30, "subset_entries": 4, "subsets": 3,
-                "widened_share": 0.5,
+                "weight": 1.3, "entropy_weight": 20.0, "moment_weight": 7.0, "draws": 30, "subset_entries": 4,
+                "subsets": 3, "widened_share": 0.5,
             },
         })  # fmt: skip
         torch.manual_seed(12)
@@ -797,18 +868,17 @@ class TestWholeObjective:
             mean, log_variance = encoder(answers.argmax(dim=-1).double() - 1)
             q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
             surprise = -q.log_prob(noise.prior_draws).sum(dim=-1).mean().item()
-            expected += 0.7 * surprise - 1.3 * informed_of - 20.0 * joint
-            found = [
-                terms[f"{name}_{side.lower()}"].item() for name in ("prior_information", "prior_entropy", "recognition")
-            ]
-            assert found == pytest.approx([informed_of, joint, surprise], rel=1e-9)
+            moments = moments_by_loops(answers.softmax(dim=-1).movedim(-1, 0).numpy())
+            expected += 0.7 * surprise + 7.0 * moments - 1.3 * informed_of - 20.0 * joint
+            names = ("prior_information", "prior_entropy", "prior_moments", "recognition")
+            found = [terms[f"{name}_{side.lower()}"].item() for name in names]
+            assert found == pytest.approx([informed_of, joint, moments, surprise], rel=1e-9)
         assert loss.item() == pytest.approx(expected, rel=1e-9)
         assert terms["best_of_two"].item() == pytest.approx(best_of_two, rel=1e-9)
         assert terms["subspace_overlap"].item() == pytest.approx(overlap)
         assert set(terms) == {
             "loss", "best_of_two", "subspace_overlap", "translation_error", "output_entropy_b",
-            *(f"{name}_{side}" for name in ("reconstruction", "kl", "prior_information", "prior_entropy", "recognition")
-              for side in "ab"),
+            *(f"{name}_{side}" for name in ("reconstruction", "kl", *names) for side in "ab"),
         }  # fmt: skip
 
     @pytest.mark.parametrize("rows", [1, 2])
@@ -852,8 +922,8 @@ class TestWeightZeroCostsNothing:
 
     def test_nothing_is_called_for_them(self, generator, monkeypatch):
         monkeypatch.setattr(forward, "prior_entropies", lambda *_: pytest.fail("computed"))
-        for name in ("repulsion", "output_entropy", "histogram_entropy", "recognition", "best_of_two_loss",
-                     "subspace_overlap", "translation_error"):  # fmt: skip
+        for name in ("repulsion", "output_entropy", "histogram_entropy", "recognition", "moment_divergence",
+                     "best_of_two_loss", "subspace_overlap", "translation_error"):  # fmt: skip
             monkeypatch.setattr(terms, name, lambda *_: pytest.fail("computed"))
         model = double_model()
         seen = []

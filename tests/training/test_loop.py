@@ -110,14 +110,16 @@ class TestWhatARunWrites:
         default = RunDirectory(finished_run).metrics()[-1]["terms"]
         plan = RunDirectory(tmp_path / "plan").metrics()[-1]["terms"]
         assert {name for name, value in plan.items() if value is None} == {
-            "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b", "recognition_a",
-            "recognition_b", "best_of_two", "subspace_overlap", "translation_error", "alignment",
+            "prior_information_a", "prior_information_b", "prior_entropy_a", "prior_entropy_b", "prior_moments_a",
+            "prior_moments_b", "recognition_a", "recognition_b", "best_of_two", "subspace_overlap", "translation_error",
+            "alignment",
         }  # fmt: skip
         objective = small_recipe().objective
         weights = {
             "output_entropy_b": objective.output_entropy_b, "repulsion_b": objective.repulsion_b,
             "entropy_alignment": objective.entropy_alignment, "alignment": objective.alignment,
             "translation_error": objective.translation_error,
+            **dict.fromkeys(("prior_moments_a", "prior_moments_b"), objective.prior_information.moment_weight),
         }  # fmt: skip
         for name, value in default.items():
             assert (value is None) == (weights.get(name) == 0), name

@@ -16,6 +16,7 @@ from ternary_vae.space import Space
 
 HISTOGRAM_RANGE = 3.0
 _LOG_TWO_PI = math.log(2 * math.pi)
+_WEIGHT_OF_COUNTS = 3.0
 
 
 def output_entropy(logits: Float[Tensor, "*runs n entries values"]) -> Float[Tensor, "*runs"]:
@@ -60,6 +61,27 @@ def prior_entropies(
     return total / subsets.shape[-2], given / subsets.shape[-2]
 
 
+def moment_divergence(probability: Float[Tensor, "values *runs m entries"]) -> Float[Tensor, "*runs"]:
+    """How far the first two moments of decoded prior draws are from those of a uniform model (moment matching: Li,
+    Swersky and Zemel 2015, "Generative moment matching networks"), in nats, 0 where they are the same. To second order
+    it is the divergence of each entry's distribution from a uniform one, summed over entries, and the mutual
+    information of every two entries, summed over pairs; with three times the same for how many entries of a table have
+    each value: what all entries have a little in common, such as values that are met together, shows there, and hardly
+    in a subset of them."""
+    values, draws, entries = len(probability), *probability.shape[-2:]
+    excess = (probability - 1 / values).movedim(0, -1)
+    mean = excess.mean(dim=-3)
+    centred = (excess - mean.unsqueeze(-3)).flatten(-2)
+    covariance = values / draws * centred.mT @ centred
+    covariance = covariance.unflatten(-2, (entries, values)).unflatten(-1, (entries, values))
+    # An entry's covariance with itself is a matter of its mean. Given z the entries are independent.
+    between = covariance * (1 - torch.eye(entries, device=mean.device, dtype=mean.dtype))[:, None, :, None]
+    divergence = _of_moments(mean, between, values)
+    of_counts = between.sum(dim=(-4, -2), keepdim=True) / entries
+    counts = _of_moments(mean.sum(dim=-2, keepdim=True) / entries**0.5, of_counts, values)
+    return divergence + _WEIGHT_OF_COUNTS * counts
+
+
 @runtime_checkable
 class ReadsOperations(Protocol):
     """What recognition asks of an encoder: how it reads a value, and mean and log-variance of a code."""
@@ -92,6 +114,14 @@ def recognition(
 def _columns(z: Float[Tensor, "*runs n latent"]) -> Float[Tensor, "n columns"]:
     """A column a run and dimension."""
     return z.movedim(-2, 0).flatten(1)
+
+
+def _of_moments(
+    mean: Float[Tensor, "*runs k values"], covariance: Float[Tensor, "*runs k values k values"], values: int
+) -> Float[Tensor, "*runs"]:
+    """Half the squared length of the mean and a quarter of the covariance's, as the divergence of a Gaussian from a
+    standard one begins."""
+    return values / 2 * mean.square().sum(dim=(-2, -1)) + covariance.square().sum(dim=(-4, -3, -2, -1)) / 4
 
 
 def _at(values: Float[Tensor, "*n entries"], subset: Int[Tensor, "*runs chosen"]) -> Float[Tensor, "*n chosen"]:

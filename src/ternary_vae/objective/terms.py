@@ -3,7 +3,8 @@
 loss = λ1·gA·(w_A·CE_A + β_A·KL_A) + λ2·gB·(w_B·CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
      + λ3·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes
      + τ·β_A·error of the translations − υ·log P(A or B is exact under noise)
-     + what A's and B's fresh prior draws cost: − ι·information − ε·entropy − ϱ·log q(z | what z was decoded to)
+     + what A's and B's fresh prior draws cost: − ι·information − ε·entropy + μ·divergence of moments
+     − ϱ·log q(z | what z was decoded to)
      + the terms that a recipe names in `objective.extra`, which other packages register
 
 with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries in nats, averaged
@@ -25,7 +26,7 @@ from ternary_vae.errors import UserError, nearest
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.objective.codes import repulsion, subspace_overlap, translation_error
 from ternary_vae.objective.forward import Controls, ForwardPass
-from ternary_vae.objective.information import histogram_entropy, output_entropy, recognition
+from ternary_vae.objective.information import histogram_entropy, moment_divergence, output_entropy, recognition
 from ternary_vae.objective.likelihood import best_of_two_loss, entry_cross_entropy
 from ternary_vae.objective.weighting import Number, counts, reconstruction_weight
 from ternary_vae.recipe import Objective
@@ -155,6 +156,13 @@ def _decoding(side: Side) -> Iterator[Term]:
         lambda _, settings: -settings.prior_information.entropy_weight,
         on_prior_draws=True,
         is_logged=of_subsets,
+        added_to=information,
+    )
+    yield Term(
+        f"prior_moments_{suffix}",
+        lambda forward: moment_divergence(forward.answers[side].prior_probability),
+        lambda _, settings: settings.prior_information.moment_weight,
+        on_prior_draws=True,
         added_to=information,
     )
     yield Term(

@@ -58,13 +58,12 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
 
     - seven bends of the translation for every entry, to a multiple of eight;
     - subsets with no more cells than the default's 3^7, and no more than eight entries or all that there are;
-    - with more entries than nine, batches of as many entries as the default's, but no fewer than 512 operations; prior
-      draws once in so many operations as eight of these smallest batches have, which weigh twice as much; β that waits
-      until entries are told apart; and translated codes that are drawn to those of the other VAE;
+    - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
+      much; β that waits until entries are told apart; and translated codes that are drawn to those of the other VAE;
     - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
     - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5; and
-      moments of prior draws that are drawn to a uniform model's, which weighs as much as their entropy;
+      in the second half, moments of prior draws drawn to a uniform model's, which weighs as much as entropy does;
     - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
       has fewer.
     """
@@ -83,14 +82,12 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
     }
     if entries > 9:
-        as_many = 64 * round(recipe.optimizer.batch_size * 9 / entries / 64)
-        batch = max(512, as_many)
         changes |= {
-            "optimizer.batch_size": batch,
+            "optimizer.batch_size": 512,
             "beta.delay_epochs": 30,
             "beta.waiting_share": 0.001,
             "beta.warmup_epochs": 60,
-            "objective.prior_information.every_steps": round(2 * prior.every_steps * 512 / batch),
+            "objective.prior_information.every_steps": 2 * prior.every_steps,
             "objective.prior_information.weight": 2 * prior.weight,
             "objective.prior_information.entropy_weight": 2 * prior.entropy_weight,
             "objective.recognition": 2 * default.recognition,
@@ -106,6 +103,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
             "beta.warm": 0.5,
             "beta.end": 0.5,
             "objective.prior_information.moment_weight": 2 * prior.entropy_weight,
+            "objective.prior_information.moment_delay_epochs": recipe.epochs // 2,
         }
     return changes
 

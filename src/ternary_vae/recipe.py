@@ -92,6 +92,7 @@ _ADDED: dict[str, Any] = {
     "objective.extra": {},
     "objective.translation_error": 0.0,
     "objective.prior_information.moment_weight": 0.0,
+    "objective.prior_information.moment_delay_epochs": 0,
     "evaluation.sample": None,
 }
 """Settings that came after recipes had fingerprints, and what they are where they are not used."""
@@ -362,14 +363,16 @@ _MOST_DRAWS_OF_SUBSETS = 2**18  # with subsets of eight entries a step takes som
 class PriorInformation(Section):
     """What is rewarded of random subsets of entries decoded from fresh prior draws: with `weight` the mutual
     information between draw and entries, with `entropy_weight` the entropy of the entries' joint distribution, which is
-    largest where all values of a subset are met equally often; and with `moment_weight`, of all entries, that means and
-    covariances are a uniform model's. `widened_share` of the draws are as wide as the plan's
-    sum of two at ρ = 0.7. Prior draws are due every `every_steps` steps of the whole `optimizer.batch_size`; where the
-    first batches are smaller, every as many operations: codes that mostly spread out are learned far more slowly."""
+    largest where all values of a subset are met equally often; and with `moment_weight`, after the first
+    `moment_delay_epochs`, that means and covariances of all entries are a uniform model's (those of a decoder that
+    answers nothing are too). `widened_share` of the draws are as wide as the plan's sum of two at ρ = 0.7. Prior draws
+    are due every `every_steps` steps of the whole `optimizer.batch_size`; where the first batches are smaller, every as
+    many operations: codes that mostly spread out are learned far more slowly."""
 
     weight: NonNegative = 0.0
     entropy_weight: NonNegative = 0.0
     moment_weight: NonNegative = 0.0
+    moment_delay_epochs: Moment = 0
     widened_share: Share = 0.0
     draws: Annotated[Whole, Field(ge=2, le=65_536)] = 1024
     subset_entries: Annotated[Whole, Field(ge=1, le=8)] = 5

@@ -605,6 +605,16 @@ class TestMomentDivergence:
         expected = (16 + 3 * 16) * mean + (16 * 15 + 3 * 15**2) * one
         assert information.moment_divergence(probability).item() == pytest.approx(expected.item())
 
+    def test_weighs_what_the_schedule_says(self, generator):
+        model, noise = double_model(), noise_for(generator, prior=True)
+        x, classes = batch(generator)
+        settings = BARE.model_copy(update={"prior_information": PriorInformation(moment_weight=3.0)})
+        plain, values = objective(model, x, classes, noise, controls_with(), settings)
+        assert not {"prior_moments_a", "prior_moments_b"} & set(values)
+        loss, values = objective(model, x, classes, noise, controls_with(moment_weight=2.0), settings)
+        costs = values["prior_moments_a"] + values["prior_moments_b"]
+        assert loss.item() == pytest.approx((plain + 2.0 * costs).item())
+
     def test_of_several_runs_each_ones_own(self, generator):
         probability = torch.randn(3, 4, 20, 6, generator=generator, dtype=torch.float64).softmax(dim=0)
         alone = [information.moment_divergence(each).item() for each in probability.unbind(dim=1)]
@@ -831,8 +841,8 @@ class TestWholeObjective:
             "mean_noise": 0.4, "best_of_two": 1.5, "balancing": 0.01, "subspace_overlap": 2.5,
             "recognition": 0.7, "translation_error": 0.9,
             "prior_information": {
-                "weight": 1.3, "entropy_weight": 20.0, "moment_weight": 7.0, "draws": 30, "subset_entries": 4,
-                "subsets": 3, "widened_share": 0.5,
+                "weight": 1.3, "entropy_weight": 20.0, "draws": 30, "subset_entries": 4, "subsets": 3,
+                "widened_share": 0.5,
             },
         })  # fmt: skip
         torch.manual_seed(12)
@@ -840,7 +850,7 @@ class TestWholeObjective:
         generator = torch.Generator().manual_seed(11)
         x, classes = batch(generator, 20)
         noise = draw_noise(20, settings, generator, torch.device("cpu"), with_prior=True)
-        controls = controls_with(balance=torch.tensor(0.2))
+        controls = controls_with(balance=torch.tensor(0.2), moment_weight=7.0)
         loss, terms = objective(model, x, classes, noise, controls, settings, (1.0, 1.0), 0.6, 0.0)
 
         (mu_a, logvar_a), (mu_b, logvar_b) = model.encoder_A(x), model.encoder_B(x)

@@ -126,7 +126,8 @@ class TestTerm:
         later = {"data.epoch_operations": None, "model.latent_dimensions": None, "model.width": None,
                  "evaluation.sample": None, "beta.delay_epochs": 0, "beta.waiting_share": 0.0,
                  "objective.translation_error": 0.0,
-                 "objective.prior_information.moment_weight": 0.0}  # fmt: skip
+                 "objective.prior_information.moment_weight": 0.0,
+                 "objective.prior_information.moment_delay_epochs": 0}  # fmt: skip
         for path, unused in later.items():
             *sections, name = path.split(".")
             assert functools.reduce(operator.getitem, sections, content).pop(name) == unused

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ternary_vae.recipe import GradientBalance, Lambdas, load_recipe
+from ternary_vae.recipe import GradientBalance, Lambdas, PriorInformation, load_recipe
 from ternary_vae.training import schedules
 
 PLAN = load_recipe("ternary_v5_5")
@@ -108,6 +108,16 @@ class TestThePlansRecipe:
         assert [schedules.beta_a(at_nothing, epoch) for epoch in (0, 30, 31)] == [0.0, 0.0, pytest.approx(1.3 / 60)]
         at_once = load_recipe("resolution")
         assert [schedules.beta_a(at_once, epoch) for epoch in (0, 1)] == [0.0, pytest.approx(1.3 / 20)]
+
+    def test_moments_weigh_in_the_second_half(self):
+        recipe = load_recipe("four_valued")
+        found = [schedules.moment_weight(recipe.objective.prior_information, epoch) for epoch in EPOCHS]
+        assert found == [0.0] * 200 + [80.0] * 200
+        scaled = recipe.scaled_to(20).objective.prior_information
+        assert [schedules.moment_weight(scaled, epoch) for epoch in (9, 10)] == [0.0, 80.0]
+        at_once = PriorInformation(moment_weight=2.0)
+        assert schedules.moment_weight(at_once, 0) == 2.0
+        assert schedules.moment_weight(load_recipe("resolution").objective.prior_information, 399) == 0.0
 
     def test_past_the_end_schedules_hold(self):
         assert schedules.learning_rate(PLAN, 1000) == 5e-6

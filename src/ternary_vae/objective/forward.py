@@ -43,6 +43,7 @@ class Controls:
     repulsion_b: Number
     balance: Number = 0.0
     learning_rate_factor_a: float = 1.0
+    moment_weight: Number = 0.0
 
 
 class Latents(NamedTuple):

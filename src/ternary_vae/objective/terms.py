@@ -161,7 +161,7 @@ def _decoding(side: Side) -> Iterator[Term]:
     yield Term(
         f"prior_moments_{suffix}",
         lambda forward: moment_divergence(forward.answers[side].prior_probability),
-        lambda _, settings: settings.prior_information.moment_weight,
+        lambda controls, _: controls.moment_weight,
         on_prior_draws=True,
         added_to=information,
     )

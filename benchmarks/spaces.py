@@ -58,8 +58,9 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
 
     - seven bends of the translation for every entry, to a multiple of eight;
     - subsets with no more cells than the default's 3^7, and no more than eight entries or all that there are;
-    - with more entries than nine, more steps of smaller batches, half as often with prior draws, which weigh twice as
-      much; β that waits until entries are told apart; and translated codes that are drawn to those of the other VAE;
+    - with more steps between values to tell apart than the default's, which has two in each of nine entries: more steps
+      of smaller batches, half as often with prior draws, which weigh twice as much; β that waits until entries are told
+      apart; and translated codes that are drawn to those of the other VAE;
     - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
     - where operations cannot be listed, prior draws of the prior's own width alone, since nothing else is measured,
       and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
@@ -81,7 +82,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         "objective.prior_information.subset_entries": subset,
         "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
     }
-    if entries > 9:
+    if entries * (values - 1) > TWO_INPUT_TERNARY.entries * (TWO_INPUT_TERNARY.values - 1):
         changes |= {
             "optimizer.batch_size": 512,
             "beta.delay_epochs": 30,

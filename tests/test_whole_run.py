@@ -72,7 +72,9 @@ def test_a_whole_run(whole_run):
 def says_where_everything_is(whole_run):
     done, work = whole_run.done, whole_run.work
     assert done.returncode == 1, done.stderr  # one epoch meets no level
-    assert done.stderr == "level 'own' is not met\n"
+    # A machine that is busy for five seconds while matplotlib looks for fonts, as it does once in a home, is told so.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("Matplotlib is building the font cache")]
+    assert said == ["level 'own' is not met"]
     assert "resolution, seed 42, after 1 epochs" in done.stdout
     assert "missed" in done.stdout
     *files, page, model = done.stdout.partition("files:\n")[2].splitlines()

@@ -9,8 +9,8 @@ import torch
 
 from ternary_vae import DualVAE, UserError, cli
 from ternary_vae.recipe import load_recipe
-from ternary_vae.reports.measurements import measurements_of_run
-from ternary_vae.reports.origin import model_of_run, training_command
+from ternary_vae.reports.measurements import measurements_of_run, training_command
+from ternary_vae.reports.origin import model_of_run
 from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.resolution.criteria import verdict_rows
 from ternary_vae.resolution.records import read_coupled_record, read_isolated_record, write_record

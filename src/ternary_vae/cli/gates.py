@@ -117,7 +117,7 @@ def gates(
     from ternary_vae.space import Space
 
     if properties:
-        known = known_properties(Space(values, inputs or 2))
+        known = known_properties(Space(values, 2 if inputs is None else inputs))
         _print_columns([(name, each.description) for name, each in known.items()], right=False)
         return
     if near is None and distance is not Distance.entries:
@@ -129,7 +129,7 @@ def gates(
         space, partial = parse_table(table, values, inputs)
         inputs = space.inputs
     target, how = (None, "") if near is None else find_gate(near, values, inputs)
-    space = target.space if target else Space(values, inputs or 2)
+    space = target.space if target else Space(values, 2 if inputs is None else inputs)
     measured, meaning = hamming_distance, "the number of entries that differ"
     if distance is not Distance.entries:
         from ternary_vae.pretrained.codes import latent_distance, require_space

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def gate_columns(space: Space) -> dict[str, Any]:
-    """Columns with a row for each gate of a space: truth table, names, properties, and of each kind of class the least
-    index in it (`class_…`) and its size (`size_…`).
+    """Columns with a row for each gate of a space: truth table, heptavintimal name where values are three, names,
+    properties, and of each kind of class the least index in it (`class_…`) and its size (`size_…`).
 
     Raises:
         UserError: there are too many gates to list.
@@ -25,7 +25,7 @@ def gate_columns(space: Space) -> dict[str, Any]:
     gates = [Gate(space, index) for index in range(space.operations)]
     columns: dict[str, Any] = {
         "table": [gate.text for gate in gates],
-        "heptavintimal": [gate.heptavintimal for gate in gates],
+        **({"heptavintimal": [gate.heptavintimal for gate in gates]} if space.values == 3 else {}),
         "names": ["; ".join(gate.names) for gate in gates],
         **properties,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -22,9 +22,6 @@ from ternary_vae.space import Space
 
 HEPTAVINTIMAL = "0123456789ABCDEFGHKMNPRTVXZ"
 DONT_CARE = "?"
-_EXPECTED = (
-    "expected an index, a truth table such as ----00-0+, a heptavintimal name such as PC0, or a name such as MIN"
-)
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -276,7 +273,7 @@ def _by_index(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate
     plain = re.sub(r"(?<=\d)[,_](?=\d{3})", "", word)
     if not re.fullmatch("[0-9]{1,2000}", plain):
         raise UserError(f"{shown(word)} is no index: expected a whole number")
-    space = Space(values, inputs or 2)
+    space = Space(values, 2 if inputs is None else inputs)
     if int(plain) >= space.operations:
         raise UserError(
             f"index {shown(word)}: of {counted(space.inputs, 'input')} there are 0 to {shown(space.operations - 1)}"
@@ -311,9 +308,19 @@ def _by_name(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate,
     folded = _folded(word)
     gates = {gate: name for (_, name), gate in known.items() if folded in _forms(name)}
     if not gates:
-        hint = nearest(folded, {_folded(name) for _, name in known}, otherwise=_EXPECTED)
+        hint = nearest(folded, {_folded(name) for _, name in known}, otherwise=_expected(values, known))
         raise UserError(f"{shown(word)} names no gate; {hint}")
     yield from ((gate, f"the name {name}") for gate, name in gates.items())
+
+
+def _expected(values: int, known: Iterable[tuple[Space, str]]) -> str:
+    if values == 3:
+        table = "----00-0+, a heptavintimal name such as PC0"
+        return f"expected an index, a truth table such as {table}, or a name such as MIN"
+    digits = ",".join(str(entry % values) for entry in range(values))
+    names = sorted(name for _, name in known)
+    named = f", or a name such as {names[0]}" if names else f"; gates of {values} values have no names here"
+    return f"expected an index, a truth table such as {digits} of one input{named}"
 
 
 _READINGS: dict[str, Callable[[str, int, int | None], Iterator[tuple[Gate, str]]]] = {

@@ -12,7 +12,7 @@ SMALLEST_PROBABILITY = 1e-12
 def entry_cross_entropy(
     logits: Float[Tensor, "*runs n entries values"], classes: Int[Tensor, "*runs n entries"]
 ) -> Float[Tensor, "*runs n"]:
-    """Cross-entropy in nats, summed over the nine entries of each operation."""
+    """Cross-entropy in nats, summed over the entries of each operation."""
     log_probability = class_log_probability(logits.reshape(-1, *logits.shape[-2:]))
     rows = classes.reshape(-1, classes.shape[-1])
     losses = F.nll_loss(log_probability[None], rows[None], reduction="none")[0].sum(dim=1)

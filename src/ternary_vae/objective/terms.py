@@ -7,7 +7,7 @@ loss = λ1·gA·(w_A·CE_A + β_A·KL_A) + λ2·gB·(w_B·CE_B + β_B·KL_B − 
      − ϱ·log q(z | what z was decoded to)
      + the terms that a recipe names in `objective.extra`, which other packages register
 
-with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over nine entries in nats, averaged
+with g the gradient-balance scales and w = exp(±balance). Cross-entropies are sums over entries in nats, averaged
 over the batch (plan, sections 2 and 7; the loss of v5.5).
 
 Whatever has to do with terms (the log, TensorBoard, the page, stacked runs, recorded steps) goes by this list.

@@ -55,7 +55,10 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
 
 def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones: Sequence[int], picture: str) -> str:
     """The comparison's text."""
-    sampled = [one.part("coverage_rho_07", milestones[-1]) for _, one in labelled]
+    parts = [one.part("coverage_rho_07", milestones[-1]) for _, one in labelled]
+    # A uniform model covers as much as it does in one space, and in one that cannot be listed nothing is covered.
+    one_space = len({one.recipe.space.as_space() for _, one in labelled}) == 1
+    sampled = [part for part in parts if part is not None and one_space]
     return markdown(
         "comparison",
         runs=[(label, one, verdict_of(one)) for label, one in labelled],
@@ -64,7 +67,7 @@ def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones
         compared=_COMPARED,
         left_out=sorted({epoch for _, one in labelled for epoch in one.milestones} - set(milestones)),
         sampled=sampled,
-        spread=max(one.interval.standard_deviation for one in sampled),
+        spread=max((one.interval.standard_deviation for one in sampled), default=0.0),
     )
 
 

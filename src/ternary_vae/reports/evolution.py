@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ternary_vae.formats import NOTHING
 from ternary_vae.reports.markdown import markdown
-from ternary_vae.reports.measurements import Measurements, measurements_of_run
+from ternary_vae.reports.measurements import Measurements, measurements_of_run, training_command
 from ternary_vae.resolution.figures import MEASURES, epochs_with, registered
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
@@ -43,6 +43,7 @@ def evolution_markdown(measured: Measurements, output: Path) -> str:
         "evolution",
         run=measured,
         facts=measured.facts,
+        trained_by=training_command(measured.recipe),
         last=max(measured.complete_milestones, default=None),
         epochs=measured.every_milestone,
         figure=FIGURE_NAME,

@@ -3,6 +3,7 @@ series also told apart by its line and marker, so that it reads in grey and by t
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -79,18 +80,22 @@ def evolution_figure(measurements: Measurements) -> Figure:
 def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequence[int]) -> Figure:
     """Four panels, one line a run: the weaker VAE's and the ensemble's exact match, coverage, complementarity."""
     same_phases = len({tuple(measured.phases) for _, measured in runs}) == 1
+    parts = [run.part("coverage_rho_07", milestones[0]) for _, run in runs]
     compared = {
         "Exact match of the weaker VAE": ("exact_match_a", "exact_match_b"),
         "Exact match of the ensemble, best of two": ("exact_match_best_of_two",),
-        "Decoded coverage, ρ = 0.7": ("coverage_rho_07",),
+        # Of spaces that cannot be listed nothing is covered.
+        **({} if not any(parts) else {"Decoded coverage, ρ = 0.7": ("coverage_rho_07",)}),
         "Complementarity": ("complementarity_score",),
     }
 
     def lowest(run: Measurements, keys: Sequence[str], epoch: int) -> float:
-        return min(value for key in keys if (value := run.value(key, epoch)) is not None)
+        return min((value for key in keys if (value := run.value(key, epoch)) is not None), default=math.nan)
 
     with canvas(2, 2, size=(11, 8)) as (figure, axes):
-        for axis, (title, keys) in zip(axes.flat, compared.items(), strict=True):
+        for axis in axes.flat[len(compared) :]:
+            axis.remove()
+        for axis, (title, keys) in zip(axes.flat, compared.items()):
             axis.set_title(title)
             styles = zip(
                 cycle((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)), cycle(("-", "--", "-.", ":")), cycle("os^DvpX")
@@ -99,9 +104,10 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
                 values = [lowest(measured, keys, epoch) for epoch in milestones]
                 axis.plot(milestones, values, label=label, color=colour, linestyle=dash, marker=marker)
             if keys == ("coverage_rho_07",):
-                limit = runs[0][1].part(*keys, milestones[0]).coverage_limit
-                panels.level_line(axis, limit, uniform_level(limit), bold=True)
-                panels.coverage_axis(axis, min(lowest(run, keys, epoch) for _, run in runs for epoch in milestones))
+                for limit in sorted({part.coverage_limit for part in parts if part is not None}):
+                    panels.level_line(axis, limit, uniform_level(limit), bold=True)
+                rates = [lowest(run, keys, epoch) for _, run in runs for epoch in milestones]
+                panels.coverage_axis(axis, [rate for rate in rates if not math.isnan(rate)])
             else:
                 panels.share_axis(axis, 0, 1)
             if MEASURES[keys[0]].unit == "share" and keys != ("coverage_rho_07",):

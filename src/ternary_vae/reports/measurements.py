@@ -303,3 +303,12 @@ def _recipe_named(header: Header) -> tuple[Recipe, str]:
         recipe,
         f"These records come from a variant of recipe {header.recipe}; phases are the recipe's own.",
     )
+
+
+def training_command(recipe: Recipe) -> str | None:
+    """The command that trains a recipe of the package; None where the recipe is another."""
+    if recipe.name not in recipe_names():
+        return None
+    if load_recipe(recipe.name, seed=recipe.seed).fingerprint() != recipe.fingerprint():
+        return None
+    return f"ternary-vae train --config {recipe.name} --seed {recipe.seed}"

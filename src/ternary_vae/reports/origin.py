@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.pretrained.configuration import Criterion, Figure, Origin
-from ternary_vae.recipe import Recipe, load_recipe, recipe_names
-from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.reports.measurements import measurements_of_run, training_command
 from ternary_vae.resolution.criteria import judge, verdict_rows
 from ternary_vae.resolution.figures import MEASURES
-from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, Uniformity
 from ternary_vae.storage.checkpoints import load_checkpoint, model_of
 from ternary_vae.storage.runs import RunDirectory
 
@@ -57,15 +56,6 @@ def model_of_run(run: RunDirectory) -> DualVAE:
     return model
 
 
-def training_command(recipe: Recipe) -> str | None:
-    """The command that trains a recipe of the package; None where the recipe is another."""
-    if recipe.name not in recipe_names():
-        return None
-    if load_recipe(recipe.name, seed=recipe.seed).fingerprint() != recipe.fingerprint():
-        return None
-    return f"ternary-vae train --config {recipe.name} --seed {recipe.seed}"
-
-
 def _figures(isolated: IsolatedRecord, coupled: CoupledRecord) -> Iterator[Figure]:
     """All figures of a milestone, but for times, which are those of the machine."""
     for measure in MEASURES.values():
@@ -73,11 +63,12 @@ def _figures(isolated: IsolatedRecord, coupled: CoupledRecord) -> Iterator[Figur
         if record is None or measure.key == "time_overhead":
             continue
         place = measure.isolated if record is isolated else measure.coupled
-        interval = (
-            (measure.sampled(record) or getattr(measure.part(record), "interval", None))
-            if isinstance(place, str)
-            else None
-        )
+        interval = None
+        if isinstance(place, str):
+            part = measure.part(record)
+            # Draws that agree have their interval beside the share.
+            own = part if isinstance(part, Uniformity) and measure.key.startswith("effective_share") else None
+            interval = measure.sampled(record) or getattr(part, "interval", own)
         yield Figure(
             key=measure.key,
             name=measure.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ VERMILION, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
 PURPLE, SKY, ORANGE = "#CC79A7", "#56B4E9", "#E69F00"
 INK, QUIET = "#1b1f24", "#5c6370"
 _PHASE_SHADES = ("#ffffff", "#f1f2f4", "#ffffff", "#e9ebee")
-_COVERAGE_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+_COVERAGE_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 _SHARE_MARGIN = 0.03  # ticks are a ninth of the axis apart, or more
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 3)), (0, (7, 2, 1, 2)))
 _HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.2}
@@ -81,8 +82,7 @@ def coverage(axis: Axes, measured: Measurements) -> None:
         limit, draws = sampled[0].coverage_limit, sampled[0].draws
         level_line(axis, limit, f"{draws:,} draws of {uniform_level(limit)}", bold=True, side="left")
     level_line(axis, MEASURES["coverage_rho_07"].expected[PLAN_EPOCHS].low or 0.0, "plan: 90% by the end")
-    lowest = min([one.coverage_rate for one in sampled] + [0.8])
-    coverage_axis(axis, lowest)
+    coverage_axis(axis, [one.coverage_rate for one in sampled] + [0.8])
     legend(axis)
 
 
@@ -245,13 +245,15 @@ def level_line(
     )
 
 
-def coverage_axis(axis: Axes, lowest: float) -> None:
-    """Percentages of coverage from `lowest` up to beyond a uniform model, logarithmic in what is missing to 100%."""
+def coverage_axis(axis: Axes, drawn: Sequence[float]) -> None:
+    """Percentages of coverage from the lowest that is drawn up to beyond a uniform model of 19,683 operations, or to
+    beyond 100% where that is met; logarithmic in what is missing to 100%."""
+    lowest, top = min(drawn), 0.9962 if max(drawn) < 0.9962 else 1.0
     axis.set_yscale("function", functions=(nines, lambda height: 1 - 10.0**-height))
-    ticks = [tick for tick in _COVERAGE_TICKS if lowest - 0.06 <= tick <= 0.996]
+    ticks = [tick for tick in _COVERAGE_TICKS if lowest - 0.06 <= tick <= top]
     axis.set_yticks(ticks, [percent(tick, 1).replace(".0%", "%") for tick in ticks])
     axis.set_yticks([], minor=True)
-    axis.set_ylim(max(0.0, 1 - 1.25 * (1 - lowest)), 0.9962)
+    axis.set_ylim(max(0.0, 1 - 1.25 * (1 - min(lowest, 0.996))), top)
     axis.set_ylabel("logarithmic in what is missing", fontsize=7.5)
 
 

@@ -10,6 +10,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, Unit, code, in_unit, listed, percent, table
 from ternary_vae.recipe import TruthTables
 from ternary_vae.reports.markdown import markdown
+from ternary_vae.resolution.records import ResolutionCurve
 from ternary_vae.resolution.structure.records import CodeStructure, StructureRecord
 from ternary_vae.storage.files import write_text
 
@@ -186,11 +187,19 @@ def claims_of_codes(values: int) -> list[Claim]:
         ),
         Claim(
             "it bears as much noise as ideal axes", "σ at which half is exact", "sigma",
-            _of_code(lambda one: one.noise.measured.half_sigma or 0.0),
-            least_of=_of_code(lambda one: one.noise.ideal_axes.half_sigma or 0.0),
+            _of_code(lambda one: _borne(one.noise.measured)),
+            least_of=_of_code(lambda one: _borne(one.noise.ideal_axes)),
             required="≥ that of ideal axes, in closed form",
         ),
     ]  # fmt: skip
+
+
+def _borne(curve: ResolutionCurve) -> float:
+    """The σ at which half is exact; at least the largest that was tried where more than half is exact at every one, and
+    0 where less is without noise."""
+    if curve.half_sigma is not None:
+        return curve.half_sigma
+    return curve.points[-1].sigma if curve.points[-1].exact_match_rate > 0.5 else 0.0
 
 
 def claims_of_probes() -> list[Claim]:

@@ -164,6 +164,12 @@ class RunState:
         Raises:
             UserError: if the checkpoint does not fit this recipe's model or lacks something.
         """
+        own, other = self.recipe.space.as_space(), checkpoint.recipe.space.as_space()
+        if own != other:
+            raise UserError(
+                f"{checkpoint.path}: trained on {other}, recipe {self.recipe.name!r} is of {own}; choose a recipe of "
+                "that space, or train from the start"
+            )
         try:
             if checkpoint.source == "native":
                 self._require_shapes(checkpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,7 +15,7 @@ from ternary_vae.resolution.structure.codes import Code, right
 from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
 from ternary_vae.resolution.structure.records import Noise
 
-SIGMAS = tuple(round(0.05 * step, 2) for step in range(21))
+_STEP = 0.05
 
 
 def noise(
@@ -22,9 +23,13 @@ def noise(
     tables: Int8[Tensor, "n entries"],
     points: Float64[Tensor, "n dimensions"],
     generator: torch.Generator,
-    sigmas: Sequence[float] = SIGMAS,
+    sigmas: Sequence[float] | None = None,
 ) -> Noise:
-    """Exact match of points + σ·ε against σ, one ε an operation, the same for every σ; and of ideal axes."""
+    """Exact match of points + σ·ε against σ, one ε an operation, the same for every σ; and of ideal axes. Unless given,
+    σ are 0 to 1, and further in a space so small that ideal axes bear more than half of that."""
+    if sigmas is None:
+        largest = max(1.0, 2 * ideal_half_sigma(code.space))
+        sigmas = [round(_STEP * step, 2) for step in range(math.ceil(largest / _STEP - 1e-9) + 1)]
     drawn = torch.randn(points.shape, generator=generator, dtype=torch.float64)
     curve = [
         CurvePoint(sigma=sigma, exact_match_rate=right(code.decode(points + sigma * drawn), tables)[1])

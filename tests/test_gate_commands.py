@@ -113,6 +113,7 @@ class TestGate:
             (["99999"], "0 to 19682"),
             (["PC0", "--format", "yaml"], "'yaml' is not one of"),
             (["PC0", "--values", "1"], "a space of 1 values: expected 2 to 36"),
+            (["index:7", "--values", "2", "--inputs", "0"], "a space of 0 inputs: expected at least 1"),
             (["5", "--inputs", "7"], "at most 1,024 entries"),
             (["--fromat"], "no such option: --fromat"),
             (["PC0", "--fromat", "csv"], "--fromat"),

@@ -284,6 +284,16 @@ class TestFindGate:
             find_gate("SUM", 2)
 
     @pytest.mark.parametrize(
+        ("values", "table", "name"), [(2, "01", "AND"), (4, "0123", "MAX"), (5, "-2,-1,0,1,2", None)]
+    )
+    def test_what_is_expected_is_of_that_space(self, values, table, name):
+        assert find_gate(f"table:{table}", values)[0].space == Space(values, 1)
+        with pytest.raises(UserError) as refused:
+            find_gate("zzzzzz", values)
+        assert f"a truth table such as {table} of one input" in str(refused.value)
+        assert ("have no names here" if name is None else f"a name such as {name}") in str(refused.value)
+
+    @pytest.mark.parametrize(
         ("text", "ways"),
         [
             ("MAX", ["heptavintimal:MAX", "name:MAX"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import operation_index
 from ternary_vae.recipe import load_recipe
-from ternary_vae.reports import write_reports
+from ternary_vae.reports import write_comparison, write_reports
 from ternary_vae.reports.spaces import first_exact, pooled
 from ternary_vae.resolution import kept, measure, uniformity
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
@@ -174,8 +175,16 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     text = next(path for name, path in written.items() if name.endswith(".md")).read_text()
     assert ("operations drawn at random" in text) == (not listed)
     assert "19,683" not in text
+    assert "/checkpoints/epoch_2.safetensors\n" in text  # braces around one number are taken as they are
     page = written["index.html"].read_text()
     assert "19,683" not in page
+    # Beside itself, too, where nothing is covered since nothing can be listed.
+    shutil.copytree(run.path, tmp_path / "again")
+    compared, _ = write_comparison([run, RunDirectory(tmp_path / "again")], tmp_path / "COMPARISON.md")
+    assert ("a uniform model covers" in compared.read_text()) == listed
+    if space != (2, 2):
+        with pytest.raises(UserError, match=r"trained on .* recipe .* is of 2 values and 2 inputs; choose a recipe"):
+            Trainer(recipe_of((2, 2))).restore(checkpoint)
 
 
 @pytest.mark.parametrize("space", [(2, 2), (2, 5)])
@@ -244,7 +253,9 @@ def test_a_table_of_another_length():
 def test_a_checkpoint_of_another_space(recipe_of, quick_train, tmp_path):
     quick_train(recipe_of((2, 2)), tmp_path / "run")
     checkpoint = load_checkpoint(tmp_path / "run" / "checkpoints" / "latest.safetensors")
-    with pytest.raises(UserError, match="cannot be trained on with recipe"):
+    with pytest.raises(
+        UserError, match="trained on 2 values and 2 inputs, recipe 'resolution' is of 3 values and 2 inputs"
+    ):
         Trainer(recipe_of((3, 2))).restore(checkpoint)
 
 

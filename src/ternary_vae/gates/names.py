@@ -317,7 +317,8 @@ def _expected(values: int, known: Iterable[tuple[Space, str]]) -> str:
     if values == 3:
         table = "----00-0+, a heptavintimal name such as PC0"
         return f"expected an index, a truth table such as {table}, or a name such as MIN"
-    digits = ",".join(str(entry % values) for entry in range(values))
+    one_input = Space(values, 1)
+    digits = table_text(one_input, one_input.table(0) + np.arange(values, dtype=np.int8))
     names = sorted(name for _, name in known)
     named = f", or a name such as {names[0]}" if names else f"; gates of {values} values have no names here"
     return f"expected an index, a truth table such as {digits} of one input{named}"

@@ -74,3 +74,10 @@ def test_what_is_wrong_without_noise_counts_as_wrong() -> None:
     found = noise(code, tables, code.encode(tables), torch.Generator().manual_seed(0))
     assert {point.exact_match_rate for point in found.measured.points} == {1 / 19_683}
     assert found.measured.half_sigma is None
+
+
+def test_a_space_so_small_that_half_is_lost_late_is_looked_at_further() -> None:
+    tables = torch.from_numpy(Space(2, 1).table(np.arange(4)))
+    code = AxisCode(Space(2, 1))
+    found = noise(code, tables, code.encode(tables), torch.Generator().manual_seed(0))
+    assert found.measured.points[-1].sigma >= 2 * ideal_half_sigma(Space(2, 1)) > 1

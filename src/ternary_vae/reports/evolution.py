@@ -8,6 +8,7 @@ from ternary_vae.formats import NOTHING
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements, measurements_of_run, training_command
 from ternary_vae.resolution.figures import MEASURES, epochs_with, registered
+from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 
@@ -43,6 +44,11 @@ def evolution_markdown(measured: Measurements, output: Path) -> str:
         "evolution",
         run=measured,
         facts=measured.facts,
+        plan_space=TWO_INPUT_TERNARY,
+        plan_expects=any(
+            MEASURES["exact_match_a"].expected_at(epoch, measured.recipe.schedule_epochs)
+            for epoch in measured.every_milestone
+        ),
         trained_by=training_command(measured.recipe),
         last=max(measured.complete_milestones, default=None),
         epochs=measured.every_milestone,

@@ -24,7 +24,7 @@ from ternary_vae.reports import figures
 from ternary_vae.reports.comparison import write_comparison
 from ternary_vae.reports.figures import canvas, comparison_figure, evolution_figure, figure_title, write_figure
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
-from ternary_vae.reports.panels import share_axis
+from ternary_vae.reports.panels import coverage_axis, share_axis
 from ternary_vae.storage.runs import RunDirectory
 
 PHASES = [(0, 40), (40, 120), (120, 250), (250, 400)]
@@ -103,6 +103,16 @@ def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(figure: Figure, good_
         assert all(0 <= tick <= 1 for tick in ticks), axis.get_title(loc="left")
         assert axis.get_ylim()[0] >= -0.04
         assert axis.get_ylim()[1] <= 1.04
+
+
+def test_what_is_covered_wholly_lies_on_its_axis() -> None:
+    with canvas(1, 2, size=(8, 4)) as (_, axes):
+        small, plans = axes.flat
+        coverage_axis(small, [0.8, 1.0])
+        coverage_axis(plans, [0.8, coverage_limit(100_000)])
+        assert small.get_ylim()[1] == 1
+        assert 1.0 in small.get_yticks()
+        assert coverage_limit(100_000) < plans.get_ylim()[1] < 1
 
 
 @pytest.mark.parametrize("whole", [1, 100])

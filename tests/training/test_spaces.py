@@ -19,6 +19,7 @@ from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_comparison, write_reports
 from ternary_vae.reports.spaces import first_exact, pooled
 from ternary_vae.resolution import kept, measure, uniformity
+from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
 from ternary_vae.resolution.uniformity import poisson_interval
@@ -166,6 +167,8 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
         assert (vae.sampling_coverage is None) == (vae.information is None) == (not listed)
         assert (vae.reconstruction.sampled is None) == listed
         assert vae.uniformity.draws > 0
+        share = MEASURES["effective_share_a" if vae is alone.vae_a else "effective_share_b"]
+        assert share.bounds(alone) == vae.uniformity
         assert sum(vae.reconstruction.error_histogram.values()) == (Space(*space).operations if listed else 400)
     assert (both.covers_everything is None) == (not listed)
     assert measure_isolated(checkpoint).vae_a == alone.vae_a

@@ -111,13 +111,12 @@ def gates(
 ) -> None:
     """Find gates by properties, by a table with open entries, or near another gate."""
     from ternary_vae.formats import counted
-    from ternary_vae.gates.names import find_gate, parse_table
+    from ternary_vae.gates.names import find_gate, parse_table, space_asked
     from ternary_vae.gates.properties import known_properties
     from ternary_vae.gates.search import find_gates, hamming_distance
-    from ternary_vae.space import Space
 
     if properties:
-        known = known_properties(Space(values, 2 if inputs is None else inputs))
+        known = known_properties(space_asked(values, inputs))
         _print_columns([(name, each.description) for name, each in known.items()], right=False)
         return
     if near is None and distance is not Distance.entries:
@@ -129,7 +128,7 @@ def gates(
         space, partial = parse_table(table, values, inputs)
         inputs = space.inputs
     target, how = (None, "") if near is None else find_gate(near, values, inputs)
-    space = target.space if target else Space(values, 2 if inputs is None else inputs)
+    space = target.space if target else space_asked(values, inputs)
     measured, meaning = hamming_distance, "the number of entries that differ"
     if distance is not Distance.entries:
         from ternary_vae.pretrained.codes import latent_distance, require_space

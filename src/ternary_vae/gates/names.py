@@ -269,11 +269,20 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
     raise refused.get(kinds[-1]) or refused["name"]
 
 
+def space_asked(values: int, inputs: int | None) -> Space:
+    """Of two inputs unless a number is given.
+
+    Raises:
+        UserError: there is no such space.
+    """
+    return Space(values, 2 if inputs is None else inputs)
+
+
 def _by_index(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
     plain = re.sub(r"(?<=\d)[,_](?=\d{3})", "", word)
     if not re.fullmatch("[0-9]{1,2000}", plain):
         raise UserError(f"{shown(word)} is no index: expected a whole number")
-    space = Space(values, 2 if inputs is None else inputs)
+    space = space_asked(values, inputs)
     if int(plain) >= space.operations:
         raise UserError(
             f"index {shown(word)}: of {counted(space.inputs, 'input')} there are 0 to {shown(space.operations - 1)}"

@@ -104,10 +104,11 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
                 values = [lowest(measured, keys, epoch) for epoch in milestones]
                 axis.plot(milestones, values, label=label, color=colour, linestyle=dash, marker=marker)
             if keys == ("coverage_rho_07",):
-                for limit in sorted({part.coverage_limit for part in parts if part is not None}):
+                limits = sorted({part.coverage_limit for part in parts if part is not None})
+                for limit in limits:
                     panels.level_line(axis, limit, uniform_level(limit), bold=True)
                 rates = [lowest(run, keys, epoch) for _, run in runs for epoch in milestones]
-                panels.coverage_axis(axis, [rate for rate in rates if not math.isnan(rate)])
+                panels.coverage_axis(axis, limits + [rate for rate in rates if not math.isnan(rate)])
             else:
                 panels.share_axis(axis, 0, 1)
             if MEASURES[keys[0]].unit == "share" and keys != ("coverage_rho_07",):

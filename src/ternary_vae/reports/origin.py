@@ -10,7 +10,7 @@ from ternary_vae.pretrained.configuration import Criterion, Figure, Origin
 from ternary_vae.reports.measurements import measurements_of_run, training_command
 from ternary_vae.resolution.criteria import judge, verdict_rows
 from ternary_vae.resolution.figures import MEASURES
-from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, Uniformity
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.checkpoints import load_checkpoint, model_of
 from ternary_vae.storage.runs import RunDirectory
 
@@ -62,19 +62,13 @@ def _figures(isolated: IsolatedRecord, coupled: CoupledRecord) -> Iterator[Figur
         record = next((each for each in (isolated, coupled) if measure.read(each) is not None), None)
         if record is None or measure.key == "time_overhead":
             continue
-        place = measure.isolated if record is isolated else measure.coupled
-        interval = None
-        if isinstance(place, str):
-            part = measure.part(record)
-            # Draws that agree have their interval beside the share.
-            own = part if isinstance(part, Uniformity) and measure.key.startswith("effective_share") else None
-            interval = measure.sampled(record) or getattr(part, "interval", own)
+        bounds = measure.bounds(record)
         yield Figure(
             key=measure.key,
             name=measure.name,
             value=measure.read(record),
             unit=measure.unit,
-            low=interval and interval.low,
-            high=interval and interval.high,
+            low=bounds and bounds.low,
+            high=bounds and bounds.high,
             uniform=measure.read_uniform(record),
         )

@@ -82,7 +82,7 @@ def coverage(axis: Axes, measured: Measurements) -> None:
         limit, draws = sampled[0].coverage_limit, sampled[0].draws
         level_line(axis, limit, f"{draws:,} draws of {uniform_level(limit)}", bold=True, side="left")
     level_line(axis, MEASURES["coverage_rho_07"].expected[PLAN_EPOCHS].low or 0.0, "plan: 90% by the end")
-    coverage_axis(axis, [one.coverage_rate for one in sampled] + [0.8])
+    coverage_axis(axis, [0.8, *(share for one in sampled for share in (one.coverage_rate, one.coverage_limit))])
     legend(axis)
 
 
@@ -246,8 +246,8 @@ def level_line(
 
 
 def coverage_axis(axis: Axes, drawn: Sequence[float]) -> None:
-    """Percentages of coverage from the lowest that is drawn up to beyond a uniform model of 19,683 operations, or to
-    beyond 100% where that is met; logarithmic in what is missing to 100%."""
+    """Percentages of coverage from the lowest of the shares and levels drawn up to beyond a uniform model of 19,683
+    operations, or to 100% where one of them is higher; logarithmic in what is missing to 100%."""
     lowest, top = min(drawn), 0.9962 if max(drawn) < 0.9962 else 1.0
     axis.set_yscale("function", functions=(nines, lambda height: 1 - 10.0**-height))
     ticks = [tick for tick in _COVERAGE_TICKS if lowest - 0.06 <= tick <= top]

@@ -11,6 +11,7 @@ from ternary_vae.formats import percent
 from ternary_vae.recipe import TruthTables, load_recipe
 from ternary_vae.reports.structure import (
     MARGIN,
+    _borne,
     by_recipe,
     claims,
     compared_with_table,
@@ -23,11 +24,22 @@ from ternary_vae.reports.structure import (
     structure_markdown,
     write_structure_report,
 )
+from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure import measure
 from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
 from ternary_vae.storage.runs import RunDirectory
 
 pytestmark = pytest.mark.usefixtures("coarse_figures")
+
+
+def test_noise_at_which_half_is_never_lost_is_not_none_borne() -> None:
+    def borne(*rates: float, half: float | None = None) -> float:
+        points = [CurvePoint(sigma=sigma, exact_match_rate=rate) for sigma, rate in enumerate(rates)]
+        return _borne(ResolutionCurve(points=points, half_sigma=half))
+
+    assert borne(1.0, 0.9, 0.7) == 2
+    assert borne(1.0, 0.4, 0.1, half=0.8) == 0.8
+    assert borne(0.3, 0.2, 0.1) == 0
 
 
 def of_seed(record: StructureRecord, seed: int, recipe: str = "resolution", **codes: str) -> StructureRecord:

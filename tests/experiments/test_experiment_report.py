@@ -123,6 +123,12 @@ def test_sentences_say_what_was_measured(results):
             "(95% interval, 5 seeds), smaller ones are not.",
         ),
         (
+            Paired(Summary(2, 0.1, 0.12, -1.0, 1.2), 0.5, 1.5),
+            (0.5, 0.4),
+            "no difference shown between better and resolution; none is excluded (95% interval −100.00 to +120.00 "
+            "points, 2 seeds, wider than the scale).",
+        ),
+        (
             Paired(Summary(5, 0.0, 0.0, None, None), 1.0, None),
             (1.0, 1.0),
             "better and resolution both reach 100% with each of 5 seeds; this measure can tell no more.",

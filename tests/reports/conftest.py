@@ -46,7 +46,8 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunDirec
             recipe,
             {
                 "device": "cpu", "environment": ENVIRONMENT, "started_at": "2026-01-02T03:04:05+00:00",
-                "finished_at": "2026-01-02T03:07:05+00:00", "status": "completed", "seconds": 180.0,
+                "finished_at": "2026-01-02T03:07:05+00:00", "seconds": 180.0,
+                "status": "completed" if epochs == recipe.epochs else "interrupted",
             },
         )  # fmt: skip
         write_lines(run.metrics_file, synthetic_metrics(recipe, epochs, fails))

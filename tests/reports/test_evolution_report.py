@@ -99,6 +99,16 @@ def test_a_missing_milestone_is_named_and_the_report_goes_on(failing_run: RunDir
     assert rows["400"][1][0].isdigit()
 
 
+@pytest.mark.parametrize("kept", [0, 399])
+def test_a_complete_run_has_its_last_epoch(failing_run: RunDirectory, tmp_path: Path, kept: int) -> None:
+    run = RunDirectory(shutil.copytree(failing_run.path, tmp_path / "run"))
+    rows = run.metrics_file.read_text(encoding="utf-8").splitlines(keepends=True)
+    run.metrics_file.write_text("".join(rows[:kept]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"metrics\.jsonl: epoch 400 is missing; restore the file"):
+        write_evolution(run, tmp_path / "report.md")
+    assert not (tmp_path / "report.md").exists()
+
+
 def test_a_complete_run_says_that_nothing_is_missing(report: str) -> None:
     assert "None: every milestone has both its records." in report
 

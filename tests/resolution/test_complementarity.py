@@ -47,10 +47,10 @@ def test_the_score_is_the_smaller_count_over_the_larger() -> None:
     assert section.share_a == 0.2
 
 
-def test_perfect_twins_are_home_nowhere_and_their_strict_score_is_null() -> None:
+def test_perfect_twins_are_home_nowhere_and_have_no_score() -> None:
     zeros = torch.zeros(10, dtype=torch.long)
     section = complementarity.complementary_coverage(zeros, zeros, outcome([0] * 10, [0] * 10))
-    assert section.complementarity_score == 0.0
+    assert section.complementarity_score is None
     assert section.complementarity_score_by_errors is None
     assert section.share_a is None
     assert section.home_neither == 10

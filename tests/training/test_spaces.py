@@ -182,6 +182,8 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     assert "/checkpoints/epoch_2.safetensors\n" in text  # braces around one number are taken as they are
     page = written["index.html"].read_text()
     assert "19,683" not in page
+    assert (">Effective share of the space, B<" in page) == (" of 400 (at least " in page) == (not listed)
+    assert (">Coverage, ρ = 0.7<" in page) == listed
     # Beside itself, too, where nothing is covered since nothing can be listed.
     shutil.copytree(run.path, tmp_path / "again")
     compared, _ = write_comparison([run, RunDirectory(tmp_path / "again")], tmp_path / "COMPARISON.md")

@@ -38,10 +38,10 @@ def sentence(one: Comparison) -> str:
             f"{_subject(one)}: {_lead(one, digits)} (95% interval {span}, {seeds}), which may be chance among "
             f"{counted(one.family, 'comparison')} ({_corrected(one)})."
         )
-    return (
-        f"{_subject(one)}: no difference shown between {one.arm} and {one.against}; differences beyond {span} are "
-        f"excluded (95% interval, {seeds}), smaller ones are not."
-    )
+    shown = f"{_subject(one)}: no difference shown between {one.arm} and {one.against}"
+    if min(summary.high, -summary.low) >= measure.room(one.means[1]):
+        return f"{shown}; none is excluded (95% interval {span}, {seeds}, wider than the scale)."
+    return f"{shown}; differences beyond {span} are excluded (95% interval, {seeds}), smaller ones are not."
 
 
 def p_value(p: float | None) -> str:

@@ -155,7 +155,7 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
         UserError: no run there, no benchmark records at all, a damaged record, or records of another run among them.
     """
     recipe, facts = run.recipe(), run.facts()
-    metrics = run.metrics()
+    metrics = run.metrics(whole=facts.get("status") == "completed")
     recorded = {_epoch_of(path) for path in run.benchmarks.glob("*_resolution_*.json")} - {None}
     epochs = max([int(row["epoch"]) for row in metrics] or [*(epoch or 0 for epoch in recorded), 1])
     expected = {milestone for milestone in recipe.evaluation.milestones if milestone <= epochs}

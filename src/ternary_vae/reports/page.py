@@ -142,28 +142,43 @@ def _events_lead(measured: Measurements) -> str:
 
 def _milestone_table(measured: Measurements) -> dict[str, Any]:
     further = [measure for measure in registered() if measure.source != "metrics"]
+    exact = ("exact_match_a", "exact_match_b", "exact_match_best_of_two")
+    shares = ("effective_share_a", "effective_share_b")
+    even = ("coverage_rho_07",) if measured.recipe.space.as_space().is_enumerable() else shares
     keys = (
-        "exact_match_a", "exact_match_b", "exact_match_best_of_two", "coverage_rho_07", "complementarity_score",
-        "half_sigma_a", "half_sigma_b", *(measure.key for measure in further),
+        *exact, *even, "complementarity_score", "half_sigma_a", "half_sigma_b", *(measure.key for measure in further),
     )  # fmt: skip
     heads = {key: MEASURES[key].head for key in keys}
     rows = []
     for epoch in measured.milestones:
         expected = MEASURES["exact_match_a"].expected_at(epoch, measured.recipe.schedule_epochs)
         sampled = measured.part("coverage_rho_07", epoch)
-        between = f"{percent(sampled.interval.low)} – {percent(sampled.interval.high)}" if sampled else NOTHING
         more = {
             "exact_match_a": [("plan", expected.text() if expected else NOTHING)],
             "coverage_rho_07": [
-                ("95%", between), (UNIFORM_MODEL, percent(sampled.coverage_limit) if sampled else NOTHING)
+                ("95%", _between(measured, "coverage_rho_07", epoch)),
+                (UNIFORM_MODEL, percent(sampled.coverage_limit) if sampled else NOTHING),
             ],
             "complementarity_score": [("A : B", _homes(measured, epoch))],
+            **{key: [("95%", _between(measured, key, epoch))] for key in shares},
         }  # fmt: skip
         row = [("Epoch", str(epoch))]
         for key in keys:
-            row += [(heads[key], measured.shown(key, epoch)), *more.get(key, [])]
+            shown = measured.in_context if key in exact else measured.shown
+            row += [(heads[key], shown(key, epoch)), *more.get(key, [])]
         rows.append(row)
     return {"header": [name for name, _ in rows[0]], "rows": [[text for _, text in row] for row in rows]}
+
+
+def _between(measured: Measurements, key: str, epoch: int) -> str:
+    """The 95% interval of a figure."""
+    measure = MEASURES[key]
+    record = (measured.isolated if measure.isolated else measured.coupled).get(epoch)
+    bounds = None if record is None else measure.bounds(record)
+    if bounds is None:
+        return NOTHING
+    low = in_unit(bounds.low, measure.unit)
+    return f"at least {low}" if bounds.high is None else f"{low} – {in_unit(bounds.high, measure.unit)}"
 
 
 def _homes(measured: Measurements, epoch: int) -> str:
@@ -177,7 +192,8 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
     end = f"At epoch {epoch}: "
     exact = half = covered = score = ""
     if epoch in measured.isolated:
-        exact = f"{end}VAE-A {measured.shown('exact_match_a', epoch)}, VAE-B {measured.shown('exact_match_b', epoch)}"
+        exact_a, exact_b = (measured.in_context(f"exact_match_{side}", epoch) for side in "ab")
+        exact = f"{end}VAE-A {exact_a}, VAE-B {exact_b}"
         half = f"{end}VAE-A {_half(measured, 'a', epoch)}, VAE-B {_half(measured, 'b', epoch)}"
     if epoch in measured.coupled:
         homes = measured.part("complementarity_score", epoch)

@@ -64,8 +64,11 @@ def _counts(verdict: Verdict, measured: Measurements) -> str:
     if not measured.metrics:
         return ""
     evaluated = sum(value is not None for value in measured.column("exact_match_a"))
+    # Of a space that cannot be listed, an epoch's own sample.
+    drawn = "" if measured.recipe.space.as_space().is_enumerable() else " drawn"
     sentences = [
-        f"Both VAEs were exact on every operation in {verdict.sustained_reconstruction_epochs} of {evaluated} epochs."
+        f"Both VAEs were exact on every operation{drawn} in {verdict.sustained_reconstruction_epochs} of "
+        f"{evaluated} epochs."
     ]
     if any(value is not None for value in measured.column("covered_all_a")):
         sentences.append(

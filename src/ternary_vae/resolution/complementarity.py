@@ -181,7 +181,7 @@ def complementary_coverage(
     better = max(exact_a, exact_b)
     between = covariance_between_operations(noise)
     return ComplementaryCoverage(
-        complementarity_score=ratio_of_homes(home_a, home_b) or 0.0,
+        complementarity_score=ratio_of_homes(home_a, home_b),
         complementarity_score_by_errors=ratio_of_homes(fewer_a, fewer_b),
         home_a=home_a,
         home_b=home_b,

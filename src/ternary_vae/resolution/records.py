@@ -290,8 +290,8 @@ class CrossInjectedSampling(Section):
 class ComplementaryCoverage(Section):
     """Which operations are at home in which VAE: fewer wrong entries; ties by exactness under the same latent noise."""
 
-    complementarity_score: Share
-    """min(n_A, n_B)/max(n_A, n_B); 0 when neither VAE is home to any."""
+    complementarity_score: Share | None
+    """min(n_A, n_B)/max(n_A, n_B); null when 0/0."""
     complementarity_score_by_errors: Share | None
     """The strict version, by wrong entries alone; null when 0/0."""
     home_a: int

@@ -203,11 +203,14 @@ class RunDirectory:
         self.facts()
         return validate_recipe(read_yaml(self.recipe_file, "a recipe"), str(self.recipe_file))
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self, whole: bool = False) -> list[dict[str, Any]]:
         """One row an epoch, in order.
 
+        Args:
+            whole: whether the run's last epoch has to be there.
+
         Raises:
-            UserError: a damaged file.
+            UserError: a damaged file, or one without that epoch.
         """
         rows = read_json_lines(self.metrics_file)
         for number, row in enumerate(rows, start=1):
@@ -215,6 +218,11 @@ class RunDirectory:
                 raise UserError(f"{self.metrics_file}: row {number} has no epoch; restore the file")
             if misplaced := _misplaced(row):
                 raise UserError(f"{self.metrics_file}: row {number}: {misplaced}; restore the file")
+        last = self.recipe().epochs if whole else None
+        if whole and (not rows or rows[-1]["epoch"] != last):
+            raise UserError(
+                f"{self.metrics_file}: epoch {last} is missing; restore the file, or move the run away and train again"
+            )
         return rows
 
     def events(self) -> list[dict[str, Any]]:

@@ -57,6 +57,17 @@ def orthogonal(record: StructureRecord) -> StructureRecord:
     return of_seed(record, 1, vae_a="random_orthogonal", vae_b="random_orthogonal")
 
 
+@pytest.mark.parametrize(
+    ("operations", "said"),
+    [(16, "there are no more than 120, so all were met"), (2000, "the standard error of 0 is ")],
+)
+def test_an_error_of_drawn_pairs_is_told_where_there_are_more(
+    record: StructureRecord, operations: int, said: str
+) -> None:
+    text = structure_markdown([[record.model_copy(update={"operations": operations})]], "repeat me")
+    assert said in text
+
+
 def test_what_can_be_said_of_random_weights(record: StructureRecord) -> None:
     said = {row.claim.text for row in judged([[record]]) if row.holds}
     assert "it adds modulo 3" not in said

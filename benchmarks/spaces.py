@@ -66,7 +66,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
       and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
     - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
-      has fewer.
+      has fewer, with β that begins at a thousandth of what it rises to: at 0 recognition of prior draws grows to 10^14
+      within such an epoch (to 10^9 in the default's first, which is kept to the bit).
     """
     from ternary_vae.recipe import load_recipe
 
@@ -82,6 +83,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         "objective.prior_information.subset_entries": subset,
         "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
     }
+    if space.operations < _EPOCH:
+        changes["beta.waiting_share"] = 0.001
     if entries * (values - 1) > TWO_INPUT_TERNARY.entries * (TWO_INPUT_TERNARY.values - 1):
         changes |= {
             "optimizer.batch_size": 512,

@@ -123,6 +123,16 @@ class TestResuming:
         assert directory.events()[-1]["message"] == "training goes on, on cpu instead of cuda"
         assert directory.facts()["device"] == "cpu"
 
+    @pytest.mark.parametrize("kept", [0, 2, 3])
+    def test_a_log_that_ends_early_is_told(self, finished_run, kept):
+        directory = RunDirectory(finished_run)
+        rows = directory.metrics_file.read_text().splitlines(keepends=True)
+        directory.metrics_file.write_text("".join(rows[:kept]))
+        loop.resume(finished_run, epochs=4, benchmark_milestones=False)
+        assert directory.events()[-1]["message"] == "training goes on" + (
+            "" if kept == len(rows) else f"; metrics.jsonl ends before epoch {len(rows)}: reports will lack that"
+        )
+
     def test_time_adds_up(self, finished_run, quick_resume):
         directory = RunDirectory(finished_run)
         before = directory.facts()["seconds"]

@@ -257,8 +257,20 @@ def _resumed_run(directory: RunDirectory, device: str, epochs: int | None = None
         for leftover in directory.path.rglob(".*.tmp"):  # what a killed process was writing
             leftover.unlink(missing_ok=True)
         how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
+        if _lacks_rows(directory, trainer.epochs_completed):
+            how += (
+                f"; {directory.metrics_file.name} ends before epoch {trainer.epochs_completed}: reports will lack that"
+            )
         directory.update({"device": chosen, "environment": environment(chosen)})
         yield Start(trainer, directory, best, pending, how)
+
+
+def _lacks_rows(directory: RunDirectory, epochs_completed: int) -> bool:
+    """Whether the log ends before the last checkpoint. One that begins there has no rows yet."""
+    rows = directory.metrics()
+    if not rows:
+        return epochs_completed > 0 and directory.facts().get("started_from") is None
+    return rows[-1]["epoch"] < epochs_completed
 
 
 def _directory(directory: RunDirectory | str | Path) -> RunDirectory:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from spaces import settings_of
+from spaces import _first_held, settings_of
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
@@ -208,6 +208,13 @@ def test_what_seeds_of_a_space_reached_is_published(
     assert f"{Space(*space).operations:,} operations" in text
     seed = next(line.split("|") for line in text.splitlines() if line.startswith("| 42 |"))
     assert seed[-2].strip() == "1.00"  # as long as itself
+
+
+@pytest.mark.parametrize(
+    ("exact", "first"), [("", None), ("110", None), ("111", 1), ("01101110", 5), ("0111111", 2), ("01100110", None)]
+)
+def test_exact_for_three_epochs_in_a_row(exact, first):
+    assert _first_held([one == "1" for one in exact]) == first
 
 
 def test_epochs_that_were_not_measured_end_no_row_of_exact_ones():

@@ -219,8 +219,8 @@ def _write(costs: list[Cost], options: argparse.Namespace) -> None:
         f"# How cost grows with the entries of a truth table\n\n"
         f"The default recipe, changed for each space by the rules in `benchmarks/spaces.py`; seed {options.seed}, one "
         f"thread, given up after {options.epochs} epochs. Both exact: on all operations, or on 20,000 drawn afresh "
-        f"each epoch, three epochs in a row. Seconds a million operations leave out the first epochs, whose batches are "
-        f"small.\n\n{table(header, [_row(one, costs) for one in costs])}\n\n"
+        f"each epoch, three epochs in a row. Seconds a million operations leave out the first epochs, of small "
+        f"batches.\n\n{table(header, [_row(one, costs) for one in costs])}\n\n"
         + (f"Not reached: {', '.join(lost)}.\n\n" if lost else "")
         + "![Seconds against entries](spaces.png)\n\nMade by `python benchmarks/spaces.py --output DIRECTORY`.\n"
     )

@@ -36,6 +36,7 @@ PUBLISHED = {
     **{
         name: f"reports/{name}/README.md" for name in recipe_names() if (ROOT / "reports" / name / "README.md").exists()
     },
+    "growth": "reports/benchmarks/spaces/README.md",
     "experiments": "reports/experiments/README.md",
     **{path.parent.name: str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reports/experiments/*/report.md"))},
     "reliability": "reports/reliability.md",

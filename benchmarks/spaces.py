@@ -68,7 +68,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
     - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
       has fewer, with β that begins at a thousandth of what it rises to: at 0 recognition of prior draws grows to 10^14
-      within such an epoch (to 10^9 in the default's first, which is kept to the bit).
+      within such an epoch (two Boolean inputs, seed 1; to 3·10^8 in the default's first, seed 0, whose bits are kept).
     """
     from ternary_vae.recipe import load_recipe
 

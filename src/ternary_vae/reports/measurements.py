@@ -13,7 +13,10 @@ from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Header,
+    Interval,
     IsolatedRecord,
+    Sampled,
+    Uniformity,
     read_coupled_record,
     read_isolated_record,
 )
@@ -121,13 +124,25 @@ class Measurements:
 
     def part(self, key: str, epoch: int) -> Any:
         """The part of a milestone's record in which a measure lies, see `Measure.part`; None without the record."""
-        record = (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
+        record = self._record(key, epoch)
         return None if record is None else MEASURES[key].part(record)
+
+    def bounds(self, key: str, epoch: int) -> Interval | Sampled | Uniformity | None:
+        """The 95% interval of a measure at a milestone, see `Measure.bounds`; None without the record."""
+        record = self._record(key, epoch)
+        return None if record is None else MEASURES[key].bounds(record)
 
     def in_context(self, key: str, epoch: int) -> str:
         """A measure at a milestone with what is known beside it, see `Measure.in_context`."""
-        record = (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
-        return MEASURES[key].in_context(record)
+        return MEASURES[key].in_context(self._record(key, epoch))
+
+    def _record(self, key: str, epoch: int) -> IsolatedRecord | CoupledRecord | None:
+        return (self.isolated if MEASURES[key].isolated else self.coupled).get(epoch)
+
+    @property
+    def every_operation(self) -> str:
+        """What an epoch's exact match is of: of a space that cannot be listed, a sample of its own."""
+        return "every operation" + ("" if self.recipe.space.as_space().is_enumerable() else " drawn")
 
     @property
     def terms(self) -> list[str]:

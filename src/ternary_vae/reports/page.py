@@ -172,13 +172,11 @@ def _milestone_table(measured: Measurements) -> dict[str, Any]:
 
 def _between(measured: Measurements, key: str, epoch: int) -> str:
     """The 95% interval of a figure."""
-    measure = MEASURES[key]
-    record = (measured.isolated if measure.isolated else measured.coupled).get(epoch)
-    bounds = None if record is None else measure.bounds(record)
+    bounds, unit = measured.bounds(key, epoch), MEASURES[key].unit
     if bounds is None:
         return NOTHING
-    low = in_unit(bounds.low, measure.unit)
-    return f"at least {low}" if bounds.high is None else f"{low} – {in_unit(bounds.high, measure.unit)}"
+    low = in_unit(bounds.low, unit)
+    return f"at least {low}" if bounds.high is None else f"{low} – {in_unit(bounds.high, unit)}"
 
 
 def _homes(measured: Measurements, epoch: int) -> str:

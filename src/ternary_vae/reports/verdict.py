@@ -64,12 +64,8 @@ def _counts(verdict: Verdict, measured: Measurements) -> str:
     if not measured.metrics:
         return ""
     evaluated = sum(value is not None for value in measured.column("exact_match_a"))
-    # Of a space that cannot be listed, an epoch's own sample.
-    drawn = "" if measured.recipe.space.as_space().is_enumerable() else " drawn"
-    sentences = [
-        f"Both VAEs were exact on every operation{drawn} in {verdict.sustained_reconstruction_epochs} of "
-        f"{evaluated} epochs."
-    ]
+    exact = verdict.sustained_reconstruction_epochs
+    sentences = [f"Both VAEs were exact on {measured.every_operation} in {exact} of {evaluated} epochs."]
     if any(value is not None for value in measured.column("covered_all_a")):
         sentences.append(
             f"195,000 draws of each VAE alone met every operation in {verdict.full_coverage_epochs}; a perfectly "

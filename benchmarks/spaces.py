@@ -208,10 +208,14 @@ def _write(costs: list[Cost], options: argparse.Namespace) -> None:
         reached = [one for one in costs if one.exact_epoch is not None]
         right.plot([one.entries for one in reached], [one.exact_seconds for one in reached], "s", color=VERMILION)
         right.set(title="Until both VAEs are exact", xlabel="entries", ylabel="seconds of training", ylim=(0, None))
-        for axis, ys in ((left, "seconds_a_million"), (right, "exact_seconds")):
-            for one in costs if axis is left else reached:
+        for axis, ys, shown in ((left, "seconds_a_million", costs), (right, "exact_seconds", reached)):
+            axis.set_xlim(left=0)
+            for one in shown:
+                # To the left where a neighbour on the right would be written over.
+                crowded = any(0 < other.entries - one.entries <= 2 for other in shown)
+                side: Any = {"xytext": (-5, 5), "ha": "right"} if crowded else {"xytext": (5, 1)}
                 place = (one.entries, getattr(one, ys))
-                axis.annotate(f"{one.values}, {one.inputs}", place, textcoords="offset points", xytext=(4, 4), size=7)
+                axis.annotate(f"{one.values}, {one.inputs}", place, textcoords="offset points", size=7, **side)
     write_figure(figure, options.output / "spaces.png")
     write_text(options.output / "spaces.json", json.dumps([asdict(one) for one in costs], indent=1) + "\n")
     lost = [f"({one.values}, {one.inputs})" for one in costs if one.exact_epoch is None]

@@ -84,13 +84,13 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         "objective.prior_information.subset_entries": subset,
         "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
     }
-    if space.operations < _EPOCH:
+    more_steps = entries * (values - 1) > TWO_INPUT_TERNARY.entries * (TWO_INPUT_TERNARY.values - 1)
+    if more_steps or space.operations < _EPOCH:
         changes["beta.waiting_share"] = 0.001
-    if entries * (values - 1) > TWO_INPUT_TERNARY.entries * (TWO_INPUT_TERNARY.values - 1):
+    if more_steps:
         changes |= {
             "optimizer.batch_size": 512,
             "beta.delay_epochs": 30,
-            "beta.waiting_share": 0.001,
             "beta.warmup_epochs": 60,
             "objective.prior_information.every_steps": 2 * prior.every_steps,
             "objective.prior_information.weight": 2 * prior.weight,

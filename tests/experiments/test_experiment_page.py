@@ -23,8 +23,9 @@ def page_file(small, tmp_path_factory) -> Path:
     )
     execution = made_up(experiment, tmp_path_factory.mktemp("page") / "up", {"better": 0.05})
     write_text(execution.directory.run(execution.runs[0]).reports / "index.html", "<title>a run</title>")
-    write_text(execution.directory.page_file, experiment_page(gather(experiment, execution)))
-    return execution.directory.page_file
+    page = execution.directory.path / "index.html"
+    write_text(page, experiment_page(gather(experiment, execution)))
+    return page
 
 
 @pytest.fixture(scope="module")

@@ -241,5 +241,5 @@ def test_what_is_added_after_a_report_is_told_in_the_next(small, tmp_path, monke
         write_experiment_report(gather(experiment, made_up(experiment, directory.path, {})))
     assert directory.additions() == [{"seeds": [3, 4], "arms": []}, {"seeds": [], "arms": ["other"]}]
     note = "Added after a report had been written: seeds 3 and 4 and arms other."
-    assert note in directory.report_file.read_text()
-    assert note in directory.page_file.read_text()
+    assert note in (directory.path / "report.md").read_text()
+    assert note in (directory.path / "index.html").read_text()

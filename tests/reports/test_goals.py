@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ternary_vae.errors import UserError
+from ternary_vae.recipe import load_recipe
 from ternary_vae.reports.goals import goals_table, missed_goals, reached, write_goals
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.resolution.figures import GOALS, Goal
@@ -130,3 +131,9 @@ def test_missed_goals_are_those_with_a_cross(run):
     assert "Coverage of both, lowest of any epoch after 60" in missed
     with_cross = [line.split("|")[1].strip() for line in goals_table([run, worse]) if "✗" in line]
     assert missed == with_cross
+
+
+def test_another_space_has_goals_of_its_own(run):
+    other = replace(run, recipe=load_recipe("three_inputs"))
+    with pytest.raises(UserError, match=r"is of 3 values and 3 inputs, and these goals of 3 values and 2 inputs"):
+        goals_table([other])

@@ -6,8 +6,6 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from known_decoders import ThresholdDecoder
 from scipy import stats
 
@@ -16,30 +14,6 @@ from ternary_vae.operations import measured_operations, random_operations
 from ternary_vae.resolution import uniformity
 from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.space import Space
-
-
-@given(st.integers(1, 400), st.data())
-def test_the_interval_of_a_share_is_scipys(trials: int, data: st.DataObject) -> None:
-    successes = data.draw(st.integers(1, trials - 1)) if trials > 1 else 0
-    low, high = uniformity.clopper_pearson(successes, trials)
-    if 0 < successes < trials:
-        exact = stats.binomtest(successes, trials).proportion_ci(method="exact")
-        assert (low, high) == (pytest.approx(exact.low, abs=1e-12), pytest.approx(exact.high, abs=1e-12))
-
-
-@pytest.mark.parametrize("trials", [1, 30, 100_000])
-def test_where_all_succeed_the_interval_has_one_side(trials: int) -> None:
-    low, high = uniformity.clopper_pearson(trials, trials)
-    assert low**trials == pytest.approx(0.05, rel=1e-6)  # the share at which so many successes are one in twenty
-    assert high == 1
-    assert uniformity.clopper_pearson(0, trials) == (0, pytest.approx(1 - low, rel=1e-6))
-
-
-@given(st.integers(0, 300))
-def test_the_interval_of_a_poisson_number_inverts_its_distribution(count: int) -> None:
-    low, high = uniformity.poisson_interval(count)
-    assert stats.poisson.cdf(count, high) == pytest.approx(0.025, rel=1e-6)
-    assert low == 0 if count == 0 else stats.poisson.sf(count - 1, low) == pytest.approx(0.025, rel=1e-6)
 
 
 @pytest.mark.parametrize("space", [Space(2, 4), Space(3, 3), Space(5, 2)])

@@ -20,9 +20,9 @@ from ternary_vae.reports import write_comparison, write_reports
 from ternary_vae.reports.spaces import first_exact, pooled
 from ternary_vae.resolution import kept, measure, uniformity
 from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.resolution.intervals import poisson_interval
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
-from ternary_vae.resolution.uniformity import poisson_interval
 from ternary_vae.space import Space
 from ternary_vae.splits import hashed
 from ternary_vae.storage.checkpoints import load_checkpoint
@@ -171,6 +171,10 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
         assert share.bounds(alone) == vae.uniformity
         assert sum(vae.reconstruction.error_histogram.values()) == (Space(*space).operations if listed else 400)
     assert (both.covers_everything is None) == (not listed)
+    homes, between = both.complementary_coverage, MEASURES["complementarity_score"].bounds(both)
+    assert (between is None) == (listed or not homes.home_a + homes.home_b)
+    if between:
+        assert between.low <= homes.complementarity_score <= between.high
     assert measure_isolated(checkpoint).vae_a == alone.vae_a
     write_record(run.isolated_record(2), alone)
     write_record(run.coupled_record(2), both)
@@ -184,6 +188,7 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     assert "19,683" not in page
     assert (">Effective share of the space, B<" in page) == (" of 400 (at least " in page) == (not listed)
     assert (">Coverage, ρ = 0.7<" in page) == listed
+    assert page.count(">95%<") == (1 if listed else 3)
     # Beside itself, too, where nothing is covered since nothing can be listed.
     shutil.copytree(run.path, tmp_path / "again")
     compared, _ = write_comparison([run, RunDirectory(tmp_path / "again")], tmp_path / "COMPARISON.md")
@@ -208,6 +213,13 @@ def test_what_seeds_of_a_space_reached_is_published(
     assert f"{Space(*space).operations:,} operations" in text
     seed = next(line.split("|") for line in text.splitlines() if line.startswith("| 42 |"))
     assert seed[-2].strip() == "1.00"  # as long as itself
+    goals = {row[1].strip(): row for line in text.splitlines() if len(row := line.split("|")) == 6}
+    as_long = next(row for name, row in goals.items() if name.startswith("Training, over that of"))
+    assert as_long[2:5] == (
+        [" ≤ 0.3 ", " **1.00** ✗ (seed 42) ", " 0 of 1 "] if listed else [" ≤ 4 ", " **1.00** ✓ (seed 42) ", " 1 of 1 "]
+    )
+    assert goals["Exact match of VAE-A"][4] == " 0 of 1 "  # after two epochs
+    assert any(name.startswith("Coverage of both") for name in goals) == listed
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ternary_vae.reports.many_seeds import milestone_tables
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import GOALS, MEASURES, Goal, epochs_with
+from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.files import write_text
 
 
@@ -47,11 +48,16 @@ def goals_table(runs: Sequence[Measurements], every_seed: bool = True) -> list[s
     """A Markdown table: each goal, the worst seed first, the mean, and every seed if it is wanted.
 
     Raises:
-        UserError: no run, or one that is not complete.
+        UserError: no run, one that is not complete, or one of another space, whose goals `reports.spaces` has.
     """
     if not runs:
         raise UserError("no runs to judge; name an experiment's directory or several run directories")
     for run in runs:
+        if (space := run.recipe.space.as_space()) != TWO_INPUT_TERNARY:
+            raise UserError(
+                f"{run.directory}: is of {space}, and these goals of {TWO_INPUT_TERNARY}; "
+                "judge it with scripts/publish/publish_spaces.py"
+            )
         if run.epochs < run.recipe.epochs or len(run.metrics) < run.recipe.epochs:
             raise UserError(f"{run.directory}: {run.epochs} of {run.recipe.epochs} epochs; finish it with resume")
     runs = sorted(runs, key=lambda run: run.seed)

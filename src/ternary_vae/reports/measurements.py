@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.resolution.intervals import Bounds
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Header,
@@ -127,7 +128,7 @@ class Measurements:
         record = self._record(key, epoch)
         return None if record is None else MEASURES[key].part(record)
 
-    def bounds(self, key: str, epoch: int) -> Interval | Sampled | Uniformity | None:
+    def bounds(self, key: str, epoch: int) -> Interval | Sampled | Uniformity | Bounds | None:
         """The 95% interval of a measure at a milestone, see `Measure.bounds`; None without the record."""
         record = self._record(key, epoch)
         return None if record is None else MEASURES[key].bounds(record)

@@ -144,7 +144,8 @@ def _milestone_table(measured: Measurements) -> dict[str, Any]:
     further = [measure for measure in registered() if measure.source != "metrics"]
     exact = ("exact_match_a", "exact_match_b", "exact_match_best_of_two")
     shares = ("effective_share_a", "effective_share_b")
-    even = ("coverage_rho_07",) if measured.recipe.space.as_space().is_enumerable() else shares
+    listed = measured.recipe.space.as_space().is_enumerable()
+    even = ("coverage_rho_07",) if listed else shares
     keys = (
         *exact, *even, "complementarity_score", "half_sigma_a", "half_sigma_b", *(measure.key for measure in further),
     )  # fmt: skip
@@ -153,13 +154,14 @@ def _milestone_table(measured: Measurements) -> dict[str, Any]:
     for epoch in measured.milestones:
         expected = MEASURES["exact_match_a"].expected_at(epoch, measured.recipe.schedule_epochs)
         sampled = measured.part("coverage_rho_07", epoch)
+        drawn = [] if listed else [("95%", _between(measured, "complementarity_score", epoch))]
         more = {
             "exact_match_a": [("plan", expected.text() if expected else NOTHING)],
             "coverage_rho_07": [
                 ("95%", _between(measured, "coverage_rho_07", epoch)),
                 (UNIFORM_MODEL, percent(sampled.coverage_limit) if sampled else NOTHING),
             ],
-            "complementarity_score": [("A : B", _homes(measured, epoch))],
+            "complementarity_score": [("A : B", _homes(measured, epoch)), *drawn],
             **{key: [("95%", _between(measured, key, epoch))] for key in shares},
         }  # fmt: skip
         row = [("Epoch", str(epoch))]

@@ -3,22 +3,24 @@ and how much of the space decoded prior draws are spread over."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from ternary_vae.formats import duration
+from ternary_vae.formats import NOTHING, duration, number
 from ternary_vae.gates.names import Gate, named_forms
 from ternary_vae.model import STRATEGIES, DualVAE
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
-from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.resolution.figures import MEASURES, Expected, Measure
+from ternary_vae.resolution.intervals import poisson_interval
 from ternary_vae.resolution.records import Uniformity
 from ternary_vae.resolution.statistics import named_generator
-from ternary_vae.resolution.uniformity import draws_for_pairs, poisson_interval, uniformity
+from ternary_vae.resolution.uniformity import draws_for_pairs, uniformity
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
@@ -28,6 +30,36 @@ COVERAGES = ("coverage", "coverage_a", "coverage_b", "coverage_rho_07")
 FEWEST_DRAWS, MOST_DRAWS = 1_000_000, 40_000_000
 PAIRS = 800
 """Coincident pairs to expect of a uniform model, as far as `MOST_DRAWS` allow: they tell a share to some 7%."""
+
+
+class Demands(NamedTuple):
+    """What every seed of a space must reach beside exactness.
+
+    Attributes:
+        time: of training, at most so many times that of the default recipe on the same machine.
+        coverage_below: how far that of both VAEs may lie below a uniform model's.
+        effective_share: of either VAE, at least.
+    """
+
+    time: float
+    coverage_below: float | None = None
+    effective_share: float | None = None
+
+
+DEMANDS = {
+    (3, 1): Demands(0.3, coverage_below=0.0),
+    (2, 2): Demands(0.3, coverage_below=0.0),
+    (2, 3): Demands(0.3, coverage_below=0.0),
+    (2, 4): Demands(1.5, coverage_below=0.003),
+    (4, 2): Demands(2.0, effective_share=0.9),
+    (3, 3): Demands(3.0, effective_share=0.75),
+    (5, 2): Demands(4.0),
+    (2, 5): Demands(4.0),
+}
+"""By values and inputs. Of spaces that cannot be listed, evenness is demanded where enough draws agree to tell it."""
+_BELOW = Measure("coverage_below", "Coverage of both VAEs, how far below a uniform model's", "points", -1)
+_SHARE = Measure("effective_share", "Effective share, the lower of both VAEs [95%]", "score", 1)
+_TIME = Measure("time", "Training, over that of `{}`", "number", -1)
 
 
 @dataclass(frozen=True)
@@ -57,6 +89,79 @@ class SeedOfSpace:
         of draws, or else of the last benchmark."""
         measure, row = MEASURES[key], self.run.metrics[-1]
         return self.run.in_context(key, self.run.epochs) if measure.read(row) is None else measure.in_context(row)
+
+    @property
+    def coverage_below(self) -> float | None:
+        """How far the coverage of both VAEs at the end lies below a uniform model's."""
+        measure, row = MEASURES["coverage"], self.run.metrics[-1]
+        coverage, uniform = measure.read(row), measure.read_uniform(row)
+        return None if coverage is None or uniform is None else uniform - coverage
+
+    @property
+    def less_even(self) -> Uniformity:
+        """Of the two VAEs the one whose draws agree more often."""
+        return min(self.uniformity, key=lambda vae: vae.effective_share or vae.low)
+
+
+@dataclass(frozen=True)
+class GoalOfSpace:
+    """A goal that every seed of a space must meet: what is read of a seed, and how that is written."""
+
+    name: str
+    required: str
+    bounds: Expected
+    read: Callable[[SeedOfSpace], float | None]
+    show: Callable[[SeedOfSpace], str]
+
+    def row(self, seeds: Sequence[SeedOfSpace]) -> tuple[str, str, str, str]:
+        """Name, what is required, the worst seed, and how many seeds meet it."""
+        worst = min(seeds, key=lambda seed: self.bounds.margin(self.read(seed)))
+        met = [self.bounds.met(self.read(seed)) for seed in seeds]
+        figure = f"**{self.show(worst)}** {'✓' if all(met) else '✗'} (seed {worst.run.seed})"
+        return self.name, self.required, figure, f"{sum(met)} of {len(seeds)}"
+
+
+def goals_of_space(run: Measurements, beside: Measurements | None = None) -> Iterator[GoalOfSpace]:
+    """The goals of the space that a run is of.
+
+    Args:
+        beside: a run of the default recipe on the same machine; without one, time is no goal.
+    """
+    space, sample = run.recipe.space.as_space(), run.part("exact_match_a", run.epochs).sampled
+    every = "100%" if sample is None else f"all of {sample.operations:,}"
+    for key in EXACT:
+        yield GoalOfSpace(
+            MEASURES[key].title, every, Expected(1.0),
+            lambda seed, key=key: seed.run.value(key, seed.run.epochs), lambda seed, key=key: seed.exact(key),
+        )  # fmt: skip
+    if named_forms(space):
+        yield GoalOfSpace(
+            "Named gates, by either VAE and every ensemble", "all", Expected(None, 0.0),
+            lambda seed: len(seed.missed), lambda seed: f"missed: {', '.join(seed.missed)}" if seed.missed else "all",
+        )  # fmt: skip
+    demands = DEMANDS.get((space.values, space.inputs), Demands(math.inf))
+    if demands.coverage_below is not None:
+        below = Expected(None, demands.coverage_below)
+        yield GoalOfSpace(
+            _BELOW.title, below.text(_BELOW.unit), below, lambda seed: seed.coverage_below,
+            lambda seed: _BELOW.value(seed.coverage_below, beside=below),
+        )  # fmt: skip
+    if demands.effective_share is not None:
+        share = Expected(demands.effective_share)
+
+        def with_interval(seed: SeedOfSpace) -> str:
+            low, high = (NOTHING if end is None else number(end) for end in (seed.less_even.low, seed.less_even.high))
+            return f"{_SHARE.value(seed.less_even.effective_share, beside=share)} [{low}, {high}]"
+
+        yield GoalOfSpace(
+            _SHARE.title, share.text(_SHARE.unit), share, lambda seed: seed.less_even.effective_share, with_interval
+        )
+    if beside is not None and demands.time < math.inf:
+        seconds, most = seconds_of_training(beside), Expected(None, demands.time)
+        yield GoalOfSpace(
+            _TIME.title.format(beside.recipe.name), most.text(_TIME.unit), most, lambda seed: seed.seconds / seconds,
+            lambda seed: _TIME.value(seed.seconds / seconds, beside=most),
+        )  # fmt: skip
 
 
 def seed_of_space(directory: RunDirectory, measured: Measurements, draws: int | None = None) -> SeedOfSpace:
@@ -109,6 +214,7 @@ def write_spaces(seeds: Sequence[SeedOfSpace], output: Path, beside: Measurement
     text = markdown(
         "spaces",
         seeds=sorted(seeds, key=lambda seed: seed.run.seed),
+        goals=[goal.row(sorted(seeds, key=lambda seed: seed.run.seed)) for goal in goals_of_space(first, beside)],
         recipe=first.recipe,
         space=space,
         keys=EXACT,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number, of_a_sample
 from ternary_vae.recipe import TruthTables
+from ternary_vae.resolution.intervals import Bounds, smaller_over_larger
 from ternary_vae.resolution.records import CoupledRecord, Interval, IsolatedRecord, Sampled, Uniformity
 
 Direction = Literal[-1, 0, 1]
@@ -87,6 +88,7 @@ class Measure:
         detail: how it is measured, where there is room to say so.
         limit: what it can reach at most, where that is known.
         uniform: where it is read what a perfectly uniform model reaches on average, in the same place as the figure.
+        drawn: its 95% interval by counts in a record, where operations were drawn at random.
         expected: what the plan expects, by epoch of a run of 400.
         throughout: what the plan expects all the way.
         compared: whether experiments compare arms by it. Each further measure widens the family that they correct for.
@@ -104,6 +106,7 @@ class Measure:
     detail: str = ""
     limit: float | None = None
     uniform: Place | None = None
+    drawn: Callable[[CoupledRecord], Bounds | None] | None = None
     expected: Mapping[int, Expected] = field(default_factory=dict)
     throughout: Expected | None = None
     compared: bool = True
@@ -151,10 +154,12 @@ class Measure:
         # It stands beside the rate, under the same suffix.
         return getattr(self.part(record), place.rpartition(".")[2].replace("exact_match_rate", "sampled"), None)
 
-    def bounds(self, record: IsolatedRecord | CoupledRecord) -> Interval | Sampled | Uniformity | None:
+    def bounds(self, record: IsolatedRecord | CoupledRecord) -> Interval | Sampled | Uniformity | Bounds | None:
         """Where a figure's 95% interval lies, as `low` and `high`; None where it has none."""
         if not isinstance(self._place(record), str):
             return None
+        if self.drawn is not None and isinstance(record, CoupledRecord):
+            return self.drawn(record)
         part = self.part(record)
         # Of draws that agree it stands beside their share, which is the one figure of that part.
         return self.sampled(record) or (part if isinstance(part, Uniformity) else getattr(part, "interval", None))
@@ -355,6 +360,7 @@ def _of_every_epoch() -> Iterator[Measure]:
 def _of_both_vaes() -> Iterator[Measure]:
     yield _score(
         "complementarity_score", "Complementarity", better=1, coupled=f"{_HOMES}.complementarity_score",
+        drawn=_of_drawn_homes,
         expected={3: Expected(0.0, 0.0, "4"), 400: Expected(0.60, None, "4, 6")},
     )  # fmt: skip
     yield _covers(
@@ -407,6 +413,15 @@ def _of_both_vaes() -> Iterator[Measure]:
         "time_overhead", "Ensemble's cost in time", "share", -1, coupled="inference_overhead.time_overhead",
         throughout=Expected(None, 0.05, "1"), compared=False,
     )  # fmt: skip
+
+
+def _of_drawn_homes(record: CoupledRecord) -> Bounds | None:
+    """The interval of how many operations are at home in A for each in B; of a space that can be listed all were
+    measured."""
+    homes = record.complementary_coverage
+    if record.space.as_space().is_enumerable() or not homes.home_a + homes.home_b:
+        return None
+    return smaller_over_larger(homes.home_a, homes.home_b)
 
 
 def _gain_above(reference: str) -> Callable[[CoupledRecord], float | None]:

@@ -15,10 +15,10 @@ from ternary_vae.model import DualVAE
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations, as_classes, operation_table
 from ternary_vae.resolution.coverage import Decoder, decoded_indices
+from ternary_vae.resolution.intervals import CONFIDENCE, clopper_pearson, poisson_interval
 from ternary_vae.resolution.records import OneEntryStep, Sampled, Uniformity
 from ternary_vae.space import Space
 
-CONFIDENCE = 0.95
 ENOUGH_PAIRS = 50
 MOST_DRAWS = 1_000_000
 """Prior draws that a benchmark decodes for a space that cannot be listed. B's take a few seconds."""
@@ -32,22 +32,6 @@ def sampled(successes: int, measured: int, space: Space) -> Sampled | None:
         return None
     low, high = clopper_pearson(successes, measured)
     return Sampled(operations=measured, low=low, high=high)
-
-
-def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact interval of a binomial share (Clopper and Pearson 1934). Where all trials succeed, or none, it is
-    one-sided, with all of the error on the side where it can be: 100,000 of 100,000 are at least 99.997%."""
-    tail = (1 - confidence) / (1 if successes in (0, trials) else 2)
-    low = float(special.betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
-    high = float(special.betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
-    return low, high
-
-
-def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact interval of the mean of a Poisson number (Garwood 1936)."""
-    tail = (1 - confidence) / 2
-    low = float(special.gammaincinv(count, tail)) if count else 0.0
-    return low, float(special.gammaincinv(count + 1, 1 - tail))
 
 
 def draws_for_pairs(space: Space, pairs: float = ENOUGH_PAIRS) -> int:

@@ -28,8 +28,8 @@ from ternary_vae.storage.runs import RunDirectory
 EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")
 COVERAGES = ("coverage", "coverage_a", "coverage_b", "coverage_rho_07")
 FEWEST_DRAWS, MOST_DRAWS = 1_000_000, 40_000_000
-PAIRS = 800
-"""Coincident pairs to expect of a uniform model, as far as `MOST_DRAWS` allow: they tell a share to some 7%."""
+PAIRS = 3_200
+"""Coincident pairs to expect of a uniform model, as far as `MOST_DRAWS` allow: they tell a share to some 3.5%."""
 
 
 class Demands(NamedTuple):

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ternary_vae.formats import NOTHING, beside_uniform, cell, duration, listed, number, percent, points, table
+from ternary_vae.formats import (
+    NOTHING,
+    beside_uniform,
+    cell,
+    duration,
+    listed,
+    number,
+    of_a_sample,
+    percent,
+    points,
+    table,
+)
 
 shares = st.floats(0, 1, allow_nan=False)
 
@@ -69,3 +80,17 @@ def test_any_text_stays_in_its_markdown_cell(text: str) -> None:
     assert len(row) == 3
     assert row[2].replace("\\|", "").replace("\\\\", "").count("|") == 3
     assert "<" not in cell(text)
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "shown"),
+    [
+        (1, 0.99997004, "all of 100,000 (at least 99.997%)"),
+        (0.99999, 0.9999443, "99.999% of 100,000 (at least 99.994%)"),
+        (0.9998, 0.9997, "99.98% of 100,000 (at least 99.97%)"),
+        (0.3139, 0.3110, "31.39% of 100,000 (at least 31.10%)"),
+        (0, 0.0, "0% of 100,000 (at least 0%)"),
+    ],
+)
+def test_a_share_of_a_sample_is_told_from_all(share: float, low: float, shown: str) -> None:
+    assert of_a_sample(share, 100_000, low) == shown

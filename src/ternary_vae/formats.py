@@ -53,10 +53,11 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 def of_a_sample(share: float, operations: int, low: float) -> str:
     """A share of operations drawn at random, with what it is at least with 95% confidence: `all of 100,000 (at least
-    99.997%)`. As many decimals as tell that bound from all."""
-    digits = next((digits for digits in range(2, 9) if round(100 * low, digits) < 100), 8)
+    99.997%)`, `99.999% of 100,000 (at least 99.994%)`. As many decimals as tell it from all."""
+    ends = [low] if share == 1 else [low, share]
+    digits = next((digits for digits in range(2, 9) if all(round(100 * end, digits) < 100 for end in ends)), 8)
     bound = f"at least {percent(math.floor(low * 10 ** (digits + 2)) / 10 ** (digits + 2), digits)}"
-    return f"all of {operations:,} ({bound})" if share == 1 else f"{percent(share)} of {operations:,} ({bound})"
+    return f"{'all' if share == 1 else percent(share, digits)} of {operations:,} ({bound})"
 
 
 def beside_uniform(coverage: float | None, expected: float | None) -> str:

@@ -62,6 +62,7 @@ PACKAGES = {
     "storage.checkpoints": "Checkpoints",
     "resolution.records": "Benchmark records",
     "resolution.figures": "Figures",
+    "resolution.intervals": "Intervals",
     "resolution.criteria": "Success criteria",
     "reports": "Reports of a run",
     "atlas": "Atlas",

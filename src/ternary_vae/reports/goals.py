@@ -16,7 +16,7 @@ from ternary_vae.limits import coverage_limit
 from ternary_vae.reports.many_seeds import milestone_tables
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
-from ternary_vae.resolution.figures import GOALS, MEASURES, Goal, epochs_with
+from ternary_vae.resolution.figures import GOALS, MEASURES, Expected, Goal, epochs_with
 from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.files import write_text
 
@@ -64,13 +64,11 @@ def goals_table(runs: Sequence[Measurements], every_seed: bool = True) -> list[s
     rows = []
     for goal in GOALS:
         values = [reached(goal, run) for run in runs]
-        worst = min(range(len(runs)), key=lambda index: goal.bounds.margin(values[index]))
         mean = "–" if None in values else goal.measure.value(sum(values) / len(values))
-        each = [f"{_shown(goal, value)} {'✓' if goal.bounds.met(value) else '✗'}" for value in values]
-        figure, mark = each[worst].rsplit(" ", 1)
-        met = sum(map(goal.bounds.met, values))
-        worst_shown = f"**{figure}** {mark} (seed {runs[worst].seed})"
-        rows.append([goal.name, goal.required, worst_shown, f"{met} of {len(runs)}", mean])
+        figures = [_shown(goal, value) for value in values]
+        each = [f"{figure} {_mark(goal.bounds, value)}" for figure, value in zip(figures, values)]
+        worst, met = worst_and_met(goal.bounds, values, figures, [run.seed for run in runs])
+        rows.append([goal.name, goal.required, worst, met, mean])
         if every_seed:
             rows[-1] += each
     header = ["goal", "required", "worst seed", "met by", "mean"]
@@ -79,9 +77,26 @@ def goals_table(runs: Sequence[Measurements], every_seed: bool = True) -> list[s
     return table(header, rows, right_from=2).split("\n")
 
 
+def worst_and_met(
+    bounds: Expected, values: Sequence[float | None], figures: Sequence[str], seeds: Sequence[int]
+) -> tuple[str, str]:
+    """The worst seed's figure with its mark, and how many seeds meet a goal: `**99.22%** ✓ (seed 0)`, `10 of 10`.
+
+    Args:
+        values, figures, seeds: what each run reached, how that is written, and its seed.
+    """
+    worst = min(range(len(values)), key=lambda index: bounds.margin(values[index]))
+    met = sum(map(bounds.met, values))
+    return f"**{figures[worst]}** {_mark(bounds, values[worst])} (seed {seeds[worst]})", f"{met} of {len(values)}"
+
+
 def missed_goals(runs: Sequence[Measurements]) -> list[str]:
     """Names of the goals that at least one run misses."""
     return [goal.name for goal in GOALS if not all(goal.bounds.met(reached(goal, run)) for run in runs)]
+
+
+def _mark(bounds: Expected, value: float | None) -> str:
+    return "✓" if bounds.met(value) else "✗"
 
 
 def _shown(goal: Goal, value: float | None) -> str:

@@ -3,20 +3,20 @@ and how much of the space decoded prior draws are spread over."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from ternary_vae.formats import NOTHING, duration, number
 from ternary_vae.gates.names import Gate, named_forms
 from ternary_vae.model import STRATEGIES, DualVAE
+from ternary_vae.reports.goals import worst_and_met
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
-from ternary_vae.resolution.figures import MEASURES, Expected, Measure
+from ternary_vae.resolution.figures import DEMANDS, MEASURES, Demands, Expected, Measure
 from ternary_vae.resolution.intervals import poisson_interval
 from ternary_vae.resolution.records import Uniformity
 from ternary_vae.resolution.statistics import named_generator
@@ -32,31 +32,6 @@ PAIRS = 3_200
 """Coincident pairs to expect of a uniform model, as far as `MOST_DRAWS` allow: they tell a share to some 3.5%."""
 
 
-class Demands(NamedTuple):
-    """What every seed of a space must reach beside exactness.
-
-    Attributes:
-        time: of training, at most so many times that of the default recipe on the same machine.
-        coverage_below: how far that of both VAEs may lie below a uniform model's.
-        effective_share: of either VAE, at least.
-    """
-
-    time: float
-    coverage_below: float | None = None
-    effective_share: float | None = None
-
-
-DEMANDS = {
-    (3, 1): Demands(0.3, coverage_below=0.0),
-    (2, 2): Demands(0.3, coverage_below=0.0),
-    (2, 3): Demands(0.3, coverage_below=0.0),
-    (2, 4): Demands(1.5, coverage_below=0.003),
-    (4, 2): Demands(2.0, effective_share=0.9),
-    (3, 3): Demands(3.0, effective_share=0.75),
-    (5, 2): Demands(4.0),
-    (2, 5): Demands(4.0),
-}
-"""By values and inputs. Of spaces that cannot be listed, evenness is demanded where enough draws agree to tell it."""
 _BELOW = Measure("coverage_below", "Coverage of both VAEs, how far below a uniform model's", "points", -1)
 _SHARE = Measure("effective_share", "Effective share, the lower of both VAEs [95%]", "score", 1)
 _TIME = Measure("time", "Training, over that of `{}`", "number", -1)
@@ -115,10 +90,8 @@ class GoalOfSpace:
 
     def row(self, seeds: Sequence[SeedOfSpace]) -> tuple[str, str, str, str]:
         """Name, what is required, the worst seed, and how many seeds meet it."""
-        worst = min(seeds, key=lambda seed: self.bounds.margin(self.read(seed)))
-        met = [self.bounds.met(self.read(seed)) for seed in seeds]
-        figure = f"**{self.show(worst)}** {'✓' if all(met) else '✗'} (seed {worst.run.seed})"
-        return self.name, self.required, figure, f"{sum(met)} of {len(seeds)}"
+        values, figures = [self.read(seed) for seed in seeds], [self.show(seed) for seed in seeds]
+        return self.name, self.required, *worst_and_met(self.bounds, values, figures, [one.run.seed for one in seeds])
 
 
 def goals_of_space(run: Measurements, beside: Measurements | None = None) -> Iterator[GoalOfSpace]:
@@ -139,7 +112,7 @@ def goals_of_space(run: Measurements, beside: Measurements | None = None) -> Ite
             "Named gates, by either VAE and every ensemble", "all", Expected(None, 0.0),
             lambda seed: len(seed.missed), lambda seed: f"missed: {', '.join(seed.missed)}" if seed.missed else "all",
         )  # fmt: skip
-    demands = DEMANDS.get((space.values, space.inputs), Demands(math.inf))
+    demands = DEMANDS.get((space.values, space.inputs), Demands())
     if demands.coverage_below is not None:
         below = Expected(None, demands.coverage_below)
         yield GoalOfSpace(
@@ -156,7 +129,7 @@ def goals_of_space(run: Measurements, beside: Measurements | None = None) -> Ite
         yield GoalOfSpace(
             _SHARE.title, share.text(_SHARE.unit), share, lambda seed: seed.less_even.effective_share, with_interval
         )
-    if beside is not None and demands.time < math.inf:
+    if beside is not None and demands.time is not None:
         seconds, most = seconds_of_training(beside), Expected(None, demands.time)
         yield GoalOfSpace(
             _TIME.title.format(beside.recipe.name), most.text(_TIME.unit), most, lambda seed: seed.seconds / seconds,
@@ -209,12 +182,13 @@ def write_spaces(seeds: Sequence[SeedOfSpace], output: Path, beside: Measurement
     Raises:
         UserError: it cannot be written.
     """
+    seeds = sorted(seeds, key=lambda seed: seed.run.seed)
     first = seeds[0].run
     space = first.recipe.space.as_space()
     text = markdown(
         "spaces",
-        seeds=sorted(seeds, key=lambda seed: seed.run.seed),
-        goals=[goal.row(sorted(seeds, key=lambda seed: seed.run.seed)) for goal in goals_of_space(first, beside)],
+        seeds=seeds,
+        goals=[goal.row(seeds) for goal in goals_of_space(first, beside)],
         recipe=first.recipe,
         space=space,
         keys=EXACT,

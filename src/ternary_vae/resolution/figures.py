@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number, of_a_sample
 from ternary_vae.recipe import TruthTables
@@ -650,3 +650,30 @@ GOALS = (
     ),
 )  # fmt: skip
 """This project's goals for the default recipe."""
+
+
+class Demands(NamedTuple):
+    """What every seed of another space must reach beside exactness; None where nothing is demanded.
+
+    Attributes:
+        time: of training, at most so many times that of the default recipe on the same machine.
+        coverage_below: how far that of both VAEs may lie below a uniform model's.
+        effective_share: of either VAE, at least.
+    """
+
+    time: float | None = None
+    coverage_below: float | None = None
+    effective_share: float | None = None
+
+
+DEMANDS = {
+    (3, 1): Demands(0.3, coverage_below=0.0),
+    (2, 2): Demands(0.3, coverage_below=0.0),
+    (2, 3): Demands(0.3, coverage_below=0.0),
+    (2, 4): Demands(1.5, coverage_below=0.003),
+    (4, 2): Demands(2.0, effective_share=0.9),
+    (3, 3): Demands(3.0, effective_share=0.75),
+    (5, 2): Demands(4.0),
+    (2, 5): Demands(4.0),
+}
+"""By values and inputs. Of spaces that cannot be listed, evenness is demanded where enough draws agree to tell it."""

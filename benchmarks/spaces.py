@@ -65,7 +65,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
     - where operations cannot be listed, prior draws of the prior's own width alone, since nothing else is measured,
       and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
-    - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
+    - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5, and
+      hidden layers of VAE-A's narrow decoder that are wider as the steps between levels are more;
     - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
       has fewer, with β that begins at a thousandth of what it rises to: at 0 recognition of prior draws grows to 10^14
       within such an epoch (two Boolean inputs, seed 1; to 3·10^8 in the default's first, seed 0, whose bits are kept).
@@ -109,6 +110,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         }
     if values > TWO_INPUT_TERNARY.values:
         changes |= {"beta.warm": 0.5, "beta.end": 0.5}
+        changes["model.decoder_a_width"] = (values - 1) / (TWO_INPUT_TERNARY.values - 1)
     return changes
 
 

@@ -89,6 +89,7 @@ _ADDED: dict[str, Any] = {
     "beta.waiting_share": 0.0,
     "model.latent_dimensions": None,
     "model.width": None,
+    "model.decoder_a_width": 1.0,
     "objective.extra": {},
     "objective.translation_error": 0.0,
     "objective.prior_information.moment_weight": 0.0,
@@ -180,15 +181,16 @@ class Data(Section):
 
 class Model(Section):
     """The networks. Latent dimensions and the width of layers, 1 being the plan's, follow from the space unless they
-    are given; the injection is a choice, with hidden units in each translation or none, and so is the value that VAE-B
-    puts in the middle of its axes, where VAE-A has 0 (of other values than three: by how many places they are
-    rotated)."""
+    are given; the hidden layers of VAE-A's decoder, which is narrow, are `decoder_a_width` times as wide beside that.
+    The injection is a choice, with hidden units in each translation or none, and so is the value that VAE-B puts in the
+    middle of its axes, where VAE-A has 0 (of other values than three: by how many places they are rotated)."""
 
     injection: Literal["plain", "translated"] = "plain"
     translation_units: Annotated[Whole, Field(ge=0, le=1024)] = 0
     middle_value_b: Literal[-1, 0, 1] = 0
     latent_dimensions: Annotated[Whole, Field(ge=1, le=1024)] | None = None
     width: Annotated[Number, Field(gt=0, le=16)] | None = None
+    decoder_a_width: Annotated[Number, Field(gt=0, le=16)] = 1.0
 
 
 class LearningRate(Section):

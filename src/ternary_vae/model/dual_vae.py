@@ -39,6 +39,7 @@ class DualVAE(Pretrained, nn.Module):
         middle_value_b: the value in the middle of VAE-B's axes, see `Encoder`; of VAE-A's it is 0.
         values, inputs: of the operations, see `Space`.
         latent_dimensions, width: follow from the space unless given, see `Sizes`.
+        decoder_a_width: factor of the hidden layers of VAE-A's decoder, see `Sizes`.
 
     Attributes:
         space: the space of the operations.
@@ -58,10 +59,11 @@ class DualVAE(Pretrained, nn.Module):
         inputs: int = 2,
         latent_dimensions: int | None = None,
         width: float | None = None,
+        decoder_a_width: float = 1.0,
     ) -> None:
         super().__init__()
         self.space = Space(values, inputs)
-        self.sizes = sizes = Sizes.of(self.space, latent_dimensions, width)
+        self.sizes = sizes = Sizes.of(self.space, latent_dimensions, width, decoder_a_width)
         self.encoder_A = Encoder(sizes=sizes)
         self.decoder_A = DecoderA(sizes)
         self.encoder_B = Encoder(middle_value_b, sizes)
@@ -78,6 +80,7 @@ class DualVAE(Pretrained, nn.Module):
             "inputs": inputs,
             "latent_dimensions": latent_dimensions,
             "width": width,
+            "decoder_a_width": decoder_a_width,
         }
 
     @classmethod
@@ -93,6 +96,7 @@ class DualVAE(Pretrained, nn.Module):
             inputs=recipe.space.inputs,
             latent_dimensions=settings.latent_dimensions,
             width=settings.width,
+            decoder_a_width=settings.decoder_a_width,
         )
 
     def encode(self, x: Shaped[Tensor, "n entries"]) -> Posteriors:

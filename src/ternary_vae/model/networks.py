@@ -28,20 +28,29 @@ class Sizes:
         space: of the operations.
         latent_dimensions: of the code.
         width: factor of all hidden layers.
+        decoder_a_width: factor of those of VAE-A's decoder, beside what follows from `width`.
     """
 
     space: Space = field(default_factory=Space)
     latent_dimensions: int = 16
     width: float = 1.0
+    decoder_a_width: float = 1.0
 
     @classmethod
-    def of(cls, space: Space, latent_dimensions: int | None = None, width: float | None = None) -> Sizes:
+    def of(
+        cls,
+        space: Space,
+        latent_dimensions: int | None = None,
+        width: float | None = None,
+        decoder_a_width: float = 1.0,
+    ) -> Sizes:
         """Latent dimensions as `latent_dimensions_of` says, and hidden layers that grow with the square root
         of the entries, so that their weights grow as the entries do; unless given."""
         return cls(
             space,
             latent_dimensions or latent_dimensions_of(space),
             width or math.sqrt(space.entries / TWO_INPUT_TERNARY.entries),
+            decoder_a_width,
         )
 
     def hidden(self, units: int, width: float | None = None) -> int:
@@ -109,7 +118,8 @@ class DecoderA(nn.Module):
         super().__init__()
         self.table = sizes.table
         # So narrow that each entry needs its own share of them: twice as many entries, twice as many units.
-        first, second = (sizes.hidden(units, sizes.width**2) for units in (32, 64))
+        width = sizes.decoder_a_width * sizes.width**2
+        first, second = (sizes.hidden(units, width) for units in (32, 64))
         self.decoder = nn.Sequential(
             Linear(sizes.latent_dimensions, first),
             nn.ReLU(inplace=True),

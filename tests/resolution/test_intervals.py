@@ -42,9 +42,9 @@ def test_the_interval_of_a_ratio_is_that_of_the_smaller_share(first: int, second
     low, high = smaller_over_larger(first, second)
     assert (low, high) == pytest.approx(tuple(smaller_over_larger(second, first)), abs=1e-9)
     assert 0 <= low <= min(first, second) / max(first, second) <= high + 1e-12 <= 1 + 1e-12
-    share = clopper_pearson(min(first, second), first + second)
-    if share.high < 0.5:
-        assert (low, high) == (pytest.approx(share.low / (1 - share.low)), pytest.approx(share.high / (1 - share.high)))
+    fewest, most = clopper_pearson(min(first, second), first + second)
+    if most < 0.5:
+        assert (low, high) == (pytest.approx(fewest / (1 - fewest)), pytest.approx(most / (1 - most)))
     else:
         assert high == 1
 

@@ -14,10 +14,7 @@ from ternary_vae.resolution.intervals import Bounds
 from ternary_vae.resolution.records import (
     CoupledRecord,
     Header,
-    Interval,
     IsolatedRecord,
-    Sampled,
-    Uniformity,
     read_coupled_record,
     read_isolated_record,
 )
@@ -128,7 +125,7 @@ class Measurements:
         record = self._record(key, epoch)
         return None if record is None else MEASURES[key].part(record)
 
-    def bounds(self, key: str, epoch: int) -> Interval | Sampled | Uniformity | Bounds | None:
+    def bounds(self, key: str, epoch: int) -> Bounds | None:
         """The 95% interval of a measure at a milestone, see `Measure.bounds`; None without the record."""
         record = self._record(key, epoch)
         return None if record is None else MEASURES[key].bounds(record)

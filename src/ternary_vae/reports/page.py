@@ -144,8 +144,8 @@ def _milestone_table(measured: Measurements) -> dict[str, Any]:
     further = [measure for measure in registered() if measure.source != "metrics"]
     exact = ("exact_match_a", "exact_match_b", "exact_match_best_of_two")
     shares = ("effective_share_a", "effective_share_b")
-    listed = measured.recipe.space.as_space().is_enumerable()
-    even = ("coverage_rho_07",) if listed else shares
+    enumerable = measured.recipe.space.as_space().is_enumerable()
+    even = ("coverage_rho_07",) if enumerable else shares
     keys = (
         *exact, *even, "complementarity_score", "half_sigma_a", "half_sigma_b", *(measure.key for measure in further),
     )  # fmt: skip
@@ -154,7 +154,7 @@ def _milestone_table(measured: Measurements) -> dict[str, Any]:
     for epoch in measured.milestones:
         expected = MEASURES["exact_match_a"].expected_at(epoch, measured.recipe.schedule_epochs)
         sampled = measured.part("coverage_rho_07", epoch)
-        drawn = [] if listed else [("95%", _between(measured, "complementarity_score", epoch))]
+        drawn = [] if enumerable else [("95%", _between(measured, "complementarity_score", epoch))]
         more = {
             "exact_match_a": [("plan", expected.text() if expected else NOTHING)],
             "coverage_rho_07": [
@@ -203,10 +203,10 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
             f"{homes.home_b:,} in B"
         )
 
-    listed = measured.recipe.space.as_space().is_enumerable()
+    enumerable = measured.recipe.space.as_space().is_enumerable()
     evolution = [
         _chart("reconstruction", "Exact reconstruction", exact or "Exact match by epoch"),
-        *([_chart("coverage", "Decoded coverage, both VAEs", covered or "Coverage by epoch")] if listed else []),
+        *([_chart("coverage", "Decoded coverage, both VAEs", covered or "Coverage by epoch")] if enumerable else []),
         _chart("complementarity", "Complementarity and homes", score or "Complementarity by epoch"),
         _chart("half-sigma", "Noise a code bears: half σ", half or "Half σ by epoch"),
     ]

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number, of_a_sample
 from ternary_vae.recipe import TruthTables
 from ternary_vae.resolution.intervals import Bounds, smaller_over_larger
-from ternary_vae.resolution.records import CoupledRecord, Interval, IsolatedRecord, Sampled, Uniformity
+from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, Sampled, Uniformity
 
 Direction = Literal[-1, 0, 1]
 Source = Literal["metrics", "isolated", "coupled"]
@@ -154,15 +154,16 @@ class Measure:
         # It stands beside the rate, under the same suffix.
         return getattr(self.part(record), place.rpartition(".")[2].replace("exact_match_rate", "sampled"), None)
 
-    def bounds(self, record: IsolatedRecord | CoupledRecord) -> Interval | Sampled | Uniformity | Bounds | None:
-        """Where a figure's 95% interval lies, as `low` and `high`; None where it has none."""
+    def bounds(self, record: IsolatedRecord | CoupledRecord) -> Bounds | None:
+        """Where a figure's 95% interval lies; None where it has none."""
         if not isinstance(self._place(record), str):
             return None
         if self.drawn is not None and isinstance(record, CoupledRecord):
             return self.drawn(record)
         part = self.part(record)
         # Of draws that agree it stands beside their share, which is the one figure of that part.
-        return self.sampled(record) or (part if isinstance(part, Uniformity) else getattr(part, "interval", None))
+        found = self.sampled(record) or (part if isinstance(part, Uniformity) else getattr(part, "interval", None))
+        return None if found is None else Bounds(found.low, found.high)
 
     def in_context(self, found: dict[str, Any] | IsolatedRecord | CoupledRecord | None) -> str:
         """The figure as people read it, beside what a uniform model reaches on average where that is known, or, where

@@ -8,13 +8,13 @@ CONFIDENCE = 0.95
 
 
 class Bounds(NamedTuple):
-    """Where an interval begins and ends."""
+    """Where an interval begins and ends; `high` is None where nothing says how far it reaches."""
 
     low: float
-    high: float
+    high: float | None
 
 
-def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Bounds:
+def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Exact interval of a binomial share (Clopper and Pearson 1934). Where all trials succeed, or none, it is
     one-sided, with all of the error on the side where it can be: 100,000 of 100,000 are at least 99.997%."""
     from scipy import special
@@ -22,21 +22,21 @@ def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE)
     tail = (1 - confidence) / (1 if successes in (0, trials) else 2)
     low = float(special.betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
     high = float(special.betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
-    return Bounds(low, high)
+    return low, high
 
 
-def poisson_interval(count: int, confidence: float = CONFIDENCE) -> Bounds:
+def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Exact interval of the mean of a Poisson number (Garwood 1936)."""
     from scipy import special
 
     tail = (1 - confidence) / 2
     low = float(special.gammaincinv(count, tail)) if count else 0.0
-    return Bounds(low, float(special.gammaincinv(count + 1, 1 - tail)))
+    return low, float(special.gammaincinv(count + 1, 1 - tail))
 
 
 def smaller_over_larger(first: int, second: int) -> Bounds:
     """Interval of the ratio of two shares, the smaller over the larger, of which so many were counted: as
     `clopper_pearson` has that of the first in both. Near 1 it reaches 1, since either may be the larger."""
-    share = clopper_pearson(first, first + second)
-    ratios = [min(end, 1 - end) / max(end, 1 - end) for end in share]
-    return Bounds(min(ratios), 1.0 if share.low <= 0.5 <= share.high else max(ratios))
+    low, high = clopper_pearson(first, first + second)
+    ratios = [min(end, 1 - end) / max(end, 1 - end) for end in (low, high)]
+    return Bounds(min(ratios), 1.0 if low <= 0.5 <= high else max(ratios))

@@ -181,11 +181,13 @@ def terms(axis: Axes, measured: Measurements) -> None:
         style = {"color": colour, "linestyle": _DASHES[at % len(_DASHES)], "linewidth": 1.8 if at == 0 else 1}
         axis.plot(*zip(*every_epoch(measured, f"terms.{term}")), label=label, **style)
     axis.set_yscale("symlog", linthresh=0.1)
-    ticks = (-100, -10, -1, 0, 1, 10, 100)
-    axis.set_yticks(ticks, [f"{tick}".replace("-", "−") for tick in ticks])
-    axis.set_yticks([], minor=True)
     drawn = [value for line in axis.lines for value in line.get_ydata()[measured.epochs // 50 :]]
-    axis.set_ylim(min(0.0, 1.3 * min(drawn)), 1.3 * max(drawn))
+    low, high = min(0.0, 1.3 * min(drawn)), 1.3 * max(drawn)
+    powers = [10**power for power in range(9)]
+    ticks = [tick for tick in (*(-each for each in powers), 0, *powers) if low <= tick <= high]
+    axis.set_yticks(ticks, [f"{tick:,}".replace("-", "−") for tick in ticks])
+    axis.set_yticks([], minor=True)
+    axis.set_ylim(low, high)
     axis.set_ylabel("nats, linear below 0.1", fontsize=7.5)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=6, fontsize=7)
 

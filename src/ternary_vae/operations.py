@@ -15,7 +15,7 @@ from jaxtyping import Int, Int8, Shaped
 from torch import Tensor
 
 from ternary_vae.errors import UserError
-from ternary_vae.space import MOST_LISTED, TWO_INPUT_TERNARY, Space
+from ternary_vae.space import MOST_LISTED, MOST_MEASURED, TWO_INPUT_TERNARY, Space
 
 
 class Operations(NamedTuple):
@@ -42,7 +42,7 @@ def all_operations(
     Raises:
         UserError: there are too many to list.
     """
-    require_enumerable(space, "listing every operation")
+    require_enumerable(space, "listing every operation", MOST_LISTED)
     return _all_operations_on(torch.device(device), space)
 
 
@@ -56,16 +56,15 @@ def measured_operations(space: Space, sample: int, generator: torch.Generator) -
     return Operations(tables, class_index(as_classes(tables, space), space.values))
 
 
-def require_enumerable(space: Space, what: str) -> None:
+def require_enumerable(space: Space, what: str, limit: int = MOST_MEASURED) -> None:
     """Refuses what needs a list of all operations where there is none.
 
     Raises:
-        UserError: there are more than `space.MOST_LISTED`.
+        UserError: there are more than `limit`.
     """
-    if not space.is_enumerable():
+    if not space.is_enumerable(limit):
         raise UserError(
-            f"{what}: the space of {space} has {space.operations:.3g} operations, and at most {MOST_LISTED:,} can be "
-            "listed"
+            f"{what}: the space of {space} has {space.operations:.3g} operations, and at most {limit:,} can be listed"
         )
 
 

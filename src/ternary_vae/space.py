@@ -18,8 +18,11 @@ from numpy.typing import ArrayLike
 
 from ternary_vae.errors import UserError, shown
 
+MOST_MEASURED = 100_000
+"""Operations that training and measuring go through one by one, unless another limit is given. Of a larger space they
+draw, and measure as many: distances between all pairs of 823,543 would take hours."""
 MOST_LISTED = 2**20
-"""Operations that are still held in memory all at once, unless another limit is given."""
+"""Operations that are still held in memory all at once, where gates are searched and codes are written."""
 _MOST_VALUES = 36
 _MOST_ENTRIES = 1024
 
@@ -69,7 +72,7 @@ class Space:
         """The lowest value, whose class is 0."""
         return -(self.values // 2) if self.values % 2 else 0
 
-    def is_enumerable(self, limit: int = MOST_LISTED) -> bool:
+    def is_enumerable(self, limit: int = MOST_MEASURED) -> bool:
         """Whether there are at most `limit` operations."""
         return self.operations <= limit
 

@@ -192,6 +192,7 @@ def _as_json(code: GateCode) -> dict[str, Any]:
 def _as_text(code: GateCode) -> str:
     from ternary_vae.formats import number, percent
     from ternary_vae.pretrained.codes import NOISE_SIGMA
+    from ternary_vae.space import MOST_LISTED
 
     half = "" if code.noise_borne is None else f", half of them under noise of {code.noise_borne:.2f}"
     rows = [
@@ -200,7 +201,7 @@ def _as_text(code: GateCode) -> str:
     ]
     numbers = [f"{number(each):>5}" for each in code.mean.tolist()]
     gates = [gate for gate, _ in code.neighbours]
-    nearest = "nearest gates" if gates and gates[0].space.is_enumerable() else "nearest gates one or two entries away"
+    where = "" if gates and gates[0].space.is_enumerable(MOST_LISTED) else " one or two entries away"
     short = "heptavintimal, " if gates and gates[0].space.values == 3 else ""
     return "\n".join(
         [
@@ -209,7 +210,7 @@ def _as_text(code: GateCode) -> str:
             *("  " + " ".join(numbers[start : start + 8]) for start in range(0, len(numbers), 8)),
             f"  decoded exactly from {percent(code.exact_under_noise, 0)} of draws under latent noise of "
             f"{NOISE_SIGMA}{half}",
-            *([f"  {nearest}: distance, index, {short}table, names"] if rows else []),
+            *([f"  nearest gates{where}: distance, index, {short}table, names"] if rows else []),
             *rows,
         ]
     )

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from ternary_vae.errors import UserError, not_installed, shown
 from ternary_vae.gates.frame import gate_columns
 from ternary_vae.pretrained.networks import SIDES, Networks
-from ternary_vae.space import Space
+from ternary_vae.space import MOST_LISTED, Space
 from ternary_vae.storage.files import require_absent, write_atomically
 
 FORMATS = (".parquet", ".npz", ".csv")
@@ -36,7 +36,7 @@ def listed_space(networks: Networks) -> Space:
     Raises:
         UserError: there are too many.
     """
-    if not networks.space.is_enumerable():
+    if not networks.space.is_enumerable(MOST_LISTED):
         raise UserError(
             f"{networks.place}: there are {networks.space.operations:.3g} gates of {networks.space}, too many to write "
             "each; take the codes that you need from FrozenEncoder"

@@ -54,7 +54,7 @@ def classes(space: Space, kind: str) -> tuple[Int[np.ndarray, " operations"], In
     Raises:
         UserError: the space has too many gates to list.
     """
-    if not space.is_enumerable():
+    if not space.is_enumerable(MOST_LISTED):
         raise UserError(f"classes: {space.operations:,} gates cannot be listed; at most {MOST_LISTED:,} can")
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -139,7 +139,7 @@ def all_properties(space: Space) -> Properties:
     Raises:
         UserError: there are too many of them.
     """
-    if not space.is_enumerable():
+    if not space.is_enumerable(MOST_LISTED):
         raise UserError(f"{space.operations:,} gates cannot be listed; at most {MOST_LISTED:,} can")
     return Properties(space, space.table(np.arange(space.operations)))
 

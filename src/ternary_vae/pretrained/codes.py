@@ -13,7 +13,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.gates.names import Gate
 from ternary_vae.gates.search import Distance
 from ternary_vae.pretrained.networks import SIDES, Networks, Side
-from ternary_vae.space import Space
+from ternary_vae.space import MOST_LISTED, Space
 
 NOISE_SIGMA = 0.3
 """Standard deviation of the noise under which exactness is stated, as in the benchmarks' records."""
@@ -103,7 +103,7 @@ def _half_crossing(shares: dict[float, float]) -> float | None:
 
 
 def _nearest(gate: Gate, networks: Networks, vae: Side, count: int) -> list[tuple[Gate, float]]:
-    tables = _all_tables(gate.space) if gate.space.is_enumerable() else _around(gate)
+    tables = _all_tables(gate.space) if gate.space.is_enumerable(MOST_LISTED) else _around(gate)
     distances = latent_distance(networks, vae)(tables, gate.table)
     distances[(tables == gate.table).all(axis=1)] = np.inf
     nearest = np.argsort(distances, kind="stable")[:count]

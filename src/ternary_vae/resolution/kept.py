@@ -19,12 +19,13 @@ from ternary_vae.model import Posteriors
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations, all_operations, measured_operations
 from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.space import MOST_MEASURED
 from ternary_vae.storage.checkpoints import Checkpoint, checkpoint_bytes
 from ternary_vae.storage.tensor_cache import TensorCache
 from ternary_vae.terminal import quoted
 
-SAMPLE = 100_000
-"""Operations on which a space that cannot be listed is measured; all of them exact are at least 99.997% (95%)."""
+SAMPLE = MOST_MEASURED
+"""Operations on which a larger space is measured; all of 100,000 exact are at least 99.997% (95%)."""
 OPERATIONS_KEY = "all_ternary_operations"
 SIDES: tuple[Side, ...] = ("A", "B")
 ENCODINGS = {side: f"latent_encodings_{side}" for side in SIDES}

@@ -29,7 +29,7 @@ def with_defaults(function: Callable[..., Any], **changes: Any) -> Callable[...,
 
 def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) -> None:
     """Every operation is still measured. `setattr` is that of a `MonkeyPatch`, or Python's in a process of its own."""
-    from ternary_vae.resolution import complementarity, coupled, isolated
+    from ternary_vae.resolution import complementarity, coupled, isolated, measure
 
     for module, name, changes in (
         (isolated, "sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
@@ -39,7 +39,7 @@ def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) 
         (complementarity, "ensembles_under_noise", {"draws": 1}),
     ):
         setattr(module, name, with_defaults(getattr(module, name), **changes))
-    setattr(coupled, "FULL_COVERAGE_DRAWS", 4000)
+    setattr(measure, "FULL_COVERAGE_DRAWS", 4000)
 
 
 @contextmanager

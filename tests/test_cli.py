@@ -338,6 +338,10 @@ class TestBadInput:
         assert "holds no run" in refused("resume", "empty")
         assert "holds no run" in refused("info", "empty")
 
+    def test_what_info_would_leave_unread(self, refused, finished):
+        for target in ([], [finished]):
+            assert "info --set: changes a recipe that is named" in refused("info", *target, "--set", "seed=3")
+
     def test_a_run_goes_on_as_it_is(self, refused, finished):
         for option in (["--config", "resolution"], ["--set", "seed=3"], ["--run-dir", "new"]):
             assert "a run goes on with its own recipe" in refused("resume", finished, *option)

@@ -141,5 +141,7 @@ def test_what_cannot_be_listed_is_measured_on_a_sample():
     assert torch.equal(few.indices, operations.indices[:3])
     with pytest.raises(UserError, match="listing every operation: the space of 3 values and 3 inputs has 7"):
         all_operations(space=space)
+    with pytest.raises(UserError, match="the space of 2 values and 10 inputs has 179,769,313,"):
+        all_operations(space=Space(2, 10))
     whole = measured_operations(Space(2, 2), 50, torch.Generator())
     assert whole.indices.tolist() == list(range(16))

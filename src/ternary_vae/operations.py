@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int, Int8, Shaped
 from torch import Tensor
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, shortened
 from ternary_vae.space import MOST_LISTED, MOST_MEASURED, TWO_INPUT_TERNARY, Space
 
 
@@ -63,9 +63,8 @@ def require_enumerable(space: Space, what: str, limit: int = MOST_MEASURED) -> N
         UserError: there are more than `limit`.
     """
     if not space.is_enumerable(limit):
-        raise UserError(
-            f"{what}: the space of {space} has {space.operations:.3g} operations, and at most {limit:,} can be listed"
-        )
+        count = shortened(f"{space.operations:,}")
+        raise UserError(f"{what}: the space of {space} has {count} operations, and at most {limit:,} can be listed")
 
 
 def release_operations() -> None:

@@ -28,6 +28,8 @@ from ternary_vae.space import Space
 
 DEFAULT_RECIPE = "resolution"
 MOST_EPOCHS = 1_000_000
+FULL_COVERAGE_DRAWS = 195_000
+"""With which a perfectly uniform pair of VAEs meets all 19,683 operations in about one of seven times."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 
@@ -486,7 +488,7 @@ class Evaluation(Section):
 
     every: Epochs = 1
     coverage_draws: CoverageDraws = 100_000
-    full_coverage_draws: CoverageDraws | None = 195_000
+    full_coverage_draws: CoverageDraws | None = FULL_COVERAGE_DRAWS
     noise: Annotated[Number, Field(ge=0, le=1000)] = 0.3
     noise_draws: Annotated[Whole, Field(ge=1, le=4096)] = 64
     noise_cycle: Operations = 16

@@ -41,7 +41,7 @@ def model() -> DualVAE:
 @pytest.fixture(scope="session")
 def placed(model: DualVAE) -> maps.LatentMap:
     with noise_draws(4), distances_once():
-        return maps.latent_map(model, epoch=7)
+        return maps.latent_map(model)
 
 
 @pytest.fixture(scope="session")

@@ -279,9 +279,6 @@ def test_one_line_for_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"Ray is not installed; pip install 'ternary-vae\[cluster\]'"):
         backend_named("ray")
-    monkeypatch.setitem(__import__("sys").modules, "joblib", None)
-    with pytest.raises(UserError, match="joblib is not installed"):
-        backend_named("joblib")
 
 
 @pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")

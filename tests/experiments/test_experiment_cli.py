@@ -83,6 +83,10 @@ def test_one_line_for_bad_input(call, description, tmp_path):
         call(description, "--report")
     with pytest.raises(UserError, match="did you mean 'ten_seeds'"):
         call("ten_seed")
+    with pytest.raises(UserError, match="options were given, but no experiment"):
+        call("--plan")
+    with pytest.raises(UserError, match="--plan and --report were both given"):
+        call(description, "--plan", "--report")
     for also in ([], ["--plan"], ["--report"]):
         with pytest.raises(UserError, match="did you mean 'inprocess'"):
             call(description, "--backend", "in-process", *also)

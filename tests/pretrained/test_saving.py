@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from ternary_vae import DualVAE, UserError
 from ternary_vae.operations import all_operations
-from ternary_vae.pretrained import Figure, Origin
+from ternary_vae.pretrained import Figure, Origin, read_model
 from ternary_vae.pretrained.configuration import Criterion
 
 ARCHITECTURES = [
@@ -193,6 +193,8 @@ def test_names_of_no_model(tmp_path, saved):
         DualVAE.from_pretrained("four_inputs")
     with pytest.raises(UserError, match="is a file; name a model's directory"):
         DualVAE.from_pretrained(saved / "config.json")
+    with pytest.raises(UserError, match="gone: not found"):
+        read_model(tmp_path / "gone")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="is a run; `ternary-vae export model"):

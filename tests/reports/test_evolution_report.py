@@ -215,6 +215,24 @@ def test_comparison_of_runs(good_run: RunDirectory, failing_run: RunDirectory, t
     assert f"ternary-vae compare {good_run.path} {failing_run.path}" in text
 
 
+@pytest.mark.parametrize("name", ["x.png", "."])
+def test_a_comparison_that_could_not_be_written_is_refused_at_once(
+    good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UserError, match=r"would be the figure's name.*x\.md|it is a directory; name a file"):
+        write_comparison([good_run, failing_run], tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_another_space_is_not_held_against_the_plan(
+    make_run: Callable[..., RunDirectory], failing_run: RunDirectory, tmp_path: Path
+) -> None:
+    other = make_run(load_recipe("four_valued"), milestones=(3,))
+    with pytest.raises(UserError, match="is of 4 values and 2 inputs, and the plan's promises of 3 values"):
+        write_final_report(failing_run, other, tmp_path / "final.md")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="what is disturbed is done by processes that are forked")
 def test_comparison_on_a_full_disk(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
     compared = comparison(good_run.path, failing_run.path)

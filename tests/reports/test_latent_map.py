@@ -32,7 +32,7 @@ def model() -> DualVAE:
 @pytest.fixture(scope="module")
 def drawn(model: DualVAE) -> maps.LatentMap:
     with noise_draws(10):
-        return maps.latent_map(model, epoch=7)
+        return maps.latent_map(model)
 
 
 def test_principal_components_against_the_singular_value_decomposition() -> None:
@@ -63,7 +63,6 @@ def test_errors_and_neighbours_of_every_operation(model: DualVAE, drawn: maps.La
                 distance[index] = torch.inf
                 near = all_operations()[distance.argmin()]
                 assert side.neighbour_distance[index] == (near != all_operations()[index]).sum()
-    assert drawn.epoch == 7
 
 
 def test_what_the_benchmarks_kept_is_read_and_nothing_is_written(
@@ -86,7 +85,7 @@ def test_what_the_benchmarks_kept_is_read_and_nothing_is_written(
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     monkeypatch.setattr(DualVAE, "encode", None)
     monkeypatch.setattr(DualVAE, "decode", None)
-    drawn = maps.latent_map(model, 7, Kept(checkpoint, device, store))
+    drawn = maps.latent_map(model, Kept(checkpoint, device, store))
     assert (drawn.a.errors == 3).all()
     assert (drawn.b.errors == 4).all()
     assert (drawn.home == 1).all()

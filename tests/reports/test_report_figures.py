@@ -150,6 +150,15 @@ def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirect
     assert write_figure(figure, tmp_path / "one.png").stat().st_size > 10_000
 
 
+def test_a_log_that_begins_late_can_be_drawn(good_run: RunDirectory, tmp_path: Path) -> None:
+    """As that of a run which went on from another's checkpoint."""
+    late = RunDirectory(shutil.copytree(good_run.path, tmp_path / "late"))
+    rows = late.metrics_file.read_text().splitlines(keepends=True)
+    late.metrics_file.write_text("".join(rows[-5:]))
+    terms = panel(evolution_figure(measurements_of_run(late)), "The objective's terms")
+    assert len(terms.lines[0].get_ydata()) == 5
+
+
 @pytest.mark.parametrize("kind", ["manifold", "coupled"])
 def test_one_kind_of_record_alone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path, kind: str) -> None:
     for path in failing_run.benchmarks.glob(f"{kind}_resolution_*.json"):

@@ -14,6 +14,7 @@ import torch
 
 from few_draws import draw_few
 from ternary_vae.errors import UserError
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS
 from ternary_vae.resolution import coupled, isolated
 from ternary_vae.resolution.coverage import covers_everything
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
@@ -134,7 +135,7 @@ def test_untrained_weights_cover_little(checkpoint_file: Path) -> None:
         for vae in ("A", "B"):
             coverage, *_ = isolated.sampling(model, vae, generator, repeats=2)
             assert coverage.decoded.coverage_rate < 0.5 < coverage.categorical.coverage_rate
-        assert not covers_everything(model, coupled.FULL_COVERAGE_DRAWS, lambda _: generator)
+        assert not covers_everything(model, FULL_COVERAGE_DRAWS, lambda _: generator)
 
 
 def test_measuring_leaves_threads_and_random_numbers_alone(records: Records, checkpoint_file: Path) -> None:

@@ -202,6 +202,12 @@ def test_rows_are_read_in_order(run):
     assert run.events() == [{"epoch": 2, "kind": "guard"}]
 
 
+def test_events_without_an_epoch_are_refused(run):
+    run.events_file.write_text('{"epoch": 1, "kind": "guard"}\n{"kind": "guard"}\n')
+    with pytest.raises(UserError, match=r"events\.jsonl: row 2 has no epoch; restore the file"):
+        run.events()
+
+
 def test_version_and_environment_are_plain_and_complete():
     import torch
 

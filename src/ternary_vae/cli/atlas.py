@@ -48,6 +48,6 @@ def atlas(
         source = f"pretrained model {name}"
         if origin is not None:
             source += f": recipe {origin.recipe}, seed {origin.seed}, after {origin.epochs} epochs"
-        places = latent_map(shown, origin.epochs if origin is not None else 0)
+        places = latent_map(shown)
     write_atlas(shown, places, source, output)
     say(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)\nopen the page: {output.resolve().as_uri()}")

@@ -28,11 +28,13 @@ def benchmark(
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
     from ternary_vae.resolution.records import write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
+    from ternary_vae.storage.files import require_writable
     from ternary_vae.storage.tensor_cache import TensorCache
 
     device = choose_device(device)
     loaded = [load_checkpoint(path) for path in checkpoints]
     require_different_epochs([checkpoint.epoch for checkpoint in loaded])
+    require_writable(output / f"coupled_resolution_{loaded[0].epoch}.json")
     # A checkpoint's own recipe does not say where the cache lies.
     store = TensorCache(cache_dir) if cache else None
     keep_freed_memory()

@@ -63,7 +63,11 @@ def experiment(
     from ternary_vae.experiments.execution import run_experiment, state_of
     from ternary_vae.experiments.results import primary_measures
 
+    if plan and report:
+        raise UserError("experiment: --plan and --report were both given; one says what would be done, one what was")
     if target is None:
+        if plan or report or output is not None or directory is not None:
+            raise UserError("experiment: options were given, but no experiment; name one, or a YAML file")
         _describe_experiments()
         return
     require_options(backend, workers, address, together)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ternary_vae.cli.output import say
+from ternary_vae.terminal import quoted
 
 export_app = typer.Typer(
     no_args_is_help=True, help="Take a trained model away: its codes, ONNX, TensorBoard's projector, or itself."
@@ -54,7 +55,7 @@ def projector(directory: Directory, model: ModelOption = "resolution") -> None:
     from ternary_vae.pretrained import Networks, find_model
 
     write_projector(Networks(find_model(model)), directory)
-    say(f"{directory}: tensorboard --logdir {directory}")
+    say(f"{directory}: tensorboard --logdir {quoted(directory)}")
 
 
 @export_app.command()

@@ -9,6 +9,9 @@ import typer
 
 from ternary_vae.cli.options import Overrides, chosen_recipe
 from ternary_vae.cli.output import say
+from ternary_vae.errors import UserError
+
+_CHECKPOINTS = (".safetensors", ".pt", ".pth")
 
 
 def info(
@@ -18,11 +21,14 @@ def info(
     overrides: Overrides = None,
 ) -> None:
     """Show recipes, a recipe in full, a run, or what a checkpoint holds."""
+    held = target is None or Path(target).is_dir() or Path(target).suffix in _CHECKPOINTS
+    if overrides and held:
+        raise UserError("info --set: changes a recipe that is named; name one")
     if target is None:
         _describe_recipes()
     elif Path(target).is_dir():
         _describe_run(Path(target))
-    elif Path(target).suffix in (".safetensors", ".pt", ".pth"):
+    elif Path(target).suffix in _CHECKPOINTS:
         _describe_checkpoint(Path(target))
     else:
         say(chosen_recipe(target, overrides).to_yaml())

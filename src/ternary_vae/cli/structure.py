@@ -40,10 +40,13 @@ def structure(
     from ternary_vae.reports.structure import by_recipe, followed, judged, last_of_each_seed, write_structure_report
     from ternary_vae.resolution.records import write_record
     from ternary_vae.resolution.structure.measure import measure_structure
+    from ternary_vae.storage.files import require_writable
     from ternary_vae.terminal import quoted
 
     device = choose_device(device)
     loaded, records_in, reports_in = _chosen(checkpoints, output)
+    for place in (records_in, reports_in):
+        require_writable(place / f"structure_{loaded[0].epoch}.json")
     records = []
     for checkpoint in loaded:
         # Of a run's milestones only the last is probed, which takes most of the time and is not followed over epochs.

@@ -83,12 +83,6 @@ class LocalProcesses:
     """
 
     def __init__(self, workers: int | None = None, together: int = 1, most: int | None = None) -> None:
-        try:
-            import joblib  # noqa: F401
-        except ImportError:
-            raise UserError(
-                "--backend joblib: joblib is not installed; pip install joblib, or --backend inprocess"
-            ) from None
         cores = granted_cores()
         self.workers = workers or min(cores, most or cores)
         self.together = together

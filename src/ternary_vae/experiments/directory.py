@@ -89,7 +89,11 @@ class ExperimentDirectory:
         Raises:
             UserError: damaged lines.
         """
-        return read_json_lines(self.additions_file)
+        added = read_json_lines(self.additions_file)
+        for number, row in enumerate(added, start=1):
+            if not all(isinstance(row.get(key), list) for key in ("seeds", "arms")):
+                raise UserError(f"{self.additions_file}: row {number} has no seeds and arms; restore the file")
+        return added
 
     def has_runs(self) -> bool:
         """Whether there is any run, or anything else where runs are."""

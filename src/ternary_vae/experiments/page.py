@@ -61,7 +61,6 @@ def _page_data(results: Results, links: dict[str, str]) -> dict[str, Any]:
     return {
         "epochs": max(arm.recipe.epochs for arm in results.arms),
         "phases": [],
-        "last": results.last,
         "arms": [{"name": arm.name, "symbol": symbol, "dash": dash} for arm, symbol, dash in styles],
         "measures": [_measure_data(results, measure, links) for measure in results.primary],
     }
@@ -69,7 +68,6 @@ def _page_data(results: Results, links: dict[str, str]) -> dict[str, Any]:
 
 def _measure_data(results: Results, measure: Measure, links: dict[str, str]) -> dict[str, Any]:
     return {
-        "title": measure.title,
         "share": measure.unit == "share",
         "bounded": measure.bounded,
         "unit": "points" if measure.unit == "share" else measure.unit,

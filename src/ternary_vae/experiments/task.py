@@ -78,19 +78,10 @@ def is_complete(run: RunDirectory, recipe: Recipe, benchmarks: bool, pages: bool
     """
     if not run.exists:
         return False
-    facts = run.facts()
-    if (facts.get("fingerprint"), facts.get("seed"), facts.get("epochs")) != (
-        recipe.fingerprint(),
-        recipe.seed,
-        recipe.epochs,
-    ):
-        raise UserError(f"{run.path}: holds a run of another recipe, seed or length; move it away")
-    if facts.get("status") != "completed":
+    run.require_run_of(recipe)
+    if run.facts().get("status") != "completed":
         return False
-    wanted = {*recipe.evaluation.milestones, recipe.epochs} if benchmarks else set()
-    records = [path(epoch) for epoch in wanted for path in (run.isolated_record, run.coupled_record)]
-    page = [run.page] if benchmarks and pages else []
-    return all(path.exists() for path in [*records, *page])
+    return not benchmarks or (not run.benchmarks_missing(recipe) and (run.page.exists() or not pages))
 
 
 def perform(task: Task) -> Ending:

@@ -31,7 +31,6 @@ class CrossInjection(nn.Module):
         self, kind: Literal["plain", "translated"] = "plain", hidden_units: int = 0, latent_dimensions: int = 16
     ) -> None:
         super().__init__()
-        self.kind = kind
         self.b_to_a = _translation(kind, hidden_units, latent_dimensions)
         self.a_to_b = _translation(kind, hidden_units, latent_dimensions)
 

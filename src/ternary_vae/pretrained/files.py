@@ -20,6 +20,7 @@ from ternary_vae.pretrained.configuration import FORMAT, FORMAT_VERSION, Archite
 from ternary_vae.reading import file_bytes
 from ternary_vae.space import Space
 from ternary_vae.storage.files import read_json, reported, require_absent, write_bytes, write_json, write_text
+from ternary_vae.terminal import quoted
 
 CONFIGURATION, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 DEFAULT = "resolution"
@@ -124,10 +125,14 @@ def read_model(directory: Path) -> ModelFiles:
         UserError: a missing, foreign, damaged or other version's file.
     """
     directory = Path(directory)
+    if not directory.exists():
+        raise UserError(f"{directory}: not found; name a model's directory")
     if not directory.is_dir():
         raise UserError(f"{directory}: is a file; name a model's directory, and load a checkpoint with `load_model`")
     if (directory / "run.json").exists():
-        raise UserError(f"{directory}: is a run; `ternary-vae export model {directory} DIRECTORY` makes a model of it")
+        raise UserError(
+            f"{directory}: is a run; `ternary-vae export model {quoted(directory)} DIRECTORY` makes a model of it"
+        )
     content = read_json(directory / CONFIGURATION, what=_EXPECTED)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{directory}: is a model of another program; expected {_EXPECTED}")

@@ -11,7 +11,7 @@ from ternary_vae.reports.figures import comparison_figure, write_figure
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
-from ternary_vae.storage.files import write_text
+from ternary_vae.storage.files import require_writable, write_text
 from ternary_vae.storage.runs import RunDirectory
 
 _COMPARED = (
@@ -33,6 +33,9 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
         UserError: fewer than two runs, one run twice, no common milestone, a damaged record, or an unwritable output.
     """
     output = Path(output)
+    require_writable(output)
+    if output.suffix == ".png":
+        raise UserError(f"{output}: would be the figure's name; name the text's, such as {output.with_suffix('.md')}")
     if len(runs) < 2:
         raise UserError("compare: needs at least two run directories")
     if len({run.path.resolve() for run in runs}) < len(runs):

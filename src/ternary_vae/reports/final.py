@@ -16,6 +16,7 @@ from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import VerdictView, verdict_of
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, Expected, epochs_with
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
+from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 
@@ -115,8 +116,8 @@ def write_final_report(
     are named first, where there are any, and a paragraph of `further` reading after them.
 
     Raises:
-        UserError: both are the same run, a run without a milestone that has both records, a damaged record, or an
-            unwritable output.
+        UserError: both are the same run, one of another space than the plan's or without a milestone that has both
+            records, a damaged record, or an unwritable output.
     """
     if plan_run.path.resolve() == own_run.path.resolve():
         raise UserError(f"{plan_run.path}: given twice; name a run of the plan's recipe and another of yours")
@@ -142,6 +143,8 @@ def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = (), fu
 
 def _side(run: RunDirectory) -> Side:
     measured = measurements_of_run(run)
+    if (space := measured.recipe.space.as_space()) != TWO_INPUT_TERNARY:
+        raise UserError(f"{run.path}: is of {space}, and the plan's promises of {TWO_INPUT_TERNARY}; name another run")
     if not measured.complete_milestones:
         raise UserError(
             f"{run.path}: no milestone has both its records; measure a checkpoint with `ternary-vae benchmark` first"

@@ -49,10 +49,9 @@ class SideMap:
 
 @dataclass(frozen=True)
 class LatentMap:
-    """Both views, after `epoch` epochs. `home` is 1 where an operation is at home in A, −1 in B, 0 in neither. Noise is
+    """Both views. `home` is 1 where an operation is at home in A, −1 in B, 0 in neither. Noise is
     Gaussian of standard deviation `noise_sigma` in each dimension, drawn `noise_draws` times."""
 
-    epoch: int
     home: np.ndarray
     a: SideMap
     b: SideMap
@@ -77,11 +76,11 @@ def latent_map_of_checkpoint(model: DualVAE, checkpoint: Checkpoint) -> LatentMa
     """The map of a checkpoint and its model. What the checkpoint's benchmarks have kept is read, nothing written."""
     settings = checkpoint.recipe.cache
     store = TensorCache(cache_directory(configured=settings.directory)) if settings.enabled else None
-    return latent_map(model, checkpoint.epochs_completed, Kept(checkpoint, torch.device("cpu"), store))
+    return latent_map(model, Kept(checkpoint, torch.device("cpu"), store))
 
 
 @torch.no_grad()
-def latent_map(model: DualVAE, epoch: int, kept: Kept | None = None) -> LatentMap:
+def latent_map(model: DualVAE, kept: Kept | None = None) -> LatentMap:
     """Where the model places every operation. What is kept of its checkpoint is read instead of computed."""
 
     tables = all_operations(space=model.space)
@@ -101,7 +100,7 @@ def latent_map(model: DualVAE, epoch: int, kept: Kept | None = None) -> LatentMa
     noise = NoiseOutcome.of_counts(tensor(UNDER_NOISE))
     a = _side(tables, posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]), noise.only_a + noise.both, noise.draws)
     b = _side(tables, posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]), noise.only_b + noise.both, noise.draws)
-    return LatentMap(epoch, home_table(*wrong, noise).numpy(), a, b, NOISE_SIGMA, noise.draws)
+    return LatentMap(home_table(*wrong, noise).numpy(), a, b, NOISE_SIGMA, noise.draws)
 
 
 def _side(

@@ -10,7 +10,7 @@ from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.terminal import quoted
 
 _FILTERS = (
-    "cell", "code", "counted", "duration", "listed", "number", "percent", "points", "shares_of_both", "uniform_level",
+    "cell", "code", "counted", "duration", "listed", "number", "percent", "shares_of_both", "uniform_level",
 )  # fmt: skip
 
 

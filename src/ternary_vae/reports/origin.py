@@ -13,6 +13,7 @@ from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.checkpoints import load_checkpoint, model_of
 from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.terminal import quoted
 
 
 def model_of_run(run: RunDirectory) -> DualVAE:
@@ -24,7 +25,7 @@ def model_of_run(run: RunDirectory) -> DualVAE:
     """
     facts, recipe = run.facts(), run.recipe()
     if facts.get("status") != "completed":
-        raise UserError(f"{run.path}: is not completed; `ternary-vae resume {run.path}` goes on with it")
+        raise UserError(f"{run.path}: is not completed; `ternary-vae resume {quoted(run.path)}` goes on with it")
     measured = measurements_of_run(run)
     epoch = recipe.epochs
     if epoch not in measured.complete_milestones:

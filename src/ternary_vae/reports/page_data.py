@@ -183,7 +183,6 @@ def _draws(measured: Measurements) -> dict[str, Any]:
 def _packed(latent_map: LatentMap, space: Space) -> dict[str, Any]:
     names = {index: names[0] for index, names in names_of_gates(space).items()}
     return {
-        "epoch": latent_map.epoch,
         "home": packed(np.array([2, 0, 1])[latent_map.home], "u1"),  # A, B, neither: 1, −1 and 0 as indices
         "a": _packed_side(latent_map.a),
         "b": _packed_side(latent_map.b),

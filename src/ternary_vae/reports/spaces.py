@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ternary_vae.formats import NOTHING, duration, number
+from ternary_vae.formats import NOTHING, number
 from ternary_vae.gates.names import Gate, named_forms
 from ternary_vae.model import STRATEGIES, DualVAE
 from ternary_vae.reports.goals import worst_and_met
@@ -200,7 +200,6 @@ def write_spaces(seeds: Sequence[SeedOfSpace], output: Path, beside: Measurement
         pooled=pooled([vae for seed in seeds for vae in seed.uniformity]),
         named=sorted({name for form in named_forms(space).values() for name in form.values()}),
         where=first.facts.get("environment", {}),
-        duration=duration,
     )
     write_text(output, text)
     return output

@@ -89,7 +89,7 @@ class Judged:
 
     @property
     def figures(self) -> str:
-        """`1.70% to 10.17%, ideal axes 10.30%`."""
+        """`1.70% to 10.17%; ideal axes 10.30%`."""
         least, most, ideal = (in_unit(value, self.claim.unit) for value in (self.least, self.most, self.ideal))
         return (least if least == most else f"{least} to {most}") + (
             "" if self.ideal is None else f"; ideal axes {ideal}"

@@ -55,7 +55,6 @@ def structure_data(records: dict[int, StructureRecord]) -> dict[str, Any] | None
     last = records[epochs[-1]]
     codes = {name[-1]: last.codes[name] for name in VAES}
     return {
-        "epoch": epochs[-1],
         "entries": entry_names(last.space.as_space()),
         **{side: side_data(code.axes, code.distances.by_hamming) for side, code in codes.items()},
         "ideal": curve_data(last.codes["ideal_axes_a"].distances.by_hamming),

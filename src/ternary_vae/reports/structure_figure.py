@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def structure_over_epochs_figure(groups: Sequence[Group]) -> Figure:
 
 def _over_epochs(axis: Axes, groups: Sequence[Group], claim: Claim) -> None:
     axis.set_title("\n".join(wrap(claim.text, 46)), fontsize=8, fontweight="normal", pad=5)
-    for group, dash in zip(groups, _DASHES):
+    for group, dash in zip(groups, cycle(_DASHES)):
         for name, vae in VAES.items():
             by_epoch: dict[int, list[float]] = {}
             for record in group:
@@ -78,7 +79,7 @@ def _over_epochs(axis: Axes, groups: Sequence[Group], claim: Claim) -> None:
 
 def _distances(axis: Axes, groups: Sequence[Group]) -> None:
     axis.set_title("Distance in the code by Hamming distance")
-    for group, dash in zip(groups, _DASHES):
+    for group, dash in zip(groups, cycle(_DASHES)):
         for name, vae in VAES.items():
             curves = [record.codes[name].distances.by_hamming for record in group]
             hamming = [point.hamming for point in curves[0]]
@@ -99,7 +100,7 @@ def _distances(axis: Axes, groups: Sequence[Group]) -> None:
 
 def _noise(axis: Axes, groups: Sequence[Group]) -> None:
     axis.set_title("Exact match under latent noise")
-    for group, dash in zip(groups, _DASHES):
+    for group, dash in zip(groups, cycle(_DASHES)):
         for name, vae in VAES.items():
             curves = [record.codes[name].noise.measured.points for record in group]
             mean = np.mean([[point.exact_match_rate for point in curve] for curve in curves], axis=0)
@@ -146,7 +147,7 @@ def _numberings(axis: Axes, groups: Sequence[Group]) -> None:
 
 def _probes(axis: Axes, groups: Sequence[Group]) -> None:
     axis.set_title("Properties read by linear probes")
-    looks = zip(groups, ("o", "^", "s", "v"), (VERMILION, BLUE, GREEN, ORANGE))
+    looks = zip(groups, cycle("o^sv"), cycle((VERMILION, BLUE, GREEN, ORANGE)))
     for group, marker, colour in looks:
         names = [name for name, probe in group[0].probes.items() if probe.balanced_accuracy]
         raw = np.array([group[0].probes[name].balanced_accuracy["table_one_hot"].mean for name in names])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS, TruthTables
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.criteria import LEVELS, Line, Verdict, judge
 
@@ -55,8 +56,9 @@ def _headline(verdict: Verdict, measured: Measurements) -> str:
     unfinished = ""
     if verdict.epoch < measured.recipe.epochs:
         unfinished = f" Judged at epoch {verdict.epoch} of {measured.recipe.epochs}."
-    space = measured.recipe.space
-    other = "" if space == type(space)() else " Of another space than the plan's, its coverage is left out."
+    other = (
+        "" if measured.recipe.space == TruthTables() else " Of another space than the plan's, its coverage is left out."
+    )
     return f"{_REACHED[verdict.level]}, {joined} this project's own demands on one run are {own}.{other}{unfinished}"
 
 
@@ -67,10 +69,11 @@ def _counts(verdict: Verdict, measured: Measurements) -> str:
     exact = verdict.sustained_reconstruction_epochs
     sentences = [f"Both VAEs were exact on {measured.every_operation} in {exact} of {evaluated} epochs."]
     if any(value is not None for value in measured.column("covered_all_a")):
-        sentences.append(
-            f"195,000 draws of each VAE alone met every operation in {verdict.full_coverage_epochs}; a perfectly "
-            "uniform pair would in about one of seven."
-        )
+        draws = measured.recipe.evaluation.full_coverage_draws or FULL_COVERAGE_DRAWS
+        sentence = f"{draws:,} draws of each VAE alone met every operation in {verdict.full_coverage_epochs}"
+        if draws == FULL_COVERAGE_DRAWS and measured.recipe.space == TruthTables():
+            sentence += "; a perfectly uniform pair would in about one of seven"
+        sentences.append(f"{sentence}.")
     if verdict.guard_events is not None:
         sentences.append(f"Guards fired: {verdict.guard_events}.")
     return " ".join(sentences)

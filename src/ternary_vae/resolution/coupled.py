@@ -39,7 +39,6 @@ from ternary_vae.resolution.uniformity import sampled
 COVERAGE_DRAWS = 100_000
 CURVE_DRAWS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 REPEATS = 8
-FULL_COVERAGE_DRAWS = 195_000
 
 
 @torch.no_grad()

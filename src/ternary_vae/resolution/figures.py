@@ -11,7 +11,7 @@ from functools import partial, reduce
 from typing import Any, Literal, NamedTuple
 
 from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number, of_a_sample
-from ternary_vae.recipe import TruthTables
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS, TruthTables
 from ternary_vae.resolution.intervals import Bounds, smaller_over_larger
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, Sampled, Uniformity
 
@@ -353,7 +353,7 @@ def _of_every_epoch() -> Iterator[Measure]:
     )  # fmt: skip
     yield Measure(
         "epochs_covering_all", "Epochs in which each VAE alone met every operation", "epochs", 1, compared=False,
-        detail="195,000 decoded draws",
+        detail=f"{FULL_COVERAGE_DRAWS:,} decoded draws",
         row=lambda row: row.get("covered_all_a") and row.get("covered_all_b"),
     )  # fmt: skip
 

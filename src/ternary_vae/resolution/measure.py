@@ -20,6 +20,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS
 from ternary_vae.resolution import complementarity, coupled, isolated
 from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.resolution.coverage import covers_everything
@@ -122,7 +123,7 @@ def measure_coupled(
         tasks |= {
             "rho_05": lambda: coupled.cross_injected_sampling(model, 0.5, generator_for("rho 0.5")),
             "rho_07": lambda: coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
-            "covers_everything": lambda: covers_everything(model, coupled.FULL_COVERAGE_DRAWS, generator_for),
+            "covers_everything": lambda: covers_everything(model, FULL_COVERAGE_DRAWS, generator_for),
         }
     with finite(checkpoint):
         results = side_by_side(tasks, device)

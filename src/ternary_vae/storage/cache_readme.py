@@ -27,9 +27,10 @@ be removed at any time: `ternary-vae cache clear`.
   What does not pass is renamed to `*.damaged`, reported and computed again.
 - Tensors are stored for the CPU and loaded onto any device.
 - Look: `ternary-vae cache list`, `ternary-vae cache show KEY`. Check: `ternary-vae cache verify`.
-- Kept by default are encodings (means and log-variances), wrong entries and latent distances: reading them takes from
-  a tenth to a thousandth of the time of computing them. Both benchmarks of a checkpoint read the first two; every later
-  measurement, with whatever seed, and the page's map read all of them.
+- Kept by default are encodings (means and log-variances), wrong entries, latent distances, and how often each operation
+  was exact under the noise of seed 0: reading them takes from a tenth to a thousandth of the time of computing them.
+  Both benchmarks of a checkpoint read the first two; every later measurement and the page's map read all of them, with
+  whatever seed but for the noise.
 - Not kept unless asked for, and not read by the program itself: the table of all 19,683 operations. A process
   enumerates it once, in 1 to 4 ms; reading it takes about 1 ms and writing it 10. Never kept: what takes a few
   milliseconds to compute from encodings, such as dimensionality and latent coupling. Importing the libraries takes a

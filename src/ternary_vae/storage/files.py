@@ -87,6 +87,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequ
         UserError: if the place cannot be written or the disk is full.
     """
     path = Path(path)
+    if not path.name:
+        raise UserError(f"cannot write {path}: it is a directory; name a file")
     temporary = _temporary(path)
     with reported("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)

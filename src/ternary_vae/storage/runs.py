@@ -203,6 +203,16 @@ class RunDirectory:
         self.facts()
         return validate_recipe(read_yaml(self.recipe_file, "a recipe"), str(self.recipe_file))
 
+    def require_run_of(self, recipe: Recipe) -> None:
+        """Refuses a directory that holds another run.
+
+        Raises:
+            UserError: if its recipe, seed or length differs, or it is damaged.
+        """
+        found = self.recipe()
+        if (found.fingerprint(), found.seed, found.epochs) != (recipe.fingerprint(), recipe.seed, recipe.epochs):
+            raise UserError(f"{self.path}: holds a run of another recipe, seed or length; move it away")
+
     def metrics(self, whole: bool = False) -> list[dict[str, Any]]:
         """One row an epoch, in order.
 
@@ -212,10 +222,8 @@ class RunDirectory:
         Raises:
             UserError: a damaged file, or one without that epoch.
         """
-        rows = read_json_lines(self.metrics_file)
+        rows = _with_epochs(self.metrics_file)
         for number, row in enumerate(rows, start=1):
-            if type(row.get("epoch")) is not int:
-                raise UserError(f"{self.metrics_file}: row {number} has no epoch; restore the file")
             if misplaced := _misplaced(row):
                 raise UserError(f"{self.metrics_file}: row {number}: {misplaced}; restore the file")
         last = self.recipe().epochs if whole else None
@@ -226,8 +234,20 @@ class RunDirectory:
         return rows
 
     def events(self) -> list[dict[str, Any]]:
-        """One row an event, in order."""
-        return read_json_lines(self.events_file)
+        """One row an event, in order.
+
+        Raises:
+            UserError: a damaged file.
+        """
+        return _with_epochs(self.events_file)
+
+
+def _with_epochs(path: Path) -> list[dict[str, Any]]:
+    rows = read_json_lines(path)
+    for number, row in enumerate(rows, start=1):
+        if type(row.get("epoch")) is not int:
+            raise UserError(f"{path}: row {number} has no epoch; restore the file")
+    return rows
 
 
 def _misplaced(row: dict[str, Any], sections: Container[str] | None = _SECTIONS_OF_METRICS) -> str:

@@ -121,7 +121,7 @@ def train_together(
         for place, (recipe, directory) in enumerate(zip(recipes, map(_directory, directories))):
             try:
                 if directory.exists:
-                    _require_same(recipe, directory)
+                    directory.require_run_of(recipe)
                     starts[place] = held.enter_context(_resumed_run(directory, device))
                 else:
                     starts[place] = held.enter_context(_new_run(recipe, directory, chosen))
@@ -275,12 +275,6 @@ def _lacks_rows(directory: RunDirectory, epochs_completed: int) -> bool:
 
 def _directory(directory: RunDirectory | str | Path) -> RunDirectory:
     return directory if isinstance(directory, RunDirectory) else RunDirectory(directory)
-
-
-def _require_same(recipe: Recipe, directory: RunDirectory) -> None:
-    found = directory.recipe()
-    if (found.fingerprint(), found.seed, found.epochs) != (recipe.fingerprint(), recipe.seed, recipe.epochs):
-        raise UserError(f"{directory.path}: holds a run of another recipe, seed or length; move it away")
 
 
 def _restore_last(trainer: Trainer, directory: RunDirectory) -> tuple[list[float | None] | None, PendingUpdate | None]:

@@ -1,11 +1,11 @@
 // Every gate unpacked: where both VAEs place it, what became of it there, and what holds whatever the model.
-const DIMENSIONS = 16;
-
 function unpackSide(packed) {
   const whole = shorts(packed.means),
+    dimensions = packed.scales.length,
     means = new Float32Array(whole.length);
-  for (let i = 0; i < whole.length; i++) means[i] = whole[i] * packed.scales[i % DIMENSIONS];
+  for (let i = 0; i < whole.length; i++) means[i] = whole[i] * packed.scales[i % dimensions];
   const side = {
+    dimensions,
     means,
     centre: packed.centre,
     axes: packed.axes,
@@ -39,7 +39,7 @@ function unpackClasses(packed) {
 }
 
 // A gate's posterior mean, and where a point of the latent space lies on the principal components.
-const latent = (side, index) => side.means.subarray(DIMENSIONS * index, DIMENSIONS * (index + 1));
+const latent = (side, index) => side.means.subarray(side.dimensions * index, side.dimensions * (index + 1));
 function project(side, z) {
   return side.axes.map((axis) => axis.reduce((sum, part, d) => sum + part * (z[d] - side.centre[d]), 0));
 }
@@ -76,7 +76,7 @@ function nearestInLatentSpace(side, index, count) {
   for (let i = 0; i < COUNT; i++) {
     if (i === index) continue;
     let squared = 0;
-    for (let d = 0; d < DIMENSIONS; d++) squared += (side.means[DIMENSIONS * i + d] - z[d]) ** 2;
+    for (let d = 0; d < side.dimensions; d++) squared += (side.means[side.dimensions * i + d] - z[d]) ** 2;
     if (found.length < count || squared < found[count - 1].squared) {
       found.push({ index: i, squared });
       found.sort((one, other) => one.squared - other.squared);

@@ -93,8 +93,8 @@ def distances(
 
     Args:
         tables, points: the operations to take pairs from, and their code.
-        numberings: random numberings to compare the 3-adic distance with: of the same kind, entries being digits in
-            another order; and of any kind, operations being numbered at random.
+        numberings: random numberings to compare the q-adic distance (of q values) with: of the same kind, entries being
+            digits in another order; and of any kind, operations being numbered at random.
     """
     space, count = code.space, len(tables)
     first = torch.randint(count, (pairs,), generator=generator)

@@ -1,15 +1,15 @@
-"""Makes everything published in `reports/` and the figures in README.md from two real 400-epoch runs.
+"""Makes `reports/benchmarks/`, `reports/ternary_v5_5/`, the final report and the figures in README.md from two real
+400-epoch runs.
 
     python scripts/publish/publish_reports.py --seeds experiments/ten_seeds
 
-Runs that are complete are not run again; a run that broke off goes on. Both together take about a quarter of an
-hour on two cores.
+Runs that are complete are not run again; a run that broke off goes on. Both together take about half an hour on two
+cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -65,10 +65,13 @@ def completed_run(recipe_name: str, seed: int, runs: Path) -> RunDirectory:
 
 
 def publish(run: RunDirectory, place: Path) -> None:
-    """Copies a run's records, evolution report, figure and verdict. The page stays with the run: it is 5 MB."""
+    """Copies a run's records, evolution report, figure and verdict, in place of those of an earlier one; directories
+    are others'. The page stays with the run: it is 5 MB."""
     write_reports(run)
     with reported("clear", place):
-        shutil.rmtree(place, ignore_errors=True)
+        for path in place.glob("*"):
+            if path.is_file():
+                path.unlink()
     reports = [run.reports / name for name in ("RESOLUTION_EVOLUTION.md", "resolution_evolution.png", "verdict.json")]
     for path in [*run.benchmarks.glob("*.json"), *reports, run.recipe_file]:
         write_bytes(place / path.name, path.read_bytes())

@@ -130,7 +130,7 @@ def test_missed_goals_are_those_with_a_cross(run):
     missed = missed_goals([run, worse])
     assert "Coverage of both, lowest of any epoch after 60" in missed
     with_cross = [line.split("|")[1].strip() for line in goals_table([run, worse]) if "✗" in line]
-    assert missed == with_cross
+    assert list(missed) == with_cross
 
 
 def test_another_space_has_goals_of_its_own(run):

@@ -231,14 +231,14 @@ def judged(groups: Sequence[Group]) -> list[Judged]:
 
 
 def title_of(group: Group) -> str:
-    """`resolution`, epoch 400, seeds 0, 1 and 2."""
-    header = group[0].header
-    epochs = sorted({record.header.epoch for record in group})
-    seeds = sorted({record.header.training_seed for record in group})
+    """`resolution`, epoch 400, seeds 0, 1 and 2; or each seed's own epoch: epochs 177 and 161, seeds 0 and 1."""
+    headers = sorted((record.header for record in group), key=lambda header: (header.training_seed, header.epoch))
+    epochs = list(dict.fromkeys(header.epoch for header in headers))
+    seeds = list(dict.fromkeys(header.training_seed for header in headers))
     together = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
     numbers = f"{seeds[0]} to {seeds[-1]}" if together else listed(map(str, seeds))
     named = f"epoch{'s' if len(epochs) > 1 else ''} {listed(map(str, epochs))}"
-    return f"{code(header.recipe)}, {named}, seed{'s' if len(seeds) > 1 else ''} {numbers}"
+    return f"{code(headers[0].recipe)}, {named}, seed{'s' if len(seeds) > 1 else ''} {numbers}"
 
 
 def claims_table(groups: Sequence[Group], rows: Sequence[Judged]) -> str:

@@ -66,8 +66,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - where operations cannot be listed, prior draws of the prior's own width alone, since nothing else is measured,
       and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
-    - with four levels, which have three steps for every two of three levels, hidden layers of VAE-A's narrow decoder that
-      are half again as wide. With five, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
+    - with four levels, which have three steps for every two of three levels, hidden layers of VAE-A's narrow decoder
+      half again as wide. With five, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
     - an epoch of as many operations as the default's, however many there are, or of a quarter as many where the space
       has fewer, with β that begins at a thousandth of what it rises to: at 0 recognition of prior draws grows to 10^14
       within such an epoch (two Boolean inputs, seed 1; to 3·10^8 in the default's first, seed 0, whose bits are kept).

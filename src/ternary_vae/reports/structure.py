@@ -233,8 +233,10 @@ def judged(groups: Sequence[Group]) -> list[Judged]:
 def title_of(group: Group) -> str:
     """`resolution`, epoch 400, seeds 0, 1 and 2; or each seed's own epoch: epochs 177 and 161, seeds 0 and 1."""
     headers = sorted((record.header for record in group), key=lambda header: (header.training_seed, header.epoch))
-    epochs = list(dict.fromkeys(header.epoch for header in headers))
     seeds = list(dict.fromkeys(header.training_seed for header in headers))
+    epochs = sorted({header.epoch for header in headers})
+    if len(epochs) > 1 and len(headers) == len(seeds):
+        epochs = [header.epoch for header in headers]
     together = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
     numbers = f"{seeds[0]} to {seeds[-1]}" if together else listed(map(str, seeds))
     named = f"epoch{'s' if len(epochs) > 1 else ''} {listed(map(str, epochs))}"

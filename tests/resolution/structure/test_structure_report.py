@@ -22,6 +22,7 @@ from ternary_vae.reports.structure import (
     mean_and_worst,
     parts_of,
     structure_markdown,
+    title_of,
     write_structure_report,
 )
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
@@ -153,6 +154,19 @@ def test_spaces_are_reported_apart(record: StructureRecord, orthogonal: Structur
     assert "](structure.png)" in first
     assert "](structure_3_values_3_inputs.png)" in second
     assert text.count("### Claims: ") == text.count("### Probes: ") == 2
+
+
+def test_epochs_stand_in_the_order_of_their_seeds(record: StructureRecord) -> None:
+    def after(epoch: int, seed: int) -> StructureRecord:
+        found = of_seed(record, seed)
+        return found.model_copy(update={"header": found.header.model_copy(update={"epoch": epoch})})
+
+    assert title_of([after(400, 1), after(400, 0)]) == "`resolution`, epoch 400, seeds 0 and 1"
+    assert title_of([after(161, 1), after(177, 0), after(177, 42)]) == (
+        "`resolution`, epochs 177, 161 and 177, seeds 0, 1 and 42"
+    )
+    both = [after(epoch, seed) for epoch in (100, 3) for seed in (0, 1)]
+    assert title_of(both) == "`resolution`, epochs 3 and 100, seeds 0 and 1"
 
 
 def test_runs_are_followed_over_epochs(record: StructureRecord, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_the_final_report_names_the_worst_of_many_seeds_first(
     path = write_final_report(failing_run, good_run, tmp_path / "final.md", seeds, "Read on.")
     text = path.read_text(encoding="utf-8")
     assert text.index("## The worst of 2 seeds") < text.index("Read on.") < text.index("## What was promised")
-    assert "VAE-A alone, exact match at the end" in text.split("Missed by at least one seed: ")[1].split("\n")[0]
+    assert "VAE-A alone, exact match at the end" in text.split("Not met by every seed: ")[1].split("\n")[0]
     assert "\n".join(goals_table(seeds, every_seed=False)) in text
     alone = write_final_report(failing_run, good_run, tmp_path / "alone.md").read_text(encoding="utf-8")
     assert "The worst of" not in alone

@@ -182,7 +182,7 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
         assert (vae.reconstruction.sampled is None) == listed
         assert vae.uniformity.draws > 0
         share = MEASURES["effective_share_a" if vae is alone.vae_a else "effective_share_b"]
-        assert share.bounds(alone) == vae.uniformity
+        assert share.bounds(alone) == (vae.uniformity.low, vae.uniformity.high)
         assert sum(vae.reconstruction.error_histogram.values()) == (Space(*space).operations if listed else 400)
     assert (both.covers_everything is None) == (not listed)
     homes, between = both.complementary_coverage, MEASURES["complementarity_score"].bounds(both)

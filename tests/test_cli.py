@@ -332,6 +332,21 @@ class TestBadInput:
         for arguments in (["train", "--run-dir", name], ["resume", name], ["info", f"{name}.pt"], ["report", name]):
             refused(*arguments)
 
+    @pytest.mark.parametrize(
+        ("command", "measures"),
+        [("benchmark", "measure.measure_isolated"), ("structure", "structure.measure.measure_structure")],
+    )
+    def test_an_output_that_cannot_be_written_is_told_before_anything_is_measured(
+        self, refused, finished, place, monkeypatch, command, measures
+    ):
+        def measured(*_: object, **__: object) -> None:
+            raise AssertionError("measured before it was known that nothing can be written")
+
+        monkeypatch.setattr(f"ternary_vae.resolution.{measures}", measured)
+        (place / "file").write_text("x")
+        checkpoint = finished / "checkpoints" / "epoch_2.safetensors"
+        assert "is a file, not a directory" in refused(command, checkpoint, "--output", "file/below")
+
     def test_nothing_to_resume(self, refused, place):
         assert "not found" in refused("resume", "gone")
         (place / "empty").mkdir()

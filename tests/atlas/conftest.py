@@ -29,9 +29,10 @@ def _quick_maps() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def model() -> DualVAE:
-    """Random weights, three times as large as usual, so that decoders answer with many gates."""
+    """Random weights, three times as large as usual, so that decoders answer with many gates; and fewer dimensions than
+    the plan's, which the pretrained model has."""
     torch.manual_seed(5)
-    model = DualVAE().eval()
+    model = DualVAE(latent_dimensions=14).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3.0)

@@ -24,7 +24,8 @@ def run(run_command):
 @pytest.fixture
 def checkpoint(model: DualVAE, tmp_path: Path) -> Path:
     path = tmp_path / "epoch_7.safetensors"
-    save_checkpoint(path, Checkpoint(7, 7, load_recipe("ternary_v5_5"), model.state_dict()))
+    recipe = load_recipe("ternary_v5_5", overrides={"model.latent_dimensions": model.sizes.latent_dimensions})
+    save_checkpoint(path, Checkpoint(7, 7, recipe, model.state_dict()))
     return path
 
 

@@ -34,7 +34,7 @@ def test_a_decoder_s_steps_are_its_answer(model: DualVAE) -> None:
         return np.frombuffer(base64.b64decode(text), "<f4").astype(float)
 
     torch.manual_seed(0)
-    z = torch.randn(50, 16)
+    z = torch.randn(50, model.sizes.latent_dimensions)
     for decoder in (model.decoder_A, model.decoder_B):
         vector, kept = z.numpy().astype(float), None
         for step in decoder_program(decoder):
@@ -53,7 +53,7 @@ def test_a_decoder_s_steps_are_its_answer(model: DualVAE) -> None:
 @pytest.mark.parametrize(("side", "vae"), SIDES)
 def test_the_page_decodes_as_the_model_does(script: Callable[..., Any], model: DualVAE, side: str, vae: Any) -> None:
     torch.manual_seed(1)
-    z = 2 * torch.randn(300, 16)
+    z = 2 * torch.randn(300, model.sizes.latent_dimensions)
     logits = np.array(script(f"(all) => all.map((z) => [...decode(vaes.{side}, z)])", z.tolist()))
     with torch.no_grad():
         expected = model.decode(z, vae)
@@ -78,11 +78,11 @@ def test_of_equal_logits_the_lowest_value_is_the_answer(script: Callable[..., An
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_means_lie_where_the_map_has_them(script: Callable[..., Any], placed: LatentMap, side: str) -> None:
     drawn = getattr(placed, side)
-    means = np.array(script(f"() => Array.from(vaes.{side}.means)")).reshape(TWO_INPUT_TERNARY.operations, 16)
+    means = np.array(script(f"() => Array.from(vaes.{side}.means)")).reshape(drawn.means.shape)
     reach = np.abs(drawn.means).max(axis=0)
     assert (np.abs(means - drawn.means) <= reach / 60_000).all()
     components = np.array(script(f"() => vaes.{side}.components.map((one) => [...one])")).T
-    np.testing.assert_allclose(components, drawn.positions, atol=16 * reach.max() / 60_000)
+    np.testing.assert_allclose(components, drawn.positions, atol=len(reach) * reach.max() / 60_000)
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
@@ -166,7 +166,7 @@ def test_what_dimensions_carry_and_how_far_gates_lie_apart(
     tables, variance = all_operations().numpy(), means.var(axis=0)
     np.testing.assert_allclose(known["variances"], np.sort(variance)[::-1])
     np.testing.assert_allclose(known["variances"], variance[known["dimensions"]])
-    for at in (0, 15):
+    for at in (0, means.shape[1] - 1):
         values = means[:, known["dimensions"][at]]
         for entry in range(9):
             levels = [values[tables[:, entry] == value].mean() for value in (-1, 0, 1)]

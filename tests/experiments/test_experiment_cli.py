@@ -83,8 +83,9 @@ def test_one_line_for_bad_input(call, description, tmp_path):
         call(description, "--report")
     with pytest.raises(UserError, match="did you mean 'ten_seeds'"):
         call("ten_seed")
-    with pytest.raises(UserError, match="options were given, but no experiment"):
-        call("--plan")
+    for options in (["--plan"], ["--workers", 2]):
+        with pytest.raises(UserError, match="options were given, but no experiment"):
+            call(*options)
     with pytest.raises(UserError, match="--plan and --report were both given"):
         call(description, "--plan", "--report")
     for also in ([], ["--plan"], ["--report"]):

@@ -65,8 +65,14 @@ def experiment(
 
     if plan and report:
         raise UserError("experiment: --plan and --report were both given; one says what would be done, one what was")
+    options = {
+        "--directory": directory, "--backend": backend if backend != "joblib" else None, "--workers": workers,
+        "--address": address, "--together": together,
+        "--device": device if device != "auto" else None, "--output": output,
+    }  # fmt: skip
+    given = [word for name, value in options.items() if value is not None for word in (name, quoted(value))]
     if target is None:
-        if plan or report or output is not None or directory is not None:
+        if plan or report or given:
             raise UserError("experiment: options were given, but no experiment; name one, or a YAML file")
         _describe_experiments()
         return
@@ -95,12 +101,6 @@ def experiment(
         notify_without_reader(f"the experiment in {place.path}")
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
     _report(described, execution, output)
-    options = {
-        "--directory": directory, "--backend": backend if backend != "joblib" else None, "--workers": workers,
-        "--address": address, "--together": together,
-        "--device": device if device != "auto" else None, "--output": output,
-    }  # fmt: skip
-    given = [word for name, value in options.items() if value is not None for word in (name, quoted(value))]
     _conclude(" ".join(["ternary-vae", "experiment", quoted(target), *given]), execution)
 
 

@@ -11,8 +11,6 @@ from ternary_vae.cli.options import Overrides, chosen_recipe
 from ternary_vae.cli.output import say
 from ternary_vae.errors import UserError
 
-_CHECKPOINTS = (".safetensors", ".pt", ".pth")
-
 
 def info(
     target: Annotated[
@@ -21,17 +19,17 @@ def info(
     overrides: Overrides = None,
 ) -> None:
     """Show recipes, a recipe in full, a run, or what a checkpoint holds."""
-    held = target is None or Path(target).is_dir() or Path(target).suffix in _CHECKPOINTS
-    if overrides and held:
+    run = target is not None and Path(target).is_dir()
+    checkpoint = target is not None and Path(target).suffix in (".safetensors", ".pt", ".pth")
+    if target is not None and not run and not checkpoint:
+        say(chosen_recipe(target, overrides).to_yaml())
+        return
+    if overrides:
         raise UserError("info --set: changes a recipe that is named; name one")
     if target is None:
         _describe_recipes()
-    elif Path(target).is_dir():
-        _describe_run(Path(target))
-    elif Path(target).suffix in _CHECKPOINTS:
-        _describe_checkpoint(Path(target))
     else:
-        say(chosen_recipe(target, overrides).to_yaml())
+        (_describe_run if run else _describe_checkpoint)(Path(target))
 
 
 def _describe_recipes() -> None:

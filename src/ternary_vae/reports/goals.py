@@ -90,10 +90,10 @@ def worst_and_met(
     return f"**{figures[worst]}** {_mark(bounds, values[worst])} (seed {seeds[worst]})", f"{met} of {len(values)}"
 
 
-def missed_goals(runs: Sequence[Measurements]) -> dict[str, int]:
-    """Goals that not every run meets, each with how many do."""
+def missed_goals(runs: Sequence[Measurements]) -> list[str]:
+    """Goals that not every run meets, with how many do: `… (met by 9 of 10)`."""
     met = {goal.name: sum(goal.bounds.met(reached(goal, run)) for run in runs) for goal in GOALS}
-    return {name: count for name, count in met.items() if count < len(runs)}
+    return [f"{name} (met by {count} of {len(runs)})" for name, count in met.items() if count < len(runs)]
 
 
 def _mark(bounds: Expected, value: float | None) -> str:

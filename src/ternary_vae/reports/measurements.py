@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ternary_vae.errors import UserError
-from ternary_vae.recipe import Recipe, load_recipe, recipe_names
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS, Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.intervals import Bounds
 from ternary_vae.resolution.records import (
@@ -141,6 +141,11 @@ class Measurements:
     def every_operation(self) -> str:
         """What an epoch's exact match is of: of a space that cannot be listed, a sample of its own."""
         return "every operation" + ("" if self.recipe.space.as_space().is_enumerable() else " drawn")
+
+    @property
+    def full_coverage_draws(self) -> int:
+        """Prior draws of each VAE by which the log says whether every operation was met."""
+        return self.recipe.evaluation.full_coverage_draws or FULL_COVERAGE_DRAWS
 
     @property
     def terms(self) -> list[str]:

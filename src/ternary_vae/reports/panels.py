@@ -181,8 +181,7 @@ def terms(axis: Axes, measured: Measurements) -> None:
         style = {"color": colour, "linestyle": _DASHES[at % len(_DASHES)], "linewidth": 1.8 if at == 0 else 1}
         axis.plot(*zip(*every_epoch(measured, f"terms.{term}")), label=label, **style)
     axis.set_yscale("symlog", linthresh=0.1)
-    later = [line.get_ydata()[len(line.get_ydata()) // 50 :] for line in axis.lines]
-    drawn = [value for values in later for value in values]
+    drawn = [value for ys in (line.get_ydata() for line in axis.lines) for value in ys[len(ys) // 50 :]]
     low, high = min(0.0, 1.3 * min(drawn)), 1.3 * max(drawn)
     powers = [10**power for power in range(9)]
     ticks = [tick for tick in (*(-each for each in powers), 0, *powers) if low <= tick <= high]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ternary_vae.recipe import FULL_COVERAGE_DRAWS, TruthTables
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.criteria import LEVELS, Line, Verdict, judge
+from ternary_vae.space import TWO_INPUT_TERNARY
 
 _TITLES = ("Minimum acceptable", "Target", "Stretch goals", "This project's own")
 _REACHED = {
@@ -56,10 +57,12 @@ def _headline(verdict: Verdict, measured: Measurements) -> str:
     unfinished = ""
     if verdict.epoch < measured.recipe.epochs:
         unfinished = f" Judged at epoch {verdict.epoch} of {measured.recipe.epochs}."
-    other = (
-        "" if measured.recipe.space == TruthTables() else " Of another space than the plan's, its coverage is left out."
-    )
+    other = "" if _of_the_plans_space(measured) else " Of another space than the plan's, its coverage is left out."
     return f"{_REACHED[verdict.level]}, {joined} this project's own demands on one run are {own}.{other}{unfinished}"
+
+
+def _of_the_plans_space(measured: Measurements) -> bool:
+    return measured.recipe.space.as_space() == TWO_INPUT_TERNARY
 
 
 def _counts(verdict: Verdict, measured: Measurements) -> str:
@@ -69,9 +72,9 @@ def _counts(verdict: Verdict, measured: Measurements) -> str:
     exact = verdict.sustained_reconstruction_epochs
     sentences = [f"Both VAEs were exact on {measured.every_operation} in {exact} of {evaluated} epochs."]
     if any(value is not None for value in measured.column("covered_all_a")):
-        draws = measured.recipe.evaluation.full_coverage_draws or FULL_COVERAGE_DRAWS
+        draws = measured.full_coverage_draws
         sentence = f"{draws:,} draws of each VAE alone met every operation in {verdict.full_coverage_epochs}"
-        if draws == FULL_COVERAGE_DRAWS and measured.recipe.space == TruthTables():
+        if draws == FULL_COVERAGE_DRAWS and _of_the_plans_space(measured):
             sentence += "; a perfectly uniform pair would in about one of seven"
         sentences.append(f"{sentence}.")
     if verdict.guard_events is not None:

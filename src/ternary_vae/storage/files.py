@@ -55,8 +55,7 @@ def require_writable(path: Path) -> None:
     Raises:
         UserError: a directory of that name, a file among its parents, or no permission.
     """
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a directory; name a file")
+    _require_no_directory(path)
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not parent.is_dir():
         raise UserError(f"cannot write {path}: {parent} is a file, not a directory; choose another place")
@@ -87,8 +86,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequ
         UserError: if the place cannot be written or the disk is full.
     """
     path = Path(path)
-    if not path.name:
-        raise UserError(f"cannot write {path}: it is a directory; name a file")
+    _require_no_directory(path)
     temporary = _temporary(path)
     with reported("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,6 +224,11 @@ def _last_line(file: BinaryIO) -> bytes:
         tail = file.read(end - start) + tail
         end = start
     return tail.rpartition(b"\n")[2]
+
+
+def _require_no_directory(path: Path) -> None:
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a directory; name a file")
 
 
 def _temporary(path: Path) -> Path:

@@ -97,13 +97,11 @@ def judge(
     isolated: IsolatedRecord,
     coupled: CoupledRecord,
     metrics: Sequence[dict[str, Any]] = (),
-    guard_events: int | None = None,
 ) -> Verdict:
     """Holds a checkpoint's two records, and the epochs of its run, against the criteria.
 
     Args:
         metrics: the run's rows, one an epoch; rows past the records' epoch are left out.
-        guard_events: how often a guard fired; by default what the last row says.
 
     Raises:
         UserError: if the two records are of different checkpoints.
@@ -121,8 +119,6 @@ def judge(
     }
     own = lines.pop("own")
     levels = {level: Level(met=all(line.met for line in lines[level]), lines=lines[level]) for level in LEVELS}
-    if guard_events is None and rows:
-        guard_events = rows[-1].get("guard_events")
     return Verdict(
         recipe=header.recipe,
         seed=header.training_seed,
@@ -133,7 +129,7 @@ def judge(
         own_met=all(line.met for line in own),
         sustained_reconstruction_epochs=epochs_with(rows, "epochs_both_exact"),
         full_coverage_epochs=epochs_with(rows, "epochs_covering_all"),
-        guard_events=guard_events,
+        guard_events=rows[-1].get("guard_events") if rows else None,
     )
 
 

@@ -28,7 +28,7 @@ _HELD = 3  # epochs in a row that are exact: then it is no accident
 _TIMED = 10  # epochs at least
 _CELLS = 2187
 _EPOCH = 19_683
-_BATCHES = 27
+_BATCHES = {16: 27}  # by entries; 32 otherwise
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - where operations cannot be listed, prior draws of the prior's own width alone, since nothing else is measured,
       and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
-    - with four levels, hidden layers of VAE-A's narrow decoder three times as wide. With five, twice as wide ones were
-      exact on 2.58% after 200 epochs instead of 99.97%;
+    - where operations cannot be listed, hidden layers of VAE-A's narrow decoder as many times as wide as an entry has
+      steps between values. With five values, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
     - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
       begins at a thousandth of what it rises to: at 0 recognition of prior draws grows to 10^14 within such an epoch
       (two Boolean inputs, seed 1; to 3·10^8 in the default's first, seed 0, whose bits are kept). Where operations
-      cannot be listed, of 27 batches: more of them cost time and are hardly needed.
+      cannot be listed, of 27 batches with 16 entries and of 32 with more, which is what the goals of time leave.
     """
     from ternary_vae.recipe import load_recipe
 
@@ -91,9 +91,10 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     more_steps = entries * (values - 1) > TWO_INPUT_TERNARY.entries * (TWO_INPUT_TERNARY.values - 1)
     if more_steps or space.operations < _EPOCH:
         changes["beta.waiting_share"] = 0.001
+    batch = 512 if more_steps else recipe.optimizer.batch_size
     if more_steps:
         changes |= {
-            "optimizer.batch_size": 512,
+            "optimizer.batch_size": batch,
             "beta.delay_epochs": 30,
             "beta.warmup_epochs": 60,
             "objective.prior_information.every_steps": 2 * prior.every_steps,
@@ -107,15 +108,15 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
         changes["objective.mean_noise"] = round(noise, 2)
     if not space.is_enumerable():
         changes |= {
-            "data.epoch_operations": _BATCHES * changes.get("optimizer.batch_size", recipe.optimizer.batch_size),
+            "data.epoch_operations": _BATCHES.get(entries, 32) * batch,
             "objective.prior_information.widened_share": 0.0,
             "objective.prior_information.moment_weight": 2 * prior.entropy_weight,
             "objective.prior_information.moment_delay_epochs": recipe.epochs // 2,
         }
     if values > TWO_INPUT_TERNARY.values:
         changes |= {"beta.warm": 0.5, "beta.end": 0.5}
-    if values == 4:
-        changes["model.decoder_a_width"] = 3.0
+    if not space.is_enumerable() and values < 5:
+        changes["model.decoder_a_width"] = values - 1.0
     return changes
 
 

@@ -179,7 +179,7 @@ def large_run(make_run: Callable[..., RunDirectory]) -> RunDirectory:
     run = make_run(recipe, epochs=3, milestones=(3,))
     torch.manual_seed(5)
     model = spread(DualVAE.of(recipe))
-    assert model.sizes == Sizes(Space(3, 3), 14, 0.4)
+    assert model.sizes == Sizes(Space(3, 3), 14, 0.4, decoder_a_width=2.0)
     saved = Checkpoint(3, 3, recipe, model.state_dict(), state={}, code_version="test")
     save_checkpoint(run.checkpoint("latest"), saved)
     return run

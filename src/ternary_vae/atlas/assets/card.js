@@ -120,7 +120,7 @@ function propertyList(index) {
 function nearestList(index) {
   return gateList(
     nearestInLatentSpace(side(), index, 8).map(({ index: other, distance }) => {
-      const apart = entriesApart(index, other);
+      const apart = entriesBetween(table(index), table(other));
       return gateButton(other, { note: `${distance.toFixed(2)} away, ${apart} ${apart === 1 ? "entry" : "entries"}` });
     }),
   );

@@ -64,11 +64,6 @@ function valuation(index) {
   }
   return v;
 }
-function entriesApart(one, other) {
-  const a = table(one),
-    b = table(other);
-  return a.reduce((sum, value, at) => sum + (value !== b[at]), 0);
-}
 // The gates whose means are nearest to a gate's own, the nearest first.
 function nearestInLatentSpace(side, index, count) {
   const z = latent(side, index),

@@ -22,17 +22,7 @@ let size = { width: 0, height: 0, ratio: 1 },
 const palette = () => ({ ...colours(), faint: getComputedStyle(root).getPropertyValue("--faint").trim() });
 const side = () => vaes[state.vae];
 
-// In index order the last drawn would hide the rest.
-const ORDER = (() => {
-  const order = Array.from({ length: COUNT }, (_, i) => i);
-  let seed = 20251124;
-  for (let i = COUNT - 1; i > 0; i--) {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-    const j = seed % (i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
-})();
+const ORDER = inRandomOrder(COUNT);
 
 const isShown = (index) => !state.hidden.has(colouring.of[index]);
 const scale = () => 0.47 * camera.zoom * Math.min(size.width / reach.x, size.height / reach.y);

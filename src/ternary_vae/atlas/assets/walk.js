@@ -66,7 +66,7 @@ function fillWalk(place, walk) {
   const stops = make("ol", null, { class: "gates", id: "walk-stops", "aria-label": met });
   walk.stops.forEach(({ index, start, end: until }, at) => {
     const item = make("li", null),
-      apart = at ? entriesApart(index, walk.stops[at - 1].index) : 0;
+      apart = at ? entriesBetween(table(index), table(walk.stops[at - 1].index)) : 0;
     const note = `${percent(start, 1)} to ${percent(until, 1)}${apart > 1 ? `, ${apart} entries` : ""}`;
     item.append(gateButton(index, { note }));
     stops.append(item);

@@ -28,18 +28,8 @@ function classes(colouring, side, c) {
   };
 }
 
-// One trace in a fixed random order: in index order, or one trace a class, the last drawn would hide the rest.
-const ORDER = (() => {
-  if (!map) return [];
-  const order = Array.from({ length: COUNT }, (_, i) => i);
-  let state = 20251124;
-  for (let i = COUNT - 1; i > 0; i--) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const j = state % (i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
-})();
+// One trace, not one a class, of which the last drawn would hide the rest.
+const ORDER = map ? inRandomOrder(COUNT) : [];
 const hidden = new Set(); // names of classes that a click on the legend has hidden
 
 function mapTraces(c, side, colouring, dimensions) {

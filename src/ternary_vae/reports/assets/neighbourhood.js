@@ -13,7 +13,6 @@ function codeOf(vae, values) {
   );
 }
 const answerTo = (vae, code) => mostLikelyValues(compute(vae.decoder, code));
-const entriesBetween = (one, other) => one.reduce((sum, value, entry) => sum + (value !== other[entry]), 0);
 
 // All gates that differ in one entry, the nearest first: how far their codes lie, and how many entries are decoded wrong.
 function neighboursOf(vae, values) {

@@ -102,3 +102,17 @@ function cell(value, expected) {
   }
   return one;
 }
+// In how many entries two truth tables differ.
+const entriesBetween = (one, other) => one.reduce((sum, value, entry) => sum + (value !== other[entry]), 0);
+// Numbers from 0 on in an order that is always the same, for drawing: of points in index order, the last would
+// hide the rest.
+function inRandomOrder(count) {
+  const order = Array.from({ length: count }, (_, i) => i);
+  let seed = 20251124;
+  for (let i = count - 1; i > 0; i--) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    const j = seed % (i + 1);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}

@@ -91,11 +91,11 @@ def test_a_recipe_may_give_the_sizes():
 
 
 def test_a_recipe_may_make_the_decoder_of_vae_a_wider():
-    """And nothing else, beside what follows from the space: of 16 entries 32 · 16/9 · 1.5 and 64 · 16/9 · 1.5 units, to
+    """And nothing else, beside what follows from the space: of 16 entries 32 · 16/9 · 3 and 64 · 16/9 · 3 units, to
     multiples of eight, where they would be 56 and 112."""
     wide = DualVAE.of(load_recipe("four_valued"))
     plain = DualVAE.of(load_recipe("four_valued", overrides={"model.decoder_a_width": 1.0}))
-    assert [layer.out_features for layer in wide.decoder_A.decoder[::2]] == [88, 168, 64]
+    assert [layer.out_features for layer in wide.decoder_A.decoder[::2]] == [168, 344, 64]
     assert [layer.out_features for layer in plain.decoder_A.decoder[::2]] == [56, 112, 64]
     shapes = [
         {n: p.shape for n, p in model.named_parameters() if "decoder_A" not in n and "state_net" not in n}

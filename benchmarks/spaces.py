@@ -113,10 +113,10 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
             "objective.prior_information.moment_weight": 2 * prior.entropy_weight,
             "objective.prior_information.moment_delay_epochs": recipe.epochs // 2,
         }
+        if values < 5:
+            changes["model.decoder_a_width"] = values - 1.0
     if values > TWO_INPUT_TERNARY.values:
         changes |= {"beta.warm": 0.5, "beta.end": 0.5}
-    if not space.is_enumerable() and values < 5:
-        changes["model.decoder_a_width"] = values - 1.0
     return changes
 
 

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from ternary_vae.limits import coverage_limit
 from ternary_vae.recipe import Recipe
+from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.reports.page import page_html
+from ternary_vae.reports.verdict import verdict_of
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
+from ternary_vae.storage.runs import RunDirectory
 
 COUNT = 19_683
 MILESTONES = (3, 100, 120, 150, 200, 250, 300, 350, 400)
@@ -237,3 +241,11 @@ def _vae(match: float, epoch: int, scale: float) -> dict:
             "half_sigma": half,
         },
     }  # fmt: skip
+
+
+def write_page(run: RunDirectory, output: Path) -> Path:
+    """Writes a run's page, and nothing else of its reports."""
+    measured = measurements_of_run(run)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(page_html(run, measured, verdict_of(measured)), encoding="utf-8")
+    return output

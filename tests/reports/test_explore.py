@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from synthetic_runs import write_page
 
 from few_draws import noise_draws
 from in_browser import PHONE, READY, scripted
@@ -22,7 +23,6 @@ from ternary_vae.model.networks import Sizes
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import page as pages
 from ternary_vae.reports.networks import networks_data, numbers_of
-from ternary_vae.reports.page import write_page
 from ternary_vae.reports.page_data import gates_data, script_safe_json
 from ternary_vae.reports.self_contained import asset
 from ternary_vae.space import Space

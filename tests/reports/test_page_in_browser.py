@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from synthetic_runs import write_page
 
 from few_draws import noise_draws
 from in_browser import PHONE, READY, contrast, new_context
 from ternary_vae.gates.names import named_gate_index
 from ternary_vae.operations import operation_table
 from ternary_vae.recipe import load_recipe
-from ternary_vae.reports.page import write_page
 from ternary_vae.resolution.structure.ideal import ideal_exact_match
 from ternary_vae.space import Space
 from ternary_vae.storage.runs import RunDirectory

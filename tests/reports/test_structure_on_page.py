@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from synthetic_runs import write_page
 
 from in_browser import PHONE
 from ternary_vae.formats import in_unit, percent
 from ternary_vae.reports.measurements import measurements_of_run
-from ternary_vae.reports.page import page_html, write_page
+from ternary_vae.reports.page import page_html
 from ternary_vae.reports.structure import claims_of_codes, judged
 from ternary_vae.reports.structure_data import (
     OVER_MILESTONES,

@@ -170,9 +170,9 @@ def test_the_curve_goes_on_until_half_is_lost_and_no_further() -> None:
     assert endless.half_sigma is None
 
 
-def test_half_crossing() -> None:
+def test_half_sigma() -> None:
     def crossing(*rates: float) -> float | None:
-        return isolated.half_crossing([CurvePoint(sigma=s, exact_match_rate=rate) for s, rate in enumerate(rates)])
+        return isolated.half_sigma([CurvePoint(sigma=s, exact_match_rate=rate) for s, rate in enumerate(rates)])
 
     assert crossing(1.0, 0.75, 0.25) == 1.5
     assert crossing(0.5, 0.4) == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -88,17 +89,18 @@ def _code(gate: Gate, networks: Networks, vae: Side, neighbours: int) -> GateCod
         mean=mean,
         deviation=np.exp(logvar / 2),
         exact_under_noise=shares[NOISE_SIGMA],
-        noise_borne=_half_crossing(shares),
+        noise_borne=half_crossing(list(shares.items())),
         neighbours=_nearest(gate, networks, vae, neighbours),
     )
 
 
-def _half_crossing(shares: dict[float, float]) -> float | None:
-    """Where the shares first fall from at least one half to below it, linearly interpolated, as a record's half σ."""
-    points = list(shares.items())
-    for (left, before), (right, after) in itertools.pairwise(points):
+def half_crossing(shares: Sequence[tuple[float, float]]) -> float | None:
+    """σ at which a curve of (σ, share) first falls from at least one half to below it, linearly interpolated; None if
+    it never does, or starts below."""
+    for (left, before), (right, after) in itertools.pairwise(shares):
         if before >= 0.5 > after:
-            return left + (right - left) * (before - 0.5) / (before - after)
+            fallen = (before - 0.5) / (before - after)
+            return left + (right - left) * fallen
     return None
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, UNIFORM_MODEL, counted, duration, in_unit, listed, number, percent
 from ternary_vae.reports.latent_map import LatentMap, latent_map_of_checkpoint, latest_model
-from ternary_vae.reports.measurements import Measurements, measurements_of_run
+from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.networks import MOST_NUMBERS, networks_data, numbers_of
 from ternary_vae.reports.page_data import event_row, page_data
 from ternary_vae.reports.self_contained import asset, rendered
 from ternary_vae.reports.structure import MARGIN, VAES, compared_with_table
 from ternary_vae.reports.structure_data import claim_rows
-from ternary_vae.reports.verdict import VerdictView, verdict_of
+from ternary_vae.reports.verdict import VerdictView
 from ternary_vae.resolution.figures import MEASURES, registered
 from ternary_vae.resolution.structure.records import StructureRecord
 from ternary_vae.space import TWO_INPUT_TERNARY, Space
-from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import quoted
 
@@ -26,20 +24,6 @@ _PARTS = (
     "base", "layout", "evolution", "events", "resolution", "structure", "truth_tables", "networks", "reading",
     "operations", "map", "neighbourhood", "explore", "theme", "start",
 )  # fmt: skip
-
-
-def write_page(run: RunDirectory, output: str | Path, measured: Measurements | None = None) -> Path:
-    """Writes a run's page.
-
-    Args:
-        measured: the run's measurements, if they have been read already.
-
-    Raises:
-        UserError: nothing to report on, mixed runs, a damaged record, or an unwritable output.
-    """
-    measured = measured or measurements_of_run(run)
-    write_text(Path(output), page_html(run, measured, verdict_of(measured)))
-    return Path(output)
 
 
 def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -> str:

@@ -4,7 +4,6 @@ section of the isolated record."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -13,6 +12,7 @@ from torch import Tensor
 from ternary_vae.model import logits_to_tables
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations, hamming_distance, operation_table
+from ternary_vae.pretrained.codes import half_crossing
 from ternary_vae.resolution.coverage import (
     Decoder,
     count_covered,
@@ -241,14 +241,9 @@ def resolution_curve(
             break
         exact = indices_of_latents(model, vae, mu + sigma * noise) == operations.indices
         points.append(CurvePoint(sigma=sigma, exact_match_rate=int(exact.sum()) / len(mu)))
-    return ResolutionCurve(points=points, half_sigma=half_crossing(points))
+    return ResolutionCurve(points=points, half_sigma=half_sigma(points))
 
 
-def half_crossing(points: Sequence[CurvePoint]) -> float | None:
-    """σ at which a curve first falls from at least one half to below it, linearly interpolated; None if it never
-    does, or starts below."""
-    for left, right in pairwise(points):
-        if left.exact_match_rate >= 0.5 > right.exact_match_rate:
-            fallen = (left.exact_match_rate - 0.5) / (left.exact_match_rate - right.exact_match_rate)
-            return left.sigma + (right.sigma - left.sigma) * fallen
-    return None
+def half_sigma(points: Sequence[CurvePoint]) -> float | None:
+    """Where the exact match of a curve falls below one half, see `half_crossing`."""
+    return half_crossing([(point.sigma, point.exact_match_rate) for point in points])

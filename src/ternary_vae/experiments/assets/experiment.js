@@ -15,7 +15,7 @@ const rows = (labels) => ({
   zeroline: false,
   fixedrange: true,
 });
-const heights = {}; // id → what a chart with rows needs
+const heightOf = (lines) => 110 + 34 * lines.length;
 
 data.measures.forEach((measure, at) => {
   charts[`effect-${at}`] = (c) => {
@@ -63,9 +63,9 @@ data.measures.forEach((measure, at) => {
       });
     });
     const labels = measure.effects.map((effect) => effect.label);
-    heights[`effect-${at}`] = labels.length;
     return {
       data: traces,
+      height: heightOf(labels),
       layout: baseLayout(c, {
         shapes,
         hovermode: "closest",
@@ -120,9 +120,12 @@ data.measures.forEach((measure, at) => {
         marker: { color: look.colour, symbol: look.symbol, size: 9, opacity: 0.8 },
       };
     });
-    heights[`seed-${at}`] = data.arms.length;
     return {
       data: traces,
+      height: heightOf(data.arms),
+      onClick: ({ points }) => {
+        if (points[0].customdata) location.href = points[0].customdata;
+      },
       layout: baseLayout(c, {
         hovermode: "closest",
         xaxis: { ...shareAxis(measure), zeroline: false },
@@ -141,36 +144,5 @@ function wrapped(text, width = 60) {
   return lines.map((one) => one.trim()).join("<br>");
 }
 
-// Draws everything, and again when the theme or the width changes.
-const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
-let drawing = Promise.resolve();
-function drawAll() {
-  drawing = drawing
-    .then(async () => {
-      delete root.dataset.ready;
-      for (const id of Object.keys(charts)) {
-        const target = document.getElementById(id);
-        if (!target) continue;
-        const first = !target.classList.contains("js-plotly-plot");
-        await draw(id);
-        if (heights[id]) {
-          target.style.height = `${110 + 34 * heights[id]}px`;
-          await Plotly.Plots.resize(target);
-        }
-        if (first && id.startsWith("seed-")) {
-          target.on("plotly_click", ({ points }) => {
-            if (points[0].customdata) location.href = points[0].customdata;
-          });
-        }
-        await pause();
-      }
-      root.dataset.ready = "true";
-    })
-    .catch((failure) => {
-      root.dataset.failed = String(failure);
-      console.error(failure);
-    });
-}
-
-redrawnWhenItLooksOtherwise(drawAll);
-drawAll();
+redrawnWhenItLooksOtherwise(drawCharts);
+drawCharts();

@@ -1,5 +1,5 @@
 // What every chart is made of: axes, phases, levels, lines and marks; drawing, and zooming together.
-const charts = {}; // id → function(colours) returning {data, layout, height unless usual}; time charts share their zoom
+const charts = {}; // id → function(colours) returning {data, layout, height unless usual, onClick if any}; time charts share their zoom
 const timeCharts = [];
 
 function baseLayout(c, more = {}) {
@@ -136,7 +136,7 @@ const config = (buttons = FLAT) => ({
 async function draw(id) {
   const target = document.getElementById(id);
   if (!target) return;
-  const { data: traces, layout, height } = charts[id](colours());
+  const { data: traces, layout, height, onClick } = charts[id](colours());
   const first = !target.classList.contains("js-plotly-plot");
   if (first) target.replaceChildren();
   const entries = traces.filter((trace) => trace.showlegend !== false).length;
@@ -144,7 +144,30 @@ async function draw(id) {
   target.style.height = `${height ?? room}px`;
   await Plotly.react(target, traces, layout, config());
   if (first && target.dataset.axis === "time") shareZoom(target);
+  if (first && onClick) target.on("plotly_click", onClick);
 }
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
+let drawing = Promise.resolve();
+// Draws all charts, one after another, so that the page answers in between, and what else `finish` draws.
+function drawCharts(finish) {
+  drawing = drawing
+    .then(async () => {
+      delete root.dataset.ready;
+      for (const id of Object.keys(charts)) {
+        await draw(id);
+        await pause();
+      }
+      await finish?.();
+      root.dataset.ready = "true";
+    })
+    .catch((failure) => {
+      root.dataset.failed = String(failure);
+      console.error(failure);
+    });
+  return drawing;
+}
+
 let following = false;
 function shareZoom(target) {
   timeCharts.push(target);

@@ -1,23 +1,5 @@
 // Draws everything, and again when the theme, the width or the paper changes.
-const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
-let drawing = Promise.resolve();
-function drawAll() {
-  drawing = drawing
-    .then(async () => {
-      delete root.dataset.ready;
-      for (const id of Object.keys(charts)) {
-        await draw(id);
-        await pause();
-      }
-      await drawMap();
-      root.dataset.ready = "true";
-    })
-    .catch((failure) => {
-      root.dataset.failed = String(failure);
-      console.error(failure);
-    });
-  return drawing;
-}
+const drawAll = () => drawCharts(drawMap);
 
 function redrawMap() {
   delete root.dataset.ready;

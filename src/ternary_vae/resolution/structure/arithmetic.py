@@ -113,11 +113,3 @@ def arithmetic(code: Code, generator: torch.Generator, pairs: int = PAIRS) -> Ar
 def _accuracy(answers: Tables, wanted: Tables) -> Accuracy:
     entry_rate, exact_rate = right(answers, wanted)
     return Accuracy(entry_rate=entry_rate, exact_rate=exact_rate)
-
-
-def ideal_sum_rates(space: Space) -> dict[str, float]:
-    """Share of entries that a code of ascending levels on a line, equally far apart and cut at half way, adds rightly:
-    modulo the number of values only those that need no wrap-around (7/9 of three), else all."""
-    values = range(space.lowest, space.lowest + space.values)
-    inside = sum(first + second in values for first in values for second in values) / space.values**2
-    return {"sum_in_range": 1.0, "sum_modulo": inside, "sum_cut": 1.0}

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64, Int8
 from torch import Tensor
 
-from ternary_vae.resolution.isolated import half_crossing
+from ternary_vae.resolution.isolated import half_sigma
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure.codes import Code, right
 from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
@@ -37,6 +37,6 @@ def noise(
     ]
     ideal = [CurvePoint(sigma=sigma, exact_match_rate=ideal_exact_match(code.space, sigma)) for sigma in sigmas]
     return Noise(
-        measured=ResolutionCurve(points=curve, half_sigma=half_crossing(curve)),
+        measured=ResolutionCurve(points=curve, half_sigma=half_sigma(curve)),
         ideal_axes=ResolutionCurve(points=ideal, half_sigma=ideal_half_sigma(code.space)),
     )

@@ -225,6 +225,7 @@ def test_what_seeds_of_a_space_reached_is_published(
     assert ("of all operations, posterior means" in text) == ("Coverage of VAE-A" in text) == listed
     assert ("400 operations drawn at random" in text) == ("All pairs together" in text) == (not listed)
     assert f"{Space(*space).operations:,} operations" in text
+    assert "--beside RUN --draws 3000`, recipe" in text
     seed = next(line.split("|") for line in text.splitlines() if line.startswith("| 42 |"))
     assert seed[-2].strip() == "1.00"  # as long as itself
     goals = {row[1].strip(): row for line in text.splitlines() if len(row := line.split("|")) == 6}

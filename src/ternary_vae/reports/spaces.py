@@ -21,6 +21,7 @@ from ternary_vae.resolution.intervals import poisson_interval
 from ternary_vae.resolution.records import Uniformity
 from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.resolution.uniformity import draws_for_pairs, uniformity
+from ternary_vae.space import Space
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
@@ -141,15 +142,14 @@ def seed_of_space(directory: RunDirectory, measured: Measurements, draws: int | 
     """Measures a completed run.
 
     Args:
-        draws: prior draws; by default as many as make `PAIRS` pairs coincide in a uniform model, within `FEWEST_DRAWS`
-            and `MOST_DRAWS`.
+        draws: prior draws; by default `usual_draws`.
 
     Raises:
         UserError: no checkpoint, or a damaged one.
     """
     model, _ = load_model(directory.checkpoint("latest"))
     model.eval().requires_grad_(False)
-    draws = draws or min(MOST_DRAWS, max(FEWEST_DRAWS, draws_for_pairs(model.space, PAIRS)))
+    draws = draws or usual_draws(model.space)
     even = tuple(uniformity(model, vae, named_generator(1, f"space {vae}", "cpu"), draws) for vae in ("A", "B"))
     return SeedOfSpace(
         measured,
@@ -158,6 +158,11 @@ def seed_of_space(directory: RunDirectory, measured: Measurements, draws: int | 
         seconds_of_training(measured),
         missed_gates(model),
     )
+
+
+def usual_draws(space: Space) -> int:
+    """Prior draws that make `PAIRS` pairs coincide in a uniform model, within `FEWEST_DRAWS` and `MOST_DRAWS`."""
+    return min(MOST_DRAWS, max(FEWEST_DRAWS, draws_for_pairs(space, PAIRS)))
 
 
 @torch.no_grad()
@@ -184,7 +189,7 @@ def write_spaces(seeds: Sequence[SeedOfSpace], output: Path, beside: Measurement
     """
     seeds = sorted(seeds, key=lambda seed: seed.run.seed)
     first = seeds[0].run
-    space = first.recipe.space.as_space()
+    space, draws = first.recipe.space.as_space(), seeds[0].uniformity[0].draws
     text = markdown(
         "spaces",
         seeds=seeds,
@@ -194,6 +199,7 @@ def write_spaces(seeds: Sequence[SeedOfSpace], output: Path, beside: Measurement
         keys=EXACT,
         coverages=COVERAGES,
         beside=beside,
+        other_draws=None if draws == usual_draws(space) else draws,
         seconds_beside=None if beside is None else seconds_of_training(beside),
         heads={key: MEASURES[key].title.removeprefix("Exact match of ") for key in EXACT}
         | {key: MEASURES[key].title for key in COVERAGES},

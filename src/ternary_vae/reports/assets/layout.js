@@ -1,5 +1,6 @@
 // What every chart is made of: axes, phases, levels, lines and marks; drawing, and zooming together.
-const charts = {}; // id → function(colours) returning {data, layout, height unless usual, onClick if any}; time charts share their zoom
+// id → function(colours) returning {data, layout, height unless usual, onClick if any}; time charts share their zoom
+const charts = {};
 const timeCharts = [];
 
 function baseLayout(c, more = {}) {

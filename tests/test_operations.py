@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ternary_vae.operations import (
     operation_index,
     operation_table,
     random_operations,
+    skewed_operations,
 )
 from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
@@ -130,6 +132,33 @@ def test_random_operations_are_uniform():
     counts = torch.bincount(operation_index(tables, space), minlength=16)
     # χ² of 15 degrees of freedom exceeds 50 once in 100,000 seeds.
     assert float(((counts - 1000) ** 2 / 1000).sum()) < 50
+
+
+@pytest.mark.parametrize("space", [Space(2, 2), Space(3, 1)])
+def test_skewed_operations_are_as_often_met_as_their_distribution_says(space):
+    """Against the Dirichlet-multinomial distribution in closed form, operation by operation."""
+    count = 40_000
+    tables = skewed_operations(count, space, torch.Generator().manual_seed(5))
+    found = torch.bincount(operation_index(tables, space), minlength=space.operations)
+
+    def odds(table):
+        times = [table.tolist().count(space.lowest + value) for value in range(space.values)]
+        half = space.values / 2
+        logarithm = math.lgamma(half) - math.lgamma(half + space.entries)
+        return math.exp(logarithm + sum(math.lgamma(0.5 + n) - math.lgamma(0.5) for n in times))
+
+    expected = count * torch.tensor([odds(table) for table in all_operations(space=space)])
+    assert float(expected.sum()) == pytest.approx(count)
+    # χ² of 15 or 26 degrees of freedom exceeds 70 once in 100,000 seeds.
+    assert float(((found - expected) ** 2 / expected).sum()) < 70
+
+
+@given(SPACES, st.integers(0, 2**31))
+def test_skewed_operations_are_of_their_space(space, seed):
+    tables = skewed_operations(7, space, torch.Generator().manual_seed(seed))
+    assert tables.shape == (7, space.entries)
+    assert tables.min() >= space.lowest
+    assert tables.max() < space.lowest + space.values
 
 
 def test_what_cannot_be_listed_is_measured_on_a_sample():

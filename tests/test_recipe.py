@@ -377,6 +377,10 @@ class TestBadInput:
         assert "objective.translation_error: weighs the error of a translation" in message
         assert "model.injection is 'plain'; set that to 'translated', or this to 0" in message
 
+    def test_a_listed_space_has_no_share_of_skewed_draws(self):
+        message = refusal(load_recipe, overrides={"data.skewed_share": 0.1})
+        assert "data.skewed_share: an epoch goes through every operation of a space that can be listed" in message
+
     def test_a_key_that_is_no_text_beside_inherited_ones(self, tmp_path):
         assert "1" in refusal(load_recipe, write(tmp_path / "mine.yaml", "extends: resolution\n1: {a: 2}\n"))
 

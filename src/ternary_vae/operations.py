@@ -110,6 +110,19 @@ def random_operations(count: int, space: Space, generator: torch.Generator) -> I
     return (classes + space.lowest).to(torch.int8)
 
 
+def skewed_operations(count: int, space: Space, generator: torch.Generator) -> Int8[Tensor, "count entries"]:
+    """Truth tables that mostly answer the same, such as constants and their neighbours, of which uniform draws of many
+    entries have none. The entries of each are drawn from its own distribution over the values, and that from Jeffreys'
+    prior of a multinomial distribution, which is a symmetric Dirichlet distribution of concentration 1/2. On the
+    generator's device."""
+    device = generator.device
+    weights = torch.randn(count, space.values, generator=generator, device=device).square()
+    shares = (weights / weights.sum(dim=-1, keepdim=True)).cumsum(dim=-1)
+    places = torch.rand(count, space.entries, generator=generator, device=device)
+    classes = torch.searchsorted(shares[:, :-1].contiguous(), places)
+    return (classes + space.lowest).to(torch.int8)
+
+
 def hamming_distance(
     first: Shaped[Tensor, "*#batch entries"], second: Shaped[Tensor, "*#batch entries"]
 ) -> Int[Tensor, "..."]:

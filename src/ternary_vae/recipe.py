@@ -87,6 +87,7 @@ _LAST_WITH_REMOVED = "41dfed3"
 _ADDED: dict[str, Any] = {
     "space": {"values": 3, "inputs": 2},
     "data.epoch_operations": None,
+    "data.skewed_share": 0.0,
     "beta.delay_epochs": 0,
     "beta.waiting_share": 0.0,
     "model.latent_dimensions": None,
@@ -168,11 +169,12 @@ class Data(Section):
     be listed exactly those shares of a permutation, of a larger one whatever a hash of the index says. An epoch trains
     on `epoch_operations`: the first of a permutation, or several permutations, or drawn at random where none can be
     listed. Unless given it has every operation trained on once; where they cannot be listed, as many as there are of
-    two ternary inputs."""
+    two ternary inputs. There `skewed_share` of them are not drawn uniformly but as `skewed_operations` says."""
 
     train_share: Annotated[Number, Field(gt=0, le=1)] = 1.0
     validation_share: Share = 0.0
     epoch_operations: Operations | None = None
+    skewed_share: Share = 0.0
 
     @model_validator(mode="after")
     def _shares(self) -> Data:
@@ -559,6 +561,15 @@ class Recipe(Section):
             raise ValueError(
                 f"data.train_share: at least {_LEAST_SHARE_DRAWN} of a space that cannot be listed; operations are "
                 "drawn, and those held out are passed over"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _skewed_where_drawn(self) -> Recipe:
+        if self.data.skewed_share and self.space.as_space().is_enumerable():
+            raise ValueError(
+                "data.skewed_share: an epoch goes through every operation of a space that can be listed, and draws "
+                "none; set it to 0"
             )
         return self
 

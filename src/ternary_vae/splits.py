@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float64, Int, Int8
 from torch import Tensor
 
-from ternary_vae.operations import as_classes, class_index, random_operations, require_enumerable
+from ternary_vae.operations import as_classes, class_index, random_operations, require_enumerable, skewed_operations
 from ternary_vae.recipe import Recipe
+from ternary_vae.space import Space
 
 Part = Literal["train", "validation", "test"]
 _HASH_BITS = 53  # what a float of 64 bits tells apart
@@ -43,8 +44,8 @@ def training_split(recipe: Recipe) -> Split:
 def drawn_operations(
     recipe: Recipe, count: int, generator: torch.Generator, part: Part = "train"
 ) -> Int8[Tensor, "count entries"]:
-    """Operations of one part of a space that need not be listed: drawn uniformly and independently, those that a hash
-    of their index puts into another part left out. On the generator's device.
+    """Operations of one part of a space that need not be listed: drawn independently, uniformly but for the recipe's
+    share of skewed ones, those that a hash of their index puts into another part left out. On the generator's device.
 
     Raises:
         ValueError: the part is empty.
@@ -52,17 +53,26 @@ def drawn_operations(
     space, (low, high) = recipe.space.as_space(), part_bounds(recipe, part)
     if high <= low:
         raise ValueError(f"the recipe has no {part} operations")
+    skewed_share = recipe.data.skewed_share
     if high - low == 1:
-        return random_operations(count, space, generator)
+        return _mixed(count, space, skewed_share, generator)
     kept: list[Tensor] = []
     missing = count
     while missing > 0:
         # A tenth more than are needed on average, so that the first draw is mostly enough.
-        tables = random_operations(int(1.1 * missing / (high - low)) + 16, space, generator)
+        tables = _mixed(int(1.1 * missing / (high - low)) + 16, space, skewed_share, generator)
         place = hashed(class_index(as_classes(tables, space), space.values), recipe.seed)
         kept.append(tables[(place >= low) & (place < high)][:missing])
         missing -= len(kept[-1])
     return torch.cat(kept)
+
+
+def _mixed(count: int, space: Space, skewed_share: float, generator: torch.Generator) -> Int8[Tensor, "count entries"]:
+    tables = random_operations(count, space, generator)
+    if not skewed_share:
+        return tables
+    chosen = torch.rand(count, 1, generator=generator, device=generator.device) < skewed_share
+    return torch.where(chosen, skewed_operations(count, space, generator), tables)
 
 
 def part_bounds(recipe: Recipe, part: Part) -> tuple[float, float]:

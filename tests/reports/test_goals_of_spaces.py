@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
+from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
+from ternary_vae.reports import spaces
 from ternary_vae.reports.measurements import measurements_of_run
-from ternary_vae.reports.spaces import SeedOfSpace, goals_of_space
+from ternary_vae.reports.spaces import SeedOfSpace, goals_of_space, judged_gates, skewed_matches
 from ternary_vae.resolution.records import Uniformity
+from ternary_vae.space import Space
 
 
 def even(share: float | None) -> Uniformity:
@@ -27,7 +31,7 @@ def rows_of(good_run):
         """Rows of the table by their first words; a seed is a pair of effective shares, and what gates it misses."""
         run = replace(measured, recipe=load_recipe(recipe))
         reached = [
-            SeedOfSpace(replace(run, seed=seed), (even(a), even(b)), 1, 10.0, missed)
+            SeedOfSpace(replace(run, seed=seed), (even(a), even(b)), 1, 10.0, missed, {})
             for seed, (a, b, missed) in enumerate(seeds)
         ]
         return {row[0].split(",")[0]: row[1:] for row in (goal.row(reached) for goal in goals_of_space(run))}
@@ -56,3 +60,30 @@ def test_coverage_counts_where_operations_are_listed(rows_of, recipe, expected):
     assert rows.get("Coverage of both VAEs", [None])[0] == expected
     assert "Effective share" not in rows
     assert not any(name.startswith("Training") for name in rows)  # without a run to hold it against
+
+
+def test_constants_are_judged_where_a_sample_has_none():
+    gates = judged_gates(Space(3, 3))
+    assert gates["constant 0"].table.tolist() == [0] * 27
+    assert {"constant -1", "constant 1", "MEDIAN3", "MAJORITY3"} < set(gates)
+    assert list(judged_gates(Space(5, 2))) == [f"constant {value}" for value in range(-2, 3)]
+    assert not any(name.startswith("constant") for name in judged_gates(Space(3, 2)))
+
+
+def test_exact_match_of_skewed_operations_is_what_models_answer(monkeypatch):
+    """A model without training tells few apart; each is asked anew."""
+    monkeypatch.setattr(spaces, "SKEWED", 400)
+    asked = []
+    draw = spaces.skewed_operations
+    monkeypatch.setattr(spaces, "skewed_operations", lambda *given: asked.append(draw(*given)) or asked[-1])
+    torch.manual_seed(1)
+    model = DualVAE(values=2, inputs=5).eval()
+    found = skewed_matches(model)
+    assert list(found) == list(spaces.EXACT)
+    tables = asked[0]
+    answers = [model.reconstruct(tables, None, "A"), model.reconstruct(tables, None, "B"), model.reconstruct(tables)]
+    for match, answer in zip(found.values(), answers):
+        share = float((answer == tables).all(dim=1).double().mean())
+        assert match.exact_match_rate == share
+        assert match.sampled.operations == 400
+        assert match.sampled.low <= share <= match.sampled.high

@@ -71,18 +71,18 @@ def test_drawn_operations_are_those_whose_hash_lies_in_their_part(part, low, hig
 def test_a_share_of_what_is_drawn_is_skewed(train_share):
     """Counted by constant operations, of which uniform draws have none: of skewed ones 5.45% are constant."""
     changes = LARGE | {"data.train_share": train_share, "data.validation_share": 0.0}
-    recipe = load_recipe(overrides=changes | {"data.skewed_share": 0.3}, seed=3)
+    recipe = load_recipe(overrides=changes, seed=3)
     constants = torch.tensor([[-1], [0], [1]]).expand(3, 27)
     known = hashed(operation_index(constants, Space(3, 3)), recipe.seed) < train_share
     assert known.any()
     of_constants = 0.3 * 0.0545 * float(known.double().mean())
     expected = of_constants / (of_constants + (1 - 0.3 * 0.0545) * train_share)
-    tables = drawn_operations(recipe, 40_000, torch.Generator().manual_seed(1))
+    tables = drawn_operations(recipe, 40_000, torch.Generator().manual_seed(1), skewed_share=0.3)
     constant = (tables == tables[:, :1]).all(dim=1)
     # Five standard errors, beside the hash's own deviation of a share from 0.7.
     assert float(constant.double().mean()) == pytest.approx(expected, abs=5 * (expected / 40_000) ** 0.5)
     assert all(part.any() for part in constant.chunk(10))  # among the others, not after them
-    plain = drawn_operations(load_recipe(overrides=changes), 40_000, torch.Generator().manual_seed(1))
+    plain = drawn_operations(recipe, 40_000, torch.Generator().manual_seed(1))
     assert not (plain == plain[:, :1]).all(dim=1).any()
 
 

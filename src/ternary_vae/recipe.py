@@ -88,6 +88,7 @@ _ADDED: dict[str, Any] = {
     "space": {"values": 3, "inputs": 2},
     "data.epoch_operations": None,
     "data.skewed_share": 0.0,
+    "data.skewed_delay_epochs": 0,
     "beta.delay_epochs": 0,
     "beta.waiting_share": 0.0,
     "model.latent_dimensions": None,
@@ -169,12 +170,14 @@ class Data(Section):
     be listed exactly those shares of a permutation, of a larger one whatever a hash of the index says. An epoch trains
     on `epoch_operations`: the first of a permutation, or several permutations, or drawn at random where none can be
     listed. Unless given it has every operation trained on once; where they cannot be listed, as many as there are of
-    two ternary inputs. There `skewed_share` of them are not drawn uniformly but as `skewed_operations` says."""
+    two ternary inputs. There, from epoch `skewed_delay_epochs` on, `skewed_share` of them are not drawn uniformly but
+    as `skewed_operations` says."""
 
     train_share: Annotated[Number, Field(gt=0, le=1)] = 1.0
     validation_share: Share = 0.0
     epoch_operations: Operations | None = None
     skewed_share: Share = 0.0
+    skewed_delay_epochs: Moment = 0
 
     @model_validator(mode="after")
     def _shares(self) -> Data:

@@ -42,10 +42,10 @@ def training_split(recipe: Recipe) -> Split:
 
 
 def drawn_operations(
-    recipe: Recipe, count: int, generator: torch.Generator, part: Part = "train"
+    recipe: Recipe, count: int, generator: torch.Generator, part: Part = "train", skewed_share: float = 0.0
 ) -> Int8[Tensor, "count entries"]:
-    """Operations of one part of a space that need not be listed: drawn independently, uniformly but for the recipe's
-    share of skewed ones, those that a hash of their index puts into another part left out. On the generator's device.
+    """Operations of one part of a space that need not be listed: drawn independently, uniformly but for a share of
+    skewed ones, those that a hash of their index puts into another part left out. On the generator's device.
 
     Raises:
         ValueError: the part is empty.
@@ -53,7 +53,6 @@ def drawn_operations(
     space, (low, high) = recipe.space.as_space(), part_bounds(recipe, part)
     if high <= low:
         raise ValueError(f"the recipe has no {part} operations")
-    skewed_share = recipe.data.skewed_share
     if high - low == 1:
         return _mixed(count, space, skewed_share, generator)
     kept: list[Tensor] = []

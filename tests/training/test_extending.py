@@ -123,7 +123,7 @@ class TestTerm:
         content = recipe.model_dump(mode="json", exclude={"seed", "description", "epochs", "cache"})
         assert content["objective"].pop("extra") == {}
         assert content.pop("space") == {"values": 3, "inputs": 2}
-        later = {"data.epoch_operations": None, "data.skewed_share": 0.0,
+        later = {"data.epoch_operations": None, "data.skewed_share": 0.0, "data.skewed_delay_epochs": 0,
                  "model.latent_dimensions": None, "model.width": None, "model.decoder_a_width": 1.0,
                  "evaluation.sample": None, "beta.delay_epochs": 0, "beta.waiting_share": 0.0,
                  "objective.translation_error": 0.0,

@@ -119,6 +119,13 @@ class TestThePlansRecipe:
         assert schedules.moment_weight(at_once, 0) == 2.0
         assert schedules.moment_weight(load_recipe("resolution").objective.prior_information, 399) == 0.0
 
+    def test_skewed_operations_come_in_the_second_half(self):
+        data = load_recipe("three_inputs").data
+        assert [schedules.skewed_share(data, epoch) for epoch in (0, 199, 200, 399)] == [0.0, 0.0, 0.02, 0.02]
+        scaled = load_recipe("three_inputs", epochs=20, scale_phases=True).data
+        assert [schedules.skewed_share(scaled, epoch) for epoch in (9, 10)] == [0.0, 0.02]
+        assert schedules.skewed_share(load_recipe("resolution").data, 399) == 0.0
+
     def test_past_the_end_schedules_hold(self):
         assert schedules.learning_rate(PLAN, 1000) == 5e-6
         assert schedules.permeability_target(PLAN, 1000, False) == 0.7

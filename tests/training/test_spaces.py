@@ -128,6 +128,18 @@ def test_every_epoch_of_a_large_space_has_operations_of_its_own_and_none_that_ar
     assert len(set(torch.cat(drawn).tolist())) == 2000
 
 
+def test_skewed_operations_are_trained_on_from_their_epoch_on():
+    late = {"data.skewed_share": 0.5, "data.skewed_delay_epochs": 1}
+    trainer = Trainer(load_recipe("three_inputs", overrides=QUICK | late))
+    constants = []
+    for epoch in (0, 1):
+        trainer.epochs_completed = epoch
+        rows = trainer.draw_epoch()
+        constants.append(int((trainer.classes[rows] == trainer.classes[rows, :1]).all(dim=1).sum()))
+    assert constants[0] == 0
+    assert constants[1] > 10  # 27 expected, of 1,000
+
+
 @pytest.mark.parametrize("space", [(2, 2), (3, 3)])
 def test_a_run_is_resumed_to_the_same_bits(space, recipe_of, quick_train, quick_resume, tmp_path):
     quick_train(recipe_of(space, epochs=3), tmp_path / "whole")

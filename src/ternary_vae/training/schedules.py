@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from ternary_vae.recipe import Beta, GradientBalance, Lambdas, Phase, PriorInformation, Recipe
+from ternary_vae.recipe import Beta, Data, GradientBalance, Lambdas, Phase, PriorInformation, Recipe
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
@@ -98,6 +98,11 @@ def beta_b(recipe: Recipe, epoch: int) -> float:
 def moment_weight(settings: PriorInformation, epoch: int) -> float:
     """Weight of the moments of prior draws."""
     return settings.moment_weight if epoch >= settings.moment_delay_epochs else 0.0
+
+
+def skewed_share(settings: Data, epoch: int) -> float:
+    """Share of an epoch's operations that are skewed, where they are drawn."""
+    return settings.skewed_share if epoch >= settings.skewed_delay_epochs else 0.0
 
 
 def lambda_3(settings: Lambdas, epoch: int) -> float:

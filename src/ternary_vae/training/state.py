@@ -19,6 +19,7 @@ from ternary_vae.recipe import Recipe
 from ternary_vae.splits import drawn_operations, training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
+from ternary_vae.training import schedules
 from ternary_vae.training.controller import Controller
 from ternary_vae.training.guards import Interventions, require_known
 from ternary_vae.training.optimizer import FlatAdamW, in_one_row, new_optimizer, parameters_in_order
@@ -78,7 +79,8 @@ class RunState:
         the rows themselves are drawn."""
         count, device = self.epoch_operations, self.device
         if not self.space.is_enumerable():
-            self._take_tables(drawn_operations(self.recipe, count, self.generator))
+            share = schedules.skewed_share(self.recipe.data, self.epochs_completed)
+            self._take_tables(drawn_operations(self.recipe, count, self.generator, skewed_share=share))
             return torch.arange(count, device=device)
         known = len(self.training_index)
         times = range(-(-count // known))

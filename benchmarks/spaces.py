@@ -28,7 +28,7 @@ _HELD = 3  # epochs in a row that are exact: then it is no accident
 _TIMED = 10  # epochs at least
 _CELLS = 2187
 _EPOCH = 19_683
-_BATCHES = {16: 27}  # by entries; 32 otherwise
+_BATCHES = {16: 27, 25: 45}  # by entries; 32 otherwise
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
       begins at a thousandth of what it rises to: at 0 recognition of prior draws grows to 10^14 within such an epoch
       (two Boolean inputs, seed 1; to 3·10^8 in the default's first, seed 0, whose bits are kept). Where operations
-      cannot be listed, of 27 batches with 16 entries and of 32 with more, which is what the goals of time leave.
+      cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with more, which is what the goals of
+      time leave.
     """
     from ternary_vae.recipe import load_recipe
 

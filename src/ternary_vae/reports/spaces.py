@@ -32,7 +32,7 @@ from ternary_vae.storage.runs import RunDirectory
 
 EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")
 COVERAGES = ("coverage", "coverage_a", "coverage_b", "coverage_rho_07")
-FEWEST_DRAWS, MOST_DRAWS = 1_000_000, 40_000_000
+FEWEST_DRAWS, MOST_DRAWS = 1_000_000, 80_000_000
 SKEWED = 100_000
 """Operations that mostly answer the same, drawn for a report."""
 PAIRS = 3_200

@@ -226,19 +226,24 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
 
 @pytest.mark.parametrize("space", [(2, 2), (2, 5)])
 def test_what_seeds_of_a_space_reached_is_published(
-    space, recipe_of, quick_train, quick_benchmarks, run_script, tmp_path
+    space, recipe_of, quick_train, quick_benchmarks, run_script, tmp_path, monkeypatch
 ):
-    quick_train(recipe_of(space), tmp_path / "run", benchmark_milestones=True)
+    monkeypatch.setattr("ternary_vae.reports.spaces.SKEWED", 500)
+    listed = Space(*space).is_enumerable()
+    skewed = {} if listed else {"data__skewed_share": 0.1, "data__skewed_delay_epochs": 1}
+    quick_train(recipe_of(space, **skewed), tmp_path / "run", benchmark_milestones=True)
     output = tmp_path / "README.md"
     options = ("--output", output, "--draws", 3000, "--beside", tmp_path / "run")
     assert run_script("publish/publish_spaces.py", tmp_path / "run", *options)[0] == 0
     text = output.read_text()
-    listed = Space(*space).is_enumerable()
     assert ("of all operations, posterior means" in text) == ("Coverage of VAE-A" in text) == listed
     assert ("400 operations drawn at random" in text) == ("All pairs together" in text) == (not listed)
     assert f"{Space(*space).operations:,} operations" in text
     assert "--beside RUN --draws 3000`, recipe" in text
-    seed = next(line.split("|") for line in text.splitlines() if line.startswith("| 42 |"))
+    of_skewed = "Here 500 are drawn" in text and "So is 10.00% of what is trained on from epoch 1 on" in text
+    assert of_skewed == ("Named gates and constants (constant 0, constant 1)" in text) == (not listed)
+    seed, *others = (line.split("|") for line in text.splitlines() if line.startswith("| 42 |"))
+    assert len(others) == 3  # two VAEs, and coverages or what is skewed
     assert seed[-2].strip() == "1.00"  # as long as itself
     goals = {row[1].strip(): row for line in text.splitlines() if len(row := line.split("|")) == 6}
     as_long = next(row for name, row in goals.items() if name.startswith("Training, over that of"))

@@ -65,8 +65,8 @@ def test_coverage_counts_where_operations_are_listed(rows_of, recipe, expected):
 def test_constants_are_judged_where_a_sample_has_none():
     gates = judged_gates(Space(3, 3))
     assert gates["constant 0"].table.tolist() == [0] * 27
-    assert {"constant -1", "constant 1", "MEDIAN3", "MAJORITY3"} < set(gates)
-    assert list(judged_gates(Space(5, 2))) == [f"constant {value}" for value in range(-2, 3)]
+    assert {"constant −1", "constant 1", "MEDIAN3", "MAJORITY3"} < set(gates)
+    assert list(judged_gates(Space(5, 2))) == [f"constant {value}" for value in ("−2", "−1", "0", "1", "2")]
     assert not any(name.startswith("constant") for name in judged_gates(Space(3, 2)))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ternary_vae.formats import NOTHING, number, of_a_sample
+from ternary_vae.formats import NOTHING, fixed, number, of_a_sample
 from ternary_vae.gates.names import Gate, named_forms
 from ternary_vae.model import STRATEGIES, DualVAE
 from ternary_vae.operations import Operations, as_classes, class_index, skewed_operations
@@ -184,10 +184,11 @@ def usual_draws(space: Space) -> int:
 def judged_gates(space: Space) -> dict[str, Gate]:
     """Gates that every answer must reconstruct, by name: those that have one, and the constants where operations are
     only sampled, as no sample has any."""
-    gates = {name: Gate(space, index) for form in named_forms(space).values() for index, name in form.items()}
+    named = {name: Gate(space, index) for form in named_forms(space).values() for index, name in form.items()}
+    gates = dict(sorted(named.items()))
     if not space.is_enumerable():
         tables = np.arange(space.values)[:, None].repeat(space.entries, axis=1) + space.lowest
-        gates |= {f"constant {table[0]}": Gate(space, int(space.index(table))) for table in tables}
+        gates |= {f"constant {fixed(int(table[0]), 0)}": Gate(space, int(space.index(table))) for table in tables}
     return gates
 
 
@@ -252,7 +253,7 @@ def write_spaces(seeds: Sequence[SeedOfSpace], output: Path, beside: Measurement
         heads={key: MEASURES[key].title.removeprefix("Exact match of ") for key in EXACT}
         | {key: MEASURES[key].title for key in COVERAGES},
         pooled=pooled([vae for seed in seeds for vae in seed.uniformity]),
-        named=sorted(judged_gates(space)),
+        named=list(judged_gates(space)),
         where=first.facts.get("environment", {}),
     )
     write_text(output, text)

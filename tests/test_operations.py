@@ -118,9 +118,10 @@ def test_index_and_table_of_any_space_are_those_of_numpy(space, data):
     assert operation_index(tables, space).tolist() == indices
 
 
+@pytest.mark.parametrize("draw", [random_operations, skewed_operations])
 @given(SPACES, st.integers(0, 2**31))
-def test_random_operations_are_of_their_space(space, seed):
-    tables = random_operations(7, space, torch.Generator().manual_seed(seed))
+def test_operations_drawn_are_of_their_space(draw, space, seed):
+    tables = draw(7, space, torch.Generator().manual_seed(seed))
     assert tables.shape == (7, space.entries)
     assert tables.min() >= space.lowest
     assert tables.max() < space.lowest + space.values
@@ -151,14 +152,6 @@ def test_skewed_operations_are_as_often_met_as_their_distribution_says(space):
     assert float(expected.sum()) == pytest.approx(count)
     # χ² of 15 or 26 degrees of freedom exceeds 70 once in 100,000 seeds.
     assert float(((found - expected) ** 2 / expected).sum()) < 70
-
-
-@given(SPACES, st.integers(0, 2**31))
-def test_skewed_operations_are_of_their_space(space, seed):
-    tables = skewed_operations(7, space, torch.Generator().manual_seed(seed))
-    assert tables.shape == (7, space.entries)
-    assert tables.min() >= space.lowest
-    assert tables.max() < space.lowest + space.values
 
 
 def test_what_cannot_be_listed_is_measured_on_a_sample():

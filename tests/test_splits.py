@@ -79,7 +79,7 @@ def test_a_share_of_what_is_drawn_is_skewed(train_share):
     expected = of_constants / (of_constants + (1 - 0.3 * 0.0545) * train_share)
     tables = drawn_operations(recipe, 40_000, torch.Generator().manual_seed(1), skewed_share=0.3)
     constant = (tables == tables[:, :1]).all(dim=1)
-    # Five standard errors, beside the hash's own deviation of a share from 0.7.
+    # Five standard errors.
     assert float(constant.double().mean()) == pytest.approx(expected, abs=5 * (expected / 40_000) ** 0.5)
     assert all(part.any() for part in constant.chunk(10))  # among the others, not after them
     plain = drawn_operations(recipe, 40_000, torch.Generator().manual_seed(1))

@@ -4,7 +4,7 @@
     python scripts/publish/publish_spaces.py runs/three_inputs-seed* --beside runs/resolution-seed0
 
 Prior draws are decoded until 3,200 pairs are expected to coincide, but at most 80 million of each VAE: of three inputs
-these are nine minutes, and 420 pairs, which tell a share to a twentieth.
+these are some ten minutes each, and 420 pairs, which tell a share to a twentieth.
 """
 
 from __future__ import annotations

@@ -112,8 +112,8 @@ def random_operations(count: int, space: Space, generator: torch.Generator) -> I
 
 def skewed_operations(count: int, space: Space, generator: torch.Generator) -> Int8[Tensor, "count entries"]:
     """Truth tables that mostly answer the same, such as constants and their neighbours, of which uniform draws of many
-    entries have none. The entries of each are drawn from its own distribution over the values, and that from Jeffreys'
-    prior of a multinomial distribution, which is a symmetric Dirichlet distribution of concentration 1/2. On the
+    entries have none. The entries of each are drawn from its own distribution over the values, and that from the prior
+    of Jeffreys (1946) for a multinomial distribution: a symmetric Dirichlet distribution of concentration 1/2. On the
     generator's device."""
     device = generator.device
     weights = torch.randn(count, space.values, generator=generator, device=device).square()

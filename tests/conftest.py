@@ -17,9 +17,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import config
 
-from few_draws import draw_few
+from few_draws import FEW_DOTS, draw_few
 from in_browser import ARGUMENTS, READY, new_context, watched_page
 from type_checks import begin_test, install
+
+# Workers, and every process that a test starts, would else compile the package anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Shapes and types in signatures are true: every call is held against them. Processes that tests start are not.
 install()
@@ -110,18 +114,18 @@ def unchecked() -> Iterator[None]:
 
 @pytest.fixture
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Benchmarks that draw a fiftieth and time once."""
+    """Benchmarks that draw a fiftieth and time once, and figures of few dots."""
     draw_few(monkeypatch.setattr)
 
 
 @pytest.fixture(scope="module")
 def coarse_figures() -> Iterator[int]:
-    """Figures with a sixth of the dots each way: those of a print, whose dots an inch this is, take seconds to draw."""
+    """Figures of `FEW_DOTS` an inch; this is how many those of a print have."""
     from ternary_vae.reports import figures
 
     with pytest.MonkeyPatch.context() as patch:
         print_quality = figures.DPI
-        patch.setattr(figures, "DPI", 50)
+        patch.setattr(figures, "DPI", FEW_DOTS)
         yield print_quality
 
 

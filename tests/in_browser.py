@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from json import loads
 from typing import Any
 
 ARGUMENTS = [
@@ -58,7 +59,9 @@ def scripted(browser: Any, json: str, parts: Iterable[str]) -> Iterator[Callable
     page.evaluate(
         "(text) => { window.run = new Function(text)(); }", "\n".join([*parts, "return (code) => eval(code);"])
     )
-    yield lambda code, argument=None: page.evaluate("([code, given]) => window.run(code)(given)", [code, argument])
+    # One text is handed over in a hundredth of the time that as many numbers take.
+    answer = "([code, given]) => JSON.stringify(window.run(code)(given))"
+    yield lambda code, argument=None: loads(page.evaluate(answer, [code, argument]) or "null")
     context.close()
 
 

@@ -97,9 +97,9 @@ def in_one_place(name: str, writing: Writing, trials: int, place: Path, chance: 
     return outcome
 
 
-def comparison(*runs: Path) -> Writing:
-    """A comparison of runs that have benchmark records."""
-    return Writing(_comparison, runs, wrong=_missing("COMPARISON.md", "COMPARISON.png"))
+def comparison(*runs: Path, dots: int | None = None) -> Writing:
+    """A comparison of runs that have benchmark records; `dots` an inch of its figure, by default those of a print."""
+    return Writing(_comparison, (dots, *runs), wrong=_missing("COMPARISON.md", "COMPARISON.png"))
 
 
 def mount(place: Path) -> None:
@@ -208,10 +208,11 @@ def _reports(report: Callable[[int], object], where: Path) -> None:
     write_reports(RunDirectory(where))
 
 
-def _comparison(report: Callable[[int], object], where: Path, *runs: Path) -> None:
-    from ternary_vae.reports import write_comparison
+def _comparison(report: Callable[[int], object], where: Path, dots: int | None, *runs: Path) -> None:
+    from ternary_vae.reports import figures, write_comparison
     from ternary_vae.storage.runs import RunDirectory
 
+    figures.DPI = dots or figures.DPI
     write_comparison([RunDirectory(run) for run in runs], where / "COMPARISON.md")
 
 

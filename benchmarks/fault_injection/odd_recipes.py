@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import shutil
 import traceback
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from fault_injection.odd_settings import odd_settings
 from fault_injection.outcome import Outcome
+from fault_injection.processes import CONTEXT
 
 CRASHES = "crashes"
 _EPOCHS = 2
@@ -20,7 +20,7 @@ def odd_recipes(count: int, place: Path, chance: random.Random, processes: int =
     """Trains recipes whose every setting may be anything within its bounds, in processes of one thread."""
     outcome = Outcome.of("odd but valid recipes, two epochs each", CRASHES)
     todo = [(place / str(number), odd_settings(chance)) for number in range(count)]
-    with get_context("spawn").Pool(processes) as pool:
+    with CONTEXT.Pool(processes) as pool:
         for number, (answer, problem) in enumerate(pool.imap_unordered(_train, todo)):
             outcome.trials += 1
             if answer == "line":

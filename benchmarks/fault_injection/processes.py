@@ -7,13 +7,11 @@ from collections.abc import Callable
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "torch._dynamo", "torch.utils.tensorboard", "matplotlib.figure",
-        "ternary_vae.training.loop", "ternary_vae.reports.page",
-    ]
-)  # fmt: skip
+# One for all: whoever starts the server of a process decides what it has imported.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    ["torch.utils.tensorboard", "matplotlib.figure", "ternary_vae.training.loop", "ternary_vae.reports.page"]
+)
 
 
 class Victim:
@@ -24,8 +22,8 @@ class Victim:
     """
 
     def __init__(self, do: Callable[..., object], *given: Any) -> None:
-        self._done = _CONTEXT.RawValue("q", -1)
-        self._process = _CONTEXT.Process(target=_do, args=(self._done, do, given))
+        self._done = CONTEXT.RawValue("q", -1)
+        self._process = CONTEXT.Process(target=_do, args=(self._done, do, given))
         self._process.start()
 
     @property
@@ -61,8 +59,8 @@ class Victim:
 
 def all_at_once(count: int, do: Callable[..., object], *given: Any) -> int:
     """Does something in `count` processes that begin at the same moment, and returns how many of them failed."""
-    gate = _CONTEXT.Barrier(count)
-    processes = [_CONTEXT.Process(target=_begin_together, args=(gate, do, number, given)) for number in range(count)]
+    gate = CONTEXT.Barrier(count)
+    processes = [CONTEXT.Process(target=_begin_together, args=(gate, do, number, given)) for number in range(count)]
     for process in processes:
         process.start()
     for process in processes:

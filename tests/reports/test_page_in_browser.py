@@ -324,11 +324,7 @@ def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str
             assert contrast(ink, paper) >= 4.5, (scheme, name, ink, paper)
 
 
-def test_without_webgl_the_map_is_drawn_all_the_same(
-    browser: Any, pages: dict[str, Path], open_page: Callable[..., Any]
-) -> None:
-    page = open_page(pages["good"], java_script_enabled=False)
-    page.context.close()
+def test_without_webgl_the_map_is_drawn_all_the_same(browser: Any, pages: dict[str, Path]) -> None:
     context = new_context(browser)
     context.add_init_script(
         "const get = HTMLCanvasElement.prototype.getContext;"

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fault_injection.processes import CONTEXT
 from ternary_vae.errors import UserError
 from ternary_vae.storage import cache_entry, files, tensor_cache
 from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
@@ -580,11 +581,8 @@ def _work(directory: str, number: int, problems: multiprocessing.Queue) -> None:
 
 
 def test_many_processes_at_once_never_see_half(tmp_path: Path) -> None:
-    cheap = "forkserver" in multiprocessing.get_all_start_methods()  # what all need is imported once
-    context = multiprocessing.get_context("forkserver" if cheap else "spawn")
-    context.set_forkserver_preload(["ternary_vae.storage.tensor_cache"])
-    problems = context.Queue()
-    workers = [context.Process(target=_work, args=(str(tmp_path / "cache"), n, problems)) for n in range(4)]
+    problems = CONTEXT.Queue()
+    workers = [CONTEXT.Process(target=_work, args=(str(tmp_path / "cache"), n, problems)) for n in range(4)]
     for worker in workers:
         worker.start()
     said = [problems.get() for _ in workers]

@@ -21,6 +21,7 @@ FEW = {
     "data.validation_share": 0.1,
     "optimizer.batch_size": 64,
     "objective.prior_information.draws": 64,
+    "objective.prior_information.subset_entries": 5,
     "objective.prior_information.every_steps": 2,
 }
 

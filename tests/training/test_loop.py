@@ -259,7 +259,7 @@ class TestEvaluation:
 
     def test_by_a_slow_independent_version(self, plans_recipe, quick_train, tmp_path):
         """Exact match of every operation, one VAE and one batch at a time."""
-        run = quick_train(plans_recipe(epochs=3), tmp_path / "run").directory
+        run = quick_train(plans_recipe(epochs=3, evaluation__every=3), tmp_path / "run").directory
         model, checkpoint = load_model(run.checkpoint(3))
         row = evaluate(model, checkpoint.recipe, 3)
         tables = model_input = torch.cartesian_prod(*[torch.tensor([-1, 0, 1])] * 9)

@@ -270,7 +270,7 @@ class TestBadInput:
         assert "--scale-phases: needs --epochs" in refused("train", "--scale-phases")
 
     def test_scaling_to_too_few_epochs(self, refused):
-        assert "too few for four phases; give at least 10" in refused("train", "--scale-phases", "--epochs", "2")
+        assert "too few for four phases; give 6" in refused("train", "--scale-phases", "--epochs", "2")
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
     @pytest.mark.parametrize("command", [["train"], ["resume", "finished"], ["benchmark", "finished"]])

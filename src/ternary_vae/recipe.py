@@ -65,7 +65,7 @@ Epoch = Annotated[Whole, Field(ge=0, le=MOST_EPOCHS)]
 Epochs = Annotated[Whole, Field(ge=1, le=MOST_EPOCHS)]
 Moment = Annotated[Epoch, Scaled(_moment)]  # of the schedule
 Span = Annotated[Epochs, Scaled(_span)]
-Seed = Annotated[Whole, Field(ge=0, lt=2**63)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**32)]  # of more bits a generator on a CPU reads the lower 32
 Operations = Annotated[Whole, Field(ge=1, le=1_000_000)]
 # Its 5,000,000 a VAE take 1 GB while they are decoded.
 CoverageDraws = Annotated[Whole, Field(ge=2, le=10_000_000)]
@@ -400,8 +400,8 @@ class Objective(Section):
 
     `mean_share` of each batch is decoded from posterior means instead of draws, a third of it cross-injected, under
     noise of width `mean_noise`, drawn for each VAE (under the same noise the two codes learn opposite axes, since these
-    fail at different operations). `best_of_two` weighs the loss of the ensemble on what of these is isolated: that
-    neither VAE is exact.
+    fail at different operations). `best_of_two` weighs the loss of the ensemble on the other two thirds: that neither
+    VAE is exact. These are isolated as far as `isolated_share` reaches.
 
     `recognition` weighs what each encoder cannot tell of the prior draws from what was decoded from them, drawn as
     `prior_information` says. `subspace_overlap` weighs, as a share of β, how much the two codes lie in the same
@@ -593,10 +593,10 @@ class Recipe(Section):
             UserError: if the run is too short for four phases, or so long that a setting leaves its bounds.
         """
         data = self.scaled_by(epochs / self.schedule_epochs)
-        if any(first >= end for first, end in (phase["epochs"] for phase in data["phases"].values())):
-            shortest = min(phase.epochs[1] - phase.epochs[0] for phase in self.phases)
-            enough = -(-self.schedule_epochs // shortest)
-            raise UserError(f"epochs: {epochs} are too few for four phases; give at least {enough}")
+        if not _has_four_phases(data):
+            longer = range(epochs + 1, self.schedule_epochs + 1)
+            enough = next(each for each in longer if _has_four_phases(self.scaled_by(each / self.schedule_epochs)))
+            raise UserError(f"epochs: {epochs} are too few for four phases; give {enough}")
         # Prior draws are few while the first batches are small: a β already at its height would cost VAE-A entries.
         if first := self.optimizer.first_batches.epochs:
             least = min(self.beta.warmup_epochs, first + 1)
@@ -630,6 +630,10 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         """The whole recipe, every default spelled out."""
         return to_yaml(self.model_dump(mode="json"))
+
+
+def _has_four_phases(data: dict[str, Any]) -> bool:
+    return all(first < end for first, end in (phase["epochs"] for phase in data["phases"].values()))
 
 
 def recipe_directory() -> Path:

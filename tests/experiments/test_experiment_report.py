@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from synthetic_experiments import made_up
 
-from ternary_vae.experiments import report
+from ternary_vae.experiments import report, wording
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.measures import MEASURES
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
@@ -98,6 +98,14 @@ def test_sentences_say_what_was_measured(results):
         "better against resolution: better in Coverage, both VAEs, not mixed and Coverage, mixed, ρ = 0.7.",
         "same and resolution: not told apart by any of 2 deciding measures.",
         "worse against resolution: worse in Coverage, both VAEs, not mixed and Coverage, mixed, ρ = 0.7.",
+    ]
+
+
+def test_a_headline_names_what_is_different_without_a_better_direction(results):
+    ones = [one for one in results.comparisons if one.decides and one.arm == "better"]
+    changed = replace(ones[0], measure=replace(ones[0].measure, better=0))
+    assert wording._headline("better", "resolution", [changed, ones[1]]) == [
+        "better against resolution: better in Coverage, mixed, ρ = 0.7; different in Coverage, both VAEs, not mixed."
     ]
 
 

@@ -238,6 +238,9 @@ class TestTables:
             ("0,1,2", 3, None, "'2' is no value; expected -, 0 and"),
             ("0120", 2, None, "'2' is no value; expected 0, 1,"),
             ("", 3, None, "0 values"),
+            ("?--", 3, 10_000, "inputs"),
+            ("?--", 3, -1, "inputs"),
+            ("?--", 3, 0, "inputs"),
         ],
     )
     def test_refused(self, text, values, inputs, message):

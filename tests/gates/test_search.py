@@ -194,6 +194,11 @@ class TestSpacesThatCannotBeListed:
         assert find_gate("CAR3")[0] in matches.gates
         assert 0 < matches.count < 729
 
+    def test_a_list_has_an_end(self):
+        for limit in (2**20 + 1, 10**20):
+            with pytest.raises(UserError, match="at most 1,048,576 gates can be listed; give a lower one"):
+                find_gates(Space(3, 3), limit=limit)
+
     def test_a_table_without_open_entries_is_one_gate(self):
         assert find_gates(Space(), table=SUM.table.tolist()).gates == [SUM]
 

@@ -15,6 +15,7 @@ from ternary_vae.gates.names import Gate
 from ternary_vae.operations import random_operations
 from ternary_vae.pretrained import FrozenEncoder, Networks, read_model
 from ternary_vae.pretrained.codes import gate_codes
+from ternary_vae.space import Space
 
 
 @pytest.fixture(scope="module", params=[(2, 2), (3, 3), (4, 2), (5, 1)], ids=str)
@@ -73,6 +74,19 @@ def test_gates_of_another_space_are_refused_in_one_line(model_and_place):
         gate_codes(find_gate("SUM")[0], Networks(read_model(place)))
     with pytest.raises(UserError, match=f"a truth table has {model.space.entries} entries"):
         FrozenEncoder(place).encode(np.zeros((1, 9)))
+    # As long a table says nothing of the number of values.
+    same_entries = next(space for space in (Space(9, 1), Space(2, 2)) if space != model.space)
+    with pytest.raises(UserError, match=f"is a gate of {same_entries}; expected one of {model.space}"):
+        FrozenEncoder(place).encode([Gate(same_entries, 1)])
+
+
+def test_a_gate_has_all_others_as_neighbours_but_not_itself(model_and_place):
+    model, place = model_and_place
+    gate = Gate(model.space, 5)
+    neighbours = gate_codes(gate, Networks(read_model(place)), neighbours=10**6)[0].neighbours
+    assert gate not in [other for other, _ in neighbours]
+    assert all(np.isfinite(distance) for _, distance in neighbours)
+    assert not model.space.is_enumerable() or len(neighbours) == model.space.operations - 1
 
 
 def test_too_many_gates_are_not_exported(model_and_place, tmp_path):

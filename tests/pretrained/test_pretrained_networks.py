@@ -65,6 +65,10 @@ def test_the_frozen_encoder(model_and_place):
     np.testing.assert_allclose(tensor, expected.mu_b[0], atol=1e-5)
     assert FrozenEncoder(place).encode(np.stack([table.numpy()] * 6).reshape(2, 3, 9)).shape == (2, 3, 16)
     assert FrozenEncoder(place).encode([[-1] * 9]).shape == (1, 16)
+    unsigned = np.array([0, 1, 1, 0, 1, 1, 0, 0, 1], dtype=np.uint8)
+    np.testing.assert_array_equal(
+        FrozenEncoder(place).encode(unsigned), FrozenEncoder(place).encode(unsigned.astype(np.int8))
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,10 +99,10 @@ def test_weights_of_another_network(model_and_place):
         Networks(files)
 
 
-def test_encoding_a_name_does_not_import_torch(model_and_place):
+def test_encoding_a_name_does_not_import_torch():
     program = (
-        "import sys; from ternary_vae import FrozenEncoder; "
-        f"FrozenEncoder({str(model_and_place[1])!r}).encode('SUM'); print('torch' in sys.modules)"
+        "import sys; from ternary_vae import FrozenEncoder; FrozenEncoder().encode('SUM'); "
+        "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]

@@ -42,6 +42,19 @@ def test_codes_and_their_names():
     assert (len(names), names[0], names[31]) == (32, "mean_a_0", "mean_b_15")
 
 
+def test_a_data_frame_is_its_rows():
+    """Whatever its columns are called, as gates too."""
+    pandas = pytest.importorskip("pandas")
+    from ternary_vae import GateTransformer
+
+    tables = all_operations().numpy()[:4]
+    columns = ["SUM", "ANY", "CONS", "MIN", "MAX", "NCONS", "NANY", "MUL", "XOR"]
+    transformer = GateTransformer().fit(tables)
+    np.testing.assert_array_equal(
+        transformer.transform(pandas.DataFrame(tables, columns=columns)), transformer.transform(tables)
+    )
+
+
 def test_before_fit():
     from sklearn.exceptions import NotFittedError
 

@@ -14,6 +14,7 @@ import pytest
 from synthetic_runs import MILESTONES
 
 from fault_injection.full_disk import comparison, in_one_place
+from few_draws import FEW_DOTS
 from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
 from ternary_vae.recipe import load_recipe
@@ -215,6 +216,20 @@ def test_comparison_of_runs(good_run: RunDirectory, failing_run: RunDirectory, t
     assert f"ternary-vae compare {good_run.path} {failing_run.path}" in text
 
 
+def test_only_a_comparison_is_overwritten(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
+    runs = [good_run, failing_run]
+    (tmp_path / "notes.md").write_text("# Notes\n")
+    (tmp_path / "picture.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"notes\.md: exists and is no comparison; name another file with --output"):
+        write_comparison(runs, tmp_path / "notes.md")
+    with pytest.raises(UserError, match=r"picture\.png: is there already and is not overwritten"):
+        write_comparison(runs, tmp_path / "picture.md")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "notes.md": b"# Notes\n", "picture.png": b"mine"
+    }  # fmt: skip
+    assert write_comparison(runs, tmp_path / "again.md") == write_comparison(runs, tmp_path / "again.md")
+
+
 @pytest.mark.parametrize("name", ["x.png", "."])
 def test_a_comparison_that_could_not_be_written_is_refused_at_once(
     good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path, name: str
@@ -235,7 +250,7 @@ def test_a_run_of_another_space_is_not_held_against_the_plan(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="what is disturbed is done by processes that are forked")
 def test_comparison_on_a_full_disk(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
-    compared = comparison(good_run.path, failing_run.path)
+    compared = comparison(good_run.path, failing_run.path, dots=FEW_DOTS)
     outcome = in_one_place("a comparison", compared, 1, tmp_path, random.Random(1))
     assert outcome.problems == []
     assert outcome.trials == 1 or outcome.left_out

@@ -9,6 +9,7 @@ import torch
 
 from ternary_vae import DualVAE, UserError, cli
 from ternary_vae.recipe import load_recipe
+from ternary_vae.reports import origin as origins
 from ternary_vae.reports.measurements import measurements_of_run, training_command
 from ternary_vae.reports.origin import model_of_run
 from ternary_vae.reports.verdict import verdict_of
@@ -79,6 +80,14 @@ def test_as_a_command(run, tmp_path, monkeypatch, capsys):
     alone = DualVAE.from_pretrained(tmp_path / "alone")
     assert alone.origin is None
     assert all(torch.equal(alone.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_command_trains_the_run_again(run):
+    recipe = run.recipe()
+    assert origins._command(recipe) == "ternary-vae train --config resolution --seed 3"
+    assert origins._command(recipe.of_length(50)) == "ternary-vae train --config resolution --seed 3 --epochs 50"
+    run.update({"started_from": "/runs/epoch_21.pt"})
+    assert model_of_run(run).origin.command is None  # the checkpoint that it began with is not the recipe's
 
 
 def test_a_recipe_that_is_none_of_the_package_s_has_no_command(run):

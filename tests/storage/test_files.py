@@ -20,6 +20,7 @@ from ternary_vae.storage.files import (
     append_json_line,
     read_json,
     read_json_lines,
+    require_writable,
     write_atomically,
     write_bytes,
     write_json,
@@ -130,6 +131,18 @@ def test_places_that_cannot_be_written(tmp_path):
     with pytest.raises(UserError, match="it is a directory"):
         write_bytes(tmp_path / "directory", b"")
     assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_pipes_and_devices_are_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null"), Path("/dev/stdout")):
+        for check in (require_writable, lambda path: write_bytes(path, b"new")):
+            with pytest.raises(UserError, match="it is a pipe or a device; name a file"):
+                check(path)
+    assert pipe.is_fifo()
+    assert Path("/dev/null").is_char_device()
 
 
 def _write_over_and_over(path, enough):

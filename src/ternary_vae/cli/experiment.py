@@ -35,7 +35,10 @@ def experiment(
         typer.Option(help="Local processes, one thread each.", show_default="one a core, on a GPU four at most"),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster, such as 10.0.0.1:6379.", show_default="the one on this machine")
+        str | None,
+        typer.Option(
+            help="Ray cluster, such as 10.0.0.1:6379.", show_default="that of RAY_ADDRESS, or the one on this machine"
+        ),
     ] = None,
     together: Annotated[
         int | None,

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from ternary_vae.storage.runs import RunDirectory
 
 Epochs = Annotated[int | None, typer.Option(help="Length of the run; the recipe's own unless given.")]
-RunDirectoryOption = Annotated[
-    Path | None,
-    typer.Option("--run-dir", help="Directory of the run.", show_default="runs/RECIPE-seedSEED, numbered if taken"),
-]
 
 
 def train(
@@ -36,7 +32,10 @@ def train(
         bool, typer.Option("--scale-phases", help="Scale phases, schedules and milestones to --epochs.")
     ] = False,
     device: DeviceOption = "auto",
-    run_dir: RunDirectoryOption = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", help="Directory of the run.", show_default="runs/RECIPE-seedSEED, numbered if taken"),
+    ] = None,
     overrides: Overrides = None,
     require: RequiredLevel = None,
 ) -> None:
@@ -63,7 +62,14 @@ def resume(
     ] = None,
     epochs: Epochs = None,
     device: DeviceOption = "auto",
-    run_dir: RunDirectoryOption = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--run-dir",
+            help="Directory of a new run.",
+            show_default="runs/RECIPE-from-CHECKPOINT, numbered if taken",
+        ),
+    ] = None,
     overrides: Overrides = None,
     require: RequiredLevel = None,
 ) -> None:

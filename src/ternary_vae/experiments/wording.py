@@ -104,9 +104,11 @@ def _headline(arm: str, against: str, comparisons: Sequence[Comparison]) -> list
     worse = [one.measure.title for one in directed if one.winner == against]
     parts = [f"better in {listed(better)}"] if better else []
     parts += [f"worse in {listed(worse)}"] if worse else []
+    different = [one.measure.title for one in comparisons if one.certain and not one.winner]
+    parts += [f"different in {listed(different)}"] if different else []
     constant = [one.measure.title for one in comparisons if not one.certain and one.constant]
     parts += [f"in every seed apart by exactly as much in {listed(constant)}"] if constant else []
-    open_ones = len(comparisons) - len(better) - len(worse) - len(constant)
+    open_ones = len(comparisons) - sum(map(len, (better, worse, different, constant)))
     if not parts:
         return [f"{arm} and {against}: not told apart by any of {counted(len(comparisons), 'deciding measure')}."]
     parts += [f"not told apart in {open_ones} of {len(comparisons)}"] if open_ones else []

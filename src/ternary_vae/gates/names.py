@@ -200,8 +200,9 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
 
     Raises:
         UserError: characters that are none of these, a length that no number of inputs has, or what could be read in
-            two ways (of three values only zeros).
+            two ways (of three values only zeros), or no space of so many inputs.
     """
+    Space(values, 1 if inputs is None else inputs)  # says what is wrong with them
     plain = re.sub(r"[\s/|]", "", text.replace("−", "-").lower())
     if "," in plain:
         known = {str(value + Space(values, 1).lowest): value for value in range(values)}
@@ -238,7 +239,7 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
     Raises:
         UserError: it names nothing, or could be two things.
     """
-    Space(values, inputs or 1)  # says what is wrong with them
+    Space(values, 1 if inputs is None else inputs)  # says what is wrong with them
     kind, colon, rest = text.partition(":")
     kind = kind.strip().lower()
     if colon and kind not in _READINGS:

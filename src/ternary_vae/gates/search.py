@@ -59,8 +59,8 @@ def find_gates(
     condition, and another distance than Hamming's, can be asked of at most `MOST_LISTED` gates.
 
     Raises:
-        UserError: a condition that is none, a table or `near` of another space, or too many gates for a condition or a
-            distance.
+        UserError: a condition that is none, a table or `near` of another space, or too many gates for a condition, for
+            a distance or to be listed.
     """
     condition = None if where is None else parse_condition(where, space)
     if near is not None and near.space != space:
@@ -71,6 +71,8 @@ def find_gates(
     free = [entry for entry, value in enumerate(table) if value is None]
     count = space.values ** len(free)
     if count > MOST_LISTED:
+        if limit > MOST_LISTED:
+            raise UserError(f"limit {shown(limit)}: at most {MOST_LISTED:,} gates can be listed; give a lower one")
         if condition is not None:
             raise UserError(
                 f"condition {shown(where)}: can be asked of at most {MOST_LISTED:,} gates, not of "

@@ -108,7 +108,7 @@ def _nearest(gate: Gate, networks: Networks, vae: Side, count: int) -> list[tupl
     tables = _all_tables(gate.space) if gate.space.is_enumerable(MOST_LISTED) else _around(gate)
     distances = latent_distance(networks, vae)(tables, gate.table)
     distances[(tables == gate.table).all(axis=1)] = np.inf
-    nearest = np.argsort(distances, kind="stable")[:count]
+    nearest = np.argsort(distances, kind="stable")[: min(count, np.isfinite(distances).sum())]
     return [(Gate(gate.space, int(gate.space.index(tables[row]))), float(distances[row])) for row in nearest]
 
 

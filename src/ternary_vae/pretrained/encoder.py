@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Shaped
@@ -18,7 +18,17 @@ from ternary_vae.space import TWO_INPUT_TERNARY, Space
 if TYPE_CHECKING:
     from torch import Tensor
 
-Gates = str | Gate | Sequence[str | Gate] | Sequence[int] | Sequence[Sequence[int]] | Shaped[np.ndarray, "..."]
+
+@runtime_checkable
+class Columns(Protocol):
+    """What a data frame of pandas or polars is."""
+
+    def to_numpy(self) -> np.ndarray: ...
+
+
+Gates = (
+    Columns | str | Gate | Sequence[str | Gate] | Sequence[int] | Sequence[Sequence[int]] | Shaped[np.ndarray, "..."]
+)
 
 
 class FrozenEncoder:
@@ -75,11 +85,15 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
     """Truth tables of gates given by name, as they are, or as tables.
 
     Raises:
-        UserError: a name that names no gate of the space.
+        UserError: a name that names no gate of the space, or a gate of another space.
     """
     if isinstance(gates, str | Gate):
         gate = find_gate(gates, space.values, space.inputs)[0] if isinstance(gates, str) else gates
+        if gate.space != space:
+            raise UserError(f"{gate.text}: is a gate of {gate.space}; expected one of {space}")
         return gate.table
+    if isinstance(gates, Columns):  # the rows, and not the columns' names
+        gates = gates.to_numpy()
     if isinstance(gates, np.ndarray) and gates.dtype.kind in "UO":
         gates = gates.tolist()
     if isinstance(gates, np.ndarray) or not any(isinstance(gate, str | Gate) for gate in gates):

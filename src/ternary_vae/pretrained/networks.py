@@ -40,7 +40,7 @@ class Networks:
         """Means and log-variances of truth tables, given as the space's values."""
         space, rotation = self.space, self._architecture.middle_value_b if vae == "B" else 0
         # As the encoder of B reads them: every value so many places further around their cycle.
-        classes = (np.asarray(tables) - space.lowest - rotation) % space.values
+        classes = (np.asarray(tables).astype(np.int64) - space.lowest - rotation) % space.values
         x = np.asarray(space.as_input((classes + space.lowest).astype(np.float32)), dtype=np.float32)
         hidden = self._chain(f"encoder_{vae}.encoder", x, last_is_rectified=True)
         return self._linear(f"encoder_{vae}.fc_mu", hidden), self._linear(f"encoder_{vae}.fc_logvar", hidden)

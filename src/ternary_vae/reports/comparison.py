@@ -11,9 +11,10 @@ from ternary_vae.reports.figures import comparison_figure, write_figure
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
-from ternary_vae.storage.files import require_writable, write_text
+from ternary_vae.storage.files import reported, require_absent, require_writable, write_text
 from ternary_vae.storage.runs import RunDirectory
 
+_HEADING = "# Runs compared\n"
 _COMPARED = (
     "exact_match_a", "exact_match_b", "exact_match_best_of_two", "coverage_rho_07", "complementarity_score",
     "latent_correlation", "half_sigma_a", "half_sigma_b",
@@ -30,12 +31,14 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
         the files written.
 
     Raises:
-        UserError: fewer than two runs, one run twice, no common milestone, a damaged record, or an unwritable output.
+        UserError: fewer than two runs, one run twice, no common milestone, a damaged record, an unwritable output, or
+            one that is there and is no comparison.
     """
     output = Path(output)
     require_writable(output)
     if output.suffix == ".png":
         raise UserError(f"{output}: would be the figure's name; name the text's, such as {output.with_suffix('.md')}")
+    _require_own(output)
     if len(runs) < 2:
         raise UserError("compare: needs at least two run directories")
     if len({run.path.resolve() for run in runs}) < len(runs):
@@ -54,6 +57,16 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
     write_text(output, comparison_markdown(labelled, milestones, picture.name))
     write_figure(figure, picture)
     return [output, picture]
+
+
+def _require_own(output: Path) -> None:
+    """Only an earlier comparison and its figure are overwritten."""
+    if output.exists():
+        with reported("read", output), open(output, "rb") as file:
+            if file.read(len(_HEADING)) != _HEADING.encode():
+                raise UserError(f"{output}: exists and is no comparison; name another file with --output")
+    else:
+        require_absent(output.with_suffix(".png"), instead="file with --output")
 
 
 def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones: Sequence[int], picture: str) -> str:

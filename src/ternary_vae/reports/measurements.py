@@ -324,7 +324,7 @@ def _recipe_named(header: Header) -> tuple[Recipe, str]:
 
 
 def training_command(recipe: Recipe) -> str | None:
-    """The command that trains a recipe of the package; None where the recipe is another."""
+    """The command that trains a recipe of the package, its length aside; None where the recipe is another."""
     if recipe.name not in recipe_names():
         return None
     if load_recipe(recipe.name, seed=recipe.seed).fingerprint() != recipe.fingerprint():

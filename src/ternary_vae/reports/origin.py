@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.pretrained.configuration import Criterion, Figure, Origin
+from ternary_vae.recipe import Recipe, load_recipe
 from ternary_vae.reports.measurements import measurements_of_run, training_command
 from ternary_vae.resolution.criteria import judge, verdict_rows
 from ternary_vae.resolution.figures import MEASURES
@@ -42,7 +43,7 @@ def model_of_run(run: RunDirectory) -> DualVAE:
         fingerprint=recipe.fingerprint(),
         seed=recipe.seed,
         epochs=epoch,
-        command=training_command(recipe),
+        command=None if facts.get("started_from") else _command(recipe),
         code_version=str(facts.get("code_version") or "unknown"),
         operations_held_out=isolated.vae_a.held_out.validation_count + isolated.vae_a.held_out.test_count,
         seconds=facts.get("seconds"),
@@ -55,6 +56,13 @@ def model_of_run(run: RunDirectory) -> DualVAE:
         ),
     )
     return model
+
+
+def _command(recipe: Recipe) -> str | None:
+    command = training_command(recipe)
+    if command is None or recipe.epochs == load_recipe(recipe.name).epochs:
+        return command
+    return f"{command} --epochs {recipe.epochs}"
 
 
 def _figures(isolated: IsolatedRecord, coupled: CoupledRecord) -> Iterator[Figure]:

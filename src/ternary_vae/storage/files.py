@@ -53,9 +53,9 @@ def require_writable(path: Path) -> None:
     """Says before something long is computed, not after it, that its file could not be written.
 
     Raises:
-        UserError: a directory of that name, a file among its parents, or no permission.
+        UserError: a directory, a pipe or a device of that name, a file among its parents, or no permission.
     """
-    _require_no_directory(path)
+    _require_room_for_file(path)
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if not parent.is_dir():
         raise UserError(f"cannot write {path}: {parent} is a file, not a directory; choose another place")
@@ -86,7 +86,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequ
         UserError: if the place cannot be written or the disk is full.
     """
     path = Path(path)
-    _require_no_directory(path)
+    _require_room_for_file(path)
     temporary = _temporary(path)
     with reported("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,9 +226,12 @@ def _last_line(file: BinaryIO) -> bytes:
     return tail.rpartition(b"\n")[2]
 
 
-def _require_no_directory(path: Path) -> None:
+def _require_room_for_file(path: Path) -> None:
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a directory; name a file")
+    # What is written is renamed into place, so that it would be gone; standard output lies in /dev, whatever it is.
+    if (path.exists() and not path.is_file()) or path.absolute().parent == Path("/dev"):
+        raise UserError(f"cannot write {path}: it is a pipe or a device; name a file")
 
 
 def _temporary(path: Path) -> Path:

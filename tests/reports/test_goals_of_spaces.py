@@ -11,7 +11,7 @@ from ternary_vae.model import DualVAE, logits_to_tables
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import spaces
 from ternary_vae.reports.measurements import measurements_of_run
-from ternary_vae.reports.spaces import SeedOfSpace, goals_of_space, judged_gates, skewed_matches
+from ternary_vae.reports.spaces import SeedOfSpace, goals_of_space, judged_gates, skewed_matches, write_spaces
 from ternary_vae.resolution.records import Uniformity
 from ternary_vae.space import Space
 
@@ -60,6 +60,18 @@ def test_coverage_counts_where_operations_are_listed(rows_of, recipe, expected):
     assert rows.get("Coverage of both VAEs", [None])[0] == expected
     assert "Effective share" not in rows
     assert not any(name.startswith("Training") for name in rows)  # without a run to hold it against
+
+
+@pytest.mark.parametrize(("recipe", "told"), [("three_inputs", True), ("five_valued", False)])
+def test_a_share_is_told_where_draws_can_tell_it(good_run, recipe, told, tmp_path):
+    run = replace(measurements_of_run(good_run), recipe=load_recipe(recipe))
+    seed = SeedOfSpace(run, (even(0.8), even(0.9)), 1, 10.0, [], {})
+    lines = write_spaces([seed], tmp_path / "README.md").read_text().splitlines()
+    head = next(n for n, line in enumerate(lines) if line.startswith("| Seed | VAE |"))
+    rows = [line.split(" | ") for line in lines[head : head + 4]]
+    assert ("Effective share" in rows[0]) == ("0.800" in rows[2]) == ("0.900" in rows[3]) == told
+    assert {len(row) for row in rows} == {7 if told else 6}
+    assert any("no two draws agree" in line for line in lines) != told
 
 
 def test_constants_are_judged_where_a_sample_has_none():

@@ -8,11 +8,13 @@ import pytest
 import torch
 from known_decoders import ALL, THIRD, IgnoringDecoder, ThresholdDecoder
 
-from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations
+from ternary_vae.model import Sizes
+from ternary_vae.operations import TWO_INPUT_TERNARY, Operations, all_operations, operation_index
 from ternary_vae.recipe import load_recipe
 from ternary_vae.resolution import isolated
 from ternary_vae.resolution.records import CurvePoint
 from ternary_vae.resolution.statistics import named_generator
+from ternary_vae.space import Space
 from ternary_vae.splits import training_split
 
 
@@ -154,6 +156,24 @@ def test_the_resolution_curve_of_known_cells() -> None:
     assert section.half_sigma is not None
     # The curve is steep there: 5 standard errors in the rate are 0.01 in σ; linear interpolation adds at most as much.
     assert decoder.exact_rate(section.half_sigma - 0.02, 2.0) > 0.5 > decoder.exact_rate(section.half_sigma + 0.02, 2.0)
+
+
+class SignDecoder:
+    """Of four Boolean entries, each the sign of a coordinate."""
+
+    sizes = Sizes(Space(2, 2), latent_dimensions=4)
+
+    def decode(self, z: torch.Tensor, vae: str) -> torch.Tensor:
+        return torch.stack([-z, z], dim=-1)
+
+
+def test_the_curve_of_a_small_space_is_as_precise() -> None:
+    tables = torch.cartesian_prod(*[torch.arange(2)] * 4).to(torch.int8)
+    operations = Operations(tables, operation_index(tables, Space(2, 2)))
+    section = isolated.resolution_curve(SignDecoder(), "A", 2.0 * tables - 1, operations, generator())
+    for point in section.points[1:]:
+        exact = float(torch.special.ndtr(torch.tensor(1 / point.sigma))) ** 4
+        assert point.exact_match_rate == pytest.approx(exact, abs=5 * 0.0036)
 
 
 def test_the_curve_goes_on_until_half_is_lost_and_no_further() -> None:

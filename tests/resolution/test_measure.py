@@ -15,8 +15,9 @@ import torch
 from few_draws import draw_few
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import FULL_COVERAGE_DRAWS
-from ternary_vae.resolution import coupled, isolated
+from ternary_vae.resolution import coupled, isolated, measure
 from ternary_vae.resolution.coverage import covers_everything
+from ternary_vae.resolution.kept import Kept
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.splits import training_split
@@ -117,6 +118,14 @@ def test_a_native_checkpoint_is_held_against_its_own_split(records: Records, che
     section = records[0].vae_a.held_out
     assert (section.validation_count, section.test_count) == (len(split.validation), len(split.test))
     assert records[1].coupled_reconstruction.rho == model_of(checkpoint).permeability == 0.3
+
+
+def test_weights_of_another_split_have_seen_nobody_knows_what(checkpoint_file: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(checkpoint_file)
+    changed = replace(checkpoint, state={**checkpoint.state, "split_known": False})
+    kept = Kept(changed, torch.device("cpu"))
+    errors = torch.zeros(2, 19_683, dtype=torch.long)
+    assert [part.test_count for part in measure._held_out(kept, model_of(changed), errors)] == [0, 0]
 
 
 def test_untrained_weights_know_nothing(records: Records) -> None:

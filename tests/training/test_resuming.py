@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import multiprocessing
 import os
 import random
 import shutil
@@ -15,6 +14,7 @@ import threading
 import pytest
 import torch
 
+from fault_injection.processes import CONTEXT
 from ternary_vae.errors import UserError
 from ternary_vae.objective.weighting import Balance
 from ternary_vae.recipe import load_recipe, recipe_names
@@ -327,18 +327,10 @@ def _train_or_resume(recipe, place, killed_at=None):
 
 
 @pytest.fixture(scope="module")
-def processes():
-    """Processes that start in a tenth of a second: their parent has everything imported and nothing running."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ternary_vae.training.loop", "torch.utils.tensorboard"])
-    return context
-
-
-@pytest.fixture(scope="module")
-def straight(processes, small_recipe, tmp_path_factory):
+def straight(small_recipe, tmp_path_factory):
     """A run in one process, never killed, and at how many moments it could have been."""
     place = tmp_path_factory.mktemp("straight") / "run"
-    process = processes.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place))
+    process = CONTEXT.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place))
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -348,12 +340,12 @@ def straight(processes, small_recipe, tmp_path_factory):
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 class TestSIGKILL:
     @pytest.mark.parametrize("seed", [1, 2])
-    def test_at_random_moments(self, seed, processes, straight, small_recipe, tmp_path, rows_of, state_of):
+    def test_at_random_moments(self, seed, straight, small_recipe, tmp_path, rows_of, state_of):
         """Killed twice, each time at another moment, then left to finish."""
         place, moments = tmp_path / "run", straight[1]
         chance = random.Random(seed)
         for killed_at in (chance.randint(1, moments // 2), chance.randint(1, moments // 4), None):
-            process = processes.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place, killed_at))
+            process = CONTEXT.Process(target=_train_or_resume, args=(small_recipe(epochs=3), place, killed_at))
             process.start()
             process.join()
             assert process.exitcode == (0 if killed_at is None else -signal.SIGKILL)
@@ -454,6 +446,22 @@ class TestFromV5_5:
         start, _ = load_model(directory.checkpoint(21))
         saved = torch.load(v5_5_file, weights_only=True)["model"]
         assert all(torch.equal(tensor, saved[name]) for name, tensor in start.state_dict().items())
+
+    def test_what_it_never_saw_is_unknown_ever_after(self, v5_5_file, plans_recipe):
+        recipe = plans_recipe("ternary_v5_5")
+        trainer = Trainer(recipe)
+        assert trainer.checkpoint().split_known
+        own = trainer.checkpoint()
+        trainer.restore(load_checkpoint(v5_5_file))
+        once = trainer.checkpoint()
+        trainer.restore(once)
+        assert not once.split_known
+        assert not trainer.checkpoint().split_known
+        another = Trainer(recipe.model_copy(update={"seed": recipe.seed + 1}))
+        another.restore(own)
+        assert not another.checkpoint().split_known
+        trainer.restore(own)
+        assert "split_known" not in trainer.checkpoint().state
 
     def test_moments_stay_with_their_parameters(self, v5_5_file, plans_recipe):
         trainer = Trainer(plans_recipe("ternary_v5_5"))

@@ -26,7 +26,8 @@ def best_of_two_loss(
 ) -> Float[Tensor, "*runs"]:
     """−log P(VAE-A or VAE-B is exact) in nats, averaged over the batch: the likelihood of the ensemble that takes the
     better of two independent answers. Each VAE learns most where the other fails, as experts of a mixture do (Jacobs et
-    al. 1991, "Adaptive mixtures of local experts")."""
+    al. 1991, "Adaptive mixtures of local experts"). Below a probability of 10^−12 it has no gradient: what neither VAE
+    comes near is left to the VAEs' own losses."""
     exact_a, exact_b = ((-entry_cross_entropy(logits, classes)).exp() for logits in (logits_a, logits_b))
     return -(exact_a + exact_b - exact_a * exact_b).clamp(min=SMALLEST_PROBABILITY).log().mean(dim=-1)
 

@@ -269,7 +269,8 @@ def pooled(found: Sequence[Uniformity]) -> tuple[float | None, float, float | No
     """The effective share that several VAEs of one space have in the mean (the harmonic one), and its interval: their
     pairs are counted together. None where no pair coincides."""
     expected, pairs = sum(vae.expected_pairs for vae in found), sum(vae.coincident_pairs for vae in found)
-    fewest, most = poisson_interval(pairs)
+    dispersion = sum(vae.coincident_pairs * vae.dispersion for vae in found) / pairs if pairs else 1.0
+    fewest, most = poisson_interval(pairs, dispersion)
     return expected / pairs if pairs else None, expected / most, expected / fewest if pairs else None
 
 

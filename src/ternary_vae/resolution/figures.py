@@ -50,8 +50,9 @@ class Expected:
         return low if low == high else f"{low.removesuffix('%')}–{high}"
 
     def standing(self, measured: float) -> Literal["below", "within", "above"]:
-        """Where a measurement lies. A single expected value counts as reached to the digits the plan gives it with."""
-        slack = 5e-5 if self.low == self.high else 0.0
+        """Where a measurement lies. A single expected value counts as reached to the digits the plan gives it with, but
+        100% is all."""
+        slack = 5e-5 if self.low == self.high != 1 else 0.0
         if self.low is not None and measured < self.low - slack:
             return "below"
         return "within" if self.high is None or measured <= self.high + slack else "above"

@@ -25,13 +25,14 @@ def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE)
     return low, high
 
 
-def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact interval of the mean of a Poisson number (Garwood 1936)."""
+def poisson_interval(count: int, dispersion: float = 1.0, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact interval of the mean of a Poisson number (Garwood 1936). Where the variance is `dispersion` times the mean,
+    an approximate one: as of a Poisson number of `count / dispersion`, so many times as much."""
     from scipy import special
 
-    tail = (1 - confidence) / 2
-    low = float(special.gammaincinv(count, tail)) if count else 0.0
-    return low, float(special.gammaincinv(count + 1, 1 - tail))
+    tail, units = (1 - confidence) / 2, count / dispersion
+    low = float(special.gammaincinv(units, tail)) if count else 0.0
+    return dispersion * low, dispersion * float(special.gammaincinv(units + 1, 1 - tail))
 
 
 def smaller_over_larger(first: int, second: int) -> Bounds:

@@ -166,7 +166,7 @@ def _tasks_of_vae(
         "interpolation": lambda: isolated.interpolation(
             model, vae, mu, operations, generator_for(f"interpolation {vae}")
         ),
-        "step": lambda: one_entry_step(model, vae, mu, operations),
+        "step": lambda: one_entry_step(model, vae, mu, operations, generator_for(f"step {vae}")),
         "dimensionality": lambda: isolated.dimensionality(mu),
     }
 
@@ -198,8 +198,10 @@ def _vae_resolution(
 def _held_out(kept: Kept, model: DualVAE, wrong: Int[Tensor, "2 n"]) -> list[HeldOut]:
     """Both VAEs' exact match on what training never saw."""
     recipe = kept.checkpoint.recipe
+    if not kept.checkpoint.split_known:
+        return [isolated.held_out(errors, None) for errors in wrong.long()]
     if model.space.is_enumerable():
-        split = None if kept.checkpoint.source == "v5.5" else training_split(recipe)
+        split = training_split(recipe)
         return [isolated.held_out(errors, split) for errors in wrong.long()]
     place = hashed(kept.operations.indices, recipe.seed)
     parts = [part_bounds(recipe, part) for part in ("train", "validation", "test")]

@@ -138,7 +138,9 @@ class Uniformity(Section):
     """1/(K·Σp²): 1 of a uniform model, 1/2 of one that is uniform on half of the space; null without any pair."""
     low: float
     high: float | None
-    """Exact 95% interval of a Poisson number of pairs; null where it has no upper end."""
+    """95% interval, by `dispersion` wider than a Poisson number's; null where it has no upper end."""
+    dispersion: float = 1.0
+    """The variance of the number of pairs over a Poisson number's: above 1 where many draws meet in one operation."""
     information_bits: float
     """At least so much does a decoded operation tell of its draw: −log2 Σp², at the interval's low end."""
     largest_entry_deviation: Share

@@ -58,7 +58,8 @@ def uniformity_of_counts(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], 
     """How even draws are that met these operations so often."""
     draws, pairs = int(counts.sum()), int((counts * (counts - 1)).sum()) // 2
     expected = draws * (draws - 1) / 2 / space.operations
-    fewest, most = poisson_interval(pairs)
+    dispersion = _dispersion(counts)
+    fewest, most = poisson_interval(pairs, dispersion)
     low = expected / most
     entry, pair = _largest_deviations(indices, counts, space)
     return Uniformity(
@@ -68,11 +69,20 @@ def uniformity_of_counts(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], 
         effective_share=expected / pairs if pairs else None,
         low=low,
         high=expected / fewest if fewest else None,
+        dispersion=dispersion,
         information_bits=space.bits + math.log2(low) if low else 0.0,
         largest_entry_deviation=entry,
         largest_pair_deviation=pair,
         margin=_largest_by_chance(draws, space),
     )
+
+
+def _dispersion(counts: Int[Tensor, " n"]) -> float:
+    """The variance of the number of coincident pairs over that of a Poisson number, 1 where no three draws agree. Pairs
+    that share a draw vary together (Hoeffding 1948): Var C ≈ C + 6T − 4C²/N with T coincident triples."""
+    n = counts.double()
+    pairs, triples = float((n * (n - 1)).sum()) / 2, float((n * (n - 1) * (n - 2)).sum()) / 6
+    return max(1.0, 1 + 6 * triples / pairs - 4 * pairs / float(n.sum())) if triples else 1.0
 
 
 def _largest_deviations(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], space: Space) -> tuple[float, float]:
@@ -102,17 +112,21 @@ def _largest_by_chance(draws: int, space: Space) -> float:
 
 
 @torch.no_grad()
-def one_entry_step(model: DualVAE, vae: Side, mu: Float[Tensor, "n latent"], operations: Operations) -> OneEntryStep:
-    """How far the code moves when one entry changes: every step from some of the operations.
+def one_entry_step(
+    model: DualVAE, vae: Side, mu: Float[Tensor, "n latent"], operations: Operations, generator: torch.Generator
+) -> OneEntryStep:
+    """How far the code moves when one entry changes: every step from some of the operations, drawn at random.
 
     Args:
         mu: means of the operations.
     """
     space, count = model.space, min(_STEPS_FROM, len(operations.tables))
-    tables = operations.tables[:count]
+    # Those of a space that cannot be listed were drawn already.
+    rows = torch.randperm(len(mu), generator=generator, device=mu.device) if space.is_enumerable() else slice(None)
+    some, tables = mu[rows][:count], operations.tables[rows][:count]
     classes = as_classes(tables, space)
     steps, nearer = [], []
-    distances = torch.cdist(mu[:count], mu)
+    distances = torch.cdist(some, mu)
     same = torch.zeros_like(distances)  # how many entries are, counted value by value
     for value in range(space.lowest, space.lowest + space.values):
         same.addmm_((tables == value).float(), (operations.tables == value).float().T)
@@ -122,7 +136,7 @@ def one_entry_step(model: DualVAE, vae: Side, mu: Float[Tensor, "n latent"], ope
             changed = classes.clone()
             changed[:, entry] = (changed[:, entry] + shift) % space.values
             posteriors = model.encode(changed + space.lowest)
-            step = ((posteriors.mu_a if vae == "A" else posteriors.mu_b) - mu[:count]).norm(dim=1)
+            step = ((posteriors.mu_a if vae == "A" else posteriors.mu_b) - some).norm(dim=1)
             steps.append(step)
             nearer.append(step < others)
     mean = float(torch.stack(steps).mean())

@@ -74,6 +74,12 @@ class Checkpoint:
         """Permeability at this epoch."""
         return float(self.state.get("rho", 0.0))
 
+    @property
+    def split_known(self) -> bool:
+        """Whether the recipe says what was never trained on: not where the weights are of a v5.5 file or of a run with
+        another split."""
+        return self.source != "v5.5" and bool(self.state.get("split_known", True))
+
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, also: Sequence[Path] = ()) -> None:
     """Writes a native checkpoint atomically, and under further names in the same directory, see `write_atomically`.

@@ -69,6 +69,7 @@ class RunState:
         self.epochs_completed = 0
         self.lambda1 = self.lambda2 = recipe.lambdas.initial
         self.rho = 0.0
+        self.split_known = True
         self.gate_open = False
         self.gradient_norms = torch.ones(2, device=self.device)  # exponential averages, A and B
         self.balance = Balance()
@@ -146,7 +147,8 @@ class RunState:
             state={
                 "lambda1": self.lambda1, "lambda2": self.lambda2, "gate_open": self.gate_open,
                 "last_state": self.last_state, "interventions": self.interventions.as_json(),
-                "balance": self.balance, "rho": self.rho, **(extra_state or {}),
+                "balance": self.balance, "rho": self.rho,
+                **({} if self.split_known else {"split_known": False}), **(extra_state or {}),
             },
             code_version=code_version(),
         )  # fmt: skip
@@ -203,6 +205,9 @@ class RunState:
         self.model.load_state_dict(trained or weights, strict=native)
         self._restore_optimizer(checkpoint.optimizer)
         self.epochs_completed = checkpoint.epochs_completed
+        before, now = checkpoint.recipe, self.recipe
+        shares = [(recipe.seed, recipe.data.train_share, recipe.data.validation_share) for recipe in (before, now)]
+        self.split_known = checkpoint.split_known and shares[0] == shares[1]
         state, tensors = checkpoint.state, checkpoint.training
         self.lambda1 = float(state.get("lambda1", self.lambda1))
         self.lambda2 = float(state.get("lambda2", self.lambda2))

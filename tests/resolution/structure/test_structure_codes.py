@@ -58,3 +58,10 @@ def test_every_dimension_of_a_random_orthogonal_code_has_variance_one() -> None:
     tables = torch.from_numpy(space.table(np.arange(space.operations)))
     points = RandomOrthogonalCode(space, 16, torch.Generator().manual_seed(1)).encode(tables)
     assert torch.allclose(torch.cov(points.T, correction=0), torch.eye(16, dtype=torch.float64), atol=1e-9)
+
+
+def test_with_room_to_spare_a_random_orthogonal_code_has_variance_one_in_the_mean() -> None:
+    space = Space(2, 2)
+    tables = torch.from_numpy(space.table(np.arange(space.operations)))
+    points = RandomOrthogonalCode(space, 7, torch.Generator().manual_seed(1)).encode(tables)
+    assert float(points.var(dim=0, correction=0).mean()) == pytest.approx(1)

@@ -77,7 +77,8 @@ class AxisCode:
 class RandomOrthogonalCode:
     """The values of each entry at the corners of a regular simplex (a triangle for three), entries at right angles to
     each other, all turned at random. With fewer dimensions than entries · (values − 1) they are projected on random
-    directions, and some tables are then decoded wrongly. Every dimension has variance 1 over all operations."""
+    directions, and some tables are then decoded wrongly. Every dimension has variance 1 over all operations; with more
+    dimensions than that, they have it in the mean."""
 
     def __init__(self, space: Space, dimensions: int, generator: torch.Generator) -> None:
         self.space = space
@@ -85,7 +86,7 @@ class RandomOrthogonalCode:
         whole = space.entries * (space.values - 1)
         square = torch.randn(max(whole, dimensions), max(whole, dimensions), generator=generator, dtype=torch.float64)
         self._corners = corners
-        self._turn = torch.linalg.qr(square).Q[:whole, :dimensions]
+        self._turn = torch.linalg.qr(square).Q[:whole, :dimensions] * max(1.0, math.sqrt(dimensions / whole))
 
     def encode(self, tables: Int8[Tensor, "n entries"]) -> Float64[Tensor, "n dimensions"]:
         return self._corners[as_classes(tables, self.space)].flatten(1) @ self._turn

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64, Int8
 from torch import Tensor
 
-from ternary_vae.resolution.isolated import half_sigma
+from ternary_vae.resolution.isolated import decodings_an_operation, half_sigma
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure.codes import Code, right
 from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_half_sigma
@@ -25,11 +25,13 @@ def noise(
     generator: torch.Generator,
     sigmas: Sequence[float] | None = None,
 ) -> Noise:
-    """Exact match of points + σ·ε against σ, one ε an operation, the same for every σ; and of ideal axes. Unless given,
-    σ are 0 to 1, and further in a space so small that ideal axes bear more than half of that."""
+    """Exact match of points + σ·ε against σ, ε the same for every σ, `decodings_an_operation` times; and of ideal axes.
+    Unless given, σ are 0 to 1, and further in a space so small that ideal axes bear more than half of that."""
     if sigmas is None:
         largest = max(1.0, 2 * ideal_half_sigma(code.space))
         sigmas = [round(_STEP * step, 2) for step in range(math.ceil(largest / _STEP - 1e-9) + 1)]
+    times = decodings_an_operation(code.space)
+    points, tables = points.repeat(times, 1), tables.repeat(times, 1)
     drawn = torch.randn(points.shape, generator=generator, dtype=torch.float64)
     curve = [
         CurvePoint(sigma=sigma, exact_match_rate=right(code.decode(points + sigma * drawn), tables)[1])

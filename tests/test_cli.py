@@ -357,6 +357,11 @@ class TestBadInput:
         for target in ([], [finished]):
             assert "info --set: changes a recipe that is named" in refused("info", *target, "--set", "seed=3")
 
+    def test_a_directory_called_like_a_recipe_hides_none(self, run, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "resolution").mkdir()
+        assert run("info", "resolution")[1].startswith("name: resolution\n")
+
     def test_a_run_goes_on_as_it_is(self, refused, finished):
         for option in (["--config", "resolution"], ["--set", "seed=3"], ["--run-dir", "new"]):
             assert "a run goes on with its own recipe" in refused("resume", finished, *option)

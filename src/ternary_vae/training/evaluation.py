@@ -135,10 +135,10 @@ def _reconstructed(model: DualVAE, operations: Operations) -> Int[Tensor, "answe
 def _under_noise(
     model: DualVAE, recipe: Recipe, epoch: int, operations: Operations, generator: torch.Generator
 ) -> NoiseOutcome:
-    """How often each of this epoch's operations was exact. They are spread over all that are measured."""
+    """How often each of this evaluation's operations was exact. They are spread over all that are measured."""
     settings = recipe.evaluation
     cycle = min(settings.noise_cycle, len(operations.tables))
-    some = operations.rows(slice(epoch % cycle, None, cycle))
+    some = operations.rows(slice(epoch // settings.every % cycle, None, cycle))
     posteriors = model.encode(some.tables)
     return decode_under_noise(model, posteriors, some, generator, settings.noise, settings.noise_draws)
 

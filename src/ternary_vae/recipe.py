@@ -488,8 +488,8 @@ class Guard(Section):
 
 class Evaluation(Section):
     """What is measured after every `every` epochs, and which milestones are benchmarked and kept. Under noise each
-    evaluation measures one operation in `noise_cycle`, so that as many evaluations measure them all. Spaces that cannot be
-    listed are measured on `sample` operations, drawn afresh for every epoch."""
+    evaluation measures one operation in `noise_cycle`, so that as many evaluations measure them all. Spaces that cannot
+    be listed are measured on `sample` operations, drawn afresh for every epoch."""
 
     every: Epochs = 1
     coverage_draws: CoverageDraws = 100_000

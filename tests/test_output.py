@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -130,3 +131,14 @@ def test_streams_of_others_stay(monkeypatch):
     assert sys.stdout is notebook
     assert notebook.getvalue() == "how to go on\n"
     assert sys.stderr is None
+
+
+@pytest.mark.parametrize(("encoding", "plain"), [("utf-8", True), ("latin-1", False)])
+def test_json_loses_nothing_that_an_encoding_lacks(monkeypatch, encoding, plain):
+    content = {"name": "Łukasiewicz", "σ": 0.3}
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding, errors="replace"))
+    output.print_json(content)
+    sys.stdout.flush()
+    assert json.loads(written.getvalue().decode(encoding)) == content
+    assert ("Łukasiewicz".encode() in written.getvalue()) == plain

@@ -141,4 +141,6 @@ def test_json_loses_nothing_that_an_encoding_lacks(monkeypatch, encoding, plain)
     output.print_json(content)
     sys.stdout.flush()
     assert json.loads(written.getvalue().decode(encoding)) == content
+    monkeypatch.setattr(sys, "stdout", None)  # as where it is closed
+    output.print_json(content)
     assert ("Łukasiewicz".encode() in written.getvalue()) == plain

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
-# One for all: whoever starts the server of a process decides what it has imported.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["torch.utils.tensorboard", "matplotlib.figure", "ternary_vae.training.loop", "ternary_vae.reports.page"]
-)
+# All share one context: a process has one fork server, and whoever starts it decides what it has imported.
+_FORKED = "forkserver" in multiprocessing.get_all_start_methods()
+CONTEXT = multiprocessing.get_context("forkserver" if _FORKED else "spawn")
+if _FORKED:
+    CONTEXT.set_forkserver_preload(
+        ["torch.utils.tensorboard", "matplotlib.figure", "ternary_vae.training.loop", "ternary_vae.reports.page"]
+    )
 
 
 class Victim:

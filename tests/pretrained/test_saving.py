@@ -111,6 +111,12 @@ def test_what_was_measured_of_other_weights_is_left_out(tmp_path):
     assert "Nothing is known of these weights" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
+def test_what_was_held_out_may_be_unknown(tmp_path):
+    model = DualVAE()
+    model.save_pretrained(tmp_path, origin=origin_of(model, operations_held_out=None))
+    assert "which may have seen any of the 19,683 gates" in (tmp_path / "README.md").read_text()
+
+
 def test_a_held_out_part_is_stated(tmp_path):
     model = random_model()
     model.save_pretrained(tmp_path, origin=origin_of(model, operations_held_out=3936, command=None))

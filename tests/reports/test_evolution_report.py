@@ -19,7 +19,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_comparison, write_reports
-from ternary_vae.reports.evolution import write_evolution
+from ternary_vae.reports.evolution import evolution_markdown, write_evolution
 from ternary_vae.reports.final import write_final_report
 from ternary_vae.reports.goals import goals_table
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
@@ -214,6 +214,14 @@ def test_comparison_of_runs(good_run: RunDirectory, failing_run: RunDirectory, t
     assert ends[-1].startswith("| 400 | synthetic, seed 42 | 100% | 100% | 100% |")
     assert "](COMPARISON.png)" in text
     assert f"ternary-vae compare {good_run.path} {failing_run.path}" in text
+
+
+def test_a_run_that_went_on_from_a_checkpoint_is_repeated_from_it(make_run: Callable[..., RunDirectory]) -> None:
+    run = make_run()
+    facts = json.loads((run.path / "run.json").read_text()) | {"started_from": "/a b/x.pt"}
+    (run.path / "run.json").write_text(json.dumps(facts))
+    text = evolution_markdown(measurements_of_run(run), run.path / "report.md")
+    assert f"ternary-vae resume '/a b/x.pt' --config {run.path}/recipe.yaml --epochs 400\n" in text
 
 
 def test_only_a_comparison_is_overwritten(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:

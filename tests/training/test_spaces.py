@@ -14,7 +14,7 @@ from spaces import _first_held, settings_of
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
-from ternary_vae.operations import operation_index
+from ternary_vae.operations import measured_operations, operation_index
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_comparison, write_reports
 from ternary_vae.reports.spaces import first_exact, pooled
@@ -259,6 +259,25 @@ def test_what_seeds_of_a_space_reached_is_published(
 )
 def test_exact_for_three_epochs_in_a_row(exact, first):
     assert _first_held([one == "1" for one in exact]) == first
+
+
+@pytest.mark.parametrize(("every", "cycle"), [(1, 8), (5, 8), (10, 16), (8, 8)])
+def test_as_many_evaluations_as_the_cycle_is_long_measure_all_under_noise(recipe_of, monkeypatch, every, cycle):
+    recipe = recipe_of((2, 2), evaluation__every=every, evaluation__noise_cycle=cycle)
+    operations = measured_operations(Space(2, 2), 0, torch.Generator())
+    measured, decode = [], evaluation.decode_under_noise
+
+    def decode_and_note(model, posteriors, some, *more):
+        measured.extend(some.indices.tolist())
+        return decode(model, posteriors, some, *more)
+
+    monkeypatch.setattr(evaluation, "decode_under_noise", decode_and_note)
+    model = DualVAE(values=2, inputs=2)
+    for epoch in range(every, every * (cycle + 1), every):
+        evaluation._under_noise(model, recipe, epoch, operations, torch.Generator())
+    assert sorted(measured) == list(range(16))
+    if every < 8:  # as published recipes have it
+        assert set(measured[:2]) == {every % 8, every % 8 + 8}
 
 
 def test_epochs_that_were_not_measured_end_no_row_of_exact_ones():

@@ -19,7 +19,7 @@ def info(
     overrides: Overrides = None,
 ) -> None:
     """Show recipes, a recipe in full, a run, or what a checkpoint holds."""
-    run = target is not None and Path(target).is_dir() and not _is_rather_a_recipe(Path(target))
+    run = target is not None and Path(target).is_dir() and not _names_a_recipe(target)
     checkpoint = target is not None and Path(target).suffix in (".safetensors", ".pt", ".pth")
     if target is not None and not run and not checkpoint:
         say(chosen_recipe(target, overrides).to_yaml())
@@ -32,10 +32,11 @@ def info(
         (_describe_run if run else _describe_checkpoint)(Path(target))
 
 
-def _is_rather_a_recipe(directory: Path) -> bool:
+def _names_a_recipe(target: str) -> bool:
+    """Rather than a directory that is called the same and holds no run."""
     from ternary_vae.recipe import recipe_names
 
-    return str(directory) in recipe_names() and not (directory / "run.json").exists()
+    return target in recipe_names() and not (Path(target) / "run.json").exists()
 
 
 def _describe_recipes() -> None:

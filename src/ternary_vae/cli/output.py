@@ -31,7 +31,8 @@ def say(text: str, *, error: bool = False, always: bool = False) -> None:
 
 def print_json(content: Any) -> None:
     """Prints JSON values, in as many lines as they have parts."""
-    readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"  # else what it lacks would be lost
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    readable = encoding.lower().replace("-", "") == "utf8"  # what another lacks would be lost
     say(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=not readable))
 
 

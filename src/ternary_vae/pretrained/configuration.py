@@ -68,7 +68,7 @@ class Origin(Part):
         weights_sha256: of the weights that were measured.
         fingerprint: of the recipe.
         command: that trains them again; None where the recipe is none of the package's.
-        operations_held_out: how many operations training did not see.
+        operations_held_out: how many operations training did not see; None where it is not known.
         seconds: that the run took.
         environment: Python, torch, platform, device and threads of the run.
         checkpoint_sha256: of the checkpoint that they were taken from.
@@ -81,7 +81,7 @@ class Origin(Part):
     epochs: Whole
     command: str | None
     code_version: str
-    operations_held_out: Whole
+    operations_held_out: Whole | None
     seconds: Number | None
     environment: dict[str, str | int]
     checkpoint_sha256: Digest

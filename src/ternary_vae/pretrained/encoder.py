@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Columns(Protocol):
-    """What a data frame of pandas or polars is."""
+class DataFrame(Protocol):
+    """A data frame or a series of pandas or polars."""
 
     def to_numpy(self) -> np.ndarray: ...
 
 
 Gates = (
-    Columns | str | Gate | Sequence[str | Gate] | Sequence[int] | Sequence[Sequence[int]] | Shaped[np.ndarray, "..."]
+    DataFrame | str | Gate | Sequence[str | Gate] | Sequence[int] | Sequence[Sequence[int]] | Shaped[np.ndarray, "..."]
 )
 
 
@@ -92,7 +92,7 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
         if gate.space != space:
             raise UserError(f"{gate.text}: is a gate of {gate.space}; expected one of {space}")
         return gate.table
-    if isinstance(gates, Columns):  # the rows, and not the columns' names
+    if isinstance(gates, DataFrame):  # the rows, and not the columns' names
         gates = gates.to_numpy()
     if isinstance(gates, np.ndarray) and gates.dtype.kind in "UO":
         gates = gates.tolist()

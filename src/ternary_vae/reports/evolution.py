@@ -35,6 +35,7 @@ def write_evolution(source: RunDirectory | Measurements, output: str | Path) -> 
 
 
 def _trained_by(measured: Measurements) -> str | None:
+    """The command that trains the run again, its length aside; None where its own recipe file is what to train."""
     if started_from := measured.facts.get("started_from"):
         recipe = quoted(measured.directory / "recipe.yaml")
         return f"ternary-vae resume {quoted(started_from)} --config {recipe}"

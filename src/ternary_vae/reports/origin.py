@@ -36,6 +36,7 @@ def model_of_run(run: RunDirectory) -> DualVAE:
     if checkpoint.content_hash != isolated.header.checkpoint_hash:
         raise UserError(f"{run.checkpoint(epoch)}: its records are of another checkpoint; measure it again")
     model = model_of(checkpoint)
+    held_out = isolated.vae_a.held_out
     verdict = judge(isolated, coupled, measured.metrics)
     model.origin = Origin(
         weights_sha256=model.to_files().configuration.weights_sha256,
@@ -45,7 +46,7 @@ def model_of_run(run: RunDirectory) -> DualVAE:
         epochs=epoch,
         command=None if facts.get("started_from") else _command(recipe),
         code_version=str(facts.get("code_version") or "unknown"),
-        operations_held_out=isolated.vae_a.held_out.validation_count + isolated.vae_a.held_out.test_count,
+        operations_held_out=held_out.validation_count + held_out.test_count if checkpoint.split_known else None,
         seconds=facts.get("seconds"),
         environment=facts.get("environment") or {},
         checkpoint_sha256=checkpoint.content_hash,

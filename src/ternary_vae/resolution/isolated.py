@@ -3,7 +3,6 @@ section of the isolated record."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -233,8 +232,8 @@ def resolution_curve(
     wider: Sequence[float] = WIDER_SIGMAS,
 ) -> ResolutionCurve:
     """Exact match of z = μ + σ·ε against σ, one ε an operation, or several where operations are fewer than the default
-    space's, the same for every σ, which makes the curve smooth. A point's standard error is at most 0.0036, on 400
-    sampled operations or more 1/(2√n). Where exact match is still above one half at the end of `sigmas`,
+    space's, the same for every σ, which makes the curve smooth. A point's standard error is at most 1/(2√n) of n
+    decodings, 0.0036 of the default space's. Where exact match is still above one half at the end of `sigmas`,
     as with codes that no prior holds together, the grid goes on through `wider` until it is not."""
     times = decodings_an_operation(model.sizes.space)
     means, indices = mu.repeat(times, 1), operations.indices.repeat(times)
@@ -250,7 +249,7 @@ def resolution_curve(
 
 def decodings_an_operation(space: Space) -> int:
     """Of a curve under noise: as many as make a smaller space's curve no less precise than the default's."""
-    return math.ceil(TWO_INPUT_TERNARY.operations / space.operations)
+    return -(-TWO_INPUT_TERNARY.operations // space.operations)
 
 
 def half_sigma(points: Sequence[CurvePoint]) -> float | None:

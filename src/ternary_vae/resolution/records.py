@@ -138,7 +138,7 @@ class Uniformity(Section):
     """1/(K·Σp²): 1 of a uniform model, 1/2 of one that is uniform on half of the space; null without any pair."""
     low: float
     high: float | None
-    """95% interval, by `dispersion` wider than a Poisson number's; null where it has no upper end."""
+    """95% interval of a count whose variance is `dispersion` times its mean; null where it has no upper end."""
     dispersion: float = 1.0
     """The variance of the number of pairs over a Poisson number's: above 1 where many draws meet in one operation."""
     information_bits: float

@@ -3,6 +3,7 @@ numbers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -138,7 +139,9 @@ def _under_noise(
     """How often each of this evaluation's operations was exact. They are spread over all that are measured."""
     settings = recipe.evaluation
     cycle = min(settings.noise_cycle, len(operations.tables))
-    some = operations.rows(slice(epoch // settings.every % cycle, None, cycle))
+    # Epochs that are evaluated go round by themselves, unless they are as far apart as a part of the cycle.
+    turn = epoch if math.gcd(settings.every, cycle) == 1 else epoch // settings.every
+    some = operations.rows(slice(turn % cycle, None, cycle))
     posteriors = model.encode(some.tables)
     return decode_under_noise(model, posteriors, some, generator, settings.noise, settings.noise_draws)
 

@@ -195,7 +195,7 @@ class Model(Section):
     injection: Literal["plain", "translated"] = "plain"
     translation_units: Annotated[Whole, Field(ge=0, le=1024)] = 0
     middle_value_b: Literal[-1, 0, 1] = 0
-    latent_dimensions: Annotated[Whole, Field(ge=1, le=1024)] | None = None
+    latent_dimensions: Annotated[Whole, Field(ge=2, le=1024)] | None = None
     width: Annotated[Number, Field(gt=0, le=16)] | None = None
     decoder_a_width: Annotated[Number, Field(gt=0, le=16)] = 1.0
 

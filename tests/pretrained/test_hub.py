@@ -87,6 +87,19 @@ def test_what_is_put_on_the_hub(cache, tmp_path, monkeypatch):
     assert huggingface_hub.ModelCard(sent["someone/gates"]["README.md"].decode()).data.library_name == "ternary-vae"
 
 
+def test_a_hub_that_cannot_be_reached_takes_nothing(cache, monkeypatch):
+    """What huggingface_hub lets through of the library that it speaks HTTP with, and nothing else."""
+    for module, raised in (("httpx2", UserError), ("elsewhere", ValueError)):
+        failure = type("ConnectError", (ValueError,), {"__module__": module})
+
+        def create_repo(self, repo_id, failure=failure, **_):
+            raise failure("connection refused")
+
+        monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", create_repo)
+        with pytest.raises(raised, match="connection refused"):
+            DualVAE.from_pretrained().push_to_hub("someone/gates")
+
+
 def test_without_huggingface_hub(monkeypatch):
     for module in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
         monkeypatch.setitem(sys.modules, module, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,7 +202,18 @@ def test_names_of_no_model(tmp_path, saved):
         DualVAE.from_pretrained(saved / "config.json")
     with pytest.raises(UserError, match="gone: not found"):
         read_model(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"cannot read .* name too long"):
+        DualVAE.from_pretrained(300 * "x")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="is a run; `ternary-vae export model"):
         DualVAE.from_pretrained(tmp_path / "run")
+
+
+def test_a_path_is_a_directory_and_no_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no such model"):
+        DualVAE.from_pretrained(Path("resolution"))
+    random_model().save_pretrained(tmp_path / "resolution")
+    assert DualVAE.from_pretrained(Path("./resolution")).origin is None
+    assert DualVAE.from_pretrained("resolution").origin is not None

@@ -47,6 +47,15 @@ def test_principal_components_against_the_singular_value_decomposition() -> None
     torch.testing.assert_close(again, axes)
 
 
+def test_points_of_two_dimensions_do_not_vary_along_a_third() -> None:
+    points = torch.randn(50, 2, generator=torch.Generator().manual_seed(2))
+    axes, share = maps.principal_axes(points)
+    assert (axes.shape, share.shape) == ((2, 3), (3,))
+    assert axes[:, 2].tolist() == [0, 0]
+    assert share[2] == 0
+    assert float(share.sum()) == pytest.approx(1)
+
+
 def test_points_that_do_not_vary_have_no_variance() -> None:
     _, share = maps.principal_axes(torch.ones(20, 16))
     assert share.tolist() == [0, 0, 0]

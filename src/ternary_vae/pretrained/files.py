@@ -102,11 +102,13 @@ def find_model(name: str | Path = DEFAULT, *, revision: str | None = None) -> Mo
     Raises:
         UserError: none of these, or as `read_model`; huggingface_hub is needed and not installed; no network.
     """
-    if str(name) in shipped_models():
+    if isinstance(name, str) and name in shipped_models():
         if revision is not None:
             raise UserError(f"revision {shown(revision)}: {name} comes with this package and has no revisions")
-        return read_model(shipped_directory(str(name)))
-    if Path(name).exists():
+        return read_model(shipped_directory(name))
+    with reported("read", Path(name)):
+        there = Path(name).exists()
+    if there:
         return read_model(Path(name))
     if isinstance(name, str) and _HUB_NAME.fullmatch(name):
         from ternary_vae.pretrained.hub import download

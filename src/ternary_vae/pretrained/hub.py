@@ -65,7 +65,11 @@ def _reported(action: str) -> Iterator[None]:
     """Turns what huggingface_hub raises into one line."""
     try:
         yield
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as failure:
+    except Exception as failure:
+        known = isinstance(failure, (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError))
+        # What the library that speaks HTTP raises passes through; which one it is depends on the version.
+        if not known and type(failure).__module__.partition(".")[0] not in ("httpx", "httpx2", "requests"):
+            raise
         raise UserError(
             f"cannot {action} on the Hugging Face hub: {failure}; check the name, the network and `hf auth login`"
         ) from None

@@ -54,7 +54,7 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
         )
     picture = output.with_suffix(".png")
     figure = comparison_figure(labelled, milestones)
-    write_text(output, comparison_markdown(labelled, milestones, picture.name))
+    write_text(output, comparison_markdown(labelled, milestones, output))
     write_figure(figure, picture)
     return [output, picture]
 
@@ -69,8 +69,8 @@ def _require_own(output: Path) -> None:
         require_absent(output.with_suffix(".png"), instead="file with --output")
 
 
-def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones: Sequence[int], picture: str) -> str:
-    """The comparison's text."""
+def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones: Sequence[int], output: Path) -> str:
+    """The comparison's text; `output` is where it will be written, for the figure beside it and the command."""
     parts = [one.part("coverage_rho_07", milestones[-1]) for _, one in labelled]
     # A uniform model covers as much as it does in one space, and in one that cannot be listed nothing is covered.
     one_space = len({one.recipe.space.as_space() for _, one in labelled}) == 1
@@ -78,7 +78,8 @@ def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones
     return markdown(
         "comparison",
         runs=[(label, one, verdict_of(one)) for label, one in labelled],
-        picture=picture,
+        picture=output.with_suffix(".png").name,
+        output=output,
         milestones=milestones,
         compared=_COMPARED,
         left_out=sorted({epoch for _, one in labelled for epoch in one.milestones} - set(milestones)),

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from ternary_vae.formats import NOTHING
 from ternary_vae.reports.markdown import markdown
-from ternary_vae.reports.measurements import Measurements, measurements_of_run, training_command
+from ternary_vae.reports.measurements import Measurements, command_that_trains, measurements_of_run
 from ternary_vae.resolution.figures import MEASURES, epochs_with, registered
 from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.terminal import quoted
 
 FIGURE_NAME = "resolution_evolution.png"
 _EVENTS_SHOWN = 60
@@ -34,14 +33,6 @@ def write_evolution(source: RunDirectory | Measurements, output: str | Path) -> 
     return Path(output)
 
 
-def _trained_by(measured: Measurements) -> str | None:
-    """The command that trains the run again, its length aside; None where its own recipe file is what to train."""
-    if started_from := measured.facts.get("started_from"):
-        recipe = quoted(measured.directory / "recipe.yaml")
-        return f"ternary-vae resume {quoted(started_from)} --config {recipe}"
-    return training_command(measured.recipe)
-
-
 def evolution_markdown(measured: Measurements, output: Path) -> str:
     """The report's text; `output` is where it will be written, for the commands that repeat it."""
     ensemble, alert = MEASURES["exact_match_best_of_two"], MEASURES["exact_match_best_of_two"].throughout
@@ -58,7 +49,7 @@ def evolution_markdown(measured: Measurements, output: Path) -> str:
             MEASURES["exact_match_a"].expected_at(epoch, measured.recipe.schedule_epochs)
             for epoch in measured.every_milestone
         ),
-        trained_by=_trained_by(measured),
+        trained_by=command_that_trains(measured),
         last=max(measured.complete_milestones, default=None),
         epochs=measured.every_milestone,
         figure=FIGURE_NAME,

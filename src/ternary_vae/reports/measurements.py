@@ -185,7 +185,8 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
     if not isolated and not coupled:
         raise UserError(
             f"{run.benchmarks}: holds no benchmark records; measure the run's checkpoints first "
-            f"(`ternary-vae benchmark {quoted(run.checkpoints)}/epoch_N.safetensors`)"
+            f"(`ternary-vae benchmark {quoted(run.checkpoints)}/epoch_N.safetensors "
+            f"--output {quoted(run.benchmarks)}`)"
         )
     structure = _read_structure(run)
     _require_one_run(
@@ -330,3 +331,11 @@ def training_command(recipe: Recipe) -> str | None:
     if load_recipe(recipe.name, seed=recipe.seed).fingerprint() != recipe.fingerprint():
         return None
     return f"ternary-vae train --config {recipe.name} --seed {recipe.seed}"
+
+
+def command_that_trains(measured: Measurements) -> str:
+    """The command that trains a run again, its length and directory aside."""
+    recipe = quoted(measured.directory / "recipe.yaml")
+    if started_from := measured.facts.get("started_from"):
+        return f"ternary-vae resume {quoted(started_from)} --config {recipe}"
+    return training_command(measured.recipe) or f"ternary-vae train --config {recipe}"

@@ -30,7 +30,10 @@ def model_of_run(run: RunDirectory) -> DualVAE:
     measured = measurements_of_run(run)
     epoch = recipe.epochs
     if epoch not in measured.complete_milestones:
-        raise UserError(f"{run.path}: epoch {epoch} has no records; measure {run.checkpoint(epoch)} first")
+        raise UserError(
+            f"{run.path}: epoch {epoch} has no records; measure it first (`ternary-vae benchmark "
+            f"{quoted(run.checkpoint(epoch))} --output {quoted(run.benchmarks)}`)"
+        )
     isolated, coupled = measured.isolated[epoch], measured.coupled[epoch]
     checkpoint = load_checkpoint(run.checkpoint(epoch))
     if checkpoint.content_hash != isolated.header.checkpoint_hash:

@@ -245,7 +245,8 @@ def _structure(measured: Measurements) -> dict[str, Any] | None:
         ),
         *(
             [_chart("probes", "Properties read by linear probes", f"{end}{_probes(record)}", "accuracy")]
-            if record.probes  # which a milestone that is only followed over epochs has not
+            # A milestone that is only followed over epochs has none, nor has a space of a few operations.
+            if any(probe.balanced_accuracy for probe in record.probes.values())
             else []
         ),
         *(

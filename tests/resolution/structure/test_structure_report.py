@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spaces import settings_of
 from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
+from ternary_vae.model import DualVAE
 from ternary_vae.recipe import TruthTables, load_recipe
 from ternary_vae.reports.structure import (
     MARGIN,
@@ -28,6 +30,7 @@ from ternary_vae.reports.structure import (
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure import measure
 from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
+from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import RunDirectory
 
 pytestmark = pytest.mark.usefixtures("coarse_figures")
@@ -249,3 +252,12 @@ def test_the_command_refuses_a_run_without_checkpoints(run_command, tmp_path) ->
     code, _, told = run_command("structure", run.path)
     assert (code, told.count("\n")) == (2, 1)
     assert "no checkpoint of a milestone" in told
+
+
+def test_a_space_of_a_few_operations_has_nothing_to_probe(tmp_path: Path) -> None:
+    """Of two values and one input no property has as many members as there are folds."""
+    recipe = load_recipe(overrides=settings_of(2, 1))
+    checkpoint = Checkpoint(0, 0, recipe, DualVAE.of(recipe).state_dict())
+    record = measure.measure_structure(checkpoint)
+    assert not any(probe.balanced_accuracy for probe in record.probes.values())
+    assert "## Probes" not in structure_markdown([[record]], "repeat me")

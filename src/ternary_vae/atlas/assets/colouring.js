@@ -14,7 +14,7 @@ function byNumbers(values, name = grouped) {
   const different = [...new Set(values)].sort((one, other) => one - other),
     place = new Map(different.map((value, at) => [value, at]));
   const names = different.map(name);
-  return { of: Uint8Array.from(values, (value) => place.get(value)), names, colours: onRamp(names) };
+  return { of: Uint16Array.from(values, (value) => place.get(value)), names, colours: onRamp(names) };
 }
 // Nine hues for two entries, three of a kind for the first; the third entry is lighter or darker.
 function byPrefix(entries) {

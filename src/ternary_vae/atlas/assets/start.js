@@ -149,7 +149,11 @@ addEventListener("keydown", (event) => {
 function remember() {
   const parts = { gate: heptavintimal(state.chosen ?? 0), vae: state.vae, colour: state.colouring };
   if (state.walk?.stops) parts.walk = `${heptavintimal(state.walk.from)}-${heptavintimal(state.walk.to)}`;
-  history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
+  try {
+    history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
+  } catch {
+    // Some browsers allow a hundred changes in a while; a key that is held makes more.
+  }
 }
 function recalled() {
   const parts = new URLSearchParams(location.hash.slice(1)),

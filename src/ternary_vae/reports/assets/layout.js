@@ -162,11 +162,13 @@ function drawCharts(finish) {
       await finish?.();
       root.dataset.ready = "true";
     })
-    .catch((failure) => {
-      root.dataset.failed = String(failure);
-      console.error(failure);
-    });
+    .catch(sayFailure);
   return drawing;
+}
+// What fails is said, and what is asked for next is drawn all the same.
+function sayFailure(failure) {
+  root.dataset.failed = String(failure);
+  console.error(failure);
 }
 
 let following = false;

@@ -192,7 +192,7 @@ async function drawMap() {
   await Plotly.react(target, traces, layout, { ...config(dimensions === 3 ? SPATIAL : FLAT), scrollZoom: !isTouch() });
   if (!mapView || mapView.dimensions !== dimensions) {
     target.on("plotly_click", ({ points }) => {
-      drawing = drawing.then(() => choose(points[0].customdata));
+      drawing = drawing.then(() => choose(points[0].customdata)).catch(sayFailure);
     });
     target.on("plotly_legendclick", ({ curveNumber }) => {
       const name = target.data[curveNumber].meta;

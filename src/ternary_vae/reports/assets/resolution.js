@@ -79,7 +79,7 @@ function drawsLayout(c, yaxis) {
     yaxis,
   });
 }
-const drawsHover = (x, y) => x.map((draws, i) => `${percent(y[i])} of ${grouped(draws)} draws`);
+const drawsHover = (x, y) => x.map((draws, i) => `${percent(y[i])} with ${grouped(draws)} draws`);
 charts["chart-draws"] = (c) => {
   const traces = [
     line(data.uniform_model, data.draws.limit.draws, data.draws.limit.rate, c.limit, "solid", {

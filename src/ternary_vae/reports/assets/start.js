@@ -3,9 +3,12 @@ const drawAll = () => drawCharts(drawMap);
 
 function redrawMap() {
   delete root.dataset.ready;
-  drawing = drawing.then(drawMap).then(() => {
-    root.dataset.ready = "true";
-  });
+  drawing = drawing
+    .then(drawMap)
+    .then(() => {
+      root.dataset.ready = "true";
+    })
+    .catch(sayFailure);
 }
 
 redrawnWhenItLooksOtherwise(drawAll);
@@ -43,7 +46,7 @@ if (map) {
     const index = find(change.target.value);
     document.getElementById("map-status").textContent =
       index === null && change.target.value ? `No such operation: give 0 to ${grouped(COUNT - 1)} or a gate's name.` : "";
-    if (index !== null) drawing = drawing.then(() => choose(index));
+    if (index !== null) drawing = drawing.then(() => choose(index)).catch(sayFailure);
   });
 }
 if (map) chosen = find("minimum") ?? 0;

@@ -27,7 +27,7 @@ def texts(
     page = page_html(good_run, good, verdict_of(good))
     return {
         "evolution": evolution_markdown(good, Path("evolution.md")),
-        "comparison": comparison_markdown([("good", good), ("bad", bad)], [100, 400], "comparison.png"),
+        "comparison": comparison_markdown([("good", good), ("bad", bad)], [100, 400], Path("comparison.md")),
         "final": final.read_text(encoding="utf-8"),
         "page": re.sub(r"<(script|style|pre)\b.*?</\1>", "", page, flags=re.S),
     }

@@ -209,7 +209,7 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     assert ("operations drawn at random" in text) == (not listed)
     assert "19,683" not in text
     assert "Of ternary operations of two inputs the plan expects" in text
-    assert "/checkpoints/epoch_2.safetensors\n" in text  # braces around one number are taken as they are
+    assert "/checkpoints/epoch_2.safetensors --output " in text  # braces around one number are taken as they are
     page = written["index.html"].read_text()
     assert "19,683" not in page
     assert (">Effective share of the space, B<" in page) == (" of 400 (at least " in page) == (not listed)

@@ -73,7 +73,7 @@ WITH = {
     "model": ["model.networks.Encoder"],
     "objective": ["objective.forward.Answers"],
     "training.loop": ["training.run.Outcome", "training.progress.Progress"],
-    "pretrained": ["pretrained.configuration.Criterion"],
+    "pretrained": ["pretrained.configuration.Criterion", "pretrained.encoder.DataFrame"],
     "reports": ["reports.latent_map.LatentMap", "reports.latent_map.SideMap"],
 }
 """Module → classes from behind it that its signatures name."""

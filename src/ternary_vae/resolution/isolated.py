@@ -235,7 +235,7 @@ def resolution_curve(
     space's, the same for every σ, which makes the curve smooth. A point's standard error is at most 1/(2√n) of n
     decodings, 0.0036 of the default space's. Where exact match is still above one half at the end of `sigmas`,
     as with codes that no prior holds together, the grid goes on through `wider` until it is not."""
-    times = decodings_an_operation(model.sizes.space)
+    times = decodings_an_operation(model.sizes.space.operations)
     means, indices = mu.repeat(times, 1), operations.indices.repeat(times)
     noise = torch.randn(means.shape, generator=generator, device=mu.device)
     points: list[CurvePoint] = []
@@ -247,9 +247,9 @@ def resolution_curve(
     return ResolutionCurve(points=points, half_sigma=half_sigma(points))
 
 
-def decodings_an_operation(space: Space) -> int:
-    """Of a curve under noise: as many as make a smaller space's curve no less precise than the default's."""
-    return -(-TWO_INPUT_TERNARY.operations // space.operations)
+def decodings_an_operation(operations: int) -> int:
+    """Of a curve under noise: as many as make that of fewer operations no less precise than the default space's."""
+    return -(-TWO_INPUT_TERNARY.operations // operations)
 
 
 def half_sigma(points: Sequence[CurvePoint]) -> float | None:

@@ -254,7 +254,8 @@ def test_the_command_refuses_a_run_without_checkpoints(run_command, tmp_path) ->
     assert "no checkpoint of a milestone" in told
 
 
-def test_a_space_of_a_few_operations_has_nothing_to_probe(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("few_pairs")
+def test_a_space_of_a_few_operations_has_nothing_to_probe() -> None:
     """Of two values and one input no property has as many members as there are folds."""
     recipe = load_recipe(overrides=settings_of(2, 1))
     checkpoint = Checkpoint(0, 0, recipe, DualVAE.of(recipe).state_dict())

@@ -30,7 +30,7 @@ def noise(
     if sigmas is None:
         largest = max(1.0, 2 * ideal_half_sigma(code.space))
         sigmas = [round(_STEP * step, 2) for step in range(math.ceil(largest / _STEP - 1e-9) + 1)]
-    times = decodings_an_operation(code.space)
+    times = decodings_an_operation(len(points))
     points, tables = points.repeat(times, 1), tables.repeat(times, 1)
     drawn = torch.randn(points.shape, generator=generator, dtype=torch.float64)
     curve = [

@@ -10,7 +10,7 @@ from ternary_vae.model import DualVAE
 from ternary_vae.reports.latent_map import LatentMap
 from ternary_vae.reports.self_contained import asset, rendered
 from ternary_vae.space import TWO_INPUT_TERNARY, Space
-from ternary_vae.storage.files import reported, require_writable, write_text
+from ternary_vae.storage.files import require_own, require_writable, write_text
 
 PACKAGE = "ternary_vae.atlas"
 SHARED_PARTS = ("base", "truth_tables", "networks", "reading", "theme")
@@ -54,11 +54,7 @@ def require_room(output: Path) -> None:
         UserError: a directory of that name, a file among its parents, no permission, or a file that is no atlas.
     """
     require_writable(output)
-    if output.exists():
-        with reported("read", output), open(output, "rb") as file:
-            beginning = file.read(1000)
-        if f'content="{_GENERATOR}"'.encode() not in beginning:
-            raise UserError(f"{output}: exists and is no atlas; name another file with --output")
+    require_own(output, f'content="{_GENERATOR}"', "atlas")
 
 
 def atlas_html(model: DualVAE, latent_map: LatentMap, source: str) -> str:

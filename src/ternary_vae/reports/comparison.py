@@ -11,7 +11,7 @@ from ternary_vae.reports.figures import comparison_figure, write_figure
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.reports.verdict import verdict_of
-from ternary_vae.storage.files import reported, require_absent, require_writable, write_text
+from ternary_vae.storage.files import require_absent, require_own, require_writable, write_text
 from ternary_vae.storage.runs import RunDirectory
 
 _HEADING = "# Runs compared\n"
@@ -38,7 +38,10 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
     require_writable(output)
     if output.suffix == ".png":
         raise UserError(f"{output}: would be the figure's name; name the text's, such as {output.with_suffix('.md')}")
-    _require_own(output)
+    require_own(output, _HEADING, "comparison")
+    picture = output.with_suffix(".png")
+    if not output.exists():  # else the figure is that of the earlier comparison
+        require_absent(picture, instead="file with --output")
     if len(runs) < 2:
         raise UserError("compare: needs at least two run directories")
     if len({run.path.resolve() for run in runs}) < len(runs):
@@ -52,21 +55,10 @@ def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[P
         raise UserError(
             f"compare: no milestone has both records in all runs ({epochs}); benchmark the same epochs of each"
         )
-    picture = output.with_suffix(".png")
     figure = comparison_figure(labelled, milestones)
     write_text(output, comparison_markdown(labelled, milestones, output))
     write_figure(figure, picture)
     return [output, picture]
-
-
-def _require_own(output: Path) -> None:
-    """Only an earlier comparison and its figure are overwritten."""
-    if output.exists():
-        with reported("read", output), open(output, "rb") as file:
-            if file.read(len(_HEADING)) != _HEADING.encode():
-                raise UserError(f"{output}: exists and is no comparison; name another file with --output")
-    else:
-        require_absent(output.with_suffix(".png"), instead="file with --output")
 
 
 def comparison_markdown(labelled: Sequence[tuple[str, Measurements]], milestones: Sequence[int], output: Path) -> str:

@@ -12,14 +12,18 @@ from ternary_vae.formats import NOTHING, duration, shares_of_both
 from ternary_vae.reports.evolution import FIGURE_NAME
 from ternary_vae.reports.goals import goals_table, missed_goals
 from ternary_vae.reports.markdown import markdown
-from ternary_vae.reports.measurements import Measurements, command_that_trains, measurements_of_run
+from ternary_vae.reports.measurements import (
+    Measurements,
+    command_that_measures,
+    command_that_trains,
+    measurements_of_run,
+)
 from ternary_vae.reports.verdict import VerdictView, verdict_of
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, Expected, epochs_with
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
-from ternary_vae.terminal import quoted
 
 _BENCHMARK_SECONDS = 900  # the plan's section 9: 15 minutes a checkpoint
 _TRAINING_SECONDS = 40 * 3600
@@ -149,8 +153,8 @@ def _side(run: RunDirectory) -> Side:
         raise UserError(f"{run.path}: is of {space}, and the plan's promises of {TWO_INPUT_TERNARY}; name another run")
     if not measured.complete_milestones:
         raise UserError(
-            f"{run.path}: no milestone has both its records; measure a checkpoint first (`ternary-vae benchmark "
-            f"{quoted(run.checkpoints)}/epoch_N.safetensors --output {quoted(run.benchmarks)}`)"
+            f"{run.path}: no milestone has both its records; measure a checkpoint first "
+            f"(`{command_that_measures(run)}`)"
         )
     return Side(measured, verdict_of(measured), measured.complete_milestones[-1])
 

@@ -185,8 +185,7 @@ def measurements_of_run(run: RunDirectory) -> Measurements:
     if not isolated and not coupled:
         raise UserError(
             f"{run.benchmarks}: holds no benchmark records; measure the run's checkpoints first "
-            f"(`ternary-vae benchmark {quoted(run.checkpoints)}/epoch_N.safetensors "
-            f"--output {quoted(run.benchmarks)}`)"
+            f"(`{command_that_measures(run)}`)"
         )
     structure = _read_structure(run)
     _require_one_run(
@@ -339,3 +338,8 @@ def command_that_trains(measured: Measurements) -> str:
     if started_from := measured.facts.get("started_from"):
         return f"ternary-vae resume {quoted(started_from)} --config {recipe}"
     return training_command(measured.recipe) or f"ternary-vae train --config {recipe}"
+
+
+def command_that_measures(run: RunDirectory, checkpoint: int | str = "epoch_N") -> str:
+    """The command that measures a checkpoint of a run, named as `RunDirectory.checkpoint` takes it."""
+    return f"ternary-vae benchmark {quoted(run.checkpoint(checkpoint))} --output {quoted(run.benchmarks)}"

@@ -8,7 +8,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.pretrained.configuration import Criterion, Figure, Origin
 from ternary_vae.recipe import Recipe, load_recipe
-from ternary_vae.reports.measurements import measurements_of_run, training_command
+from ternary_vae.reports.measurements import command_that_measures, measurements_of_run, training_command
 from ternary_vae.resolution.criteria import judge, verdict_rows
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
@@ -31,8 +31,7 @@ def model_of_run(run: RunDirectory) -> DualVAE:
     epoch = recipe.epochs
     if epoch not in measured.complete_milestones:
         raise UserError(
-            f"{run.path}: epoch {epoch} has no records; measure it first (`ternary-vae benchmark "
-            f"{quoted(run.checkpoint(epoch))} --output {quoted(run.benchmarks)}`)"
+            f"{run.path}: epoch {epoch} has no records; measure it first (`{command_that_measures(run, epoch)}`)"
         )
     isolated, coupled = measured.isolated[epoch], measured.coupled[epoch]
     checkpoint = load_checkpoint(run.checkpoint(epoch))

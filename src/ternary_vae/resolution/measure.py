@@ -199,13 +199,13 @@ def _held_out(kept: Kept, model: DualVAE, wrong: Int[Tensor, "2 n"]) -> list[Hel
     """Both VAEs' exact match on what training never saw."""
     recipe = kept.checkpoint.recipe
     if not kept.checkpoint.split_known:
-        return [isolated.held_out(errors, None) for errors in wrong.long()]
-    if model.space.is_enumerable():
+        split = None
+    elif model.space.is_enumerable():
         split = training_split(recipe)
-        return [isolated.held_out(errors, split) for errors in wrong.long()]
-    place = hashed(kept.operations.indices, recipe.seed)
-    parts = [part_bounds(recipe, part) for part in ("train", "validation", "test")]
-    split = Split(*(((place >= low) & (place < high)).nonzero()[:, 0] for low, high in parts))
+    else:
+        place = hashed(kept.operations.indices, recipe.seed)
+        parts = [part_bounds(recipe, part) for part in ("train", "validation", "test")]
+        split = Split(*(((place >= low) & (place < high)).nonzero()[:, 0] for low, high in parts))
     return [isolated.held_out(errors, split) for errors in wrong.long()]
 
 

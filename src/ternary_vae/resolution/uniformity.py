@@ -121,9 +121,10 @@ def one_entry_step(
         mu: means of the operations.
     """
     space, count = model.space, min(_STEPS_FROM, len(operations.tables))
-    # Those of a space that cannot be listed were drawn already.
-    rows = torch.randperm(len(mu), generator=generator, device=mu.device) if space.is_enumerable() else slice(None)
-    some, tables = mu[rows][:count], operations.tables[rows][:count]
+    rows = torch.arange(count, device=mu.device)  # those of a space that cannot be listed were drawn already
+    if space.is_enumerable():
+        rows = torch.randperm(len(mu), generator=generator, device=mu.device)[:count]
+    some, tables = mu[rows], operations.tables[rows]
     classes = as_classes(tables, space)
     steps, nearer = [], []
     distances = torch.cdist(some, mu)

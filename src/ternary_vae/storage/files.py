@@ -63,6 +63,23 @@ def require_writable(path: Path) -> None:
         raise UserError(f"cannot write {path}: no permission in {parent}; choose another place")
 
 
+def require_own(path: Path, sign: str, kind: str) -> None:
+    """Refuses to overwrite a file that is not one of a kind.
+
+    Args:
+        sign: what stands within the first 1,000 bytes of every file of that kind.
+        kind: what such a file is called.
+
+    Raises:
+        UserError: a file is there that does not have it, or cannot be read.
+    """
+    if path.exists():
+        with reported("read", path), open(path, "rb") as file:
+            beginning = file.read(1000)
+        if sign.encode() not in beginning:
+            raise UserError(f"{path}: exists and is no {kind}; name another file with --output")
+
+
 def require_absent(*paths: Path, instead: str = "directory") -> None:
     """Refuses to overwrite a file.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -261,23 +262,32 @@ def test_exact_for_three_epochs_in_a_row(exact, first):
     assert _first_held([one == "1" for one in exact]) == first
 
 
-@pytest.mark.parametrize(("every", "cycle"), [(1, 8), (5, 8), (10, 16), (8, 8)])
-def test_as_many_evaluations_as_the_cycle_is_long_measure_all_under_noise(recipe_of, monkeypatch, every, cycle):
-    recipe = recipe_of((2, 2), evaluation__every=every, evaluation__noise_cycle=cycle)
-    operations = measured_operations(Space(2, 2), 0, torch.Generator())
+@pytest.mark.parametrize(
+    ("space", "every", "cycle", "turns"),
+    [((2, 3), 1, 8, 7), ((2, 3), 5, 8, 7), ((2, 3), 7, 8, 7), ((2, 3), 10, 16, 15), ((2, 2), 1, 16, 15),
+     ((2, 2), 1, 1, 1), ((3, 1), 1, 8, 8), ((3, 1), 5, 8, 8), ((3, 1), 8, 8, 8), ((3, 1), 1, 6, 5)],
+)  # fmt: skip
+def test_a_cycle_of_evaluations_measures_all_under_noise_and_each_every_value_of_every_entry(
+    recipe_of, monkeypatch, space, every, cycle, turns
+):
+    recipe = recipe_of(space, evaluation__every=every, evaluation__noise_cycle=cycle)
+    operations = measured_operations(Space(*space), 0, torch.Generator())
     measured, decode = [], evaluation.decode_under_noise
 
     def decode_and_note(model, posteriors, some, *more):
-        measured.extend(some.indices.tolist())
+        measured.append(some)
         return decode(model, posteriors, some, *more)
 
     monkeypatch.setattr(evaluation, "decode_under_noise", decode_and_note)
-    model = DualVAE(values=2, inputs=2)
-    for epoch in range(every, every * (cycle + 1), every):
+    model = DualVAE(values=space[0], inputs=space[1])
+    for epoch in range(every, every * (turns + 1), every):
         evaluation._under_noise(model, recipe, epoch, operations, torch.Generator())
-    assert sorted(measured) == list(range(16))
-    if every < 8:  # as published recipes have it
-        assert set(measured[:2]) == {every % 8, every % 8 + 8}
+    listed = [some.indices.tolist() for some in measured]
+    assert sorted(itertools.chain(*listed)) == list(range(len(operations.tables)))
+    if space == (2, 3):
+        assert all((some.tables != some.tables[0]).any(dim=0).all() for some in measured)
+    if (space, cycle) == ((3, 1), 8):  # as published recipes have it
+        assert listed[0] == list(range(every % 8 if every < 8 else 1, 27, 8))
 
 
 def test_epochs_that_were_not_measured_end_no_row_of_exact_ones():

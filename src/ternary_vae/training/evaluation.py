@@ -139,6 +139,9 @@ def _under_noise(
     """How often each of this evaluation's operations was exact. They are spread over all that are measured."""
     settings = recipe.evaluation
     cycle = min(settings.noise_cycle, len(operations.tables))
+    if model.space.is_enumerable():
+        # In a list, every so many operations would have entries in common.
+        cycle = next(c for c in range(cycle, 0, -1) if math.gcd(c, model.space.values) == 1)
     # Epochs that are evaluated go round by themselves, unless they are as far apart as a part of the cycle.
     turn = epoch if math.gcd(settings.every, cycle) == 1 else epoch // settings.every
     some = operations.rows(slice(turn % cycle, None, cycle))

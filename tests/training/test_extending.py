@@ -106,6 +106,19 @@ class TestTerm:
         assert trainer.plan.with_prior[:4] == (True, False, False, True)
         assert row["terms"]["one"] == pytest.approx(1)
 
+    def test_due_in_some_steps_it_is_averaged_over_these(self, nothing_registered, plans_recipe):
+        """Alone and with another run; one that is never due has no value."""
+        total = functools.partial(torch.sum, dim=(-2, -1))  # one number a run
+        register_term(
+            Term("some", lambda forward: 0 * total(forward.x) + 3, is_due=lambda forward: forward.x.shape[-2] < 512)
+        )
+        register_term(Term("none", lambda forward: total(forward.x), is_due=lambda forward: False))
+        changes = {"objective__extra": {"some": 2.0, "none": 1.0}, "optimizer__first_batches__epochs": 0}
+        trainers = [Trainer(plans_recipe(**changes, seed=seed)) for seed in (1, 2, 3)]
+        for row in (trainers[0].train_epoch(), *Fleet(trainers[1:]).train_epoch()):
+            assert (row["terms"]["some"], row["terms"]["none"]) == (3, None)
+        assert [len(batch) for batch in trainers[0].plan.batches][-2:] == [512, 432]
+
     def test_one_that_nobody_has_registered(self, code_length, plans_recipe, quick_train, tmp_path):
         """Nothing is written, and the nearest is named."""
         with pytest.raises(UserError, match=r"objective\.extra\.code_lenght: unknown term; did you mean 'code_length'"):

@@ -106,10 +106,10 @@ def test_one_that_fails_leaves_the_others_alone(recipes, tmp_path, monkeypatch):
 
     finish = Trainer.close_epoch
 
-    def spoilt(trainer, sums):
+    def spoilt(trainer, means):
         if trainer.recipe is recipes[1] and trainer.epochs_completed == 1:
-            sums = {**sums, "loss": float("nan")}
-        return finish(trainer, sums)
+            means = {**means, "loss": float("nan")}
+        return finish(trainer, means)
 
     monkeypatch.setattr(Trainer, "close_epoch", spoilt)
     outcomes = together(recipes, tmp_path)

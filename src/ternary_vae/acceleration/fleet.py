@@ -82,11 +82,11 @@ class Fleet:
             return [trainers[0].close_epoch(take_steps(trainers[0].steps()))]
         stacks[group] = stack = self._stacks.get(group) or _stack(trainers)
         steps = StackedSteps(trainers, stack)
-        sums = take_steps(steps)
+        means = take_steps(steps)
         for run, trainer in enumerate(trainers):
             trainer.gradient_norms.copy_(steps.gradient_norms[:, run])
         return [
-            trainer.close_epoch({name: of_runs[run] for name, of_runs in sums.items()})
+            trainer.close_epoch({name: of_runs[run] for name, of_runs in means.items()})
             for run, trainer in enumerate(trainers)
         ]
 

@@ -164,11 +164,11 @@ class Trainer(RunState):
         epochs, step = self.recipe.optimizer.averaging_epochs, self.plan.first_step + number
         return 1 / max(1.0, min(epochs * len(self.plan.batches), 1 + _AVERAGED_SHARE * step))
 
-    def close_epoch(self, sums: dict[str, float]) -> dict[str, Any]:
+    def close_epoch(self, means: dict[str, float]) -> dict[str, Any]:
         """Takes the epoch, whose steps are done, into the state of the run.
 
         Args:
-            sums: of the loss and every term that was computed, over the steps.
+            means: of the loss and every term that was computed, see `Steps.take`.
 
         Returns:
             the epoch's row for the log, without the evaluation.
@@ -176,9 +176,7 @@ class Trainer(RunState):
         plan, row = self.plan, self.plan.row
         self.epochs_completed += 1
         self.model.permeability = self.averaged.permeability = plan.controls.rho
-        steps, with_prior = len(plan.batches), sum(plan.with_prior)
-        counts = {LOSS: steps} | {term.name: with_prior if term.on_prior_draws else steps for term in self.terms}
-        row["terms"] = {name: sums[name] / count if name in sums else None for name, count in counts.items()}
+        row["terms"] = {name: means.get(name) for name in (LOSS, *(term.name for term in self.terms))}
         if not self._weights_are_finite():
             row["terms"][LOSS] = math.nan  # the last step's damage, which no loss has seen yet
         return row | self._after_epoch(row)
@@ -247,9 +245,8 @@ class Steps:
         self.inputs, self.classes = trainer.inputs, trainer.classes
         self.gradient_norms = gradient_norms
         self._names = [LOSS, *(term.name for term, _ in plan.terms)]
-        self._nothing = torch.zeros_like(gradient_norms[0])
-        self._sums = self._nothing.new_zeros(len(self._names), *self._nothing.shape)
-        self._computed: set[str] = set()
+        self._nothing, self._one = torch.zeros_like(gradient_norms[0]), torch.ones_like(gradient_norms[0])
+        self._sums_and_counts = self._nothing.new_zeros(2 * len(self._names), *self._nothing.shape)
 
     def take(self, add_step: Callable[[Tensor, Noise], None] | None = None) -> dict[str, Any]:
         """Takes every step.
@@ -258,12 +255,15 @@ class Steps:
             add_step: another way to do what the method of this name does.
 
         Returns:
-            sums over the steps, of one run or as a list of several: of the loss and of every term that was computed.
+            means, of one run or as a list of several, of the loss and of every term that was computed: each over the
+            steps in which it was.
         """
         for number, (batch, with_prior) in enumerate(zip(self.plan.batches, self.plan.with_prior)):
             (add_step or self.add_step)(batch, self.draw(batch, with_prior))
             self.average(number)
-        return {name: sum_ for name, sum_ in zip(self._names, self._sums.tolist()) if name in self._computed}
+        sums, counts = self._sums_and_counts.cpu().double().chunk(2)
+        means = (sums / counts).tolist()
+        return {name: mean for name, mean, count in zip(self._names, means, counts) if count.any()}
 
     def draw(self, batch: Int[Tensor, "*runs n"], with_prior: bool) -> Noise:
         """The random numbers of a step."""
@@ -271,10 +271,11 @@ class Steps:
         return draw_noise(batch.shape[-1], settings, self.generator, self.device, with_prior, sizes)
 
     def add_step(self, batch: Int[Tensor, "*runs n"], noise: Noise) -> None:
-        """Takes a step and adds its terms to the sums. What it leaves on the device it leaves in place."""
+        """Takes a step, adds its terms to the sums and counts them. What it leaves on the device it leaves in place."""
         terms = self.step(batch, noise)
-        self._computed.update(terms)
-        self._sums.add_(torch.stack([terms.get(name, self._nothing) for name in self._names]))
+        values = [terms.get(name, self._nothing) for name in self._names]
+        counts = [self._one if name in terms else self._nothing for name in self._names]
+        self._sums_and_counts.add_(torch.stack([*values, *counts]))
 
     def step(self, batch: Int[Tensor, "*runs n"], noise: Noise) -> dict[str, Float[Tensor, "*runs"]]:
         """One optimizer step; the batch's terms by name."""

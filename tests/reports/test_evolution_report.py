@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import os
 import random
 import re
@@ -139,12 +141,37 @@ def test_the_final_report_sets_promises_beside_both_runs(
     rows = rows_of(text, "## What was promised, what was measured")
     a = measurements_of_run(failing_run).isolated[400].vae_a.reconstruction.exact_match_rate
     assert rows["VAE-A exact (2, 6)"] == ["≥ 95% by the end", f"{percent(a)} ✗", "100% ✓"]
-    assert rows["Latent correlation (4)"][1:] == ["0.980 ✗", "0.120 ✓"]
+    assert rows["Latent correlation, largest of any milestone (4)"][1:] == ["0.980 ✗", "0.120 ✓"]
     assert rows["Epochs with the ensemble below 99.9%, once reached (2)"][2] == "0 ✓"
     assert "**Two codes become one.**" in text
     assert "their correlation is 0.980" in text
     assert f"ternary-vae report {good_run.path} --plan-run {failing_run.path}" in text
     assert len(text.split("\n")) < 90, "one page that a reader can act on"
+
+
+def test_what_holds_throughout_is_read_at_all_milestones(
+    good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path
+) -> None:
+    """All was well at the end, and not before."""
+    run = RunDirectory(shutil.copytree(good_run.path, tmp_path / "run"))
+    milestones = measurements_of_run(run).complete_milestones
+    for kind, epoch, path, value in (
+        ("coupled", milestones[0], ("latent_coupling", "mean_absolute_correlation"), 0.9),
+        ("manifold", milestones[1], ("vae_b", "reconstruction", "exact_match_rate"), 0.1),
+        ("coupled", milestones[2], ("inference_overhead", "time_overhead"), 0.5),
+    ):
+        file = run.benchmarks / f"{kind}_resolution_{epoch}.json"
+        record = json.loads(file.read_text(encoding="utf-8"))
+        *parents, last = path
+        functools.reduce(operator.getitem, parents, record)[last] = value
+        file.write_text(json.dumps(record), encoding="utf-8")
+    text = write_final_report(failing_run, run, tmp_path / "final.md").read_text(encoding="utf-8")
+    rows = rows_of(text, "## What was promised, what was measured")
+    assert rows["Latent correlation, largest of any milestone (4)"][2] == "0.900 ✗"
+    assert rows["VAE-B exact, lowest of any milestone (4)"][2] == "10.00% ✗"
+    assert (
+        rows["Ensemble's cost in time, median of the milestones (1)"][2] == "7.14% ✗"
+    )  # half as much again at one alone
 
 
 def test_the_final_report_names_the_worst_of_many_seeds_first(

@@ -7,6 +7,7 @@ The fastest of some repeats, and the processor time of it: on a busy machine the
 
 from __future__ import annotations
 
+import argparse
 import resource
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def gate_command() -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     rows = {
         "ternary-vae gate PC0": (1.0, fastest(gate_command, resource.RUSAGE_CHILDREN)),
         "all properties of all 19,683 gates": (1.0, fastest(lambda: dict(all_properties(Space())))),

@@ -10,6 +10,7 @@ value of the first of them. Needs nothing but what comes with the package.
 
 from __future__ import annotations
 
+import argparse
 from io import BytesIO
 from pathlib import Path
 
@@ -31,6 +32,9 @@ RIGHT, UP = (0, 1, 2), (8, 7, 6)  # entries of the truth table
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Writes the moving picture of README.")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    output = parser.parse_args().output
     codes = codes_of_all(Networks(find_model("resolution")))["mean_a"].astype(float)
     codes = (codes - codes.mean(axis=0)) / codes.std()
     tables = Space().table(np.arange(len(codes)))
@@ -43,8 +47,8 @@ def main() -> None:
     frames[0].save(
         made, "WEBP", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, quality=45, method=6
     )
-    write_bytes(OUTPUT, made.getvalue())
-    print(f"wrote {OUTPUT} ({len(made.getvalue()) / 1e6:.2f} MB)")
+    write_bytes(output, made.getvalue())
+    print(f"wrote {output} ({len(made.getvalue()) / 1e6:.2f} MB)")
 
 
 def grid_view(entries: Float[np.ndarray, "16 9"]) -> Float[np.ndarray, "16 2"]:

@@ -113,7 +113,7 @@ def readme_table() -> str:
     limits = {
         "coverage_rho_07": figures["uniform_coverage"],
         "complementarity_score": "1",
-        "exact_under_noise_a": f"{figures['nine_axes_limit']}, one axis an entry",
+        "exact_under_noise_a": f"{figures['nine_axes_limit']}, nine axes spread as the prior",
     }
     beside = {
         "exact_match_a": other["exact_match"],

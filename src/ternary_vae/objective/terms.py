@@ -260,7 +260,7 @@ def terms_of(settings: Objective) -> tuple[Term, ...]:
         if name not in _registered:
             hint = nearest(name, _registered) if _registered else "none is registered"
             raise UserError(
-                f"objective.extra.{name}: unknown term; {hint}; a term of your own is registered before training, see "
-                "docs/tutorials/extend.md"
+                f"objective.extra.{name}: unknown term; {hint}; a term of your own is registered before training, "
+                "with ternary_vae.objective.register_term"
             )
     return TERMS + tuple(_registered[name] for name in settings.extra)

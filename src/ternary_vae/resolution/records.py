@@ -127,8 +127,8 @@ class SamplingCoverage(Section):
 
 class Uniformity(Section):
     """How evenly one VAE's decoded prior draws lie over the space, by coincidences (the birthday paradox): the draws
-    that agree with each other estimate the sum of all squared probabilities, Σp² (Arora and Zhang 2018, "Do GANs learn
-    the distribution?"). It needs no list of operations."""
+    that agree with each other estimate the sum of all squared probabilities, Σp² (Arora, Risteski and Zhang
+    2018, "Do GANs learn the distribution?"). It needs no list of operations."""
 
     draws: Draws
     coincident_pairs: int

@@ -114,7 +114,8 @@ def require_known(guards: Mapping[str, Guard]) -> None:
                 if one not in known:
                     raise UserError(
                         f"guards.{name}.{what}: unknown {one!r}; {nearest(one, known)}; what is not of this package "
-                        "is registered before training, see docs/tutorials/extend.md"
+                        "is registered before training, with register_quantity or register_action of "
+                        "ternary_vae.training.guards"
                     )
 
 

@@ -21,6 +21,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ternary_vae.terminal import exit_code
+
 _ONE = """
 import json, sys, time
 started = time.perf_counter()
@@ -86,6 +88,12 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", type=Path, help="default: an untrained model")
     parser.add_argument("--repeats", type=int, default=7, help="fresh processes for each figure (default: 7)")
     options = parser.parse_args()
+    if options.checkpoint:
+        from ternary_vae.space import TWO_INPUT_TERNARY
+        from ternary_vae.storage.checkpoints import load_checkpoint
+
+        if (space := load_checkpoint(options.checkpoint).recipe.space.as_space()) != TWO_INPUT_TERNARY:
+            parser.error(f"{options.checkpoint}: is of {space}, and this of {TWO_INPUT_TERNARY}; name another")
     with tempfile.TemporaryDirectory() as place:
         checkpoint = options.checkpoint or _untrained(Path(place) / "epoch_0.safetensors")
         cache = Path(place) / "cache"
@@ -140,4 +148,4 @@ def _untrained(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("cache_speed", main))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from systems import SYSTEMS, System, Turn
+from ternary_vae.terminal import exit_code
 from whole_run import SHORTEST_RUN, WholeRun, measure_run
 
 TIMES_THE_TEXTBOOK = 8.0
@@ -59,6 +60,15 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if 0 < options.run_epochs < SHORTEST_RUN:
         parser.error(f"--run-epochs {options.run_epochs}: expected 0, or at least {SHORTEST_RUN} to see a pace")
+    from ternary_vae.recipe import load_recipe
+    from ternary_vae.space import TWO_INPUT_TERNARY
+
+    recipe = load_recipe(options.recipe)
+    if recipe.space.as_space() != TWO_INPUT_TERNARY or recipe.data.epoch_operations is not None:
+        parser.error(
+            f"{options.recipe}: the loops beside it train on all operations of {TWO_INPUT_TERNARY} once an epoch; name "
+            "a recipe of that space without data.epoch_operations"
+        )
     return options
 
 
@@ -151,4 +161,4 @@ def _table(report: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code("epoch_speed", main))

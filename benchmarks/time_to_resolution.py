@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.terminal import exit_code
+
 COVERAGE = 0.98
 SECONDS = 15.0
 
@@ -106,8 +108,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=150, help="epochs after which a run is given up")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--check", action="store_true", help="exit with 1 if the aim is missed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    from ternary_vae.recipe import load_recipe
+
+    for name in filter(None, (options.recipe, options.beside)):
+        if not (space := load_recipe(name).space.as_space()).is_enumerable():
+            parser.error(f"{name}: the aim is a coverage, and {space} cannot be listed; name another recipe")
+    return options
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code("time_to_resolution", main))

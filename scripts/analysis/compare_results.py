@@ -45,11 +45,12 @@ def print_welch(measures: dict[str, tuple[dict[int, float], dict[int, float]]]) 
     print(f"{'measure':<36}{'mean':>10}{'of':>4}{'mean':>10}{'of':>4}{'p':>8}")
     for measure, values in measures.items():
         first, second = (list(of.values()) for of in values)
-        together = [*first, *second]
-        varies = min(len(first), len(second)) > 1 and max(together) - min(together) > _ROUNDING
+        # Of two arms that do not vary at all nothing says how much chance there is.
+        varies = min(len(first), len(second)) > 1 and max(max(arm) - min(arm) for arm in (first, second)) > _ROUNDING
         p = float(ttest_ind(first, second, equal_var=False).pvalue) if varies else None
         tested += [] if p is None else [p]
-        shown = "equal" if p is None else f"{p:.3f}"
+        equal = max(map(max, (first, second))) - min(map(min, (first, second))) <= _ROUNDING
+        shown = f"{p:.3f}" if p is not None else "equal" if equal else ""
         print(f"{measure:<36}{mean(first):>10.5f}{len(first):>4}{mean(second):>10.5f}{len(second):>4}{shown:>8}")
     _print_smallest(tested)
 

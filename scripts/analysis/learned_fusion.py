@@ -16,9 +16,11 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
+from ternary_vae.errors import UserError
 from ternary_vae.model import STRATEGIES, DualVAE, combine, logits_to_tables
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution.complementarity import NOISE_SIGMA
+from ternary_vae.space import TWO_INPUT_TERNARY
 from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.terminal import exit_code
 
@@ -46,6 +48,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     model, checkpoint = load_model(arguments.checkpoint)
+    if model.space != TWO_INPUT_TERNARY:
+        raise UserError(f"{arguments.checkpoint}: is of {model.space}, and this of {TWO_INPUT_TERNARY}; name another")
     torch.manual_seed(arguments.seed)
     tables = all_operations()[torch.randperm(19_683)]
     train, test = tables[:9_842], tables[9_842:]

@@ -201,8 +201,8 @@ class Model(Section):
 
 
 class LearningRate(Section):
-    """`steps`: epoch → rate, held until the next. `cosine`: linear warm-up, then half a cosine to the
-    floor."""
+    """`steps`: epoch → rate, held until the next. `cosine`: linear warm-up, then half a cosine to the floor. What
+    StateNet and guards make of either is cut to `bounds`, and so is a rate outside them."""
 
     kind: Literal["steps", "cosine"] = "steps"
     steps: Annotated[
@@ -318,8 +318,8 @@ class GradientBalance(Section):
 
 
 class Lambdas(Section):
-    """Weights of VAE-A (λ1), VAE-B (λ2) and entropy alignment (λ3 = middle + amplitude·cos(2π·e/period +
-    phase))."""
+    """Weights of VAE-A (λ1), VAE-B (λ2) and entropy alignment (λ3 = middle + amplitude·cos(2π·e/period + phase)), each
+    cut to its bounds."""
 
     initial: Positive = 0.7
     step: NonNegative = 0.02
@@ -483,6 +483,8 @@ class Guard(Section):
     def _one_condition(self) -> Guard:
         if (self.below is not None) + (self.above is not None) + self.not_finite != 1:
             raise ValueError("a guard needs exactly one of below, above, not_finite")
+        if "restore" in self.actions and not self.not_finite:
+            raise ValueError("restore, which goes back to an epoch whose loss was finite, needs not_finite")
         return self
 
 
@@ -504,6 +506,15 @@ class Evaluation(Section):
         3, 100, 120, 150, 200, 250, 300, 350, 400,
     )  # fmt: skip
     checkpoint_every: Epochs = 10
+
+    @model_validator(mode="after")
+    def _full_is_more(self) -> Evaluation:
+        if self.full_coverage_draws is not None and self.full_coverage_draws < self.coverage_draws // 2:
+            raise ValueError(
+                f"full_coverage_draws, {self.full_coverage_draws}, must be at least half of coverage_draws, "
+                f"{self.coverage_draws // 2}, which each VAE draws in any case, or null"
+            )
+        return self
 
 
 class Cache(Section):

@@ -61,6 +61,13 @@ def test_what_differs_by_rounding_alone_is_equal(compare):
     assert compare([1.0, 1.0], [1.0, 1 - 1e-16])[1].splitlines()[1].split()[-1] == "equal"
 
 
+def test_of_arms_that_do_not_vary_nothing_is_tested(compare):
+    """Their difference has no chance in it, and Welch's test divides by nought."""
+    code, out, error = compare([1.0, 1.0, 1.0], [0.5, 0.5, 0.5])
+    assert (code, error) == (0, "")
+    assert out.splitlines()[1].split() == ["coverage", "1.00000", "3", "0.50000", "3"]
+
+
 def test_bad_input_is_one_line(compare, tmp_path):
     code, out, error = compare([1, 2], [1, 2], epoch=3)
     assert (code, out, error.count("\n")) == (2, "", 1)

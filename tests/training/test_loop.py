@@ -17,6 +17,7 @@ from ternary_vae.limits import coverage_limit
 from ternary_vae.model import STRATEGIES
 from ternary_vae.objective import LOSS, TERMS
 from ternary_vae.recipe import load_recipe, recipe_names
+from ternary_vae.storage import checkpoints
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import epoch as training_epoch
@@ -444,6 +445,37 @@ def test_what_a_run_without_memory_held_is_given_back(small_recipe, quick_train,
         quick_train(small_recipe(), tmp_path / "run")
     assert len(trainers) == 1
     assert alive == [0]
+
+
+def test_memory_of_the_processor_that_is_used_up_is_told_in_one_line():
+    with pytest.raises(UserError, match="smaller batches") as told, memory.memory_of_the_device():
+        torch.empty(2**60)
+    assert str(told.value).startswith("memory is used up")
+    assert "\n" not in str(told.value)
+
+
+def test_a_model_whose_checkpoints_nobody_could_read_is_refused(small_recipe, quick_train, tmp_path, monkeypatch):
+    """Before anything is written; by the size that they have once there are moments."""
+    quick_train(small_recipe(), tmp_path / "run")
+    size = RunDirectory(tmp_path / "run").checkpoint("latest").stat().st_size
+    values = Trainer(small_recipe()).checkpoint_values
+    assert 4 * values < size < 4.4 * values
+    monkeypatch.setattr(checkpoints, "_MOST_BYTES", 4 * values)
+    with pytest.raises(UserError, match="give narrower layers"):
+        quick_train(small_recipe(), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_callers_default_precision_changes_no_bit(small_recipe, quick_train, quick_resume, tmp_path):
+    for place, kind in (("single", torch.float32), ("double", torch.float64)):
+        torch.set_default_dtype(kind)
+        try:
+            quick_train(small_recipe(), tmp_path / place)
+            assert torch.get_default_dtype() == kind
+        finally:
+            torch.set_default_dtype(torch.float32)
+    one, other = (RunDirectory(tmp_path / place).checkpoint("latest") for place in ("single", "double"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_other_errors_are_not_taken_for_it(small_recipe, quick_train, tmp_path, monkeypatch):

@@ -154,6 +154,12 @@ class TestSignals:
         assert load_checkpoint(directory.checkpoint("latest")).epoch == 2
         assert signal.getsignal(number) is before
 
+    def test_where_one_stopped_the_run_can_end(self, small_recipe, quick_train, quick_resume, tmp_path, stopper):
+        quick_train(small_recipe(epochs=3), tmp_path / "run", progress=stopper(2))
+        directory = quick_resume(tmp_path / "run", epochs=2).directory
+        assert directory.facts()["status"] == "completed"
+        assert load_checkpoint(directory.checkpoint(2)).epochs_completed == 2
+
     def test_two_stop_at_once_and_lose_nothing_written(
         self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
     ):
@@ -242,6 +248,20 @@ class TestStoodStill:
         assert not (finished_run / "benchmarks").exists()
 
 
+@pytest.mark.parametrize("renamed", [True, False])
+def test_a_directory_that_is_moved_or_removed_meanwhile(renamed, small_recipe, quick_train, tmp_path):
+    class Away(Silent):
+        def epoch(self, row):
+            if row["epoch"] == 1:
+                os.rename(tmp_path / "run", tmp_path / "elsewhere")
+                if not renamed:
+                    shutil.rmtree(tmp_path / "elsewhere")
+
+    with pytest.raises(UserError, match=r"run\.lock: is gone, or its directory has another name; stopped") as told:
+        quick_train(small_recipe(epochs=3), tmp_path / "run", progress=Away())
+    assert "\n" not in str(told.value)
+
+
 class Killed(BaseException):
     """Stands for the end of the process at one exact place."""
 
@@ -291,10 +311,15 @@ class TestKilledAtEachWrite:
     def test_leftovers_are_cleared_away(self, finished_run, quick_resume):
         leftover = finished_run / "checkpoints" / ".latest.safetensors.4711.abcdef01.tmp"
         leftover.write_bytes(b"half a checkpoint")
+        others = finished_run / ".notes.tmp", finished_run / "inner" / "checkpoints" / leftover.name
+        others[1].parent.mkdir(parents=True)
+        for other in others:
+            other.write_text("somebody else's")
         with open(finished_run / "metrics.jsonl", "a") as file:
             file.write('{"epoch": 4, "pha')  # half a line
         quick_resume(finished_run, epochs=4)
         assert not leftover.exists()
+        assert all(other.exists() for other in others)
         assert [row["epoch"] for row in RunDirectory(finished_run).metrics()] == [1, 2, 3, 4]
 
 

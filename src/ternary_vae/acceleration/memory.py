@@ -1,5 +1,5 @@
 """Memory between steps: freed blocks are kept for the next step, and given back at the end of a run. And what is said
-when an accelerator has none left."""
+when there is none left."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ternary_vae.acceleration.recorded import release_records
 from ternary_vae.errors import UserError
 from ternary_vae.operations import release_operations
 
+_OF_THE_CPU = "DefaultCPUAllocator: can't allocate memory"
+
 
 def release_memory() -> None:
     """Drops the tables of operations and the recorded steps that the process shares, on every device, and gives freed
@@ -27,7 +29,7 @@ def release_memory() -> None:
 
 @contextmanager
 def memory_of_the_device() -> Iterator[None]:
-    """Inside the block an accelerator without memory left is told in one line, and what the block held is given back.
+    """Inside the block a device without memory left is told in one line, and what the block held is given back.
 
     Raises:
         UserError: so it is.
@@ -39,13 +41,18 @@ def memory_of_the_device() -> Iterator[None]:
             raise
         traceback.clear_frames(failure.__traceback__)  # what they hold is on the device
         release_memory()
+        where, instead = (
+            ("memory", "or begin with smaller batches or narrower layers")
+            if _OF_THE_CPU in str(failure)
+            else ("the GPU's memory", "when others have left the GPU, or with --device cpu")
+        )
         raise UserError(
-            "the GPU's memory is used up; what was trained is saved up to its last epoch: go on with fewer runs at "
-            "once, when others have left the GPU, or with --device cpu"
+            f"{where} is used up; what was trained is saved up to its last epoch: go on with fewer runs at once, "
+            f"{instead}"
         ) from None
 
 
 def _is_out_of_memory(failure: RuntimeError) -> bool:
     """PyTorch's allocator has an exception of its own, the driver and the libraries have only words."""
-    told = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    told = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", _OF_THE_CPU)
     return isinstance(failure, torch.OutOfMemoryError) or any(words in str(failure) for words in told)

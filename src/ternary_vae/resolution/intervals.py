@@ -16,7 +16,8 @@ class Bounds(NamedTuple):
 
 def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Exact interval of a binomial share (Clopper and Pearson 1934). Where all trials succeed, or none, it is
-    one-sided, with all of the error on the side where it can be: 100,000 of 100,000 are at least 99.997%."""
+    one-sided, with all of the error on the side where it can be: 100,000 of 100,000 are at least 99.997%. So either
+    bound holds with 95% confidence; both together, next to 0 and 1, with 92.5% at least."""
     from scipy import special
 
     tail = (1 - confidence) / (1 if successes in (0, trials) else 2)

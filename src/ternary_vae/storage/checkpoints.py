@@ -36,6 +36,7 @@ FORMAT = "ternary-vae checkpoint"
 FORMAT_VERSION = "1"
 _MOST_BYTES = 2**30
 """Of a checkpoint. A run's own have about 3 MB."""
+_BYTES_OF_A_VALUE = 4  # float32
 _NO_DIGEST = "0" * 64
 _V5_5_RECIPE = "ternary_v5_5"
 
@@ -79,6 +80,18 @@ class Checkpoint:
         """Whether the recipe says what was never trained on: not where the weights are of a v5.5 file or of a run with
         another split."""
         return self.source != "v5.5" and bool(self.state.get("split_known", True))
+
+
+def require_readable(values: int) -> None:
+    """Refuses checkpoints of so many numbers, before anything is trained, where they would be too large to be read.
+
+    Raises:
+        UserError: so it is.
+    """
+    if (size := _BYTES_OF_A_VALUE * values) > 0.99 * _MOST_BYTES:  # the rest is for what is no weight
+        raise UserError(
+            f"model: a checkpoint would have {size:,} bytes, and at most {_MOST_BYTES:,} are read; give narrower layers"
+        )
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, also: Sequence[Path] = ()) -> None:

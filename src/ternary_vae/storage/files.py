@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -249,6 +250,14 @@ def _require_room_for_file(path: Path) -> None:
     # What is written is renamed into place, so that it would be gone; standard output lies in /dev, whatever it is.
     if (path.exists() and not path.is_file()) or path.absolute().parent == Path("/dev"):
         raise UserError(f"cannot write {path}: it is a pipe or a device; name a file")
+
+
+_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
+
+
+def leftovers(directory: Path) -> list[Path]:
+    """What killed processes were writing into a directory, under the names that files have until they are whole."""
+    return [path for path in directory.glob(".*.tmp") if _TEMPORARY.fullmatch(path.name)]
 
 
 def _temporary(path: Path) -> Path:

@@ -123,9 +123,13 @@ class Lease:
         """To be called before anything is written.
 
         Raises:
-            UserError: another process has taken over, since this one stood still.
+            UserError: another process has taken over, since this one stood still; or the lease was removed.
         """
         if not self.is_held():
+            if not self.path.exists():
+                raise UserError(
+                    f"{self.path}: is gone, or its directory has another name; stopped, nothing more is written"
+                )
             who = holder(self.path)
             raise UserError(
                 f"{self.path.parent}: this process stood still, was taken for dead, and "

@@ -27,6 +27,7 @@ from ternary_vae.descriptions import Number, Whole, read_yaml, validated
 from ternary_vae.errors import UserError, shown
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import (
+    leftovers,
     read_json,
     read_json_lines,
     reported,
@@ -138,6 +139,12 @@ class RunDirectory:
         with reported("read", self.path):
             entries = self.path.iterdir() if self.path.exists() else ()
             return [entry for entry in entries if self.lock_file.name not in entry.name]
+
+    def clear_leftovers(self) -> None:
+        """Removes what killed processes were writing. What lies in other directories here is others'."""
+        for place in (self.path, self.checkpoints, self.benchmarks, self.reports):
+            for leftover in leftovers(place):
+                leftover.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Removes what lies in the directory, its lease aside, as far as it can."""

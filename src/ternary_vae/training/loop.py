@@ -22,12 +22,12 @@ from ternary_vae.acceleration.parallel import InTurn
 from ternary_vae.devices import choose_device, device_to_go_on_with
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import Recipe
-from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, save_checkpoint
-from ternary_vae.storage.files import require_utf_8
+from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, require_readable, save_checkpoint
+from ternary_vae.storage.files import require_utf_8, write_bytes
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.epoch import PendingUpdate, Trainer
 from ternary_vae.training.interruption import interruptions
-from ternary_vae.training.precision import matrix_products
+from ternary_vae.training.precision import matrix_products, single_precision
 from ternary_vae.training.progress import Progress, Silent, watcher
 from ternary_vae.training.run import Outcome, Run, Start, now
 
@@ -35,6 +35,7 @@ _FINISHERS_BESIDE_AN_ACCELERATOR = 3
 
 
 @memory_of_the_device()
+@single_precision()
 def train(
     recipe: Recipe,
     directory: RunDirectory | str | Path,
@@ -61,6 +62,7 @@ def train(
 
 
 @memory_of_the_device()
+@single_precision()
 def resume(
     directory: RunDirectory | str | Path,
     *,
@@ -74,7 +76,8 @@ def resume(
     Args:
         device: "auto" is the run's own where there is one, else as in `train`. On another device the run goes on, but
             not to the same bits.
-        epochs: a new end; the schedules stay as they were.
+        epochs: a new end; the schedules stay as they were. The old end was measured, and what is measured moves the
+            balance of the VAEs: where `evaluation.every` would not have measured it, later bits are others.
 
     Raises:
         UserError: no run there, a damaged checkpoint, an end that has passed, or as `train`.
@@ -84,6 +87,7 @@ def resume(
 
 
 @memory_of_the_device()
+@single_precision()
 def train_together(
     recipes: Sequence[Recipe],
     directories: Sequence[RunDirectory | str | Path],
@@ -222,6 +226,7 @@ def _new_run(recipe: Recipe, directory: RunDirectory, device: str, start: Checkp
     if start is not None:
         trainer.restore(start)
     pending = PendingUpdate.of(start) if start is not None else None
+    require_readable(trainer.checkpoint_values)
     with directory.held():
         with _whole_or_absent(directory):
             directory.create(
@@ -254,8 +259,9 @@ def _resumed_run(directory: RunDirectory, device: str, epochs: int | None = None
             if epochs < trainer.epochs_completed:
                 raise UserError(f"--epochs {epochs}: {trainer.epochs_completed} epochs are done; give more")
             directory.update({"epochs": epochs}, recipe)
-        for leftover in directory.path.rglob(".*.tmp"):  # what a killed process was writing
-            leftover.unlink(missing_ok=True)
+            if epochs == trainer.epochs_completed and not directory.checkpoint(epochs).exists():
+                write_bytes(directory.checkpoint(epochs), directory.checkpoint("latest").read_bytes())
+        directory.clear_leftovers()
         how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
         if _lacks_rows(directory, trainer.epochs_completed):
             how += (

@@ -1,4 +1,4 @@
-"""Precision of float32 matrix products."""
+"""Precision of numbers, and of float32 matrix products."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+
+
+@contextmanager
+def single_precision() -> Iterator[None]:
+    """Inside the block new tensors are float32, whatever the caller has made PyTorch's default: a run's bits are those
+    of its recipe and seed."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager

@@ -128,6 +128,12 @@ class RunState:
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}
         return in_one_row([averaged[names[id(parameter)]] for parameter in self.parameters])
 
+    @property
+    def checkpoint_values(self) -> int:
+        """Numbers in a checkpoint, once there are moments: weights, two moments of each, and their average."""
+        weights = sum(parameter.numel() for parameter in self.model.parameters())
+        return weights * (3 if self.averaged is self.model else 4)
+
     def checkpoint(self, extra_state: dict[str, Any] | None = None) -> Checkpoint:
         """Everything needed to go on from here, on the CPU."""
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}

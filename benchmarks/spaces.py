@@ -58,8 +58,7 @@ class Cost:
 def settings_of(values: int, inputs: int) -> dict[str, Any]:
     """What the default recipe changes to for a space. The recipes of other spaces say the same:
 
-    - seven bends of the translation for every entry, thirteen where an axis has five levels, which VAE-B has in another
-      order than VAE-A; to a multiple of eight;
+    - seven bends of the translation for every entry, to a multiple of eight;
     - subsets with no more cells than the default's 3^7, and no more than eight entries or all that there are;
     - with more steps between values to tell apart than the default's, which has two in each of nine entries: more steps
       of smaller batches, half as often with prior draws, which weigh twice as much; β that waits until entries are told
@@ -68,17 +67,16 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - where operations cannot be listed, prior draws of the prior's own width alone, since nothing else is measured,
       and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
     - there too, with an odd number of values and so a middle of each axis, in the second half two in a hundred of what
-      is trained on skewed, with five values five in a hundred: codes of operations that answer nothing but the middle
-      lie where no prior draw does, and moments of draws cost VAE-A or VAE-B such a constant in six of ten seeds of
-      three inputs;
+      is trained on skewed: codes of operations that answer nothing but the middle lie where no prior draw does, and
+      moments of draws cost VAE-A or VAE-B such a constant in six of ten seeds of three inputs;
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
     - where operations cannot be listed, hidden layers of VAE-A's narrow decoder as many times as wide as an entry has
       steps between values. With five values, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
     - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
       begins at a thousandth of what it rises to: at 0 recognition of prior draws grows beyond 10^12 within such an
       epoch (two Boolean inputs, seed 1; beyond 10^7 in the default's first, seed 0, whose bits are kept). Where
-      operations cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with more, which is what the
-      goals of time leave.
+      operations cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with more, which is what the goals of
+      time leave.
     """
     from ternary_vae.recipe import load_recipe
 
@@ -90,7 +88,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     changes = {
         "space.values": values,
         "space.inputs": inputs,
-        "model.translation_units": max(8, 8 * round((13 if values > 4 else 7) * entries / 8)),
+        "model.translation_units": max(8, 8 * round(7 * entries / 8)),
         "objective.prior_information.subset_entries": subset,
         "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
     }
@@ -120,10 +118,7 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
             "objective.prior_information.moment_delay_epochs": recipe.epochs // 2,
         }
         if values % 2:
-            changes |= {
-                "data.skewed_share": 0.02 if values < 5 else 0.05,
-                "data.skewed_delay_epochs": recipe.epochs // 2,
-            }
+            changes |= {"data.skewed_share": 0.02, "data.skewed_delay_epochs": recipe.epochs // 2}
         if values < 5:
             changes["model.decoder_a_width"] = values - 1.0
     if values > TWO_INPUT_TERNARY.values:

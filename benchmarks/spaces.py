@@ -75,8 +75,8 @@ def settings_of(values: int, inputs: int) -> dict[str, Any]:
     - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
       begins at a thousandth of what it rises to: at 0 recognition of prior draws grows beyond 10^12 within such an
       epoch (two Boolean inputs, seed 1; beyond 10^7 in the default's first, seed 0, whose bits are kept). Where
-      operations cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with more, which is what the goals of
-      time leave.
+      operations cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with more, which is what the
+      goals of time leave.
     """
     from ternary_vae.recipe import load_recipe
 

@@ -4,6 +4,7 @@ machine. A test that is about threads sets their number itself."""
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import shutil
@@ -20,6 +21,9 @@ from jaxtyping import config
 from few_draws import FEW_DOTS, draw_few
 from in_browser import ARGUMENTS, READY, new_context, watched_page
 from type_checks import begin_test, install
+
+# What is imported and collected stays to the end. Looking for garbage in it again and again takes much of the time.
+gc.disable()
 
 # Workers, and every process that a test starts, would else compile the package anew.
 sys.dont_write_bytecode = False
@@ -41,6 +45,11 @@ for _number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
 # How fast a machine is, and what else it does, is no property of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

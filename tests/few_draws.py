@@ -1,5 +1,5 @@
-"""Benchmarks that draw a fiftieth and time once, and figures of a sixth of the dots each way, for tests of anything but
-their precision."""
+"""Benchmarks that draw a fiftieth and time once, figures of a sixth of the dots each way, and a space of a sixth of the
+plan's operations, for tests of anything but their precision and its size."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 FEW_DOTS = 50  # an inch; those of a print take seconds to draw
+SMALL_SPACE = {"space.values": 5, "space.inputs": 1, "data.train_share": 0.63}  # trains on as many as 0.1 of the plan's
 _DISTANCES: dict[tuple[Any, ...], Any] = {}
 
 # The package is imported where it is needed: `conftest` has first to see to it that annotations are checked, and to the

@@ -581,13 +581,17 @@ class TestRequire:
         assert (f"level '{required}' is not met" in err) == bool(code)
 
 
+# No benchmark of a milestone holds it up.
+ENDLESS = ["train", "--run-dir", "run", "--epochs", "100000", "--device", "cpu", *SMALL_OPTIONS]
+ENDLESS += ["--set", "evaluation.milestones=[100000]"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_real_program(number, place):
     """Stopped by the signal alone in the middle of an endless run; then resumed as its last line says."""
-    arguments = ["train", "--run-dir", "run", "--epochs", "100000", "--device", "cpu", *SMALL_OPTIONS]
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place
+        [*COMMAND, *ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place
     )
     try:
         while not (place / "run" / "metrics.jsonl").exists():
@@ -612,10 +616,8 @@ def test_a_signal_to_the_real_program(number, place):
 @pytest.mark.skipif(os.name != "posix", reason="pipes and signals")
 def test_a_background_job_whose_reader_leaves(place):
     """Ctrl-C is ignored in it and stays so; its training does not end with `head`, and is stopped by SIGTERM."""
-    arguments = ["train", "--run-dir", "run", "--epochs", "100000", "--device", "cpu", *SMALL_OPTIONS]
-    arguments += ["--set", "evaluation.milestones=[100000]"]
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place,
+        [*COMMAND, *ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )  # fmt: skip
     assert process.stdout.readline().startswith("resolution, seed 42")

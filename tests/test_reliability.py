@@ -13,6 +13,8 @@ from fault_injection.full_disk import full_disk
 from fault_injection.odd_recipes import odd_recipes
 from fault_injection.outcome import Outcome
 from fault_injection.shared_cache import shared_cache
+from fault_injection.small_runs import QUICK
+from few_draws import SMALL_SPACE
 from reliability import STOPPED, _to_its_end
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked from one that has torch")
@@ -21,6 +23,12 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 @pytest.fixture
 def chance():
     return random.Random(1)
+
+
+@pytest.fixture
+def small_space(monkeypatch):
+    for key, value in SMALL_SPACE.items():
+        monkeypatch.setitem(QUICK, key, value)
 
 
 def nothing_happened(*outcomes):
@@ -48,10 +56,12 @@ def test_a_part_that_stops_is_something_found(reason):
     assert "it fails" in last.problems[0]
 
 
+@pytest.mark.usefixtures("small_space")
 def test_a_run_is_killed(tmp_path, chance):
     nothing_happened(kills.training(2, tmp_path, chance, epochs=2, threads=1))
 
 
+@pytest.mark.usefixtures("small_space")
 def test_saving_is_killed(tmp_path, chance):
     nothing_happened(kills.saving(3, tmp_path, chance))
 
@@ -60,7 +70,7 @@ def test_caching_is_killed(tmp_path, chance):
     nothing_happened(kills.caching(3, tmp_path, chance))
 
 
-@pytest.mark.usefixtures("unchecked")  # some files are written of recipes that no class would accept
+@pytest.mark.usefixtures("small_space", "unchecked")  # some files are written of recipes that no class would accept
 def test_files_are_damaged(tmp_path, chance):
     nothing_happened(*damaged_files(140, tmp_path, chance, records=False))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fault_injection.small_runs import QUICK
+from few_draws import SMALL_SPACE
 from ternary_vae import cli
 from ternary_vae.cli import info, training
 from ternary_vae.recipe import load_recipe
@@ -20,7 +21,7 @@ from ternary_vae.storage.files import append_json_line, read_json, read_json_lin
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
 
-SMALL = QUICK | {"evaluation.milestones": [1]}
+SMALL = QUICK | SMALL_SPACE | {"evaluation.milestones": [1]}
 SOURCES = str(Path(cli.__file__).parents[2])
 NOT_UTF_8 = "caf\udce9"
 COMMANDS = """

@@ -17,7 +17,7 @@ from ternary_vae.atlas.data import SPACE
 from ternary_vae.errors import UserError
 from ternary_vae.gates import classes, find_gate, find_gates, known_properties, parse_table, properties_of
 from ternary_vae.gates.equivalence import EQUIVALENCES
-from ternary_vae.gates.names import Gate
+from ternary_vae.gates.names import Gate, names_of_gates
 from ternary_vae.model import DualVAE, logits_to_tables
 from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, operation_index
 from ternary_vae.reports.latent_map import LatentMap
@@ -206,7 +206,7 @@ _WORDS = st.one_of(
     st.text("-−0+12", min_size=8, max_size=10),
     st.text("0123456789ABCDEFGHKMNPRTVXZabcdefghkmnprtvxzIJLO", min_size=2, max_size=4),
     st.integers(-1, 30_000).map(str),
-    st.sampled_from(sorted(name for index in range(TWO_INPUT_TERNARY.operations) for name in Gate(SPACE, index).names)),
+    st.sampled_from(sorted(name for names in names_of_gates(SPACE).values() for name in names)),
     st.text(max_size=12),
 )
 

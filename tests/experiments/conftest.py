@@ -1,4 +1,4 @@
-"""Experiments of two or three epochs: a tenth of the operations, few draws, no benchmarks."""
+"""Experiments of two or three epochs: a space of 3,125 operations, few draws, no benchmarks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from fault_injection.small_runs import QUICK
+from few_draws import SMALL_SPACE
 from ternary_vae.experiments.description import Experiment, validate_experiment
 
-SMALL = {key: value for key, value in QUICK.items() if key != "evaluation.milestones"}  # which experiments give
+SMALL = {key: value for key, value in (QUICK | SMALL_SPACE).items() if key != "evaluation.milestones"}  # given by each
 
 
 @pytest.fixture(scope="session")

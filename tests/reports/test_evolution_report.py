@@ -262,10 +262,11 @@ def test_only_a_comparison_is_overwritten(good_run: RunDirectory, failing_run: R
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         "notes.md": b"# Notes\n", "picture.png": b"mine"
     }  # fmt: skip
-    text = write_comparison(runs, tmp_path / "my comparison.md")[0].read_text()
+    written = write_comparison(runs, tmp_path / "my comparison.md")
+    text = written[0].read_text()
     assert "](my%20comparison.png)" in text
     assert f" --output '{tmp_path}/my comparison.md'\n" in text
-    assert write_comparison(runs, tmp_path / "again.md") == write_comparison(runs, tmp_path / "again.md")
+    assert write_comparison(runs, tmp_path / "my comparison.md") == written
 
 
 @pytest.mark.parametrize("name", ["x.png", "."])

@@ -19,17 +19,23 @@ from ternary_vae.resolution.records import (
     read_isolated_record,
 )
 from ternary_vae.resolution.script import benchmark_script
-from ternary_vae.storage.tensor_cache import TensorCache
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts" / "benchmark"
+# Scripts and their arguments, one after the other in one process; after each, what is kept in the cache.
 PROGRAM = """
-import runpy, sys
+import json, runpy, sys
 from few_draws import draw_few
+from ternary_vae.storage.tensor_cache import TensorCache
 draw_few()
-del sys.argv[0]
-runpy.run_path(sys.argv[0], run_name="__main__")
+for sys.argv in json.loads(sys.argv[1]):
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as ending:
+        assert not ending.code
+    print(*sorted(entry.key.rpartition("-")[0] for entry in TensorCache(sys.argv[-1]).list_cache()))
 """
+NAMES = ("manifold_resolution", "coupled_resolution")
 Records = tuple[IsolatedRecord, CoupledRecord]
 
 
@@ -39,29 +45,27 @@ def test_another_process_with_another_number_of_threads_gives_the_same_bytes(
     threads = "1" if records[0].header.environment.threads != 1 else "2"
     modules = os.pathsep.join(str(ROOT / name) for name in ("src", "tests"))
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": modules}
-    for name, record, read in (
-        ("manifold_resolution", records[0], read_isolated_record),
-        ("coupled_resolution", records[1], read_coupled_record),
-    ):
-        output = tmp_path / "made" / f"{name}_3.json"
-        command = ["-c", PROGRAM, SCRIPTS / f"measure_{name}.py", "--checkpoint", checkpoint_file, "--output", output]
-        command += ["--cache-dir", tmp_path / "cache"]
-        finished = subprocess.run(
-            [sys.executable, *map(str, command)], capture_output=True, text=True, env=environment, cwd=tmp_path
-        )
-        assert (finished.returncode, finished.stderr) == (0, "")
-        assert finished.stdout == f"{output}\n"
+    outputs = [tmp_path / "made" / f"{name}_3.json" for name in NAMES]
+    commands = [
+        [SCRIPTS / f"measure_{name}.py", "--checkpoint", checkpoint_file, "--output", output, "--cache-dir", "cache"]
+        for name, output in zip(NAMES, outputs)
+    ]
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(commands, default=str)],
+        capture_output=True, text=True, env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    assert (finished.returncode, finished.stderr) == (0, "")
+    # The first keeps all but what only the second asks for.
+    kept = [" ".join(sorted(f"{one}_epoch3" for one in some)) for some in (set(PURPOSES) - {UNDER_NOISE}, PURPOSES)]
+    assert finished.stdout.splitlines() == [str(outputs[0]), kept[0], str(outputs[1]), kept[1]]
+    for output, record, read in zip(outputs, records, (read_isolated_record, read_coupled_record)):
         first, second = comparable(record), comparable(read(output))
         for header in (first["header"], second["header"]):
             del header["environment"]["threads"], header["code_version"]
         assert json.dumps(second) == json.dumps(first)
-        kept = {entry.key.rpartition("-")[0] for entry in TensorCache(tmp_path / "cache").list_cache()}
-        # The first keeps all but what only the second asks for.
-        purposes = PURPOSES if name == "coupled_resolution" else set(PURPOSES) - {UNDER_NOISE}
-        assert kept == {f"{each}_epoch3" for each in purposes}
 
 
-@pytest.mark.parametrize("name", ["manifold_resolution", "coupled_resolution"])
+@pytest.mark.parametrize("name", NAMES)
 def test_bad_input_is_one_line_and_exit_code_2(
     name: str, checkpoint_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

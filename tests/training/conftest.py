@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from few_draws import SMALL_SPACE
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint
@@ -17,7 +18,6 @@ from ternary_vae.training import loop
 from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.progress import Silent
 
-SMALL_SPACE = {"space.values": 5, "space.inputs": 1, "data.train_share": 0.63}
 SMALL = {
     "data.train_share": 0.1,
     "data.validation_share": 0.1,

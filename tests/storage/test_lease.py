@@ -168,7 +168,7 @@ class TestTwoMachines:
     def test_a_holder_whose_successor_is_done_hears_of_it_too(self, here, path):
         first = taken(path)
         path.unlink()
-        with pytest.raises(UserError, match="another process took over; stopped"):
+        with pytest.raises(UserError, match="taken for dead, and another went on and is done"):
             first.require()
 
 

@@ -128,7 +128,8 @@ class Lease:
         if not self.is_held():
             if not self.path.exists():
                 raise UserError(
-                    f"{self.path}: is gone, or its directory has another name; stopped, nothing more is written"
+                    f"{self.path.parent}: was moved or removed; or this process stood still, was taken for dead, and "
+                    f"another went on and is done; {self.path.name} is gone; stopped, nothing more is written"
                 )
             who = holder(self.path)
             raise UserError(

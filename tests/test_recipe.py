@@ -320,8 +320,6 @@ class TestBadInput:
             ("guards.mine", {"quantity": "loss", "below": 1, "above": 2}),
             ("guards.mine", {"quantity": "nonsense", "below": 1}),
             ("guards.mine", {"quantity": "loss", "below": 1, "actions": ["explode"]}),
-            ("guards.mine", {"quantity": "loss", "below": 1, "actions": ["restore"]}),
-            ("evaluation.full_coverage_draws", 49_999),
             ("data", 5),
             ("guards", [1]),
         ],

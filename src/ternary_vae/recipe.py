@@ -463,7 +463,9 @@ class Guard(Section):
     """A rule: from `from_epoch` on (checked every `every` completed epochs), when `quantity` is `below`,
     `above` or not `finite`, take `actions`, at most `limit` times, in force from the epoch after the next.
     `coverage_plateau` is how far coverage is below a uniform model's, once it has gained less than `gain` over
-    `window` epochs. Another package may register quantities and actions; their names begin with "extra."."""
+    `window` epochs. `restore` halves the learning rate and, where a loss is not finite, goes back to the last epoch
+    before; with another condition it only halves. Another package may register quantities and actions; their names
+    begin with "extra."."""
 
     quantity: Annotated[str, _known_or_extra(QUANTITIES)]
     below: Threshold | None = None
@@ -483,16 +485,14 @@ class Guard(Section):
     def _one_condition(self) -> Guard:
         if (self.below is not None) + (self.above is not None) + self.not_finite != 1:
             raise ValueError("a guard needs exactly one of below, above, not_finite")
-        if "restore" in self.actions and not self.not_finite:
-            raise ValueError("restore, which goes back to an epoch whose loss was finite, needs not_finite")
         return self
 
 
 class Evaluation(Section):
     """What is measured after every `every` epochs, and which milestones are benchmarked and kept. Under noise each
     evaluation measures one operation in `noise_cycle`, so that as many evaluations measure them all; where operations
-    are listed, in the next lower number that has no factor in common with the number of values, or some entries would
-    be the same in all that are measured. Spaces that cannot be listed are measured on `sample` operations, drawn afresh
+    are listed, in the next lower number that has no factor in common with the number of values, or entries would be the
+    same in all that are measured. Spaces that cannot be listed are measured on `sample` operations, drawn afresh
     for every epoch."""
 
     every: Epochs = 1
@@ -506,15 +506,6 @@ class Evaluation(Section):
         3, 100, 120, 150, 200, 250, 300, 350, 400,
     )  # fmt: skip
     checkpoint_every: Epochs = 10
-
-    @model_validator(mode="after")
-    def _full_is_more(self) -> Evaluation:
-        if self.full_coverage_draws is not None and self.full_coverage_draws < self.coverage_draws // 2:
-            raise ValueError(
-                f"full_coverage_draws, {self.full_coverage_draws}, must be at least half of coverage_draws, "
-                f"{self.coverage_draws // 2}, which each VAE draws in any case, or null"
-            )
-        return self
 
 
 class Cache(Section):

@@ -145,9 +145,9 @@ class TestFiring:
 
 def fire(trainer, *actions, amount=1.2):
     """Takes actions as a guard would, through `watch`."""
-    guard = Guard(quantity="exact_match_a", not_finite=True, actions=actions, amount=amount)
+    guard = Guard(quantity="exact_match_a", below=0.5, actions=actions, amount=amount)
     recipe = trainer.recipe.model_copy(update={"guards": {"test": guard}})
-    assert len(watch(recipe, trainer.interventions, row(1, exact_match_a=math.nan), [])) == 1
+    assert len(watch(recipe, trainer.interventions, row(1, exact_match_a=0.0), [])) == 1
 
 
 class TestActionsAreTaken:

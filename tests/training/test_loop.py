@@ -21,7 +21,7 @@ from ternary_vae.storage import checkpoints
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import epoch as training_epoch
-from ternary_vae.training import loop
+from ternary_vae.training import evaluation, loop
 from ternary_vae.training import run as training_run
 from ternary_vae.training.epoch import EpochFinisher, Trainer, checkpoint_score
 from ternary_vae.training.evaluation import evaluate, evaluated_keys
@@ -293,6 +293,15 @@ class TestEvaluation:
         recipe = small_recipe(evaluation__full_coverage_draws=4000)
         row = evaluate(Trainer(recipe).model, recipe, 0)
         assert (row["covered_all_a"], row["covered_all_b"]) == (False, False)
+
+    def test_full_coverage_of_fewer_draws_than_half_is_of_no_more(self, small_recipe, monkeypatch):
+        """A model that meets each of four operations in turn."""
+        monkeypatch.setattr(evaluation, "decoded_indices", lambda model, vae, draws, _: torch.arange(draws) % 4)
+        for full, met_all in ((3, False), (4, True)):
+            settings = {"space__values": 2, "space__inputs": 1, "evaluation__full_coverage_draws": full}
+            recipe = small_recipe(**settings, evaluation__coverage_draws=20)
+            row = evaluate(Trainer(recipe).model, recipe, 0)
+            assert (row["coverage_a"], row["covered_all_a"], row["covered_all_b"]) == (1, met_all, met_all)
 
 
 class TestBest:

@@ -267,9 +267,7 @@ def test_exact_for_three_epochs_in_a_row(exact, first):
     [((2, 3), 1, 8, 7), ((2, 3), 5, 8, 7), ((2, 3), 7, 8, 7), ((2, 3), 10, 16, 15), ((2, 2), 1, 16, 15),
      ((2, 2), 1, 1, 1), ((3, 1), 1, 8, 8), ((3, 1), 5, 8, 8), ((3, 1), 8, 8, 8), ((3, 1), 1, 6, 5)],
 )  # fmt: skip
-def test_a_cycle_of_evaluations_measures_all_under_noise_and_each_every_value_of_every_entry(
-    recipe_of, monkeypatch, space, every, cycle, turns
-):
+def test_a_cycle_of_evaluations_measures_all_under_noise(recipe_of, monkeypatch, space, every, cycle, turns):
     recipe = recipe_of(space, evaluation__every=every, evaluation__noise_cycle=cycle)
     operations = measured_operations(Space(*space), 0, torch.Generator())
     measured, decode = [], evaluation.decode_under_noise

@@ -141,7 +141,8 @@ class RunDirectory:
             return [entry for entry in entries if self.lock_file.name not in entry.name]
 
     def clear_leftovers(self) -> None:
-        """Removes what killed processes were writing. What lies in other directories here is others'."""
+        """Removes what killed processes were writing, but for their leases, which another may be taking. What lies in
+        other directories here is others'."""
         for place in (self.path, self.checkpoints, self.benchmarks, self.reports):
             for leftover in leftovers(place):
                 leftover.unlink(missing_ok=True)

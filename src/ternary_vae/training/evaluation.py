@@ -174,10 +174,12 @@ def _covered(
 ) -> tuple[Bool[Tensor, " operations"], Bool[Tensor, " operations"]]:
     """Operations that one VAE meets in its half of `coverage_draws` decoded draws, and in `full_coverage_draws`. The
     second count ends early once the odds of meeting everything have fallen below one in 10,000."""
-    half = recipe.evaluation.coverage_draws // 2
-    full = max(half, recipe.evaluation.full_coverage_draws or 0)
-    met = torch.bincount(decoded_indices(model, vae, half, generator), minlength=model.space.operations)
+    half, full = recipe.evaluation.coverage_draws // 2, recipe.evaluation.full_coverage_draws or 0
+    indices = decoded_indices(model, vae, half, generator)
+    met = torch.bincount(indices, minlength=model.space.operations)
     in_half = met > 0
+    if full < half:
+        return in_half, torch.bincount(indices[:full], minlength=model.space.operations) > 0
     drawn = half
     while drawn < full and _could_meet_all(met, drawn, full):
         more = min(half, full - drawn)

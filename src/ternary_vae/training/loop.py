@@ -258,9 +258,9 @@ def _resumed_run(directory: RunDirectory, device: str, epochs: int | None = None
         if epochs is not None:
             if epochs < trainer.epochs_completed:
                 raise UserError(f"--epochs {epochs}: {trainer.epochs_completed} epochs are done; give more")
-            directory.update({"epochs": epochs}, recipe)
             if epochs == trainer.epochs_completed and not directory.checkpoint(epochs).exists():
                 write_bytes(directory.checkpoint(epochs), directory.checkpoint("latest").read_bytes())
+            directory.update({"epochs": epochs}, recipe)
         directory.clear_leftovers()
         how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
         if _lacks_rows(directory, trainer.epochs_completed):

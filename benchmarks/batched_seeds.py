@@ -67,8 +67,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--always", action="store_true", help="train as one program also where that does not pay")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if options.device == "cpu" and (most := max(options.processes)) > cores:
+    from ternary_vae.devices import granted_cores
+
+    if options.device == "cpu" and (most := max(options.processes)) > (cores := granted_cores()):
         parser.error(f"--processes {most}: on a CPU each has a core of its own, and {cores} can be had; give fewer")
     return options
 

@@ -475,7 +475,7 @@ def test_a_model_whose_checkpoints_nobody_could_read_is_refused(small_recipe, qu
     assert not (tmp_path / "other").exists()
 
 
-def test_the_callers_default_precision_changes_no_bit(small_recipe, quick_train, quick_resume, tmp_path):
+def test_the_callers_default_precision_changes_no_bit(small_recipe, quick_train, tmp_path):
     for place, kind in (("single", torch.float32), ("double", torch.float64)):
         torch.set_default_dtype(kind)
         try:

@@ -61,7 +61,7 @@ def encoded():
 mine, posteriors = timed("encodings", encoded)
 seconds["start-up without imports"] = time.perf_counter() - imported
 seconds["start-up"] = time.perf_counter() - started
-keepable = measure.keepable_tensors(model, posteriors)
+keepable = measure.keepable_tensors(model, posteriors, mine.operations)
 def by_task(*names):
     for name in names:
         mine.task(name, keepable[name])()

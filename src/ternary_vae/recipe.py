@@ -30,6 +30,8 @@ DEFAULT_RECIPE = "resolution"
 MOST_EPOCHS = 1_000_000
 FULL_COVERAGE_DRAWS = 195_000
 """With which a perfectly uniform pair of VAEs meets all 19,683 operations in about one of seven times."""
+PHASE_NAMES = ("isolation", "consolidation", "resonant coupling", "ultra-exploration")
+"""Of the four phases, as the plan calls them."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 
@@ -146,17 +148,19 @@ def _scaled(value: Any, ratio: float, field: FieldInfo | None = None) -> Any:
 
 class TruthTables(Section):
     """The space of the operations: all functions of `inputs` inputs over `values` values. Tensors hold an operation's
-    index in 64 bits, which bounds the space."""
+    index in 64 bits, one of them for the sign, so that there are at most 2^63: of 2 values up to 5 inputs, of 3 up to
+    3, of 5 up to 2, of 15 one."""
 
     values: Annotated[Whole, Field(ge=2, le=36)] = 3
-    inputs: Annotated[Whole, Field(ge=1, le=5)] = 2
+    inputs: Annotated[Whole, Field(ge=1, le=36)] = 2
 
     @model_validator(mode="after")
     def _indexed(self) -> TruthTables:
         if self.values**self.inputs > 63 or not self.as_space().is_indexed_in_64_bits:
+            inputs = f"{self.inputs} input{'s' if self.inputs > 1 else ''}"
             raise ValueError(
-                f"{self.values} values and {self.inputs} inputs have more operations than the 2^63 that an index of 64 "
-                "bits tells apart; the largest spaces are 2 values of 5 inputs, 3 of 3 and 5 of 2"
+                f"{self.values} values and {inputs} have more operations than the 2^63 that an index of 64 bits tells "
+                "apart; the largest spaces are 2 values of 5 inputs, 3 of 3, 5 of 2 and 15 of 1"
             )
         return self
 

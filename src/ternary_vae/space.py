@@ -100,7 +100,7 @@ class Space:
             UserError: an index is no whole number of 0 … operations - 1.
         """
         # Beyond 64 bits numpy calculates with Python's integers.
-        indices = np.asarray(index, dtype=object if self.operations > 2**63 else None)
+        indices = np.asarray(index, dtype=None if self.is_indexed_in_64_bits else object)
         if not indices.size:
             return np.zeros((*indices.shape, self.entries), dtype=np.int8)
         whole = indices.dtype == object or np.issubdtype(indices.dtype, np.integer)

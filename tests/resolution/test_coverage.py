@@ -67,8 +67,6 @@ def test_counting_agrees_with_a_python_set() -> None:
     first, second = torch.randint(TWO_INPUT_TERNARY.operations, (2, 3_000), generator=generator())
     everything = {"operations": TWO_INPUT_TERNARY.operations}
     assert coverage.count_covered(first, **everything) == len(set(first.tolist()))
-    assert coverage.count_covered(first, second, **everything) == len(set(first.tolist()) | set(second.tolist()))
-    assert set(coverage.covered_table(first, **everything).nonzero().flatten().tolist()) == set(first.tolist())
     draws = (2, 10, 1_000, 6_000)
     slow = [len(set(first[: n // 2].tolist()) | set(second[: n // 2].tolist())) for n in draws]
     assert coverage.counts_by_draws(draws, first, second, **everything) == slow

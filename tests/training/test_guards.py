@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -140,7 +142,7 @@ class TestFiring:
 
     def test_state_is_plain_data(self):
         interventions = Interventions(temperature_factor=1.44, rho_bonus=0.05, fired={"a": 2})
-        assert Interventions.from_json(interventions.as_json()) == interventions
+        assert Interventions(**json.loads(json.dumps(asdict(interventions)))) == interventions
 
 
 def fire(trainer, *actions, amount=1.2):
@@ -252,4 +254,4 @@ def test_factors_stay_finite_however_often_a_guard_fires(action):
     interventions = Interventions()
     for _ in range(100):
         guards._actions[action](interventions, guard)
-    assert all(math.isfinite(value) for value in interventions.as_json().values() if isinstance(value, float))
+    assert all(math.isfinite(value) for value in asdict(interventions).values() if isinstance(value, float))

@@ -137,7 +137,7 @@ class TestPending:
         model, recipe = load_model(checkpoint.path)[0], checkpoint.recipe
         again = evaluate(model, recipe, 2)
         assert found.row == again
-        assert found.interventions == Interventions.from_json(checkpoint.state["interventions"])  # none fired
+        assert found.interventions == Interventions(**checkpoint.state["interventions"])  # none fired
 
     def test_one_from_before_there_was_anything_pending(self, finished_run, quick_resume):
         """It goes on, and what it holds can be measured."""

@@ -80,7 +80,9 @@ class Fleet:
         trainers = [self.trainers[place] for place in group]
         if len(trainers) == 1:
             return [trainers[0].close_epoch(take_steps(trainers[0].steps()))]
-        stacks[group] = stack = self._stacks.get(group) or _stack(trainers)
+        stacks[group] = stack = self._stacks.get(group) or Stack(
+            [trainer.model for trainer in trainers], [trainer.optimizer for trainer in trainers]
+        )
         steps = StackedSteps(trainers, stack)
         means = take_steps(steps)
         for run, trainer in enumerate(trainers):
@@ -118,10 +120,6 @@ def recipe_shape(recipe: Recipe) -> tuple[Hashable, ...]:
     return (
         recipe.data.train_share, recipe.permeability.isolated_share, recipe.beta.free_bits, *parts,
     )  # fmt: skip
-
-
-def _stack(trainers: Sequence[Trainer]) -> Stack:
-    return Stack([trainer.model for trainer in trainers], [trainer.optimizer for trainer in trainers])
 
 
 class StackedSteps(Steps):

@@ -31,11 +31,8 @@ class Stack(FlatAdamW):
     @cached_property
     def model(self) -> DualVAE:
         """A `DualVAE` that takes the rows of all runs, runs in front, and answers each with its run's weights."""
-        return self._answering_with(self.weights)
-
-    def _answering_with(self, weights: Sequence[Tensor]) -> DualVAE:
         names = {id(parameter): name for name, parameter in self._models[0].named_parameters()}
-        of_name = {names[id(parameter)]: weight for parameter, weight in zip(self.parameters[0], weights)}
+        of_name = {names[id(parameter)]: weight for parameter, weight in zip(self.parameters[0], self.weights)}
         return _stand_in(self._models[0], of_name)
 
     def _moves_at_once(self) -> bool:

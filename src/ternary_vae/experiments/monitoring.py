@@ -16,7 +16,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Ending
 from ternary_vae.formats import counted, duration, percent
 from ternary_vae.reading import parse_json
@@ -184,7 +183,7 @@ def last_row(run: RunDirectory) -> dict[str, Any] | None:
             end = file.seek(0, 2)
             file.seek(max(0, end - _TAIL))
             lines = file.read().split(b"\n")
-    except (OSError, UserError):
+    except OSError:
         return None
     for line in reversed(lines):
         try:

@@ -19,7 +19,8 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy import special
 
-CONFIDENCE = 0.95
+from ternary_vae.resolution.intervals import CONFIDENCE
+
 LEVEL = 1 - CONFIDENCE
 POWER = 0.8
 _ROUNDINGS = 4  # each of two values, and their difference, may be rounded

@@ -14,10 +14,23 @@ from torch import Tensor, nn
 
 from ternary_vae.errors import not_installed
 from ternary_vae.model import STRATEGIES, DualVAE
+from ternary_vae.model.networks import Encoder
 from ternary_vae.operations import random_operations
+from ternary_vae.space import Space
 from ternary_vae.storage.files import require_absent, write_bytes
 
 _NEEDED = ("onnx", "onnxscript")
+
+
+class _Encoder(nn.Module):
+    def __init__(self, encoder: Encoder, space: Space) -> None:
+        super().__init__()
+        self.encoder, self.space = encoder, space
+
+    def forward(
+        self, tables: Float[Tensor, "n entries"]
+    ) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"]]:
+        return self.encoder(self.space.as_input(tables))
 
 
 class _Ensemble(nn.Module):
@@ -25,14 +38,15 @@ class _Ensemble(nn.Module):
         super().__init__()
         self.model, self.strategy = model, strategy
 
-    def forward(self, tables: Float[Tensor, "n 9"]) -> Int8[Tensor, "n 9"]:
+    def forward(self, tables: Float[Tensor, "n entries"]) -> Int8[Tensor, "n entries"]:
         return self.model.ensemble_reconstruct(tables, self.strategy).to(torch.int8)
 
 
 def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
-    """Writes `encoder_a.onnx` (tables → mean, log_variance), `decoder_a.onnx` (z → logits of −1, 0, 1), the same of b,
-    and `ensemble_STRATEGY.onnx` (tables → tables, int8) for every strategy. Tables are float32 of −1, 0, 1 and shape
-    (n, 9), z is float32 (n, 16); n is free. Returns the files.
+    """Writes `encoder_a.onnx` (`tables` → `mean`, `log_variance`), `decoder_a.onnx` (`z` → `logits` of the values, the
+    lowest first), the same of b, and `ensemble_STRATEGY.onnx` (`tables` → `reconstruction`, int8) for every strategy.
+    Tables are float32 of the space's values, such as −1, 0, 1, and of shape (n, entries), z is float32 (n, latent), as
+    are mean and log-variance, logits are (n, entries, values); n is free. Returns the files.
 
     Raises:
         UserError: onnx or onnxscript is not installed, one of the files is there already, or they cannot be written.
@@ -49,7 +63,7 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
         ("a", model.encoder_A, model.decoder_A),
         ("b", model.encoder_B, model.decoder_B),
     ):
-        parts[f"encoder_{side}"] = encoder, "tables", example, ["mean", "log_variance"]
+        parts[f"encoder_{side}"] = _Encoder(encoder, model.space), "tables", example, ["mean", "log_variance"]
         parts[f"decoder_{side}"] = decoder, "z", torch.zeros(3, model.sizes.latent_dimensions), ["logits"]
     for name in STRATEGIES:
         parts[f"ensemble_{name}"] = _Ensemble(model, name), "tables", example, ["reconstruction"]

@@ -24,7 +24,8 @@ _MOST_VALUES_KEPT = 5
 """Sets, equivalences and permutations are looked at up to so many values."""
 _MOST_TOGETHER = 2**22
 """Answers that are looked up at once; bounds memory."""
-_LETTERS = "abcdefghij"
+LETTERS = "abcdefghij"
+"""What inputs are called, the first one `a`."""
 
 
 class Properties(Mapping[str, Any]):
@@ -107,7 +108,7 @@ def known_properties(space: Space) -> dict[str, Property]:
         "slupecki": Property("at most one input is used, or not every value is an answer", _slupecki),
     }
     known |= {
-        f"uses_{_LETTERS[place]}": Property(f"the answer depends on input {_LETTERS[place]}", _uses(place))
+        f"uses_{LETTERS[place]}": Property(f"the answer depends on input {LETTERS[place]}", _uses(place))
         for place in range(n)
     }
     if n > 1:
@@ -167,7 +168,7 @@ def _uses(place: int) -> Callable[[Properties], Bool[np.ndarray, " gates"]]:
 
 
 def _inputs_used(gates: Properties) -> Int[np.ndarray, " gates"]:
-    return np.sum([gates[f"uses_{_LETTERS[place]}"] for place in range(gates.space.inputs)], axis=0)
+    return np.sum([gates[f"uses_{LETTERS[place]}"] for place in range(gates.space.inputs)], axis=0)
 
 
 def _quasigroup(gates: Properties) -> Bool[np.ndarray, " gates"]:

@@ -11,10 +11,7 @@ from typing import Any
 from ternary_vae.errors import UserError
 from ternary_vae.gates.equivalence import EQUIVALENCES, orbit
 from ternary_vae.gates.names import Gate
-from ternary_vae.gates.properties import properties_of
-
-LETTERS = "abcdefghij"
-"""What inputs are called, the first one `a`."""
+from ternary_vae.gates.properties import LETTERS, properties_of
 
 
 def described(gate: Gate) -> dict[str, Any]:

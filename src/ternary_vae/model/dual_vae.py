@@ -13,10 +13,9 @@ from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import DecoderA, DecoderB, Encoder, Sizes
 from ternary_vae.model.pretrained import Pretrained
 from ternary_vae.model.statenet import StateNet
+from ternary_vae.pretrained.networks import Side
 from ternary_vae.recipe import Recipe
 from ternary_vae.space import Space
-
-Side = Literal["A", "B"]
 
 
 class Posteriors(NamedTuple):
@@ -86,18 +85,8 @@ class DualVAE(Pretrained, nn.Module):
     @classmethod
     def of(cls, recipe: Recipe) -> DualVAE:
         """The model that a recipe describes, at random weights."""
-        settings = recipe.model
-        return cls(
-            settings.injection,
-            recipe.permeability.adaptive,
-            translation_units=settings.translation_units,
-            middle_value_b=settings.middle_value_b,
-            values=recipe.space.values,
-            inputs=recipe.space.inputs,
-            latent_dimensions=settings.latent_dimensions,
-            width=settings.width,
-            decoder_a_width=settings.decoder_a_width,
-        )
+        named = {**recipe.model.model_dump(), **recipe.space.model_dump()}
+        return cls(**named, adaptive_rho=recipe.permeability.adaptive)
 
     def encode(self, x: Shaped[Tensor, "n entries"]) -> Posteriors:
         """Posteriors of truth tables given as the space's values (any number type), such as −1, 0, 1.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ternary_vae.errors import UserError
-from ternary_vae.recipe import FULL_COVERAGE_DRAWS, Recipe, load_recipe, recipe_names
-from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS, PHASE_NAMES, Recipe, load_recipe, recipe_names
+from ternary_vae.resolution.figures import MEASURES, looked_up
 from ternary_vae.resolution.intervals import Bounds
 from ternary_vae.resolution.records import (
     CoupledRecord,
@@ -36,7 +36,7 @@ class PhaseSpan(NamedTuple):
     @property
     def name(self) -> str:
         """As the plan calls it."""
-        return ("isolation", "consolidation", "resonant coupling", "ultra-exploration")[self.number - 1]
+        return PHASE_NAMES[self.number - 1]
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,7 @@ class Measurements:
 
     def column(self, name: str) -> list[Any]:
         """One value a row of the metrics; None where absent. `name` may be dotted."""
-
-        def look_up(row: Any) -> Any:
-            for part in name.split("."):
-                row = row.get(part) if isinstance(row, dict) else None
-            return row
-
-        return [look_up(row) for row in self.metrics]
+        return [looked_up(row, name) for row in self.metrics]
 
 
 def measurements_of_run(run: RunDirectory) -> Measurements:

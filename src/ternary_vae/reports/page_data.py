@@ -11,6 +11,7 @@ import numpy as np
 from ternary_vae.formats import UNIFORM_MODEL
 from ternary_vae.gates.names import HEPTAVINTIMAL, gate_names, named_forms, names_of_gates
 from ternary_vae.limits import coverage_limit
+from ternary_vae.model.statenet import CORRECTIONS
 from ternary_vae.reports.latent_map import LatentMap, SideMap
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.networks import packed
@@ -26,7 +27,6 @@ _COLUMNS = (
     "exact_match_coupled_b", "coverage", "complementarity", "share_a", "rho", "gate_open",
     "temperature_a", "temperature_b", "beta_a", "beta_b", "lambda1", "lambda2", "lambda3", "balance",
 )  # fmt: skip
-_CORRECTIONS = ("learning_rate", "lambda1", "lambda2", "lambda3", "rho")
 _SHORT = 32_767
 
 
@@ -42,7 +42,7 @@ def page_data(
     metrics = {
         name: _finite(measured.column(name)) for name in (*_COLUMNS, *(f"terms.{term}" for term in measured.terms))
     }
-    metrics |= {f"statenet.{name}": _finite(measured.column(f"statenet.corrections.{name}")) for name in _CORRECTIONS}
+    metrics |= {f"statenet.{name}": _finite(measured.column(f"statenet.corrections.{name}")) for name in CORRECTIONS}
     metrics |= {
         measure.key: [measure.read(row) for row in measured.metrics]
         for measure in registered()
@@ -51,7 +51,7 @@ def page_data(
     band = MEASURES["exact_match_a"].expected_band(measured.recipe.schedule_epochs)
     return {
         "epochs": measured.epochs,
-        "phases": [{**span._asdict(), "name": span.name} for span in measured.phases],
+        "phases": [span._asdict() for span in measured.phases],
         "metrics": metrics,
         "terms": measured.terms,
         "milestones": _milestones(measured),

@@ -19,7 +19,7 @@ from ternary_vae.reports.goals import worst_and_met
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.coupled import reconstructions
-from ternary_vae.resolution.figures import DEMANDS, MEASURES, Demands, Expected, Measure
+from ternary_vae.resolution.figures import DEMANDS, EXACT, MEASURES, Demands, Expected, Measure
 from ternary_vae.resolution.intervals import poisson_interval
 from ternary_vae.resolution.isolated import reconstruction, wrong_entries
 from ternary_vae.resolution.records import ExactMatch, Uniformity
@@ -30,7 +30,6 @@ from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.files import write_text
 from ternary_vae.storage.runs import RunDirectory
 
-EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")
 COVERAGES = ("coverage", "coverage_a", "coverage_b", "coverage_rho_07")
 FEWEST_DRAWS, MOST_DRAWS = 1_000_000, 80_000_000
 SKEWED = 100_000

@@ -14,10 +14,10 @@ from torch import Tensor
 from ternary_vae.model import EnsembleStrategy, Posteriors, combine
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations
+from ternary_vae.pretrained.codes import NOISE_SIGMA
 from ternary_vae.resolution.coverage import Decoder, in_chunks, indices_of_latents, rows_at_once
 from ternary_vae.resolution.records import ComplementaryCoverage, EnsembleUnderNoise, ExactMatch
 
-NOISE_SIGMA = 0.3
 NOISE_DRAWS = 256  # chance moves the score by 0.02 to 0.03; with 64 it is 0.05
 STRATEGY_DRAWS = 16  # enough to know the rate of an ensemble to 0.1 points
 SIGNIFICANCE = 0.01
@@ -124,18 +124,16 @@ def home_table(errors_a: Int[Tensor, "n"], errors_b: Int[Tensor, "n"], noise: No
     return torch.where(by_errors != 0, by_errors, home_under_noise(noise)).to(torch.int8)
 
 
-def really_more_often(
-    only_a: Int[Tensor, "n"], only_b: Int[Tensor, "n"], draws: int, significance: float = SIGNIFICANCE
-) -> Bool[Tensor, "n"]:
+def really_more_often(only_a: Int[Tensor, "n"], only_b: Int[Tensor, "n"], draws: int) -> Bool[Tensor, "n"]:
     """Whether two paired rates differ, by McNemar's exact test: of the draws in which one VAE alone was exact, each
     is as likely either's if the rates are equal, and the two-sided binomial probability of so uneven a division
-    must be at most `significance`. At 1%, at least 8 such draws are needed, all of one VAE. Were no operation
+    must be at most `SIGNIFICANCE`. At 1%, at least 8 such draws are needed, all of one VAE. Were no operation
     different at all, less than 1% of them would be given a home by chance, to either side equally often."""
     discordant = np.arange(draws + 1)
     # For each number of discordant draws, the largest minority that is still significant; −1 where none is.
     minority = np.full(draws + 1, -1)
     for smaller in range(draws // 2 + 1):
-        minority[(discordant >= 2 * smaller) & (2 * special.bdtr(smaller, discordant, 0.5) <= significance)] = smaller
+        minority[(discordant >= 2 * smaller) & (2 * special.bdtr(smaller, discordant, 0.5) <= SIGNIFICANCE)] = smaller
     allowed = torch.from_numpy(minority).to(only_a.device)
     return torch.minimum(only_a, only_b) <= allowed[only_a + only_b]
 
@@ -164,7 +162,7 @@ def covariance_between_operations(noise: NoiseOutcome) -> float | None:
 
 
 def complementary_coverage(
-    errors_a: Int[Tensor, "n"], errors_b: Int[Tensor, "n"], noise: NoiseOutcome, sigma: float = NOISE_SIGMA
+    errors_a: Int[Tensor, "n"], errors_b: Int[Tensor, "n"], noise: NoiseOutcome
 ) -> ComplementaryCoverage:
     """The section of the coupled record, from wrong entries without noise and outcomes under noise.
 
@@ -189,7 +187,7 @@ def complementary_coverage(
         share_a=home_a / (home_a + home_b) if home_a + home_b else None,
         errors_a_fewer=fewer_a,
         errors_b_fewer=fewer_b,
-        noise_sigma=sigma,
+        noise_sigma=NOISE_SIGMA,
         noise_draws=noise.draws,
         exact_under_noise_a=exact_a,
         exact_under_noise_b=exact_b,

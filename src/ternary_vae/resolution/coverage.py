@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from ternary_vae.limits import coverage_limit
@@ -81,16 +81,11 @@ def rows_at_once(device: torch.device) -> int:
     return _CHUNK_CPU if device.type == "cpu" else _CHUNK_DEVICE
 
 
-def covered_table(indices: Int[Tensor, " n"], operations: int) -> Bool[Tensor, " operations"]:
-    """Which of so many operations occur among `indices`."""
-    table = torch.zeros(operations, dtype=torch.bool, device=indices.device)
-    table[indices] = True
-    return table
-
-
-def count_covered(*indices: Int[Tensor, " n"], operations: int) -> int:
-    """Number of different operations among all the given indices together."""
-    return int(covered_table(torch.cat(indices), operations).sum())
+def count_covered(indices: Int[Tensor, " n"], operations: int) -> int:
+    """Number of different operations, of so many, among the indices."""
+    met = torch.zeros(operations, dtype=torch.bool, device=indices.device)
+    met[indices] = True
+    return int(met.sum())
 
 
 def counts_by_draws(draws: Sequence[int], *indices: Int[Tensor, " n"], operations: int) -> list[int]:

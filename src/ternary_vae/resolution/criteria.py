@@ -4,6 +4,7 @@ figure. Nothing is rounded before it is compared."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -74,7 +75,7 @@ class Verdict(Part):
     recipe: str
     seed: int
     epoch: int
-    level: Literal["none", "minimum", "target", "stretch"]
+    level: LevelName | Literal["none"]
     levels: dict[LevelName, Level]
     own: list[Line]
     own_met: bool
@@ -139,13 +140,8 @@ def verdict_rows(verdict: Verdict) -> list[VerdictRow]:
     return [VerdictRow(line.level, line.name, line.required, line.shown, line.met) for line in lines]
 
 
-def _highest(levels: dict[LevelName, Level]) -> Literal["none", "minimum", "target", "stretch"]:
-    highest: Literal["none", "minimum", "target", "stretch"] = "none"
-    for level in LEVELS:
-        if not levels[level].met:
-            break
-        highest = level
-    return highest
+def _highest(levels: dict[LevelName, Level]) -> LevelName | Literal["none"]:
+    return ("none", *takewhile(lambda level: levels[level].met, LEVELS))[-1]
 
 
 def _line(

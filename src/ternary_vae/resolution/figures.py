@@ -282,12 +282,17 @@ def _read(place: Place | None, found: Any, key: str) -> float | None:
     if callable(place):
         value = place(found)
     elif isinstance(found, dict):
-        value = reduce(lambda row, part: row.get(part) if isinstance(row, dict) else None, place.split("."), found)
+        value = looked_up(found, place)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError(f"{key} is {value!r}, not a number")
     else:
         value = reduce(_part, place.split("."), found)
     return None if value is None else float(value)
+
+
+def looked_up(row: Any, place: str) -> Any:
+    """What lies at a dotted place of a row; None where nothing does."""
+    return reduce(lambda part, name: part.get(name) if isinstance(part, dict) else None, place.split("."), row)
 
 
 def _part(section: Any, name: str) -> Any:
@@ -304,8 +309,6 @@ _covers = partial(_share, more="covers {} more than", less="covers {} less than"
 _MIXED, _PRESERVED = "cross_injected_sampling_rho_07", "cross_injected_sampling_rho_07.prior_preserving"
 _HOMES = "complementary_coverage"
 _STRATEGIES = ("best_of_two", "voting", "confidence_weighted", "majority", "product_of_experts")
-_EVERYWHERE = (3, 100, 120, 150, 200, 250, 300, 350, 400)
-_PERFECT = {section: {epoch: Expected(1.0, 1.0, section) for epoch in _EVERYWHERE} for section in ("1, 2, 6", "4")}
 _EXPECTED_OF_A = {
     3: Expected(0.1487, 0.1487, "2"),
     100: Expected(0.20, 0.30, "2"),
@@ -317,6 +320,7 @@ _EXPECTED_OF_A = {
     350: Expected(0.90, 0.95, "2"),
     400: Expected(0.95, None, "2, 6"),
 }
+_PERFECT = {section: dict.fromkeys(_EXPECTED_OF_A, Expected(1.0, 1.0, section)) for section in ("1, 2, 6", "4")}
 
 
 def _of_every_epoch() -> Iterator[Measure]:
@@ -559,10 +563,8 @@ CRITERIA: dict[LevelName | Literal["own"], dict[str, float]] = {
 """The least of each measure: the plan's three levels (section 6) and this project's own lines."""
 
 _PLANS_SPACE = TruthTables()
-_OWN_OF_OTHER_SPACES = {
-    "exact_match_a": 1.0, "exact_match_b": 1.0, "exact_match_best_of_two": 1.0, "exact_match_coupled_a": 1.0,
-    "exact_match_coupled_b": 1.0,
-}  # fmt: skip
+EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")
+"""What has to be exact in every space."""
 
 
 def criteria_of(space: TruthTables) -> dict[LevelName | Literal["own"], dict[str, float]]:
@@ -574,7 +576,7 @@ def criteria_of(space: TruthTables) -> dict[LevelName | Literal["own"], dict[str
         level: {key: least for key, least in lines.items() if key != "coverage_rho_07"}
         for level, lines in CRITERIA.items()
     }
-    return without_coverage | {"own": _OWN_OF_OTHER_SPACES}
+    return without_coverage | {"own": dict.fromkeys(EXACT, 1.0)}
 
 
 @dataclass(frozen=True)

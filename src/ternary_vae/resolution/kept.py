@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ternary_vae import __version__
 from ternary_vae.model import Posteriors
-from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations, all_operations, measured_operations
+from ternary_vae.pretrained.networks import SIDES, Side
 from ternary_vae.resolution.statistics import named_generator
 from ternary_vae.space import MOST_MEASURED
 from ternary_vae.storage.checkpoints import Checkpoint, checkpoint_bytes
@@ -27,7 +27,6 @@ from ternary_vae.terminal import quoted
 SAMPLE = MOST_MEASURED
 """Operations on which a larger space is measured; all of 100,000 exact are at least 99.997% (95%)."""
 OPERATIONS_KEY = "all_ternary_operations"
-SIDES: tuple[Side, ...] = ("A", "B")
 ENCODINGS = {side: f"latent_encodings_{side}" for side in SIDES}
 DISTANCES = {side: f"latent_distances_{side}" for side in SIDES}
 WRONG_ENTRIES = "wrong_entries"

@@ -131,18 +131,11 @@ def audit_caches(
     environment = os.environ if environment is None else environment
     roots = cache_roots(environment)
     libraries = list(_libraries(roots, environment))
-    cache_directory = tensor_cache_of(project, cache_directory, environment)
+    cache = cache_directory or environment.get(ENVIRONMENT_VARIABLE) or project / DEFAULT_DIRECTORY
+    of_project = _of_project(project, Path(os.path.abspath(cache)))
     usual = roots["home"] / ".cache"  # which some programs use even where XDG_CACHE_HOME names another
     unknown = [place for root in dict.fromkeys((roots["cache"], usual)) for place in _unknown(root, libraries)]
-    return [*libraries, *unknown, *_bytecode_elsewhere(project, environment), *_of_project(project, cache_directory)]
-
-
-def tensor_cache_of(
-    project: str | Path, chosen: str | Path | None = None, environment: Mapping[str, str] | None = None
-) -> Path:
-    """Where the tensor cache of a project lies."""
-    environment = os.environ if environment is None else environment
-    return Path(os.path.abspath(chosen or environment.get(ENVIRONMENT_VARIABLE) or Path(project) / DEFAULT_DIRECTORY))
+    return [*libraries, *unknown, *_bytecode_elsewhere(project, environment), *of_project]
 
 
 def cache_roots(environment: Mapping[str, str]) -> dict[Root, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ternary_vae.formats import code
 from ternary_vae.storage.cache_entry import Entry
 
 README = "README.md"
@@ -44,7 +45,7 @@ def readme(entries: Sequence[Entry]) -> str:
         f"| {entry.key}.safetensors | {entry.size / 1_000_000:.2f} MB "
         f"| {'×'.join(map(str, entry.shape))} {entry.dtype} "
         f"| {_cell(entry.metadata.get('purpose', ''))} | {_cell(made_from_text(entry))} "
-        f"| {_command(entry.metadata.get('remake'))} |"
+        f"| {code(remake) if (remake := entry.metadata.get('remake')) else ''} |"
         for entry in entries
     ]
     return _TEXT.format(rows="\n".join(rows) or "| none yet | | | | | |")
@@ -58,9 +59,5 @@ def made_from_text(entry: Entry) -> str:
     )
 
 
-def _command(remake: object) -> str:
-    return f"`{_cell(remake)}`" if remake else ""
-
-
 def _cell(text: object) -> str:
-    return " ".join(str(text).replace("|", r"\|").replace("`", "'").split())
+    return code(text)[1:-1]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -318,7 +318,7 @@ class PendingUpdate:
     def added_to(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with this update pending."""
         row = None if self.row is None else finite(self.row)
-        pending = {"row": row, "interventions": self.interventions.as_json()}
+        pending = {"row": row, "interventions": asdict(self.interventions)}
         return replace(checkpoint, state={**checkpoint.state, _PENDING: pending})
 
     @classmethod
@@ -336,7 +336,7 @@ class PendingUpdate:
             # Versions before this one evaluated fewer strategies; this is the one that anything is decided by.
             if row is not None and not dict(row).keys() >= {*evaluated_keys(["best_of_two"])}:
                 raise KeyError("a figure is missing")
-            return cls(row, Interventions.from_json(pending["interventions"]))
+            return cls(row, Interventions(**pending["interventions"]))
         except (AttributeError, LookupError, TypeError, ValueError) as failure:
             raise UserError(
                 f"{checkpoint.path}: cannot be trained on: its pending measurement is damaged ({failure!r}); "
@@ -373,7 +373,7 @@ class EpochFinisher:
             measured = evaluate(self.model, recipe, row["epoch"], self.run_all)
         row |= dict.fromkeys(evaluated_keys()) if measured is None else measured
         row["seconds_evaluation"] = time.monotonic() - started
-        interventions = Interventions.from_json(checkpoint.state["interventions"])
+        interventions = Interventions(**checkpoint.state["interventions"])
         self.watch(recipe, interventions, row)
         row["guard_events"] = interventions.fired_count
         row = finite(row)

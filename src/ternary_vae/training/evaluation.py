@@ -18,7 +18,13 @@ from ternary_vae.model.dual_vae import Side
 from ternary_vae.model.linear import rounded_once
 from ternary_vae.operations import Operations, measured_operations
 from ternary_vae.recipe import Recipe
-from ternary_vae.resolution.complementarity import SIGNIFICANCE, NoiseOutcome, decode_under_noise, home_under_noise
+from ternary_vae.resolution.complementarity import (
+    SIGNIFICANCE,
+    NoiseOutcome,
+    decode_under_noise,
+    home_under_noise,
+    ratio_of_homes,
+)
 from ternary_vae.resolution.coverage import decoded_indices, in_chunks
 
 _LARGE_PRIME = 1_000_003
@@ -106,7 +112,7 @@ def _homes(n_a: int, n_b: int, by_chance: int) -> dict[str, float | None]:
     many a home, as with truth tables so long that neither VAE is exact under noise often enough to tell."""
     if n_a + n_b <= by_chance:
         return {"share_a": None, "complementarity": None}
-    return {"share_a": n_a / (n_a + n_b), "complementarity": min(n_a, n_b) / max(n_a, n_b)}
+    return {"share_a": n_a / (n_a + n_b), "complementarity": ratio_of_homes(n_a, n_b)}
 
 
 def _coverage(covered: list[int], operations: int, recipe: Recipe) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ternary_vae.errors import UserError, nearest
@@ -31,13 +31,6 @@ class Interventions:
     rho_bonus: float = 0.0
     lambda1_bonus: float = 0.0
     fired: dict[str, int] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Interventions:
-        return cls(**values)
 
     @property
     def fired_count(self) -> int:

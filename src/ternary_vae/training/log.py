@@ -27,9 +27,8 @@ class RunLog:
         self.directory = directory
         self.epochs_completed = epochs_completed
         self.rows = [row for row in directory.metrics() if row["epoch"] <= epochs_completed]
-        self.events = [event for event in directory.events() if event["epoch"] <= epochs_completed]
         _rewrite(directory.metrics_file, self.rows)
-        _rewrite(directory.events_file, self.events)
+        _rewrite(directory.events_file, [event for event in directory.events() if event["epoch"] <= epochs_completed])
         with self._board_reported():
             self._board = SummaryWriter(str(directory.tensorboard), purge_step=epochs_completed + 1, max_queue=1000)
 
@@ -58,7 +57,6 @@ class RunLog:
         """
         self.directory.require_held()
         event = {"epoch": epoch, "kind": kind, "name": name, "message": message, **details}
-        self.events.append(event)
         append_json_line(self.directory.events_file, event)
         with self._board_reported():
             self._board.add_text(f"events/{kind}", f"{name}: {message}", epoch)

@@ -15,11 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ternary_vae.formats import UNIFORM_MODEL, beside_uniform, duration, number, percent
-from ternary_vae.recipe import Recipe
+from ternary_vae.recipe import PHASE_NAMES, Recipe
 from ternary_vae.terminal import replace_what_cannot_be_shown
 from ternary_vae.training.time_left import TimeLeft, TimeLeftOfRuns
 
-PHASES = {1: "isolation", 2: "consolidation", 3: "resonant coupling", 4: "ultra-exploration"}
 _EVENTS_SHOWN = 4
 
 
@@ -129,7 +128,7 @@ class Display:
         head = Table.grid(padding=(0, 2))
         head.add_row(
             f"epoch [bold]{done}[/] of {total}",
-            f"phase [bold]{row['phase']}[/] {PHASES[row['phase']]}",
+            f"phase [bold]{row['phase']}[/] {PHASE_NAMES[row['phase'] - 1]}",
             f"ρ [bold]{row['rho']:.3f}[/]",
             _pace_and_left(self.clock),
         )

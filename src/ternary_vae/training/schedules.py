@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from ternary_vae.recipe import Beta, Data, GradientBalance, Lambdas, Phase, PriorInformation, Recipe
+from ternary_vae.recipe import Data, GradientBalance, Lambdas, Phase, PriorInformation, Recipe
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
@@ -43,7 +43,7 @@ def steps_before(recipe: Recipe, epoch: int, operations: int) -> int:
 def permeability_target(recipe: Recipe, epoch: int, gate_open: bool) -> float:
     """ρ that the phase asks for. A gated phase asks for its ramp while the gate is open, else for its
     start."""
-    phase: Phase = tuple(recipe.phases)[recipe.phase_at(epoch) - 1]
+    phase = _phase(recipe, epoch)
     if phase.gradient_balance_gate and not gate_open:
         return phase.start_rho
     first, end = phase.epochs
@@ -67,7 +67,7 @@ def temperature_a(recipe: Recipe, epoch: int, boost: float = 1.0) -> float:
     multiplies the boosted amplitude (a guard may raise it)."""
     settings = recipe.temperature
     base = _linear(settings.a_start, settings.a_end, epoch / recipe.schedule_epochs)
-    boosted = tuple(recipe.phases)[recipe.phase_at(epoch) - 1].temperature_boost
+    boosted = _phase(recipe, epoch).temperature_boost
     amplitude = settings.a_boost_amplitude * boost if boosted else settings.a_cycle_relative_amplitude * base
     cycle = math.cos(2 * math.pi * (epoch % settings.cycle_epochs) / settings.cycle_epochs)
     return max(settings.minimum, base + amplitude * cycle)
@@ -76,8 +76,7 @@ def temperature_a(recipe: Recipe, epoch: int, boost: float = 1.0) -> float:
 def temperature_b(recipe: Recipe, epoch: int) -> float:
     """Noise scale of VAE-B: linear decrease after a lag; phase 4 holds it where the recipe says."""
     settings = recipe.temperature
-    boosted = tuple(recipe.phases)[recipe.phase_at(epoch) - 1].temperature_boost
-    if boosted and settings.b_boosted is not None:
+    if _phase(recipe, epoch).temperature_boost and settings.b_boosted is not None:
         return settings.b_boosted
     progress = max(0, epoch - settings.b_lag_epochs) / recipe.schedule_epochs
     return max(settings.minimum, _linear(settings.b_start, settings.b_end, progress))
@@ -85,7 +84,12 @@ def temperature_b(recipe: Recipe, epoch: int) -> float:
 
 def beta_a(recipe: Recipe, epoch: int) -> float:
     """Weight of VAE-A's KL divergence."""
-    return _beta(recipe.beta, epoch, recipe.schedule_epochs)
+    settings = recipe.beta
+    since = max(0, epoch - settings.delay_epochs)
+    if since < settings.warmup_epochs:
+        return max(settings.warm * settings.waiting_share, settings.warm * since / settings.warmup_epochs)
+    span = max(1, recipe.schedule_epochs - settings.delay_epochs - settings.warmup_epochs)
+    return _linear(settings.warm, settings.end, (since - settings.warmup_epochs) / span)
 
 
 def beta_b(recipe: Recipe, epoch: int) -> float:
@@ -127,12 +131,8 @@ def clamp(value: float, bounds: tuple[float, float]) -> float:
     return min(max(value, bounds[0]), bounds[1])
 
 
-def _beta(settings: Beta, epoch: int, schedule_epochs: int) -> float:
-    since = max(0, epoch - settings.delay_epochs)
-    if since < settings.warmup_epochs:
-        return max(settings.warm * settings.waiting_share, settings.warm * since / settings.warmup_epochs)
-    span = max(1, schedule_epochs - settings.delay_epochs - settings.warmup_epochs)
-    return _linear(settings.warm, settings.end, (since - settings.warmup_epochs) / span)
+def _phase(recipe: Recipe, epoch: int) -> Phase:
+    return tuple(recipe.phases)[recipe.phase_at(epoch) - 1]
 
 
 def _linear(start: float, end: float, progress: float) -> float:

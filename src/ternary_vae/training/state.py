@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -152,7 +153,7 @@ class RunState:
             training={"gradient_norms": self.gradient_norms, **self._weights_in_training()},
             state={
                 "lambda1": self.lambda1, "lambda2": self.lambda2, "gate_open": self.gate_open,
-                "last_state": self.last_state, "interventions": self.interventions.as_json(),
+                "last_state": self.last_state, "interventions": asdict(self.interventions),
                 "balance": self.balance, "rho": self.rho,
                 **({} if self.split_known else {"split_known": False}), **(extra_state or {}),
             },
@@ -229,7 +230,7 @@ class RunState:
             self.generator.set_state(random_state)
         self.gate_open = state["gate_open"]
         self.last_state = state["last_state"]
-        self.interventions = Interventions.from_json(state["interventions"])
+        self.interventions = Interventions(**state["interventions"])
         self.gradient_norms = tensors["gradient_norms"].to(self.device, copy=True)
         self.balance = Balance(*state["balance"])
 

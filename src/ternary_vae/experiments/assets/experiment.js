@@ -4,7 +4,7 @@ const armLook = (c, name) => {
   const at = data.arms.findIndex((arm) => arm.name === name);
   return { ...data.arms[at], colour: c[PALETTE[at % PALETTE.length]] };
 };
-const shareAxis = (measure) => ({ ...(measure.share && { tickformat: ".4~%" }), ...(measure.bounded && bounded) });
+const shareAxis = (measure) => ({ ...(measure.share && shares), ...(measure.bounded && bounded) });
 const value = (measure, amount) => (measure.share ? percent(amount) : plain([amount])[0]);
 // Heights around a line, so that equal dots are all seen.
 const around = (place, count) => Array.from({ length: count }, (_, at) => place + 0.44 * ((at + 0.5) / count - 0.5));
@@ -80,11 +80,9 @@ data.measures.forEach((measure, at) => {
       const curve = measure.curves[arm.name],
         look = armLook(c, arm.name);
       if (!curve.epoch.length) return [];
-      const edge = { type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
       const group = { legendgroup: arm.name };
       return [
-        { ...edge, ...group, x: curve.epoch, y: curve.low },
-        { ...edge, ...group, x: curve.epoch, y: curve.high, fill: "tonexty", fillcolor: look.colour + "22" },
+        ...filledBand(curve.epoch, curve.low, curve.high, look.colour + "22", group),
         {
           type: "scatter",
           ...group,

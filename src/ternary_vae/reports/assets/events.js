@@ -15,7 +15,7 @@ charts["chart-statenet"] = (c) => {
       const values = metric(`statenet.${name}`);
       return line(names[name], e, values, palette[name][0], palette[name][1], {
         line: { color: palette[name][0], dash: palette[name][1], width: 1.6 },
-        customdata: plain(values, 3),
+        customdata: plain(values),
       });
     });
   return withEvents(c, traces, { title: { text: "correction", font: { size: 11 } }, range: [-1.12, 1.12] }, 1.04);
@@ -24,7 +24,7 @@ charts["chart-statenet"] = (c) => {
 charts["chart-lambda"] = (c) => {
   const e = data.metrics.epoch;
   const one = (name, key, colour, dash) =>
-    line(name, e, metric(key), colour, dash, { customdata: plain(metric(key), 3) });
+    line(name, e, metric(key), colour, dash, { customdata: plain(metric(key)) });
   const traces = [
     one("λ1, of A", "lambda1", c.a, "dash"),
     one("λ2, of B", "lambda2", c.b, "solid"),
@@ -39,14 +39,7 @@ charts["chart-lambda"] = (c) => {
   );
 };
 
-const EVENT_COLOURS = {
-  guard: "a",
-  warning: "amber",
-  interrupted: "amber",
-  resumed: "b",
-  finished: "both",
-  milestone: "quiet",
-};
+const EVENT_COLOURS = { guard: "a", warning: "amber", interrupted: "amber", resumed: "b" };
 function withEvents(c, traces, yaxis, height) {
   const told = data.events.filter((event) => event.kind !== "milestone");
   const shapes = told.map((event) => ({

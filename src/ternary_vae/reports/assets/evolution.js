@@ -3,28 +3,9 @@ charts["chart-reconstruction"] = (c) => {
   const m = data.milestones,
     e = data.metrics.epoch;
   const band = data.expected.band;
-  const traces = [
-    {
-      type: "scatter",
-      x: band.map((p) => p[0]),
-      y: band.map((p) => p[1]),
-      mode: "lines",
-      line: { width: 0 },
-      hoverinfo: "skip",
-      showlegend: false,
-    },
-    {
-      type: "scatter",
-      x: band.map((p) => p[0]),
-      y: band.map((p) => p[2]),
-      mode: "lines",
-      line: { width: 0 },
-      fill: "tonexty",
-      fillcolor: c.plan,
-      hoverinfo: "skip",
-      name: "plan's expectation of A",
-    },
-  ];
+  const [epochs, low, high] = [0, 1, 2].map((at) => band.map((point) => point[at]));
+  const traces = filledBand(epochs, low, high, c.plan);
+  Object.assign(traces[1], { name: "plan's expectation of A", showlegend: true });
   if (e.length) {
     traces.push(
       line("ensemble", e, metric("exact_match_best_of_two"), c.both, "solid", {
@@ -57,21 +38,8 @@ charts["chart-coverage"] = (c) => {
       low = m[`${key}_low`],
       high = m[`${key}_high`];
     traces.push(
-      { type: "scatter", x: m.epoch, y: low, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false },
-      {
-        type: "scatter",
-        x: m.epoch,
-        y: high,
-        mode: "lines",
-        line: { width: 0 },
-        fill: "tonexty",
-        fillcolor: colour + "33",
-        hoverinfo: "skip",
-        showlegend: false,
-      },
-      dots(name, m.epoch, mean, colour, symbol, {
-        mode: "lines+markers",
-        line: { color: colour, width: 1.5, dash },
+      ...filledBand(m.epoch, low, high, colour + "33"),
+      joined(name, m.epoch, mean, colour, symbol, { width: 1.5, dash }, {
         customdata: mean.map((value, i) => `${percent(value)} [${percent(low[i])}, ${percent(high[i])}]`),
       }),
     );
@@ -114,29 +82,19 @@ charts["chart-complementarity"] = (c) => {
         ]
       : [];
   const traces = [
-    dots("under equal noise", m.epoch, m.complementarity_score, c.mark, "circle", {
-      mode: "lines+markers",
-      line: { color: c.mark, width: 2 },
+    joined("under equal noise", m.epoch, m.complementarity_score, c.mark, "circle", { width: 2 }, {
       customdata: plain(m.complementarity_score),
     }),
   ];
   if (measured(m.complementarity_by_errors)) {
     traces.push(
-      dots("by errors alone", m.epoch, m.complementarity_by_errors, c.quiet, "x-thin-open", {
-        mode: "lines+markers",
-        line: { color: c.quiet, dash: "dot" },
+      joined("by errors alone", m.epoch, m.complementarity_by_errors, c.quiet, "x-thin-open", { dash: "dot" }, {
         customdata: plain(m.complementarity_by_errors),
       }),
     );
   }
   traces.push(
-    dots("VAE-A's share of homes", m.epoch, m.share_a, c.a, "square-open", {
-      mode: "lines+markers",
-      line: { color: c.a, dash: "dash", width: 1.4 },
-      customdata: percents(m.share_a),
-    }),
-  );
-  traces.push(
+    joined("VAE-A's share of homes", m.epoch, m.share_a, c.a, "square-open", { dash: "dash", width: 1.4 }),
     ...each("score each epoch, coarse", "complementarity", c.mark, "solid", plain),
     ...each("share each epoch, coarse", "share_a", c.a, "dash", percents),
   );
@@ -161,7 +119,7 @@ charts["chart-permeability"] = (c) => {
   const m = data.milestones,
     e = data.metrics.epoch,
     traces = [];
-  const number = (values) => ({ customdata: plain(values, 3) });
+  const number = (values) => ({ customdata: plain(values) });
   if (e.length) {
     traces.push(
       line("ρ", e, metric("rho"), c.both, "solid", {
@@ -195,9 +153,7 @@ charts["chart-permeability"] = (c) => {
     );
   }
   traces.push(
-    dots("correlation of codes, absolute", m.epoch, m.latent_correlation, c.mark, "triangle-up-open", {
-      mode: "lines+markers",
-      line: { color: c.mark, dash: "dot" },
+    joined("correlation of codes, absolute", m.epoch, m.latent_correlation, c.mark, "triangle-up-open", { dash: "dot" }, {
       ...number(m.latent_correlation),
     }),
   );
@@ -213,7 +169,7 @@ charts["chart-loss"] = (c) => {
     const name = term.replaceAll("_", " ").replace(/ ([ab])$/, (_, side) => ` ${side.toUpperCase()}`);
     return line(name, e, values, palette[at % 10], dashes[at % 10], {
       line: { color: palette[at % 10], dash: dashes[at % 10], width: 1.5 },
-      customdata: plain(values, 3),
+      customdata: plain(values),
       visible: at < 5 ? true : "legendonly",
     });
   });
@@ -234,11 +190,7 @@ charts["chart-loss"] = (c) => {
 charts["chart-half-sigma"] = (c) => {
   const m = data.milestones;
   const one = (name, values, colour, dash, symbol) =>
-    dots(name, m.epoch, values, colour, symbol, {
-      mode: "lines+markers",
-      line: { color: colour, width: 2, dash },
-      customdata: plain(values, 3),
-    });
+    joined(name, m.epoch, values, colour, symbol, { width: 2, dash }, { customdata: plain(values) });
   const levels = [level(c, data.ideal_axes.half, `ideal axes: ${fixed(data.ideal_axes.half, 3)}`)];
   return {
     data: [

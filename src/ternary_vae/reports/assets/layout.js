@@ -80,7 +80,7 @@ function level(c, value, text, dash = "solid", side = "right") {
     },
   };
 }
-function timeLayout(c, { yaxis = {}, levels = [], shapes = [], annotations = [] }) {
+function timeLayout(c, { yaxis = {}, levels = [], shapes = [] }) {
   return baseLayout(c, {
     xaxis: {
       range: [0, data.epochs * 1.01],
@@ -89,7 +89,7 @@ function timeLayout(c, { yaxis = {}, levels = [], shapes = [], annotations = [] 
     },
     yaxis,
     shapes: [...phaseShapes(c), ...levels.map((one) => one.shape), ...shapes],
-    annotations: [...phaseLabels(c), ...levels.map((one) => one.label), ...annotations],
+    annotations: [...phaseLabels(c), ...levels.map((one) => one.label)],
   });
 }
 // Shares and scores lie between 0 and 1. No axis of them goes on, but for a margin in which a line is seen.
@@ -119,6 +119,16 @@ const dots = (name, x, y, colour, symbol, more = {}) => ({
   marker: { color: colour, symbol, size: 8, line: { width: 1.6, color: colour } },
   ...more,
 });
+// Marks that a line joins.
+const joined = (name, x, y, colour, symbol, stroke, more = {}) =>
+  dots(name, x, y, colour, symbol, { mode: "lines+markers", line: { color: colour, ...stroke }, ...more });
+function filledBand(x, low, high, fillcolor, more = {}) {
+  const edge = { type: "scatter", mode: "lines", x, line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+  return [
+    { ...edge, y: low, ...more },
+    { ...edge, y: high, fill: "tonexty", fillcolor, ...more },
+  ];
+}
 const nines = (share) => (share === null ? null : -Math.log10(Math.max(1 - share, 1e-6)));
 const metric = (name) => data.metrics[name] || data.metrics.epoch.map(() => null);
 const measured = (values) => values.some((value) => value !== null);

@@ -80,6 +80,16 @@ function drawsLayout(c, yaxis) {
   });
 }
 const drawsHover = (x, y) => x.map((draws, i) => `${percent(y[i])} with ${grouped(draws)} draws`);
+// A curve of each VAE and of both over draws; `made` is its heights and what is said of each.
+const ofDraws = (c, made) =>
+  [
+    ["a", "VAE-A", "dash", "circle-open"],
+    ["b", "VAE-B", "solid", "square-open"],
+    ["both", "both, ρ = 0.7", "dot", "diamond-open"],
+  ].map(([key, name, dash, symbol]) => {
+    const [heights, customdata] = made(data.draws[key]);
+    return joined(name, data.draws[key].draws, heights, c[key], symbol, { dash, width: 1.6 }, { customdata });
+  });
 charts["chart-draws"] = (c) => {
   const traces = [
     line(data.uniform_model, data.draws.limit.draws, data.draws.limit.rate, c.limit, "solid", {
@@ -87,35 +97,13 @@ charts["chart-draws"] = (c) => {
       hovertemplate: undefined,
     }),
   ];
-  for (const [key, name, colour, dash, symbol] of [
-    ["a", "VAE-A", c.a, "dash", "circle-open"],
-    ["b", "VAE-B", c.b, "solid", "square-open"],
-    ["both", "both, ρ = 0.7", c.both, "dot", "diamond-open"],
-  ]) {
-    const { draws, rate } = data.draws[key];
-    traces.push(
-      dots(name, draws, rate, colour, symbol, {
-        mode: "lines+markers",
-        line: { color: colour, dash, width: 1.6 },
-        customdata: drawsHover(draws, rate),
-      }),
-    );
-  }
+  traces.push(...ofDraws(c, ({ draws, rate }) => [rate, drawsHover(draws, rate)]));
   return { data: traces, layout: drawsLayout(c, { ...shares, range: SHARES }) };
 };
 charts["chart-gap"] = (c) => {
-  const traces = [
-    ["a", "VAE-A", c.a, "dash", "circle-open"],
-    ["b", "VAE-B", c.b, "solid", "square-open"],
-    ["both", "both, ρ = 0.7", c.both, "dot", "diamond-open"],
-  ].map(([key, name, colour, dash, symbol]) => {
-    const { draws, rate, limit } = data.draws[key];
+  const traces = ofDraws(c, ({ rate, limit }) => {
     const gap = rate.map((value, i) => 100 * (limit[i] - value));
-    return dots(name, draws, gap, colour, symbol, {
-      mode: "lines+markers",
-      line: { color: colour, dash, width: 1.6 },
-      customdata: gap.map((value) => `${fixed(value, 2)} points below ${data.uniform_model}`),
-    });
+    return [gap, gap.map((value) => `${fixed(value, 2)} points below ${data.uniform_model}`)];
   });
   return {
     data: traces,

@@ -8,14 +8,10 @@ const titled = (text) => ({ title: { text, standoff: 6, font: { size: 11 } } });
 
 charts["chart-distances"] = (c) => {
   const traces = SIDES.flatMap(([side, name, dash, symbol]) => {
-    const { hamming, mean, low, high } = known[side].by_hamming,
-      edge = { type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+    const { hamming, mean, low, high } = known[side].by_hamming;
     return [
-      { ...edge, x: hamming, y: low },
-      { ...edge, x: hamming, y: high, fill: "tonexty", fillcolor: `${c[side]}22` },
-      dots(name, hamming, mean, c[side], symbol, {
-        mode: "lines+markers",
-        line: { color: c[side], dash, width: 2 },
+      ...filledBand(hamming, low, high, `${c[side]}22`),
+      joined(name, hamming, mean, c[side], symbol, { dash, width: 2 }, {
         customdata: mean.map((value, i) => `${fixed(value, 2)} [${fixed(low[i], 2)}, ${fixed(high[i], 2)}]`),
       }),
     ];
@@ -96,7 +92,6 @@ for (const [side, name] of SIDES)
     };
     const layout = baseLayout(c, {
       hovermode: "closest",
-      margin: { l: 52, r: 14, t: isTouch() ? 50 : 22, b: 40 },
       xaxis: {
         ...titled("entry, by the inputs it answers"),
         tickvals: numbers,
@@ -132,9 +127,7 @@ for (const [side] of SIDES)
     const traces = known.claims.map((claim, at) => {
       const [colour, symbol] = looks[at % looks.length],
         values = claim[side];
-      return dots(claim.name, known.epochs, values, colour, symbol, {
-        mode: "lines+markers",
-        line: { color: colour, width: 1.6 },
+      return joined(claim.name, known.epochs, values, colour, symbol, { width: 1.6 }, {
         customdata: claim.unit === "share" ? percents(values) : plain(values),
       });
     });

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
 import resource
 import time
@@ -20,15 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_sigma
-from ternary_vae.space import TWO_INPUT_TERNARY, Space
+from ternary_vae.space_recipe import recipe_for_space
 
 SPACES = ((3, 1), (2, 2), (2, 3), (3, 2), (2, 4), (4, 2), (5, 2), (3, 3), (2, 5))
 _HELD = 3  # epochs in a row that are exact: then it is no accident
 _TIMED = 10  # epochs at least
-_CELLS = 2187
-_EPOCH = 19_683
-_BATCHES = {16: 27, 25: 45}  # by entries; 32 otherwise
 
 
 @dataclass(frozen=True)
@@ -55,87 +50,15 @@ class Cost:
     megabytes: float
 
 
-def settings_of(values: int, inputs: int) -> dict[str, Any]:
-    """What the default recipe changes to for a space. The recipes of other spaces say the same:
-
-    - seven bends of the translation for every entry, to a multiple of eight;
-    - subsets with no more cells than the default's 3^7, and no more than eight entries or all that there are;
-    - with more steps between values to tell apart than the default's, which has two in each of nine entries: more steps
-      of smaller batches, half as often with prior draws, which weigh twice as much; β that waits until entries are told
-      apart; and translated codes that are drawn to those of the other VAE;
-    - noise on means that ideal axes bear as often as those of the default bear its own, where that is less;
-    - where operations cannot be listed, prior draws of the prior's own width alone, since nothing else is measured,
-      and in the second half moments of them drawn to a uniform model's, which weigh as much as entropy does;
-    - there too, with an odd number of values and so a middle of each axis, in the second half two in a hundred of what
-      is trained on skewed: codes of operations that answer nothing but the middle lie where no prior draw does, and
-      moments of draws cost VAE-A or VAE-B such a constant in six of ten seeds of three inputs;
-    - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
-    - where operations cannot be listed, hidden layers of VAE-A's narrow decoder as many times as wide as an entry has
-      steps between values. With five values, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
-    - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
-      begins at a thousandth of what it rises to: at 0 recognition of prior draws grows beyond 10^12 within such an
-      epoch (two Boolean inputs, seed 1; beyond 10^7 in the default's first, seed 0, whose bits are kept). Where
-      operations cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with more, which is what the
-      goals of time leave.
-    """
-    from ternary_vae.recipe import load_recipe
-
-    recipe = load_recipe()
-    default = recipe.objective
-    prior = default.prior_information
-    space, entries = Space(values, inputs), values**inputs
-    subset = max(size for size in range(1, min(8, entries) + 1) if values**size <= _CELLS)
-    changes = {
-        "space.values": values,
-        "space.inputs": inputs,
-        "model.translation_units": max(8, 8 * round(7 * entries / 8)),
-        "objective.prior_information.subset_entries": subset,
-        "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
-    }
-    more_steps = entries * (values - 1) > TWO_INPUT_TERNARY.entries * (TWO_INPUT_TERNARY.values - 1)
-    if more_steps or space.operations < _EPOCH:
-        changes["beta.waiting_share"] = 0.001
-    batch = 512 if more_steps else recipe.optimizer.batch_size
-    if more_steps:
-        changes |= {
-            "optimizer.batch_size": batch,
-            "beta.delay_epochs": 30,
-            "beta.warmup_epochs": 60,
-            "objective.prior_information.every_steps": 2 * prior.every_steps,
-            "objective.prior_information.weight": 2 * prior.weight,
-            "objective.prior_information.entropy_weight": 2 * prior.entropy_weight,
-            "objective.recognition": 2 * default.recognition,
-            "objective.translation_error": 0.03,
-        }
-    noise = ideal_sigma(space, ideal_exact_match(TWO_INPUT_TERNARY, default.mean_noise))
-    if noise < default.mean_noise:
-        changes["objective.mean_noise"] = round(noise, 2)
-    if not space.is_enumerable():
-        changes |= {
-            "data.epoch_operations": _BATCHES.get(entries, 32) * batch,
-            "objective.prior_information.widened_share": 0.0,
-            "objective.prior_information.moment_weight": 2 * prior.entropy_weight,
-            "objective.prior_information.moment_delay_epochs": recipe.epochs // 2,
-        }
-        if values % 2:
-            changes |= {"data.skewed_share": 0.02, "data.skewed_delay_epochs": recipe.epochs // 2}
-        if values < 5:
-            changes["model.decoder_a_width"] = values - 1.0
-    if values > TWO_INPUT_TERNARY.values:
-        changes |= {"beta.warm": 0.5, "beta.end": 0.5}
-    return changes
-
-
 def cost(values: int, inputs: int, seed: int, epochs: int) -> Cost:
     """Trains until both VAEs are exact for good."""
     import torch
 
     torch.set_num_threads(1)
-    from ternary_vae.recipe import load_recipe
     from ternary_vae.training.epoch import Trainer
     from ternary_vae.training.evaluation import evaluate
 
-    recipe = load_recipe(overrides=settings_of(values, inputs), seed=seed)
+    recipe = recipe_for_space(values, inputs, seed=seed)
     torch.set_float32_matmul_precision(recipe.optimizer.matrix_products)
     trainer = Trainer(recipe)
     seconds, exact, row = [], [], {}
@@ -235,7 +158,7 @@ def _write(costs: list[Cost], options: argparse.Namespace) -> None:
     lost = [f"({one.values}, {one.inputs})" for one in costs if one.exact_epoch is None]
     text = (
         f"# How cost grows with the entries of a truth table\n\n"
-        f"The default recipe, changed for each space by the rules in `benchmarks/spaces.py`; seed {options.seed}, one "
+        f"The default recipe, changed for each space as `ternary-vae recipe` says; seed {options.seed}, one "
         f"thread, given up after {options.epochs} epochs. Both exact: on all operations, or on 20,000 drawn afresh "
         f"each epoch, three epochs in a row. Seconds a million operations leave out the first epochs, of small "
         f"batches.\n\n{table(header, [_row(one, costs) for one in costs])}\n\n"

@@ -156,7 +156,7 @@ class TestImports:
         for number in range(2):
             TensorCache(cache).save(f"entry{number}", torch.zeros(2), {"purpose": "a test"})
         commands = [
-            ["info"], ["info", "resolution"], ["gate", "SUM"], ["gates", "--where", "sheffer"],
+            ["info"], ["info", "resolution"], ["recipe", "7", "1"], ["gate", "SUM"], ["gates", "--where", "sheffer"],
             ["cache", "list"], ["cache", "list", "--json"], ["cache", "show", "entry0"], ["cache", "clear", "entry1"],
             ["cache", "audit"], ["cache", "clean"], ["cache", "clear"],
         ]  # fmt: skip

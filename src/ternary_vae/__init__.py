@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what `_PUBLIC` says, for type checkers
     from ternary_vae.pretrained.transformer import GateTransformer
     from ternary_vae.recipe import Recipe, load_recipe
     from ternary_vae.space import Space
+    from ternary_vae.space_recipe import recipe_for_space
     from ternary_vae.storage.checkpoints import load_checkpoint, load_model
     from ternary_vae.training.loop import train
 
@@ -48,6 +49,7 @@ _PUBLIC = {
     "operation_index": "ternary_vae.operations",
     "operation_table": "ternary_vae.operations",
     "random_operations": "ternary_vae.operations",
+    "recipe_for_space": "ternary_vae.space_recipe",
     "train": "ternary_vae.training.loop",
 }
 __all__ = ["__version__", *_PUBLIC]

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from spaces import _first_held, settings_of
+from spaces import _first_held
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
@@ -25,6 +25,7 @@ from ternary_vae.resolution.intervals import poisson_interval
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
 from ternary_vae.space import Space
+from ternary_vae.space_recipe import recipe_for_space
 from ternary_vae.splits import hashed
 from ternary_vae.storage.checkpoints import load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
@@ -363,11 +364,11 @@ def test_a_record_says_its_space(recipe_of, quick_train, quick_benchmarks, tmp_p
     ],
 )
 def test_a_recipe_of_another_space_says_what_follows_from_its_size(name, space):
-    """The rules of `benchmarks/spaces.py`; beside them only which epochs are benchmarked, and how many draws cover."""
-    recipe, derived = load_recipe(name), load_recipe("resolution", overrides=settings_of(*space))
+    """Beside the rules only which epochs are measured and benchmarked."""
+    recipe, derived = load_recipe(name), recipe_for_space(*space)
     content, expected = (each.model_dump(exclude={"name", "description"}) for each in (recipe, derived))
     for one in (content, expected):
-        for name in ("milestones", "coverage_draws", "every"):
+        for name in ("milestones", "every"):
             del one["evaluation"][name]
     # A space that cannot be listed has epochs of as many operations without a setting.
     assert content["data"].pop("epoch_operations") in (None, expected["data"].pop("epoch_operations"))

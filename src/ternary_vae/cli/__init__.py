@@ -55,8 +55,8 @@ def _options(
 
 
 for _command in (
-    training.train, training.resume, info.info, benchmark.benchmark, structure.structure, reporting.compare,
-    reporting.report, experiment.experiment, atlas.atlas,
+    training.train, training.resume, info.info, info.recipe, benchmark.benchmark, structure.structure,
+    reporting.compare, reporting.report, experiment.experiment, atlas.atlas,
 ):  # fmt: skip
     app.command()(_command)
 app.command(context_settings={"ignore_unknown_options": True})(gates.gate)  # a truth table may begin with a minus sign

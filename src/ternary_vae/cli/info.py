@@ -1,4 +1,4 @@
-"""`ternary-vae info`."""
+"""`ternary-vae info` and `ternary-vae recipe`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ def info(
         _describe_recipes()
     else:
         (_describe_run if run else _describe_checkpoint)(Path(target))
+
+
+def recipe(
+    values: Annotated[int, typer.Argument(help="Values of an input and of the answer.")],
+    inputs: Annotated[int, typer.Argument(help="Inputs of a truth table.")],
+) -> None:
+    """Print the default recipe's settings for another space, as a file that `train --config` takes."""
+    from ternary_vae.space_recipe import recipe_file_for_space
+
+    say(recipe_file_for_space(values, inputs).rstrip("\n"))
 
 
 def _names_a_recipe(target: str) -> bool:

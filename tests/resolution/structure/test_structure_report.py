@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from spaces import settings_of
 from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
 from ternary_vae.model import DualVAE
@@ -30,6 +29,7 @@ from ternary_vae.reports.structure import (
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure import measure
 from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
+from ternary_vae.space_recipe import recipe_for_space
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import RunDirectory
 
@@ -257,7 +257,7 @@ def test_the_command_refuses_a_run_without_checkpoints(run_command, tmp_path) ->
 @pytest.mark.usefixtures("few_pairs")
 def test_a_space_of_a_few_operations_has_nothing_to_probe() -> None:
     """Of two values and one input no property has as many members as there are folds."""
-    recipe = load_recipe(overrides=settings_of(2, 1))
+    recipe = recipe_for_space(2, 1)
     checkpoint = Checkpoint(0, 0, recipe, DualVAE.of(recipe).state_dict())
     record = measure.measure_structure(checkpoint)
     assert not any(probe.balanced_accuracy for probe in record.probes.values())

@@ -496,8 +496,8 @@ class Evaluation(Section):
     """What is measured after every `every` epochs, and which milestones are benchmarked and kept. Under noise each
     evaluation measures one operation in `noise_cycle`, so that as many evaluations measure them all; where operations
     are listed, in the next lower number that has no factor in common with the number of values, or entries would be the
-    same in all that are measured. Spaces that cannot be listed are measured on `sample` operations, drawn afresh
-    for every epoch."""
+    same in all that are measured. Spaces that cannot be listed are measured on `sample` operations, 20,000 unless
+    given, drawn afresh for every epoch; benchmarks on 100,000, always the same."""
 
     every: Epochs = 1
     coverage_draws: CoverageDraws = 100_000

@@ -85,7 +85,7 @@ class Experiment(Section):
             shares with another arm, or without a reference any two arms, is where the experiment decides.
         reference: the arm that the others are compared with; without one, each with each.
         benchmarks: which milestones are benchmarked: all, none, or a list of some. A run's end is, unless none are.
-        primary: the measures that the experiment decides by, see `measures.MEASURES`.
+        primary: the measures that the experiment decides by, named as in the column `measure` of `results.csv`.
         pages: whether every run gets its own page; those that are benchmarked do unless told otherwise.
     """
 

@@ -183,7 +183,7 @@ class DualVAE(Pretrained, nn.Module):
     def reconstruct(
         self, x: Shaped[Tensor, "n entries"], strategy: str | None = "best_of_two", vae: Side = "B"
     ) -> Int8[Tensor, "n entries"]:
-        """Reconstruction for production: the ensemble by default, or with `strategy=None` one VAE alone."""
+        """Reconstruction: the ensemble by default, or with `strategy=None` one VAE alone."""
         if strategy is not None:
             return self.ensemble_reconstruct(x, strategy)
         with torch.no_grad():

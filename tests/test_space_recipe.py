@@ -52,6 +52,13 @@ def test_recipes_of_spaces_without_a_published_one_train(space):
 
 def test_the_command_prints_the_file_and_refuses_in_one_line(run_command, tmp_path):
     assert run_command("recipe", 7, 1) == (0, recipe_file_for_space(7, 1), "")
+    path = tmp_path / "seven.yaml"
+    code, out, _ = run_command("recipe", 7, 1, "-o", path)
+    assert (code, path.read_text(encoding="utf-8")) == (0, recipe_file_for_space(7, 1))
+    assert out.strip() == f"wrote {path}; train it with: ternary-vae train --config {path}"
+    code, _, told = run_command("recipe", 5, 1, "-o", path)
+    assert (code, path.read_text(encoding="utf-8")) == (2, recipe_file_for_space(7, 1))
+    assert told.strip() == f"ternary-vae: {path}: is there already and is not overwritten; name another file"
     code, out, told = run_command("recipe", 1, 2)
     assert (code, out) == (2, "")
     assert told.strip() == "ternary-vae: a recipe: values: Input should be greater than or equal to 2 (given: 1)"

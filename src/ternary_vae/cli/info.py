@@ -10,6 +10,7 @@ import typer
 from ternary_vae.cli.options import Overrides, chosen_recipe
 from ternary_vae.cli.output import say
 from ternary_vae.errors import UserError
+from ternary_vae.terminal import quoted
 
 
 def info(
@@ -35,11 +36,20 @@ def info(
 def recipe(
     values: Annotated[int, typer.Argument(help="Values of an input and of the answer.")],
     inputs: Annotated[int, typer.Argument(help="Inputs of a truth table.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A new file; printed unless given.")] = None,
 ) -> None:
-    """Print the default recipe's settings for another space, as a file that `train --config` takes."""
+    """The default recipe for another space, as a file that `train --config` takes."""
     from ternary_vae.space_recipe import recipe_file_for_space
 
-    say(recipe_file_for_space(values, inputs).rstrip("\n"))
+    content = recipe_file_for_space(values, inputs)
+    if output is None:
+        say(content.rstrip("\n"))
+        return
+    from ternary_vae.storage.files import require_absent, write_text
+
+    require_absent(output, instead="file")
+    write_text(output, content)
+    say(f"wrote {output}; train it with: ternary-vae train --config {quoted(output)}")
 
 
 def _names_a_recipe(target: str) -> bool:

@@ -34,7 +34,11 @@ install()
 
 _VARIABLE = "TERNARY_VAE_CACHE_DIR"
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts, and for every process that a test starts
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # before PyTorch starts, and for all processes
+
+# Help is plain text, whatever the caller's terminal or its CI.
+os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
+os.environ.pop("FORCE_COLOR", None)
 
 # A script starts background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. The program inherits and
 # respects both; the tests of signals are about a program that was started in the foreground.

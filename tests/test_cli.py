@@ -22,8 +22,9 @@ import yaml
 import ternary_vae
 from fault_injection.small_runs import QUICK
 from ternary_vae import cli
-from ternary_vae.cli import reporting, training
+from ternary_vae.cli import info, reporting, training
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
+from ternary_vae.resolution.records import read_coupled_record
 from ternary_vae.storage import files
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
@@ -114,6 +115,33 @@ class TestHelp:
         assert err == ""
 
 
+@pytest.mark.usefixtures("few_draws", "coarse_figures")
+def test_a_run_is_benchmarked_with_a_seed_and_reported_and_held_against_what_is_required(run, place):
+    recipe = load_recipe("two_valued_two_inputs", overrides=SMALL, epochs=2)
+    loop.train(recipe, "run", device="cpu", benchmark_milestones=False)
+    checkpoint = Path("run/checkpoints/epoch_2.safetensors")
+    code, out, _ = run("benchmark", checkpoint, "-o", "run/benchmarks", "--seed", 5, "--no-cache", "--device", "cpu")
+    assert (code, out.splitlines()[-1]) == (0, "records in run/benchmarks")
+    assert f"{checkpoint}: epoch 2  " in out
+    assert read_coupled_record(Path("run/benchmarks/coupled_resolution_2.json")).header.benchmark_seed == 5
+    assert Path("run/benchmarks/manifold_resolution_2.json").exists()
+    assert run("report", "run", "--require", "stretch")[0] == 1  # after two epochs
+    assert Path("run/reports/index.html").exists()
+
+
+def test_two_checkpoints_of_an_epoch_would_share_a_record(refused, finished):
+    checkpoint = finished / "checkpoints" / "best.safetensors"
+    assert "two of the checkpoints are of the same epoch" in refused("benchmark", checkpoint, checkpoint)
+
+
+def test_stopped_outside_training_is_130(run, monkeypatch):
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info, "_describe_recipes", stop)
+    assert run("info")[0] == 130
+
+
 def test_the_version(run):
     assert run("--version") == (0, f"ternary-vae {ternary_vae.__version__}\n", "")
 
@@ -156,7 +184,7 @@ class TestImports:
         for number in range(2):
             TensorCache(cache).save(f"entry{number}", torch.zeros(2), {"purpose": "a test"})
         commands = [
-            ["info"], ["info", "resolution"], ["recipe", "7", "1"], ["gate", "SUM"], ["gates", "--where", "sheffer"],
+            ["info"], ["info", "resolution"], ["gate", "SUM"], ["gates", "--where", "sheffer"],
             ["cache", "list"], ["cache", "list", "--json"], ["cache", "show", "entry0"], ["cache", "clear", "entry1"],
             ["cache", "audit"], ["cache", "clean"], ["cache", "clear"],
         ]  # fmt: skip
@@ -165,7 +193,9 @@ class TestImports:
         assert {path.name for path in cache.iterdir()} == {"README.md"}
 
     def test_of_what_only_looks_at_runs_and_experiments(self, imported, finished):
-        assert "torch" not in imported(["info", str(finished)], ["experiment"], ["experiment", "ablations", "--plan"])
+        assert "torch" not in imported(
+            ["info", str(finished)], ["recipe", "7", "1"], ["experiment"], ["experiment", "ablations", "--plan"]
+        )
 
     def test_of_what_computes_without_training(self, imported, place):
         computed = imported(
@@ -241,7 +271,7 @@ class TestBadInput:
         ],
     )
     def test_value_out_of_range(self, refused, setting, named):
-        assert named in refused("train", "--set", setting)
+        assert f"{named}: " in refused("train", "--set", setting)
 
     @pytest.mark.parametrize("setting", ["permeability.max_step=null", "objective.uniformity.strength=1.0"])
     def test_settings_that_are_none_any_more(self, refused, setting):
@@ -620,19 +650,22 @@ def test_a_background_job_whose_reader_leaves(place):
         [*COMMAND, *ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=place,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )  # fmt: skip
-    assert process.stdout.readline().startswith("resolution, seed 42")
-    process.stdout.close()
-    assert process.stderr.readline() == (
-        "ternary-vae: nobody reads the output any more; the run in run goes on without it\n"
-    )
-    process.send_signal(signal.SIGINT)
-    before = len(RunDirectory(place / "run").metrics())
-    while len(RunDirectory(place / "run").metrics()) < before + 2:
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    said = process.stderr.read().splitlines()
-    process.stderr.close()
-    assert process.wait() == 130
+    try:
+        assert process.stdout.readline().startswith("resolution, seed 42")
+        process.stdout.close()
+        assert process.stderr.readline() == (
+            "ternary-vae: nobody reads the output any more; the run in run goes on without it\n"
+        )
+        process.send_signal(signal.SIGINT)
+        before = len(RunDirectory(place / "run").metrics())
+        while len(RunDirectory(place / "run").metrics()) < before + 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read().splitlines()
+        process.stderr.close()
+        assert process.wait() == 130
+    finally:
+        process.kill()
     assert len(said) == 1
     assert said[0].endswith("all saved; go on with: ternary-vae resume run")

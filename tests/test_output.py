@@ -79,7 +79,7 @@ sys.exit(exit_code("a_script", work))
 def test_a_terminal_that_is_closed(ignored, tmp_path):
     """The run is asked to stop, unless `nohup` had it outlast its terminal; what it prints then does no harm."""
     script = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from ternary_vae.cli.output import say
 from ternary_vae.terminal import outlast_readers
@@ -88,7 +88,7 @@ outlast_readers()
 with interruptions() as interruption:
     print("running", flush=True)
     while os.path.exists("open"):
-        pass
+        time.sleep(0.01)
     say("stopped", always=True)
     Path("asked").write_text(str(interruption.asked))
 """
@@ -108,10 +108,13 @@ with interruptions() as interruption:
         env={**os.environ, "PYTHONPATH": str(Path(output.__file__).parents[2])},
     )  # fmt: skip
     os.close(theirs)
-    assert b"running" in os.read(ours, 100)
-    os.close(ours)  # which sends SIGHUP before it returns
-    (tmp_path / "open").unlink()
-    assert process.wait() == 0
+    try:
+        assert b"running" in os.read(ours, 100)
+        os.close(ours)  # which sends SIGHUP before it returns
+        (tmp_path / "open").unlink()
+        assert process.wait() == 0
+    finally:
+        process.kill()
     assert (tmp_path / "asked").read_text() == str(not ignored)
 
 

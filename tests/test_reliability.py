@@ -81,7 +81,10 @@ def test_recipes_are_odd(tmp_path):
 
 
 def test_a_disk_is_full(tmp_path, chance):
-    nothing_happened(*full_disk(1, tmp_path, chance, only=("a run", "the tensor cache")))
+    outcomes = full_disk(1, tmp_path, chance, only=("a run", "the tensor cache"))
+    nothing_happened(*outcomes)
+    if left_out := [outcome.left_out for outcome in outcomes if outcome.left_out]:
+        pytest.skip(left_out[0])
 
 
 def test_a_crowd_at_one_cache_entry(tmp_path):

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -291,7 +292,13 @@ def test_one_line_for_what_is_not_installed(monkeypatch):
         ("127.0.0.1:65536", "expected HOST:PORT"),
     ],
 )
-def test_one_line_for_a_cluster_that_cannot_be_reached(address, message):
+def test_one_line_for_a_cluster_that_cannot_be_reached(monkeypatch, address, message):
+    if address.startswith("host.invalid"):  # no resolver of this machine's is asked
+
+        def unknown(*_args, **_options):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "create_connection", unknown)
     with pytest.raises(UserError, match=message):
         backend_named("ray", address=address)
 

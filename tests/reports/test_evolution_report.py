@@ -96,10 +96,10 @@ def test_a_missing_milestone_is_named_and_the_report_goes_on(failing_run: RunDir
     assert "- epoch 250: `coupled_resolution_250.json`" in text
     assert "- epoch 300: `manifold_resolution_300.json` and `coupled_resolution_300.json`" in text
     rows = rows_of(text, "## Reconstruction and its expectations")
-    assert rows["250"][1].startswith("74.") or rows["250"][1][0].isdigit()
+    assert rows["250"][1].startswith(percent(run.isolated_record(250).vae_a.reconstruction.exact_match_rate))
     assert rows["250"][3] == "— (100%)"
     assert rows["300"][1] == "— (85–90%)"
-    assert rows["400"][1][0].isdigit()
+    assert rows["400"][1].startswith(percent(run.isolated_record(400).vae_a.reconstruction.exact_match_rate))
 
 
 @pytest.mark.parametrize("kept", [0, 399])
@@ -291,7 +291,9 @@ def test_comparison_on_a_full_disk(good_run: RunDirectory, failing_run: RunDirec
     compared = comparison(good_run.path, failing_run.path, dots=FEW_DOTS)
     outcome = in_one_place("a comparison", compared, 1, tmp_path, random.Random(1))
     assert outcome.problems == []
-    assert outcome.trials == 1 or outcome.left_out
+    if outcome.left_out:
+        pytest.skip(outcome.left_out)
+    assert outcome.trials == 1
 
 
 def test_runs_without_a_common_milestone_are_refused(

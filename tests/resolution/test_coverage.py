@@ -19,7 +19,10 @@ def generator(name: str = "test") -> torch.Generator:
 
 @pytest.mark.parametrize("vae", ["A", "B"])
 def test_a_uniform_decoder_meets_the_coupon_collectors_limit(vae: str) -> None:
-    section, *_ = isolated.sampling(ThresholdDecoder(), vae, generator(vae))
+    section, _, information = isolated.sampling(ThresholdDecoder(), vae, generator(vae))
+    assert information.mutual_information_bits == pytest.approx(TWO_INPUT_TERNARY.bits, abs=0.003)
+    assert information.mutual_information_bits <= information.limit_bits == TWO_INPUT_TERNARY.bits
+    assert information.draws == 400_000
     for measured in (section.decoded, section.categorical):
         assert measured.draws == 50_000
         assert measured.coverage_limit == pytest.approx(0.9212, abs=5e-5)
@@ -43,11 +46,15 @@ def test_a_decoder_that_ignores_its_latent_is_perfect_when_drawn_from_and_worthl
 
 def test_an_uneven_decoder_meets_its_own_expectation_and_not_the_limit() -> None:
     decoder = ThresholdDecoder(threshold=0.8)
-    section, *_ = isolated.sampling(decoder, "A", generator(), repeats=4)
+    section, _, information = isolated.sampling(decoder, "A", generator())
     expected = expected_coverage(decoder.prior_probabilities(), 50_000)
     assert expected < 0.8 * coverage_limit(50_000)
     # The spread of one repeat is below 0.15 points for 50,000 draws.
-    assert section.decoded.coverage_rate == pytest.approx(expected, abs=5 * 0.0015 / 2)
+    assert section.decoded.coverage_rate == pytest.approx(expected, abs=5 * 0.0015 / 8**0.5)
+    probabilities = decoder.prior_probabilities()
+    exact = float(-(probabilities * probabilities.log2()).sum())
+    assert exact < 13
+    assert information.mutual_information_bits == pytest.approx(exact, abs=0.012)  # 4 standard errors
 
 
 @pytest.mark.parametrize("rho", [0.5, 0.7])

@@ -110,19 +110,6 @@ def test_dimensionality_of_a_known_spectrum() -> None:
     assert section.dimensions_99 == 3
 
 
-def test_information_of_known_decoders() -> None:
-    _, _, uniform = isolated.sampling(ThresholdDecoder(), "B", generator())
-    assert uniform.mutual_information_bits == pytest.approx(TWO_INPUT_TERNARY.bits, abs=0.003)
-    assert uniform.mutual_information_bits <= uniform.limit_bits == TWO_INPUT_TERNARY.bits
-    assert uniform.draws == 400_000
-    decoder = ThresholdDecoder(threshold=0.8)
-    probabilities = decoder.prior_probabilities()
-    exact = float(-(probabilities * probabilities.log2()).sum())
-    assert exact < 13
-    _, _, uneven = isolated.sampling(decoder, "A", generator())
-    assert uneven.mutual_information_bits == pytest.approx(exact, abs=0.012)  # 4 standard errors
-
-
 def test_interpolation_between_known_cells() -> None:
     decoder = ThresholdDecoder()
     straight = isolated.interpolation(decoder, "A", decoder.means("A"), ALL, generator())

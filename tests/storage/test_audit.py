@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import getpass
 import os
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from ternary_vae.errors import UserError
-from ternary_vae.storage import clean
+from ternary_vae.storage import audit, clean
 from ternary_vae.storage.audit import Place, audit_caches
 from ternary_vae.storage.clean import clean_caches, cleanable
 from ternary_vae.storage.tensor_cache import TensorCache
@@ -70,7 +69,7 @@ def world(tmp_path: Path) -> World:
 def test_a_known_cache_is_found_where_it_is_and_where_its_variable_moves_it(
     world: World, name: str, usual: str, variable: str, moved: str, safe: bool
 ) -> None:
-    usual = usual.format(user=getpass.getuser())
+    usual = usual.format(user=audit._user())
     assert not world.audit()[name].exists
     world.put(f"{usual}/one", 300)
     world.put(f"{usual}/deep/two", 50)

@@ -350,18 +350,18 @@ class TestLock:
     """On a directory."""
 
     def test_one_at_a_time(self, tmp_path):
-        order = []
+        entered = threading.Event()
 
         def waiting():
             with files.locked(tmp_path):
-                order.append("second")
+                entered.set()
 
         with files.locked(tmp_path):
             thread = threading.Thread(target=waiting)
             thread.start()
-            order.append("first")
+            assert not entered.wait(0.2)  # long enough for what is not locked out, and never too short for what is
         thread.join()
-        assert order == ["first", "second"]
+        assert entered.is_set()
 
     def test_a_place_that_cannot_be_opened_is_one_line(self, tmp_path):
         with pytest.raises(UserError, match="cannot lock"), files.locked(tmp_path / "no"):

@@ -360,8 +360,8 @@ class TestUsers:
         monkeypatch.setattr(cache_entry, "open", guarded, raising=False)
         assert store.recall("some") is None
         assert said == [
-            f"{path}: not used, {path.owner()} lets nobody else read it and could share it with chmod g+r; "
-            "computed again"
+            f"{path}: not used, {tensor_cache._owner(path)} lets nobody else read it and could share it with "
+            "chmod g+r; computed again"
         ]
         assert store.recall("other") is not None
         assert other.exists()
@@ -386,7 +386,7 @@ class TestUsers:
         monkeypatch.setattr(files.os, "replace", sticky)
         store.keep({"other": (TENSOR, {})})
         store.save("third", TENSOR)
-        assert said == [f"{readme}: out of date, {readme.owner()} lets nobody else replace it"]
+        assert said == [f"{readme}: out of date, {tensor_cache._owner(readme)} lets nobody else replace it"]
         assert readme.read_text(encoding="utf-8") == before
         assert {entry.key for entry in store.list_cache()} == {"some", "other", "third"}
 

@@ -53,8 +53,11 @@ def poison(monkeypatch):
     return arrange
 
 
-@pytest.mark.parametrize("after_last_step", [False, True], ids=["before the epoch", "after its last step"])
-@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("value", "after_last_step"),
+    [(math.nan, False), (math.inf, True)],
+    ids=["not a number before the epoch", "infinite after its last step"],
+)
 def test_the_run_recovers(value, after_last_step, finished_run, small_recipe, quick_train, tmp_path, poison, rows_of):
     """Also from damage done by an epoch's last step, which no loss of that epoch has seen."""
     poison(2, value, after_last_step=after_last_step)

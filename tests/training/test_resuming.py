@@ -134,10 +134,10 @@ class TestResuming:
         )
 
     def test_time_adds_up(self, finished_run, quick_resume):
-        directory = RunDirectory(finished_run)
-        before = directory.facts()["seconds"]
+        directory, before = RunDirectory(finished_run), 1e6
+        directory.update({"seconds": before})
         quick_resume(finished_run, epochs=4)
-        assert directory.facts()["seconds"] > before
+        assert before < directory.facts()["seconds"] < 2 * before
 
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
@@ -521,10 +521,9 @@ class TestFromV5_5:
         assert trainer.gate_open is True
         assert trainer.epochs_completed == 21
 
-    @pytest.mark.parametrize("name", sorted(OTHER_SPACES))
-    def test_not_under_a_recipe_of_another_space(self, name, v5_5_file):
-        with pytest.raises(UserError, match=rf"trained on 3 values and 2 inputs, recipe '{name}' is of .*; choose"):
-            Trainer(load_recipe(name)).restore(load_checkpoint(v5_5_file))
+    def test_not_under_a_recipe_of_another_space(self, v5_5_file):
+        with pytest.raises(UserError, match=r"trained on 3 values and 2 inputs, recipe 'one_input' is of .*; choose"):
+            Trainer(load_recipe("one_input")).restore(load_checkpoint(v5_5_file))
 
     @pytest.mark.parametrize("name", sorted({*recipe_names()} - OTHER_SPACES))
     def test_under_every_recipe(self, name, v5_5_file, plans_recipe):

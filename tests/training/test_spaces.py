@@ -33,7 +33,6 @@ from ternary_vae.training import evaluation
 from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.evaluation import evaluate
 
-SMALL_SPACES = [(2, 2), (3, 1), (2, 3), (4, 1)]
 LARGE_SPACES = [(3, 3), (4, 2), (2, 5)]
 QUICK = {"data.epoch_operations": 1000, "evaluation.sample": 300, "optimizer.first_batches.epochs": 0}
 
@@ -106,7 +105,7 @@ def test_a_recipe_may_make_the_decoder_of_vae_a_wider():
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("space", [*SMALL_SPACES, *LARGE_SPACES])
+@pytest.mark.parametrize("space", [(4, 1), (3, 3)])
 def test_an_epoch_of_any_space(space, recipe_of):
     recipe = recipe_of(space)
     trainer = Trainer(recipe)
@@ -190,6 +189,7 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     run = RunDirectory(tmp_path / "run")
     checkpoint = load_checkpoint(run.checkpoint(2))
     alone, both = measure_isolated(checkpoint), measure_coupled(checkpoint)
+    assert json.loads(alone.model_dump_json())["space"] == {"values": space[0], "inputs": space[1]}
     listed = Space(*space).is_enumerable()
     for vae in (alone.vae_a, alone.vae_b):
         assert (vae.sampling_coverage is None) == (vae.information is None) == (not listed)
@@ -333,21 +333,6 @@ def test_a_space_too_small_or_too_large(changes, message):
 def test_a_table_of_another_length():
     with pytest.raises(ValueError, match=r"expected truth tables of shape \(n, 27\), got \(1, 9\)"):
         DualVAE(inputs=3).encode(torch.zeros(1, 9))
-
-
-def test_a_checkpoint_of_another_space(recipe_of, quick_train, tmp_path):
-    quick_train(recipe_of((2, 2)), tmp_path / "run")
-    checkpoint = load_checkpoint(tmp_path / "run" / "checkpoints" / "latest.safetensors")
-    with pytest.raises(
-        UserError, match="trained on 2 values and 2 inputs, recipe 'resolution' is of 3 values and 2 inputs"
-    ):
-        Trainer(recipe_of((3, 2))).restore(checkpoint)
-
-
-def test_a_record_says_its_space(recipe_of, quick_train, quick_benchmarks, tmp_path):
-    quick_train(recipe_of((2, 3)), tmp_path / "run")
-    record = measure_isolated(load_checkpoint(tmp_path / "run" / "checkpoints" / "latest.safetensors"))
-    assert json.loads(record.model_dump_json())["space"] == {"values": 2, "inputs": 3}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ternary_vae import DualVAE, UserError
+from ternary_vae.exports import onnx
 from ternary_vae.exports.onnx import write_onnx
 from ternary_vae.model import STRATEGIES
 from ternary_vae.operations import all_operations
@@ -88,6 +89,30 @@ def test_inputs_and_outputs_have_names(sessions):
     assert names["encoder_b"] == (["tables"], ["mean", "log_variance"])
     assert names["decoder_a"] == (["z"], ["logits"])
     assert names["ensemble_majority"] == (["tables"], ["reconstruction"])
+
+
+@torch.no_grad()
+def test_files_of_another_space_take_its_own_values(tmp_path, monkeypatch):
+    """Of Boolean functions 0 and 1, which an encoder of the package is given as −1 and 1."""
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(onnx, "STRATEGIES", ["confidence_weighted"])
+    torch.manual_seed(0)
+    model = DualVAE(values=2, inputs=2)
+    tables = all_operations(space=model.space)
+    files = {path.stem: path for path in write_onnx(model, tmp_path)}
+
+    def answer(name):
+        return onnxruntime.InferenceSession(files[name]).run(None, {"tables": tables.numpy().astype(np.float32)})
+
+    mean, log_variance = answer("encoder_b")
+    posteriors = model.encode(tables)
+    np.testing.assert_allclose(mean, posteriors.mu_b, atol=2e-5)
+    np.testing.assert_allclose(log_variance, posteriors.logvar_b, atol=2e-5)
+    np.testing.assert_array_equal(
+        *answer("ensemble_confidence_weighted"), model.reconstruct(tables, "confidence_weighted")
+    )
 
 
 def test_what_is_refused(model, tmp_path, monkeypatch):

@@ -26,6 +26,10 @@ class Posteriors(NamedTuple):
     mu_b: Float[Tensor, "n latent"]
     logvar_b: Float[Tensor, "n latent"]
 
+    def of(self, vae: Side) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"]]:
+        """Mean and log-variance of one VAE."""
+        return self[:2] if vae == "A" else self[2:]
+
 
 class DualVAE(Pretrained, nn.Module):
     """VAE-A (50,203 parameters), VAE-B (117,499) and StateNet (1,068): 168,770 in the plan's version;
@@ -187,8 +191,7 @@ class DualVAE(Pretrained, nn.Module):
         if strategy is not None:
             return self.ensemble_reconstruct(x, strategy)
         with torch.no_grad():
-            posteriors = self.encode(x)
-            mu = posteriors.mu_a if vae == "A" else posteriors.mu_b
+            mu, _ = self.encode(x).of(vae)
             return logits_to_tables(self.decode(mu, vae))
 
     @torch.no_grad()

@@ -115,7 +115,7 @@ def save_kept(
 
 def encodings_of(side: Side, posteriors: Posteriors) -> Shaped[Tensor, "2 n latent"]:
     """One VAE's means and log-variances."""
-    return torch.stack(posteriors[:2] if side == "A" else posteriors[2:])
+    return torch.stack(posteriors.of(side))
 
 
 def kept_key(name: str, checkpoint: Checkpoint) -> str:

@@ -155,7 +155,7 @@ def _tasks_of_vae(
     generator_for: GeneratorFor,
 ) -> Tasks:
     """The measures of one VAE alone, the longest first. `pairs` answers the `pair_distances` of its means."""
-    mu, logvar = posteriors[:2] if vae == "A" else posteriors[2:]
+    mu, logvar = posteriors.of(vae)
     sampling = isolated.sampling if model.space.is_enumerable() else uniformity
     return {
         "distances": lambda: isolated.distances(mu, logvar, pairs(), operations),

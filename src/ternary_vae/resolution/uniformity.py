@@ -136,8 +136,8 @@ def one_entry_step(
         for shift in range(1, space.values):
             changed = classes.clone()
             changed[:, entry] = (changed[:, entry] + shift) % space.values
-            posteriors = model.encode(changed + space.lowest)
-            step = ((posteriors.mu_a if vae == "A" else posteriors.mu_b) - some).norm(dim=1)
+            mean_of_changed, _ = model.encode(changed + space.lowest).of(vae)
+            step = (mean_of_changed - some).norm(dim=1)
             steps.append(step)
             nearer.append(step < others)
     mean = float(torch.stack(steps).mean())

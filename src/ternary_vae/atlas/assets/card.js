@@ -1,16 +1,17 @@
 // A gate's card: table, names, properties, orbit, neighbours.
 const SVG = "http://www.w3.org/2000/svg";
+function drawn(tag, attributes, text = null) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
+  return element;
+}
 function glyph(index, { opacity = null, changed = null } = {}) {
-  const svg = document.createElementNS(SVG, "svg");
-  for (const [name, value] of Object.entries({ viewBox: "0 0 30 30", class: "glyph", "aria-hidden": "true" }))
-    svg.setAttribute(name, value);
+  const svg = drawn("svg", { viewBox: "0 0 30 30", class: "glyph", "aria-hidden": "true" });
   table(index).forEach((value, at) => {
-    const cell = document.createElementNS(SVG, "rect");
     const place = { x: 10 * (at % 3) + 0.5, y: 10 * Math.floor(at / 3) + 0.5, width: 9, height: 9, rx: 1.5 };
-    for (const [name, number] of Object.entries(place)) cell.setAttribute(name, number);
-    cell.setAttribute("class", `value${value + 1}${at === changed ? " changed" : ""}`);
-    if (opacity) cell.setAttribute("opacity", opacity[at]);
-    svg.append(cell);
+    const look = { class: `value${value + 1}${at === changed ? " changed" : ""}` };
+    svg.append(drawn("rect", { ...place, ...look, ...(opacity && { opacity: opacity[at] }) }));
   });
   return svg;
 }
@@ -57,8 +58,7 @@ function choose(index, moves = false) {
   state.chosen = index;
   const place = document.getElementById("card"),
     names = namesOf(index);
-  const facts = make("dl", null);
-  const fact = (name, value) => facts.append(make("dt", name), make("dd", value));
+  const [facts, fact] = factList();
   fact("index", grouped(index));
   fact("heptavintimal", heptavintimal(index));
   fact("truth table", tableText(index));

@@ -40,9 +40,8 @@ const COLOURINGS = [
     id: "home",
     group: "Model",
     label: "home VAE",
-    caption: () =>
-      "Home: the VAE with fewer wrong entries; ties by who is exact more often under the same latent noise.",
-    make: (side, c) => ({ of: home, names: ["VAE-A", "VAE-B", "neither"], colours: [c.a, c.b, c.neither] }),
+    caption: () => HOME_CAPTION,
+    make: (side, c) => ({ of: home, names: HOMES, colours: [c.a, c.b, c.neither] }),
   },
   {
     id: "noise",

@@ -1,10 +1,4 @@
 // What the code knows: which entries each dimension carries, and distance by Hamming distance beside ideal axes.
-function drawn(tag, attributes, text = null) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.textContent = text;
-  return element;
-}
 function showStructure() {
   const of = state.vae,
     known = data.structure[of],

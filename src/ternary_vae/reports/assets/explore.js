@@ -60,9 +60,8 @@ function walkTo(walk) {
 }
 function showGate() {
   const values = explored.walk.at(-1),
-    facts = make("dl", null),
+    [facts, fact] = factList(),
     tables = make("div", null, { class: "answers" });
-  const fact = (name, value) => facts.append(make("dt", name), make("dd", value));
   fact("index", grouped(wideIndex(values)));
   if (space.values === 3) fact("heptavintimal", heptavintimalOf(values));
   fact("truth table", textOf(values));

@@ -6,9 +6,9 @@ function classes(colouring, side, c) {
   if (colouring === "home") {
     return {
       of: map.home,
-      names: ["VAE-A", "VAE-B", "neither"],
+      names: HOMES,
       colours: [c.a, c.b, c.neither],
-      caption: "Home: the VAE with fewer wrong entries; ties by who is exact more often under the same latent noise.",
+      caption: HOME_CAPTION,
     };
   }
   if (colouring === "errors") {

@@ -29,8 +29,7 @@ let chosen = null;
 async function choose(index) {
   chosen = index;
   const place = document.getElementById("operation");
-  const facts = make("dl", null);
-  const fact = (name, value) => facts.append(make("dt", name), make("dd", String(value)));
+  const [facts, fact] = factList();
   fact("index", grouped(index));
   fact("home", HOMES[map.home[index]]);
   fact("wrong entries", `A ${map.a.errors[index]}, B ${map.b.errors[index]}`);

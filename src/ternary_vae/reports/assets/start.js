@@ -37,11 +37,7 @@ if (map) {
     document.getElementById(id).addEventListener("change", redrawMap);
   }
   const names = document.getElementById("gates");
-  for (const name of Object.values(map.gates)) {
-    const option = document.createElement("option");
-    option.value = name;
-    names.append(option);
-  }
+  names.append(...Object.values(map.gates).map((value) => make("option", null, { value })));
   document.getElementById("find").addEventListener("change", (change) => {
     const index = find(change.target.value);
     document.getElementById("map-status").textContent =

@@ -66,12 +66,18 @@ function tableRows(values) {
   return rows;
 }
 const HOMES = ["VAE-A", "VAE-B", "neither"];
+const HOME_CAPTION = "Home: the VAE with fewer wrong entries; ties by who is exact more often under the same latent noise.";
 
 function make(tag, text, attributes = {}) {
   const element = document.createElement(tag);
   if (text !== null) element.textContent = text;
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
+}
+// A list of facts, and a function that adds one.
+function factList() {
+  const facts = make("dl", null);
+  return [facts, (name, value) => facts.append(make("dt", name), make("dd", value))];
 }
 // A truth table to look at; where others are expected, the values that differ from them are marked.
 function truthTable(values, expected = values) {

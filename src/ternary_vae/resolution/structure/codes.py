@@ -42,7 +42,7 @@ class ModelCode:
     @torch.no_grad()
     def encode(self, tables: Int8[Tensor, "n entries"]) -> Float64[Tensor, "n dimensions"]:
         parts = [self._model.encode(chunk.to(self._weight.device)) for chunk in in_chunks(tables)]
-        return torch.cat([part.mu_a if self._vae == "A" else part.mu_b for part in parts]).cpu().double()
+        return torch.cat([part.of(self._vae)[0] for part in parts]).cpu().double()
 
     @torch.no_grad()
     def decode(self, points: Float64[Tensor, "n dimensions"]) -> Int8[Tensor, "n entries"]:

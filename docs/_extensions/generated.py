@@ -58,6 +58,7 @@ PACKAGES = {
     "splits": "Splits",
     "limits": "Limits",
     "recipe": "Recipes",
+    "space_recipe": "Recipes of other spaces",
     "storage.runs": "Run directories",
     "storage.checkpoints": "Checkpoints",
     "resolution.records": "Benchmark records",

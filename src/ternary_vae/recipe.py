@@ -152,7 +152,7 @@ class TruthTables(Section):
     3, of 5 up to 2, of 15 one."""
 
     values: Annotated[Whole, Field(ge=2, le=36)] = 3
-    inputs: Annotated[Whole, Field(ge=1, le=36)] = 2
+    inputs: Annotated[Whole, Field(ge=1, le=36)] = 2  # more than five are refused below, in words
 
     @model_validator(mode="after")
     def _indexed(self) -> TruthTables:

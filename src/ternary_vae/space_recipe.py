@@ -15,7 +15,7 @@ _CELLS = 2187  # 3^7, of the default's subsets
 _EPOCH = TWO_INPUT_TERNARY.operations
 _BATCHES = {16: 27, 25: 45}  # by entries; 32 otherwise
 _SMALL_BATCH = 512
-_DRAWS_AN_OPERATION = 5
+_DRAWS_AN_OPERATION, _EVERY = 5, 5
 
 
 def recipe_for_space(
@@ -31,7 +31,8 @@ def recipe_for_space(
     the package are the same but for which epochs they measure.
 
     Args:
-        values, inputs: of the truth tables.
+        values, inputs: of the truth tables, from 2 and from 1 on; at most 2^63 operations, such as 2 values of 5 inputs
+            or 15 of 1.
         overrides, epochs, seed, scale_phases: as of `load_recipe`.
 
     Raises:
@@ -42,7 +43,8 @@ def recipe_for_space(
 
 
 def recipe_file_for_space(values: int, inputs: int) -> str:
-    """`recipe_for_space` as the content of a YAML file, which says only what differs from the default recipe.
+    """`recipe_for_space` as the content of a YAML file, which extends the default recipe and says what follows from the
+    space.
 
     Raises:
         UserError: the space is too small or too large to train on.
@@ -72,14 +74,15 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
       is trained on skewed: codes of operations that answer nothing but the middle lie where no prior draw does, and
       moments of draws cost VAE-A or VAE-B such a constant in six of ten seeds of three inputs;
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
-    - where operations cannot be listed, hidden layers of VAE-A's narrow decoder as many times as wide as an entry has
-      steps between values. With five values, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
+    - where operations cannot be listed, and values are fewer than five, hidden layers of VAE-A's narrow decoder as many
+      times as wide as an entry has steps between values. With five values, twice as wide ones were exact on 2.58% after
+      200 epochs instead of 99.97%;
     - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
       begins at a thousandth of what it rises to: at 0 recognition of prior draws grows beyond 10^12 within such an
       epoch (two Boolean inputs, seed 1; beyond 10^7 in the default's first, seed 0, whose bits are kept). Where
       operations cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with any other number, which
       is what the goals of time leave;
-    - coverage of five draws an operation where the default's draws are fewer than that.
+    - coverage of five draws an operation where the default's draws are fewer, measured after every fifth epoch.
 
     Raises:
         UserError: the space is too small or too large to train on.
@@ -90,8 +93,8 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
     prior = default.prior_information
     subset = max(size for size in range(1, min(8, entries) + 1) if values**size <= _CELLS)
     changes = {
-        "space.values": values,
-        "space.inputs": inputs,
+        "space.values": space.values,
+        "space.inputs": space.inputs,
         "model.translation_units": max(8, 8 * round(7 * entries / 8)),
         "objective.prior_information.subset_entries": subset,
         "data.epoch_operations": _EPOCH if space.operations >= _EPOCH else math.ceil(_EPOCH / 4),
@@ -126,7 +129,10 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
         if values < 5:
             changes["model.decoder_a_width"] = values - 1.0
     elif _DRAWS_AN_OPERATION * space.operations > recipe.evaluation.coverage_draws:
-        changes["evaluation.coverage_draws"] = _DRAWS_AN_OPERATION * space.operations
+        changes |= {
+            "evaluation.coverage_draws": _DRAWS_AN_OPERATION * space.operations,
+            "evaluation.every": _EVERY,  # so many: not after every epoch
+        }
     if values > TWO_INPUT_TERNARY.values:
         changes |= {"beta.warm": 0.5, "beta.end": 0.5}
     return changes
@@ -138,8 +144,8 @@ def _steps(space: Space) -> int:
 
 
 def _trainable(values: int, inputs: int) -> Space:
-    found = validated(TruthTables, {"values": values, "inputs": inputs}, "a recipe", "a space", lambda _: [])
-    return found.as_space()
+    given = {"values": values, "inputs": inputs}
+    return validated(TruthTables, given, "a recipe for a space", "a space", lambda _: []).as_space()
 
 
 def _named(values: int, inputs: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def page_file(small, tmp_path_factory) -> Path:
         arms={"better": {}, "same": {}}, seeds="0-2", epochs=8, milestones=[4, 8], description="</script><b>bold</b>"
     )
     execution = made_up(experiment, tmp_path_factory.mktemp("page") / "up", {"better": 0.05})
-    write_text(execution.directory.run(execution.runs[0]).reports / "index.html", "<title>a run</title>")
+    write_text(execution.directory.run(execution.runs[0]).reports / "index.html", "")
     page = execution.directory.path / "index.html"
     write_text(page, experiment_page(gather(experiment, execution)))
     return page

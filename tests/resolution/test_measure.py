@@ -156,6 +156,9 @@ def test_measuring_leaves_threads_and_random_numbers_alone(small_checkpoint_file
     state = torch.get_rng_state()
     measure_isolated(checkpoint)
     measure_coupled(checkpoint)
+    broken = {name: torch.full_like(tensor, 1e30) for name, tensor in checkpoint.model.items()}
+    with pytest.raises(UserError):
+        measure_isolated(replace(checkpoint, model=broken))
     assert torch.equal(state, torch.get_rng_state())
     assert torch.get_num_threads() == 2
 

@@ -64,8 +64,10 @@ def step(trainer, with_prior):
     return operations.seen, set(terms)
 
 
-@pytest.mark.parametrize("name", ["resolution", "ternary_v5_5_adaptive_rho", "four_valued", "three_inputs"])
-def test_no_step_of_any_recipe_waits(name, small_recipe):
+@pytest.mark.parametrize(
+    "name", ["resolution", "ternary_v5_5_adaptive_rho", "two_valued_two_inputs", "four_valued", "three_inputs"]
+)
+def test_no_step_of_a_recipe_waits(name, small_recipe):
     recipe = small_recipe(name, optimizer__batch_size=64)
     trainer = Trainer(recipe)
     for with_prior in {False, recipe.objective.prior_information.weight > 0}:

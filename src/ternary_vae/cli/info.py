@@ -34,8 +34,8 @@ def info(
 
 
 def recipe(
-    values: Annotated[int, typer.Argument(help="Values of an input and of the answer.")],
-    inputs: Annotated[int, typer.Argument(help="Inputs of a truth table.")],
+    values: Annotated[int, typer.Argument(help="Values of an input and of the answer, from 2 on.")],
+    inputs: Annotated[int, typer.Argument(help="Inputs of a truth table; 2^63 operations at most.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A new file; printed unless given.")] = None,
 ) -> None:
     """The default recipe for another space, as a file that `train --config` takes."""
@@ -49,7 +49,7 @@ def recipe(
 
     require_absent(output, instead="file")
     write_text(output, content)
-    say(f"wrote {output}; train it with: ternary-vae train --config {quoted(output)}")
+    say(f"wrote {output}; train it with: ternary-vae train --config {quoted(output.absolute())}")
 
 
 def _names_a_recipe(target: str) -> bool:

@@ -49,6 +49,6 @@ def ideal_sigma(space: Space, exact_match: float) -> float:
     Raises:
         ValueError: no σ from 10⁻⁶ to 100 has it.
     """
-    from scipy import optimize  # a quarter of a second, which only reports need
+    from scipy import optimize  # a quarter of a second, which few commands need
 
     return float(optimize.brentq(lambda sigma: ideal_exact_match(space, sigma) - exact_match, 1e-6, 100.0))

@@ -40,8 +40,10 @@ test-dist:
 
 install: $(VENV)/.installed
 
+# What fails leaves no half of an environment behind.
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # torch is pinned and installed first, so that nothing else chooses its build.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

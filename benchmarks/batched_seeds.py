@@ -27,6 +27,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.terminal import exit_code
+
 
 @dataclass(frozen=True)
 class Seconds:
@@ -67,6 +69,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--always", action="store_true", help="train as one program also where that does not pay")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
+    if options.output:
+        from ternary_vae.storage.files import require_writable
+
+        require_writable(options.output)
     from ternary_vae.devices import granted_cores
 
     if options.device == "cpu" and (most := max(options.processes)) > (cores := granted_cores()):
@@ -221,4 +227,4 @@ def _epochs(runs: int, epochs: int) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code("batched_seeds", main))

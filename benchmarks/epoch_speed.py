@@ -58,6 +58,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--check", action="store_true", help="exit with 1 if an aim is missed")
     options = parser.parse_args()
+    if options.output:
+        from ternary_vae.storage.files import require_writable
+
+        require_writable(options.output)
     if 0 < options.run_epochs < SHORTEST_RUN:
         parser.error(f"--run-epochs {options.run_epochs}: expected 0, or at least {SHORTEST_RUN} to see a pace")
     from ternary_vae.recipe import load_recipe

@@ -25,6 +25,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ternary_vae.terminal import exit_code
+
 AIM = 2.0  # a run alone trains on one core and measures on another: with two runs at once each has one
 NAIVE = """
 import sys
@@ -60,7 +62,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--patience", type=float, default=10.0, help="times the shared way that the naive one may take")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--check", action="store_true", help="exit with 1 if the aim is missed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.output:
+        from ternary_vae.storage.files import require_writable
+
+        require_writable(options.output)
+    return options
 
 
 def _cores() -> int:
@@ -190,4 +197,4 @@ def _table(report: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code("experiment_threads", main))

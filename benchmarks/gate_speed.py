@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from ternary_vae.gates import all_properties
 from ternary_vae.space import Space
+from ternary_vae.terminal import exit_code
 
 REPEATS = 5
 
@@ -52,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("gate_speed", main))

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from ternary_vae.operations import all_operations, operation_index
 from ternary_vae.resolution.complementarity import NOISE_DRAWS, NOISE_SIGMA
-from ternary_vae.storage.files import write_json
+from ternary_vae.storage.files import require_writable, write_json
+from ternary_vae.terminal import exit_code
 
 try:
     from pythae.data.datasets import BaseDataset
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[42])
     parser.add_argument("--output", type=Path, default=Path("reports/other_systems.json"))
     arguments = parser.parse_args()
+    require_writable(arguments.output)
     found = {
         "pythae": version("pythae"),
         "torch": torch.__version__,
@@ -105,4 +107,4 @@ def decoded(model: VAE, latents: Float[Tensor, "n 16"]) -> Float[Tensor, "n 9"]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("other_systems", main))

@@ -32,6 +32,7 @@ from fault_injection.full_disk import full_disk
 from fault_injection.odd_recipes import odd_recipes
 from fault_injection.outcome import Outcome
 from fault_injection.shared_cache import shared_cache
+from ternary_vae.terminal import exit_code
 
 KILLS = {"training": 0.30, "saving": 0.20, "benchmarking": 0.08, "reporting": 0.12, "caching": 0.15, "workers": 0.10}
 """Share of the kills by what is disturbed; an experiment's own process gets the rest."""
@@ -179,4 +180,4 @@ def _markdown(outcomes: Sequence[Outcome], options: argparse.Namespace, seconds:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code("reliability", main))

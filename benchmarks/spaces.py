@@ -13,6 +13,7 @@ import argparse
 import json
 import multiprocessing
 import resource
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ternary_vae.space_recipe import recipe_for_space
+from ternary_vae.storage.files import require_writable
+from ternary_vae.terminal import exit_code
 
 SPACES = ((3, 1), (2, 2), (2, 3), (3, 2), (2, 4), (4, 2), (5, 2), (3, 3), (2, 5))
 _HELD = 3  # epochs in a row that are exact: then it is no accident
@@ -101,6 +104,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200, help="when a run is given up")
     parser.add_argument("--output", type=Path, help="a directory for README.md, spaces.png and spaces.json")
     options = parser.parse_args()
+    if options.epochs <= 3:
+        parser.error("--epochs: the first three, of small batches, are no measure; give more")
+    if options.output:
+        require_writable(options.output / "README.md")
     costs = []
     for values, inputs in SPACES:
         # A process each, so that memory is its own.
@@ -169,4 +176,4 @@ def _write(costs: list[Cost], options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("spaces", main))

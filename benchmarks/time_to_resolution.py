@@ -109,6 +109,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--check", action="store_true", help="exit with 1 if the aim is missed")
     options = parser.parse_args()
+    if options.output:
+        from ternary_vae.storage.files import require_writable
+
+        require_writable(options.output)
     from ternary_vae.recipe import load_recipe
 
     for name in filter(None, (options.recipe, options.beside)):

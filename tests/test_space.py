@@ -87,6 +87,8 @@ def test_no_space(size):
 def test_no_index(index):
     with pytest.raises(UserError, match="expected 0 to 19682"):
         Space().table(index)
+    with pytest.raises(UserError, match="expected 0 to 19682"):
+        Space().table(np.asarray(index, dtype=object))
 
 
 @pytest.mark.parametrize("table", [[0] * 8, [2] * 9, [0.5] * 9, 0])

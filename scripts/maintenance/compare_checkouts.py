@@ -20,18 +20,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.errors import UserError
+from ternary_vae.terminal import exit_code
+
 RECIPES = ("resolution", "ternary_v5_5", "ternary_v5_5_adaptive_rho")
 _TIMES = re.compile(r"seconds|overhead|measured_at|checkpoint_hash|code_version|recipe_fingerprint")
 _MOST_LINES = 10
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("first", type=Path, help="a checkout")
     parser.add_argument("second", type=Path, help="another one")
     parser.add_argument("--recipes", nargs="+", default=RECIPES)
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
+    for checkout in (arguments.first, arguments.second):
+        if not (checkout / "src" / "ternary_vae" / "__init__.py").exists():  # the installed package would be run
+            raise UserError(f"{checkout}: no checkout; name a directory with src/ternary_vae")
     differences = 0
     with tempfile.TemporaryDirectory() as place:
         for recipe in arguments.recipes:
@@ -40,7 +46,7 @@ def main() -> None:
                 for number, checkout in enumerate((arguments.first, arguments.second))
             ]
             differences += compared(recipe, *written)
-    sys.exit(1 if differences else 0)
+    return 1 if differences else 0
 
 
 def written_by(checkout: Path, recipe: str, epochs: int, run: Path) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def written_by(checkout: Path, recipe: str, epochs: int, run: Path) -> dict[str,
     environment = os.environ | {"PYTHONPATH": str(checkout.resolve() / "src")}
     done = subprocess.run(list(map(str, command)), env=environment, cwd=checkout, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{checkout}: {recipe} ended with exit code {done.returncode}: {done.stderr.strip()[-400:]}")
+        raise UserError(f"{checkout}: {recipe} ended with exit code {done.returncode}: {done.stderr.strip()[-400:]}")
     return dict(_all_of(run))
 
 
@@ -106,4 +112,4 @@ def compared(recipe: str, first: dict[str, Any], second: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("compare_checkouts", main))

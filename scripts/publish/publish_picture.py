@@ -11,6 +11,7 @@ value of the first of them. Needs nothing but what comes with the package.
 from __future__ import annotations
 
 import argparse
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ternary_vae.exports.embeddings import codes_of_all
 from ternary_vae.pretrained import Networks, find_model
 from ternary_vae.space import Space
 from ternary_vae.storage.files import write_bytes
+from ternary_vae.terminal import exit_code
 
 OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "_static" / "codes.webp"
 SIZE, FRAMES, HELD, MILLISECONDS = 400, 30, 12, 80
@@ -77,4 +79,4 @@ def picture(places: Float[np.ndarray, "gates 2"], values: np.ndarray) -> Image.I
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("publish_picture", main))

@@ -666,7 +666,8 @@ def load_recipe(
     """Reads a recipe by name or from a YAML file, applies `extends:`, then dotted `overrides`.
 
     Args:
-        overrides: dotted key → value, e.g. {"optimizer.batch_size": 256}.
+        overrides: dotted key → value, e.g. {"optimizer.batch_size": 256}. A section is laid over the one that is there,
+            as by `extends:`; an empty one clears it.
         epochs: length of the run; with `scale_phases` all schedules are scaled to it.
 
     Raises:
@@ -745,7 +746,10 @@ def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
             raise UserError(f"--set {key}: {parent!r} is a value, not a section")
-    data[last] = value
+    if value == {}:
+        data[last] = value  # clears it
+    else:
+        data |= _merged(data, {last: value})
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

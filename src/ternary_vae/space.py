@@ -103,7 +103,10 @@ class Space:
         indices = np.asarray(index, dtype=None if self.is_indexed_in_64_bits else object)
         if not indices.size:
             return np.zeros((*indices.shape, self.entries), dtype=np.int8)
-        whole = indices.dtype == object or np.issubdtype(indices.dtype, np.integer)
+        if indices.dtype == object:
+            whole = all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in indices.flat)
+        else:
+            whole = np.issubdtype(indices.dtype, np.integer)
         if not whole or indices.min() < 0 or indices.max() >= self.operations:
             raise UserError(f"index {shown(index)}: expected 0 to {shown(self.operations - 1)}")
         if indices.dtype != object:

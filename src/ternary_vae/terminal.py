@@ -12,6 +12,7 @@ import io
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -63,14 +64,17 @@ def exit_code(program: str, work: Callable[[], int | None]) -> int:
     """Does a script's work, whoever still reads what it prints.
 
     Returns:
-        what the work returns, 0 for None; 2 after a `UserError`, which is one line on standard error.
+        what the work returns, 0 for None; 2 after a `UserError` or what the system refuses, which is one line on
+        standard error; 130 after Ctrl-C.
     """
     outlast_readers()
     try:
         return work() or 0
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def outlast_readers() -> None:

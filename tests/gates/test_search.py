@@ -204,7 +204,9 @@ class TestSpacesThatCannotBeListed:
 
 
 def test_near_to_a_gate_of_another_space():
-    with pytest.raises(UserError, match="gates of 3 inputs cannot be near to one of 2"):
+    with pytest.raises(
+        UserError, match="gates of 3 values and 3 inputs cannot be near to one of 3 values and 2 inputs"
+    ):
         find_gates(Space(3, 3), near=SUM)
 
 

@@ -101,6 +101,10 @@ def test_reconstruct_is_the_ensemble_by_default_and_one_vae_on_request(model):
     for vae, mu in (("A", posteriors.mu_a), ("B", posteriors.mu_b)):
         expected = logits_to_tables(model.decode(mu, vae))
         assert torch.equal(model.reconstruct(x, strategy=None, vae=vae), expected)
+        assert torch.equal(model.reconstruct(x, vae=vae), expected)
+    assert torch.equal(model.reconstruct(x, None), model.reconstruct(x, vae="B"))
+    with pytest.raises(ValueError, match="strategy 'majority' asks both VAEs, and vae='A' one"):
+        model.reconstruct(x, "majority", "A")
 
 
 def test_reconstruction_is_of_values_and_needs_no_gradient(model):

@@ -113,3 +113,8 @@ def test_without_huggingface_hub(monkeypatch):
 def test_a_shipped_model_has_no_revisions():
     with pytest.raises(UserError, match="revision 'main': resolution comes with this package"):
         DualVAE.from_pretrained(revision="main")
+
+
+def test_a_directory_has_no_revisions(tmp_path):
+    with pytest.raises(UserError, match=r"revision 'main': .* is a directory here"):
+        DualVAE.from_pretrained(str(tmp_path), revision="main")

@@ -65,6 +65,8 @@ def test_the_frozen_encoder(model_and_place):
     np.testing.assert_allclose(tensor, expected.mu_b[0], atol=1e-5)
     assert FrozenEncoder(place).encode(np.stack([table.numpy()] * 6).reshape(2, 3, 9)).shape == (2, 3, 16)
     assert FrozenEncoder(place).encode([[-1] * 9]).shape == (1, 16)
+    column = np.array([["SUM"], ["MIN"]], dtype=object)  # of a data frame
+    np.testing.assert_array_equal(FrozenEncoder(place, vae="both").encode(column), both[:2])
     unsigned = np.array([0, 1, 1, 0, 1, 1, 0, 0, 1], dtype=np.uint8)
     np.testing.assert_array_equal(
         FrozenEncoder(place).encode(unsigned), FrozenEncoder(place).encode(unsigned.astype(np.int8))
@@ -79,6 +81,8 @@ def test_the_frozen_encoder(model_and_place):
         ([0, 1, -1], "a truth table has 9 entries"),
         ([[0, 0, 0, 0, 0, 0, 0, 0, 2]], "a truth table's entries are -1 to 1"),
         (np.zeros((0,)), "a truth table has 9 entries"),
+        (np.array(["SUM", None], dtype=object), "gate 1: None is no gate; expected a name"),
+        ([[0, 0, 0], [0, 0]], "truth tables of different lengths; each has 9 entries"),
     ],
 )
 def test_what_is_no_gate(gates, message, model_and_place):

@@ -345,4 +345,4 @@ def test_a_small_space_has_a_map_of_all(
     )
     page.fill("#find", str(last + 1))
     page.press("#find", "Enter")
-    page.wait_for_function(f"document.getElementById('map-status').textContent.includes('give 0 to {last}')")
+    page.wait_for_function(f"document.getElementById('map-status').textContent.includes('an index from 0 to {last}')")

@@ -215,9 +215,19 @@ def test_an_operation_is_found_by_name_and_by_index(good: Any) -> None:
     good.press("#find", "Enter")
     good.wait_for_function("document.querySelector('#operation h3').textContent === 'true'")
     assert good.locator("#operation .truth td").all_text_contents() == ["+"] * 9
+    for text, heading in (
+        ("XOR", "exclusive or"),
+        ("0,0,0,0,0,0,0,0,1", "Operation 16,402"),
+        ("Łuk", "Łukasiewicz implication"),
+    ):
+        good.fill("#find", text)
+        good.press("#find", "Enter")
+        good.wait_for_function(f"document.querySelector('#operation h3').textContent === '{heading}'")
     good.fill("#find", "no such gate")
     good.press("#find", "Enter")
-    good.wait_for_function("document.getElementById('map-status').textContent.includes('No such operation')")
+    good.wait_for_function(
+        "document.getElementById('map-status').textContent.includes('There is no gate “no such gate” here')"
+    )
 
 
 def test_colouring_and_latent_space_change_what_is_drawn(good: Any) -> None:

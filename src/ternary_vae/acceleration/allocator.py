@@ -10,6 +10,7 @@ from functools import cache
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES = 1 << 30
 _GROWTH_BYTES = 64 << 20
+_HALF_A_HEAP = 32 << 20
 
 
 def keep_freed_memory() -> bool:
@@ -23,8 +24,10 @@ def keep_freed_memory() -> bool:
     library = _gnu_c_library()
     if library is None:
         return False
-    requests = ((_M_MMAP_THRESHOLD, _KEPT_BYTES), (_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_TOP_PAD, _GROWTH_BYTES))
-    return all(library.mallopt(option, value) == 1 for option, value in requests)
+    # Earlier versions refuse a threshold above half a heap; the other two are worth asking for all the same.
+    threshold = any(library.mallopt(_M_MMAP_THRESHOLD, most) == 1 for most in (_KEPT_BYTES, _HALF_A_HEAP))
+    others = ((_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_TOP_PAD, _GROWTH_BYTES))
+    return all([threshold, *(library.mallopt(*request) == 1 for request in others)])
 
 
 def return_freed_memory() -> None:

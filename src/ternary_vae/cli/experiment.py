@@ -103,7 +103,8 @@ def experiment(
         where = backend_named(backend, workers=workers, address=address, together=together, accelerated=accelerated)
         notify_without_reader(f"the experiment in {place.path}")
         execution = run_experiment(described, place, source=source, backend=where, device=device, console=Console())
-    _report(described, execution, output)
+    if not execution.taken:  # its directory is another's now
+        _report(described, execution, output)
     _conclude(" ".join(["ternary-vae", "experiment", quoted(target), *given]), execution)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,11 +180,21 @@ def _require_files_of_their_own(names: Sequence[str], source: Path | str) -> Non
         taken[name.lower()] = name
 
 
+def _in_turn(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings in the order in which they are applied: a later layer's come after all of an earlier one's."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key in layer:
+            merged.pop(key, None)
+        merged |= layer
+    return merged
+
+
 def _arm(experiment: Experiment, name: str, description: ArmDescription, point: dict[str, Any], source: Path) -> Arm:
     beside = source.parent / description.extends
     recipe_name = str(beside) if beside.is_file() else description.extends
-    chosen_settings = experiment.settings | description.settings | point
-    settings = _SETTINGS_OF_EXPERIMENTS | chosen_settings | {"name": name}
+    chosen_settings = _in_turn(experiment.settings, description.settings, point)
+    settings = _in_turn(_SETTINGS_OF_EXPERIMENTS, chosen_settings, {"name": name})
     if description.description:
         settings["description"] = description.description
     epochs = description.epochs or experiment.epochs

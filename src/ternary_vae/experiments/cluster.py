@@ -114,6 +114,9 @@ def _drive(connection: Any, address: str, parent: int) -> None:
         remote: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(perform_together_in_worker)
         running: dict[Any, list[str]] = {}
         on_gpus = tasks[0].device.startswith("cuda") or (tasks[0].device == "auto" and gpus > 0)
+        if on_gpus and not gpus:
+            connection.send(("error", "it has no GPU; use --device cpu or auto"))
+            return
         together = together or (RUNS_AT_ONCE_ON_AN_ACCELERATOR if on_gpus else 1)
         control = ray.get_runtime_context().gcs_address
         workers = min(cores, PROCESSES_ON_AN_ACCELERATOR * gpus) if on_gpus else cores

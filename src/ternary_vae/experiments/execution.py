@@ -33,6 +33,7 @@ class Execution:
         source: the file that the experiment was read from.
         failed: why, by name of the run.
         broken: why the place where runs are done is gone; empty otherwise.
+        taken: whether the directory is another process's by now, or gone.
     """
 
     directory: ExperimentDirectory
@@ -43,6 +44,7 @@ class Execution:
     failed: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
     broken: str = ""
+    taken: bool = False
 
 
 def run_experiment(
@@ -142,6 +144,8 @@ def _do(
     (`training.interruption`) asks all runs to stop after the epoch under way."""
     stop_file = execution.directory.stop_file
     execution.failed.clear()
+    for task in tasks:  # of an earlier try
+        Path(task.failure_file).unlink(missing_ok=True)
     done = len(execution.complete)
     to_do = f"{len(tasks)} to do in {backend.description}"
     print_line(console, f"{title}: {counted(len(monitored), 'run')}, {done} complete, {to_do}")
@@ -149,12 +153,17 @@ def _do(
 
         def pass_on() -> None:
             if interruption.asked and not stop_file.exists():
-                stop_file.touch()
+                with suppress(OSError):  # a second signal stops all the same
+                    stop_file.touch()
 
         try:
             with Overview(console, title, monitored, pass_on) as overview:
                 for ending in backend.endings(tasks, execution.directory.log_file):
-                    lease.require()
+                    try:
+                        lease.require()
+                    except UserError:
+                        execution.taken = True
+                        raise
                     _account(ending, execution)
                     overview.ended(ending)
         except UserError as failure:

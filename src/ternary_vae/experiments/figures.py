@@ -61,7 +61,9 @@ def curves_figure(results: Results) -> Figure:
                 lows, highs = [min(values) for _, values in curve], [max(values) for _, values in curve]
                 axis.fill_between(epochs, lows, highs, color=colour, alpha=0.13, linewidth=0)
             _value_axis(axis, measure)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
+        # An arm may lack a measure of the first panel.
+        drawn = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+        figure.legend(drawn.values(), drawn.keys(), loc="outside lower left", ncols=3)
         figure_title(figure, f"{results.experiment.name}: mean over seeds by epoch")
     return figure
 

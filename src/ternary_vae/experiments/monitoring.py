@@ -154,9 +154,9 @@ class Overview:
 
     def _panel(self) -> Panel:
         counts = {
-            status: sum(run.status == status for run in self.runs) for status in ("complete", "running", "waiting")
+            status: sum(run.status == status for run in self.runs)
+            for status in ("complete", "running", "waiting", "interrupted", "failed")
         }
-        counts["failed"] = len(self.runs) - sum(counts.values())
         head = Table.grid(padding=(0, 2))
         head.add_row(
             # No markup: a line is printed without above the panel, and the panel again with it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from ternary_vae.descriptions import read_yaml
@@ -39,7 +40,6 @@ def write_experiment_report(results: Results, output: Path | None = None) -> lis
     figures = {"curves.png": curves_figure(results), "seeds.png": seeds_figure(results)}
     if results.deciding:
         figures["effects.png"] = effects_figure(results)
-    pictures = [write_figure(figure, place / name) for name, figure in sorted(figures.items())]
     texts = {
         place / "results.csv": figures_csv(results.figures),
         place / "comparisons.csv": comparisons_csv(results.comparisons, sentence),
@@ -51,7 +51,10 @@ def write_experiment_report(results: Results, output: Path | None = None) -> lis
         texts[described] = results.experiment.to_yaml()
     for path, text in texts.items():
         write_text(path, text)
-    return [*texts, *pictures]
+    if output is not None:
+        with suppress(UserError):  # so that what is added from now on is noted as added after a report
+            write_text(results.execution.directory.comparisons_file, texts[place / "comparisons.csv"])
+    return [*texts, *(write_figure(figure, place / name) for name, figure in sorted(figures.items()))]
 
 
 def require_place_for_report(output: Path, experiment: Experiment) -> None:

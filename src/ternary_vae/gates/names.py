@@ -66,13 +66,13 @@ HARDWARE_NAMES: dict[int, dict[str, str]] = {
     1: {
         "NTI": "2", "STI": "5", "PTI": "8", "MTI": "6", "INC": "7", "INCREMENT": "7", "DEC": "B", "DECREMENT": "B",
         "NOT_NTI": "V", "NOT_MTI": "N", "NOT_PTI": "K", "CLAMP_DOWN": "C", "CLAMP_UP": "R", "CONST_LOW": "0",
-        "CONST_MIDDLE": "D", "CONST_HIGH": "Z", "negation": "5", "identity": "P",
+        "CONST_MIDDLE": "D", "CONST_HIGH": "Z", "negation": "5", "NOT": "5", "NEG": "5", "identity": "P",
     },
     2: {
-        "MIN": "PC0", "MAX": "ZRP", "TAND": "PC0", "TOR": "ZRP", "TNAND": "5EZ", "TNOR": "045", "XOR": "5DP",
-        "MUL": "PD5", "MULTIPLY": "PD5", "SUM": "7PB", "CONS": "RDC", "CON": "RDC", "NCONS": "4DE", "NCON": "4DE",
-        "ANY": "XP9", "NANY": "15H", "MLE": "H51", "COMPARE": "H51", "EN": "RD4", "ENABLE": "RD4", "DESEL": "VP0",
-        "DESELECT": "VP0", "IMPLICATION": "PRZ",
+        "MIN": "PC0", "MAX": "ZRP", "AND": "PC0", "OR": "ZRP", "TAND": "PC0", "TOR": "ZRP", "TNAND": "5EZ",
+        "TNOR": "045", "XOR": "5DP", "MUL": "PD5", "MULTIPLY": "PD5", "SUM": "7PB", "CONS": "RDC", "CON": "RDC",
+        "NCONS": "4DE", "NCON": "4DE", "ANY": "XP9", "NANY": "15H", "MLE": "H51", "COMPARE": "H51", "EN": "RD4",
+        "ENABLE": "RD4", "DESEL": "VP0", "DESELECT": "VP0", "IMPLICATION": "PRZ",
     },
     3: {
         "SUM3": "B7P7PBPB7", "CAR3": "XRDRDCDC9", "MIN3": "PC0CC0000", "MAX3": "ZZZZRRZRP", "MEDIAN3": "ZRPRDCPC0",
@@ -81,9 +81,9 @@ HARDWARE_NAMES: dict[int, dict[str, str]] = {
 }  # fmt: skip
 """Names of ternary hardware by number of inputs, as heptavintimal names: those of Jones 2012 and Bos 2024, of the
 cells of the Mixed Radix Circuit Synthesizer, of ternary.wiki (CON, NCON, ANY, NANY) and of the literature on carbon
-nanotube gates (TNAND, TNOR). The second input of EN enables the first. MAJORITY3 is 0 where all inputs differ, and
-so the median; MUX3 answers its second input where the first is −1, its third where that is 1, and else 0. Left out
-is what sources state differently: NMIN and NMAX (exchanged in one), BUF (K in one)."""
+nanotube gates (TNAND, TNOR); AND, OR and NOT are Kleene's. The second input of EN enables the first. MAJORITY3 is 0
+where all inputs differ, and so the median; MUX3 answers its second input where the first is −1, its third where that is
+1, and else 0. Left out is what sources state differently: NMIN and NMAX (exchanged in one), BUF (K in one)."""
 
 
 def _boolean_gates(inputs: int) -> dict[str, Callable[..., int]]:
@@ -204,7 +204,8 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
     """
     Space(values, 1 if inputs is None else inputs)  # says what is wrong with them
     plain = re.sub(r"[\s/|]", "", text.replace("−", "-").lower())
-    if "," in plain:
+    balanced, commas = False, "," in plain
+    if commas:
         known = {str(value + Space(values, 1).lowest): value for value in range(values)}
         known |= {f"+{value}": number for value, number in known.items() if number + Space(values, 1).lowest > 0}
         symbols = plain.split(",")
@@ -221,7 +222,8 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
     classes = [None if symbol == DONT_CARE else known.get(symbol, -1) for symbol in symbols]
     if -1 in classes:
         wrong = symbols[classes.index(-1)]
-        kinds = "-, 0 and +, or 0, 1 and 2" if values == 3 else ", ".join(known)
+        signs = "-1, 0 and 1 between commas" if commas else "-, 0 and +, or 0, 1 and 2"
+        kinds = signs if values == 3 else ", ".join(known)
         raise UserError(f"table {shown(text)}: {shown(wrong)} is no value; expected {kinds}, or ? for any")
     fitting = next((n for n in range(1, 11) if values**n == len(classes)), None)
     if fitting is None or inputs not in (None, fitting):

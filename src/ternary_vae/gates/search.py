@@ -64,7 +64,7 @@ def find_gates(
     """
     condition = None if where is None else parse_condition(where, space)
     if near is not None and near.space != space:
-        raise UserError(f"gates of {space.inputs} inputs cannot be near to one of {near.space.inputs}")
+        raise UserError(f"gates of {space} cannot be near to one of {near.space}")
     table = [None] * space.entries if table is None else table
     if len(table) != space.entries:
         raise UserError(f"a truth table has {space.entries} entries, got {len(table)}")

@@ -185,14 +185,20 @@ class DualVAE(Pretrained, nn.Module):
         return self._ensemble(x, self.encode(x), strategy)
 
     def reconstruct(
-        self, x: Shaped[Tensor, "n entries"], strategy: str | None = "best_of_two", vae: Side = "B"
+        self, x: Shaped[Tensor, "n entries"], strategy: str | None = "best_of_two", vae: Side | None = None
     ) -> Int8[Tensor, "n entries"]:
-        """Reconstruction: the ensemble by default, or with `strategy=None` one VAE alone."""
-        if strategy is not None:
+        """Reconstruction: the ensemble by default; with `vae` that VAE alone, with `strategy=None` VAE-B.
+
+        Raises:
+            ValueError: an ensemble strategy beside a VAE, or as `encode` and `ensemble_reconstruct`.
+        """
+        if vae is None and strategy is not None:
             return self.ensemble_reconstruct(x, strategy)
+        if strategy not in (None, "best_of_two"):
+            raise ValueError(f"strategy {strategy!r} asks both VAEs, and vae={vae!r} one; give either")
         with torch.no_grad():
-            mu, _ = self.encode(x).of(vae)
-            return logits_to_tables(self.decode(mu, vae))
+            mu, _ = self.encode(x).of(vae or "B")
+            return logits_to_tables(self.decode(mu, vae or "B"))
 
     @torch.no_grad()
     def sample(

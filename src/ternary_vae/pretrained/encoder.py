@@ -85,7 +85,7 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
     """Truth tables of gates given by name, as they are, or as tables.
 
     Raises:
-        UserError: a name that names no gate of the space, or a gate of another space.
+        UserError: a name that names no gate of the space, a gate of another space, or what is neither.
     """
     if isinstance(gates, str | Gate):
         gate = find_gate(gates, space.values, space.inputs)[0] if isinstance(gates, str) else gates
@@ -95,7 +95,17 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
     if isinstance(gates, DataFrame):  # the rows, and not the columns' names
         gates = gates.to_numpy()
     if isinstance(gates, np.ndarray) and gates.dtype.kind in "UO":
-        gates = gates.tolist()
-    if isinstance(gates, np.ndarray) or not any(isinstance(gate, str | Gate) for gate in gates):
-        return np.asarray(gates)
+        gates = (gates[:, 0] if gates.ndim == 2 and gates.shape[1] == 1 else gates).tolist()  # a column of names
+    if isinstance(gates, int | np.integer):
+        raise UserError(f"{gates}: is a number; write an index as text, such as 'index:{gates}'")
+    if isinstance(gates, np.ndarray):
+        return gates
+    if not any(isinstance(gate, str | Gate) for gate in gates):
+        try:
+            return np.asarray(gates)
+        except ValueError:
+            raise UserError(f"truth tables of different lengths; each has {space.entries} entries") from None
+    for row, gate in enumerate(gates):
+        if not isinstance(gate, str | Gate):
+            raise UserError(f"gate {row}: {shown(gate)} is no gate; expected a name as `ternary-vae gate` reads it")
     return np.stack([as_tables(gate, space) for gate in gates])

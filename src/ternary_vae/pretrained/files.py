@@ -109,6 +109,8 @@ def find_model(name: str | Path = DEFAULT, *, revision: str | None = None) -> Mo
     with reported("read", Path(name)):
         there = Path(name).exists()
     if there:
+        if revision is not None:
+            raise UserError(f"revision {shown(revision)}: {name} is a directory here, which has no revisions")
         return read_model(Path(name))
     if isinstance(name, str) and _HUB_NAME.fullmatch(name):
         from ternary_vae.pretrained.hub import download

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 300
+_MOST_DOTS, _MOST_DOTS_OF_A_SIDE = 80e6, 65_000  # that are drawn, and that Pillow opens without a warning
 _PANELS = (
     panels.reconstruction,
     panels.coverage,
@@ -126,7 +127,8 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
 
 
 def write_figure(figure: Figure, output: str | Path) -> Path:
-    """Writes a figure as PNG, 300 dpi, atomically. The same measurements give the same bytes.
+    """Writes a figure as PNG, 300 dpi or, where it is huge, as many as others open, atomically. The same measurements
+    give the same bytes.
 
     Raises:
         UserError: if the place cannot be written.
@@ -135,11 +137,13 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
 
     require_writable(Path(output))
     drawn, packed = BytesIO(), BytesIO()
+    width, height = figure.get_size_inches()
+    dots = min(DPI, (_MOST_DOTS / (width * height)) ** 0.5, _MOST_DOTS_OF_A_SIDE / max(width, height))
     with _house_style():
-        figure.savefig(drawn, format="png", dpi=DPI)
+        figure.savefig(drawn, format="png", dpi=dots)
     # 256 colours are enough for flat areas and their edges, and make a file a third of the size.
     picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    picture.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
+    picture.save(packed, format="png", dpi=(dots, dots), optimize=True)
     write_bytes(Path(output), packed.getvalue())
     return Path(output)
 

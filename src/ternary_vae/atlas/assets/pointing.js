@@ -54,6 +54,7 @@ function hover(index) {
 const pointers = new Map();
 let moved = 0;
 canvas.addEventListener("pointerdown", (event) => {
+  if (event.button) return;
   canvas.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
   if (pointers.size === 1) moved = 0;
@@ -62,7 +63,8 @@ canvas.addEventListener("pointerdown", (event) => {
 canvas.addEventListener("pointermove", (event) => {
   const last = pointers.get(event.pointerId),
     now = [event.offsetX, event.offsetY];
-  if (!last) {
+  if (last && event.pointerType === "mouse" && !event.buttons) pointers.delete(event.pointerId); // its release was lost
+  if (!pointers.has(event.pointerId)) {
     if (event.pointerType === "mouse") hover(gateAt(...now, 10));
     return;
   }
@@ -100,12 +102,13 @@ canvas.addEventListener("dblclick", (event) => zoomAt(event.shiftKey ? 0.5 : 2, 
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 canvas.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // Brackets are typed with AltGr or Option on many keyboards.
+  if ((event.ctrlKey || event.metaKey || event.altKey) && event.key !== "[" && event.key !== "]") return;
   const arrow = ARROWS[event.key];
   if (arrow && event.shiftKey) panBy(-40 * arrow[0], -40 * arrow[1]);
   else if (arrow) {
     const index = gateTowards(...arrow);
-    if (index !== null) choose(index);
+    if (index !== null) choose(index, true);
   } else if (event.key === "+" || event.key === "=") zoomAtChosen(1.5);
   else if (event.key === "-") zoomAtChosen(1 / 1.5);
   else if (event.key === "0") wholeMap();

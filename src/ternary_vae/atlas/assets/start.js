@@ -137,7 +137,7 @@ input.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 addEventListener("keydown", (event) => {
-  const writes = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName || "");
+  const writes = document.activeElement?.matches("textarea, select, input:not([type=radio], [type=checkbox], [type=range])");
   if (event.key === "/" && !writes && !event.ctrlKey && !event.metaKey) {
     input.focus();
     input.select();
@@ -167,8 +167,11 @@ function show({ gate, vae, colour, from, to }) {
   if (COLOURINGS.some((one) => one.id === colour)) state.colouring = colourChooser.value = colour;
   setVae(vae === "a" || vae === "b" ? vae : state.vae);
   if (from !== undefined && to !== undefined) startWalk(from, to);
+  else if (state.walk) endWalk();
 }
-addEventListener("hashchange", () => show(recalled()));
+addEventListener("hashchange", () => {
+  if (location.hash.includes("=")) show(recalled()); // others lead to a place of the page
+});
 
 redrawnWhenItLooksOtherwise(recolour);
 new ResizeObserver(fit).observe(canvas);

@@ -57,11 +57,12 @@ charts["chart-coverage"] = (c) => {
   }
   const covered = [...m.coverage_rho_07, ...m.coverage_rho_07_prior_preserving];
   const lowest = Math.min(0.8, ...covered.filter((value) => value !== null));
-  const ticks = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+  const most = Math.max(0, m.coverage_limit ?? 0, ...covered);
+  const ticks = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, ...(most < 0.9962 ? [] : [1])];
   const yaxis = {
     tickvals: ticks.map(nines),
     ticktext: ticks.map((tick) => percent(tick, 1).replace(".0%", "%")),
-    range: [nines(Math.max(0, 1 - 1.25 * (1 - lowest))), nines(0.9962)],
+    range: [nines(Math.max(0, 1 - 1.25 * (1 - lowest))), nines(most < 0.9962 ? 0.9962 : 1) + (most < 0.9962 ? 0 : 0.2)],
     title: { text: "logarithmic in what is missing", font: { size: 11 } },
   };
   return { data: traces, layout: timeLayout(c, { levels, yaxis }) };

@@ -56,14 +56,11 @@ async function ring() {
     marker: { size: flat ? 18 : 9, symbol: "circle-open", color: c.ink, line: { width: 3, color: c.ink } },
   });
 }
+// The operation that a text names, as everywhere else or by how a name begins; or one line on why there is none.
 function find(text) {
-  const wanted = text.trim().toLowerCase();
-  if (!wanted) return null;
-  const compact = wanted.replace(/[,\s ]/g, "");
-  if (/^\d+$/.test(compact) && Number(compact) < COUNT) return Number(compact);
-  const names = Object.entries(map.gates);
-  const hit =
-    names.find(([, name]) => name.toLowerCase() === wanted) ||
-    names.find(([, name]) => name.toLowerCase().startsWith(wanted));
-  return hit ? Number(hit[0]) : null;
+  const found = understood(text);
+  if (found.values) return { index: Number(wideIndex(found.values)) };
+  const wanted = text.trim().toLowerCase(),
+    hit = Object.entries(map.gates).find(([, name]) => name.toLowerCase().startsWith(wanted));
+  return hit ? { index: Number(hit[0]) } : found;
 }

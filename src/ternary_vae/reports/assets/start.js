@@ -39,11 +39,10 @@ if (map) {
   const names = document.getElementById("gates");
   names.append(...Object.values(map.gates).map((value) => make("option", null, { value })));
   document.getElementById("find").addEventListener("change", (change) => {
-    const index = find(change.target.value);
-    document.getElementById("map-status").textContent =
-      index === null && change.target.value ? `No such operation: give 0 to ${grouped(COUNT - 1)} or a gate's name.` : "";
-    if (index !== null) drawing = drawing.then(() => choose(index)).catch(sayFailure);
+    const { index, trouble } = change.target.value.trim() ? find(change.target.value) : {};
+    document.getElementById("map-status").textContent = trouble ?? "";
+    if (index !== undefined) drawing = drawing.then(() => choose(index)).catch(sayFailure);
   });
 }
-if (map) chosen = find("minimum") ?? 0;
+if (map) chosen = find("minimum").index ?? 0;
 drawAll();

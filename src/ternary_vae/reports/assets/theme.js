@@ -3,7 +3,6 @@ function redrawnWhenItLooksOtherwise(redraw) {
   const button = document.getElementById("theme");
   function label() {
     button.textContent = isDark() ? "Light" : "Dark";
-    button.setAttribute("aria-pressed", String(isDark()));
     button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
   }
   button.addEventListener("click", () => {

@@ -204,7 +204,7 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
     """
     Space(values, 1 if inputs is None else inputs)  # says what is wrong with them
     plain = re.sub(r"[\s/|]", "", text.replace("−", "-").lower())
-    balanced, commas = False, "," in plain
+    commas = "," in plain
     if commas:
         known = {str(value + Space(values, 1).lowest): value for value in range(values)}
         known |= {f"+{value}": number for value, number in known.items() if number + Space(values, 1).lowest > 0}

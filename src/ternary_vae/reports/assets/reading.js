@@ -29,7 +29,7 @@ function parseTable(word) {
 }
 const READINGS = {
   index(word) {
-    const plain = word.replace(/(\d)[,_](?=\d{3})/g, "$1") // no look-behind, which older Safari cannot read;
+    const plain = word.replace(/(\d)[,_](?=\d{3})/g, "$1"); // no look-behind, which older Safari cannot read
     if (!/^\d{1,2000}$/.test(plain) || BigInt(plain) >= BigInt(space.operations)) return [];
     return [{ values: table(BigInt(plain)), how: "index" }];
   },

@@ -468,6 +468,15 @@ class TestOverrides:
         assert len(recipe.optimizer.learning_rate.steps) == 8
         assert [part.end_rho for part in recipe.phases] == [0.1, 0.3, 0.7, 0.6]
 
+    def test_a_section_is_laid_over_the_one_that_is_there(self):
+        """As by `extends:`. Only a phase and steps of the learning rate are whole."""
+        plain = load_recipe(overrides={"optimizer.batch_size": 256, "optimizer.learning_rate.floor": 0.0})
+        changed = {"optimizer": {"batch_size": 256, "learning_rate": {"floor": 0.0}}}
+        assert load_recipe(overrides=changed) == plain
+        steps = {"optimizer": {"learning_rate": {"steps": {"0": 0.1}}}}
+        assert load_recipe("ternary_v5_5", overrides=steps).optimizer.learning_rate.steps == {0: 0.1}
+        assert load_recipe(overrides={"guards": {}}).guards == {}
+
     def test_a_value_is_not_a_section(self):
         message = refusal(load_recipe, "ternary_v5_5", overrides={"name.many": 3})
         assert "'name' is a value" in message

@@ -23,6 +23,17 @@ def test_every_named_experiment_can_be_planned(name):
     assert primary_measures(experiment, arms)
 
 
+def test_settings_of_an_arm_come_after_those_of_all_and_the_grid_s_last(small):
+    """Also where one names a section and another a setting in it."""
+    experiment = small(
+        set={"optimizer.batch_size": 512}, recipes=[], reference=None,
+        arms={"mine": {"extends": "resolution", "set": {"optimizer": {"batch_size": 128, "averaging_epochs": 3}}}},
+        grid={"optimizer.batch_size": [64, 256]},
+    )  # fmt: skip
+    recipes = [arm.recipe.optimizer for arm in arms_of(experiment, "mine.yaml")]
+    assert [(each.batch_size, each.averaging_epochs) for each in recipes] == [(64, 3), (256, 3)]
+
+
 def test_seeds_by_range_and_grid_by_combination(small):
     experiment = small(
         seeds="3-5", arms={}, reference=None, grid={"optimizer.batch_size": [64, 128], "model.injection": ["plain"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from ternary_vae.experiments.arms import arms_of
 from ternary_vae.experiments.backends import InProcess
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment, state_of
+from ternary_vae.experiments.report import write_experiment_report
 from ternary_vae.experiments.results import gather
 from ternary_vae.experiments.task import Ending
 
@@ -74,6 +76,15 @@ def test_seeds_and_arms_may_be_added(done, small):
     assert len(state.complete) == 4
 
 
+def test_what_is_added_after_a_report_elsewhere_is_noted_too(done, small, tmp_path):
+    experiment, execution = done
+    directory = copied(execution, tmp_path / "copy")
+    write_experiment_report(gather(experiment, state_of(experiment, directory)), tmp_path / "published")
+    grown = small(seeds=[1, 2, 3])
+    directory.freeze(grown, arms_of(grown), Path("experiment"))
+    assert directory.additions() == [{"seeds": [3], "arms": []}]
+
+
 def test_a_directory_of_something_else_is_refused(small, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "letter.txt").write_text("keep")
@@ -104,6 +115,7 @@ def test_an_experiment_that_was_taken_for_dead_writes_nothing_more(small, tmp_pa
 
     execution = run_experiment(small(), directory, backend=StoodStill())
     assert "process 3 on three is running this experiment; stopped, nothing more is written" in execution.broken
+    assert execution.taken  # so that no report is written either
     assert not directory.failures.exists()
     assert directory.lock_file.read_text() == successor
 

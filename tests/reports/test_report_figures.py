@@ -143,6 +143,19 @@ def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:
     assert "guard fired" not in panel(calm, "Permeability").get_legend_handles_labels()[1]
 
 
+def test_a_huge_figure_is_drawn_with_fewer_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of an experiment of hundreds of arms, which no program would open."""
+    monkeypatch.setattr(figures, "_MOST_DOTS", 40_000)
+    monkeypatch.setattr(figures, "_MOST_DOTS_OF_A_SIDE", 300)
+    for size in ((4.0, 4.0), (1.0, 6.0)):
+        with canvas(1, 1, size=size) as (figure, _):
+            path = write_figure(figure, tmp_path / "huge.png")
+        with Image.open(path) as picture:
+            assert picture.width * picture.height <= 40_400
+            assert max(picture.size) <= 300
+            assert picture.height / picture.width == pytest.approx(size[1] / size[0], rel=0.03)
+
+
 def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirectory, tmp_path: Path) -> None:
     measured = measurements_of_records(failing_run.benchmarks, (3,))
     figure = evolution_figure(measured)

@@ -34,6 +34,10 @@ def main() -> None:
     one = values_of(options.one, options.arm, options.epoch)
     other = values_of(options.other, options.other_arm or options.arm, options.epoch)
     both = {measure: (one[measure], other[measure]) for measure in one if measure in other}
+    if not both:
+        raise UserError(
+            f"{options.one} and {options.other}: no measure is in both, so that there is nothing to compare"
+        )
     print_pairs(both) if options.paired else print_welch(both)
 
 
@@ -104,7 +108,7 @@ def values_of(path: Path, arm: str, epoch: int) -> dict[str, dict[int, float]]:
             for row in csv.DictReader(file):
                 if (row["arm"], int(row["epoch"])) == (arm, epoch):
                     values.setdefault(row["measure"], {})[int(row["seed"])] = float(row["value"])
-    except (KeyError, TypeError, ValueError) as damage:
+    except (KeyError, TypeError, ValueError, csv.Error) as damage:
         raise UserError(f"{path}: is no results.csv of an experiment ({damage!r})") from None
     if not values:
         raise UserError(f"{path}: holds nothing of arm {arm!r} at epoch {epoch}")

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from ternary_vae.errors import UserError
+from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.reports.goals import write_goals
 from ternary_vae.reports.measurements import Measurements, measurements_of_run
 from ternary_vae.storage.runs import RunDirectory
@@ -31,9 +32,12 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = runs_of(arguments.experiment)
     plan = [] if arguments.plan is None else runs_of(arguments.plan)
-    plan_command = "" if arguments.plan is None else f"ternary-vae experiment {arguments.plan.name} --together 5"
-    output = arguments.output or ROOT / "reports" / arguments.experiment.name / "GOALS.md"
-    print(write_goals(runs, output, f"ternary-vae experiment {arguments.experiment.name}", plan, plan_command))
+    name = ExperimentDirectory(arguments.experiment).experiment().name
+    plan_command = ""
+    if arguments.plan is not None:
+        plan_command = f"ternary-vae experiment {ExperimentDirectory(arguments.plan).experiment().name} --together 5"
+    output = arguments.output or ROOT / "reports" / name / "GOALS.md"
+    print(write_goals(runs, output, f"ternary-vae experiment {name}", plan, plan_command))
 
 
 def runs_of(experiment: Path) -> list[Measurements]:

@@ -47,7 +47,7 @@ class RayCluster:
             raise not_installed("--backend ray", "Ray", "cluster")
         self.together = together
         self.address = address or os.environ.get("RAY_ADDRESS") or "auto"
-        _require_reachable(self.address)
+        _require_reachable(self.address, "--address" if address else "RAY_ADDRESS:")
         here, there = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=_drive, args=(there, self.address, os.getpid()), daemon=True)
@@ -81,20 +81,20 @@ class RayCluster:
             return "error", "it no longer answers"
 
 
-def _require_reachable(address: str) -> None:
+def _require_reachable(address: str, given: str) -> None:
     """Ray itself would go on asking for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
         return
     if not colon or not port.isdecimal() or int(port) > 65_535:
-        raise UserError(f"--address {address}: expected HOST:PORT or ray://HOST:PORT, such as 10.0.0.1:6379")
+        raise UserError(f"{given} {address}: expected HOST:PORT or ray://HOST:PORT, such as 10.0.0.1:6379")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
     except TimeoutError:
-        raise UserError(f"--address {address}: no answer within {_SECONDS_TO_ANSWER} s") from None
+        raise UserError(f"{given} {address}: no answer within {_SECONDS_TO_ANSWER} s") from None
     except (OSError, UnicodeError) as failure:
         reason = getattr(failure, "strerror", None) or "no such machine"
-        raise UserError(f"--address {address}: no Ray cluster can be reached there: {reason}") from None
+        raise UserError(f"{given} {address}: no Ray cluster can be reached there: {reason}") from None
 
 
 def _drive(connection: Any, address: str, parent: int) -> None:

@@ -83,6 +83,9 @@ def report_markdown(results: Results) -> str:
     execution = results.execution
     # Rather the source than the directory's copy of it: a recipe's file may lie beside the source.
     written = execution.source if execution.source.is_file() else execution.directory.experiment_file
+    written = written.resolve()
+    if written.is_relative_to(Path.cwd()):  # the command is given here, and may be elsewhere on another machine
+        written = written.relative_to(Path.cwd())
     return markdown(
         "report",
         package="ternary_vae.experiments",

@@ -47,7 +47,7 @@ class RayCluster:
             raise not_installed("--backend ray", "Ray", "cluster")
         self.together = together
         self.address = address or os.environ.get("RAY_ADDRESS") or "auto"
-        _require_reachable(self.address, "--address" if address else "RAY_ADDRESS:")
+        _require_reachable(self.address, "--address" if address else "RAY_ADDRESS")
         here, there = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=_drive, args=(there, self.address, os.getpid()), daemon=True)

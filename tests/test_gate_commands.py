@@ -77,7 +77,7 @@ class TestGate:
     def test_is_shown_however_it_is_named(self, run, name):
         code, out, _ = run("gate", name)
         assert code == 0
-        assert out.startswith(f"{name}: {find_gate(name)[1]}\nminimum (Kleene and); MIN; TAND\n")
+        assert out.startswith(f"{name}: {find_gate(name)[1]}\nminimum (Kleene and); MIN; AND; TAND\n")
         assert "index          15633" in out
 
     @pytest.mark.parametrize("name", ["---", "-0+", "--0", "+-0", "--------+"])
@@ -153,7 +153,7 @@ class TestGates:
         _, out, error = run("gates", "--where", "commutative and idempotent and associative", "--format", "csv")
         rows = list(csv.DictReader(io.StringIO(out)))
         assert len(rows) == 9
-        assert rows[1]["names"] == "minimum (Kleene and); MIN; TAND"
+        assert rows[1]["names"] == "minimum (Kleene and); MIN; AND; TAND"
         assert error.startswith("9 gates;")
 
     def test_nothing_found(self, run):

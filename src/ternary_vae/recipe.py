@@ -746,10 +746,10 @@ def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
             raise UserError(f"--set {key}: {parent!r} is a value, not a section")
-    if value == {}:
-        data[last] = value  # clears it
-    else:
+    if isinstance(value, dict) and value:
         data |= _merged(data, {last: value})
+    else:  # an empty section clears the one that is there
+        data[last] = value
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

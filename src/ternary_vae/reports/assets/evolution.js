@@ -62,7 +62,7 @@ charts["chart-coverage"] = (c) => {
   const yaxis = {
     tickvals: ticks.map(nines),
     ticktext: ticks.map((tick) => percent(tick, 1).replace(".0%", "%")),
-    range: [nines(Math.max(0, 1 - 1.25 * (1 - lowest))), nines(most < 0.9962 ? 0.9962 : 1) + (most < 0.9962 ? 0 : 0.2)],
+    range: [nines(Math.max(0, 1 - 1.25 * (1 - lowest))), most < 0.9962 ? nines(0.9962) : nines(1) + 0.6],
     title: { text: "logarithmic in what is missing", font: { size: 11 } },
   };
   return { data: traces, layout: timeLayout(c, { levels, yaxis }) };

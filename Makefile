@@ -40,10 +40,10 @@ test-dist:
 
 install: $(VENV)/.installed
 
-# What fails leaves no half of an environment behind.
+# Where that fails, the next try begins with it again.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -f $(BIN)/python; exit 1; }
 
 # torch is pinned and installed first, so that nothing else chooses its build.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.storage.files import require_writable
 from ternary_vae.terminal import exit_code
 
 
@@ -70,8 +71,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
     if options.output:
-        from ternary_vae.storage.files import require_writable
-
         require_writable(options.output)
     from ternary_vae.devices import granted_cores
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from systems import SYSTEMS, System, Turn
+from ternary_vae.storage.files import require_writable
 from ternary_vae.terminal import exit_code
 from whole_run import SHORTEST_RUN, WholeRun, measure_run
 
@@ -59,8 +60,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="exit with 1 if an aim is missed")
     options = parser.parse_args()
     if options.output:
-        from ternary_vae.storage.files import require_writable
-
         require_writable(options.output)
     if 0 < options.run_epochs < SHORTEST_RUN:
         parser.error(f"--run-epochs {options.run_epochs}: expected 0, or at least {SHORTEST_RUN} to see a pace")

@@ -25,6 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ternary_vae.storage.files import require_writable
 from ternary_vae.terminal import exit_code
 
 AIM = 2.0  # a run alone trains on one core and measures on another: with two runs at once each has one
@@ -64,8 +65,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="exit with 1 if the aim is missed")
     options = parser.parse_args()
     if options.output:
-        from ternary_vae.storage.files import require_writable
-
         require_writable(options.output)
     return options
 

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ternary_vae.storage.files import require_writable
 from ternary_vae.terminal import exit_code
 
 COVERAGE = 0.98
@@ -110,8 +111,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="exit with 1 if the aim is missed")
     options = parser.parse_args()
     if options.output:
-        from ternary_vae.storage.files import require_writable
-
         require_writable(options.output)
     from ternary_vae.recipe import load_recipe
 

@@ -91,6 +91,16 @@ def test_what_is_no_gate(gates, message, model_and_place):
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [(5681, "5681: is a number; write an index as text"), (["SUM", 5681], "gate 1: 5681 is no gate")],
+)
+def test_a_number_is_no_gate(gates, message, model_and_place):
+    with pytest.raises(UserError, match=message):
+        FrozenEncoder(model_and_place[1]).encode(gates)
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_an_unknown_vae(model_and_place):
     with pytest.raises(UserError, match="vae is 'A', 'B' or 'both', got 'C'"):
         FrozenEncoder(model_and_place[1], vae="C")

@@ -13,7 +13,7 @@ from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
 _CELLS = 2187  # 3^7, of the default's subsets
 _EPOCH = TWO_INPUT_TERNARY.operations
-_BATCHES = {16: 27, 25: 45}  # by entries; 32 otherwise
+_BATCHES = {16: 27, 25: 38}  # by entries; 32 otherwise
 _SMALL_BATCH = 512
 _DRAWS_AN_OPERATION, _EVERY = 5, 5
 
@@ -74,13 +74,15 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
       is trained on skewed: codes of operations that answer nothing but the middle lie where no prior draw does, and
       moments of draws cost VAE-A or VAE-B such a constant in six of ten seeds of three inputs;
     - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
-    - where operations cannot be listed, and values are fewer than five, hidden layers of VAE-A's narrow decoder as many
-      times as wide as an entry has steps between values. With five values, twice as wide ones were exact on 2.58% after
-      200 epochs instead of 99.97%;
+    - where operations cannot be listed, hidden layers of VAE-A's narrow decoder as many times as wide as an entry has
+      steps between values, three at most. With five values or more, a learning rate that rises over 60 epochs for them: at
+      once, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
+    - there, from five values on, the same middle value for both VAEs: with another for VAE-B, translated codes jump from
+      one end of an axis to the other, where both VAEs are misread coupled;
     - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
       begins at a thousandth of what it rises to: at 0 recognition of prior draws grows beyond 10^12 within such an
       epoch (two Boolean inputs, seed 1; beyond 10^7 in the default's first, seed 0, whose bits are kept). Where
-      operations cannot be listed, of 27 batches with 16 entries, of 45 with 25 and of 32 with any other number, which
+      operations cannot be listed, of 27 batches with 16 entries, of 38 with 25 and of 32 with any other number, which
       is what the goals of time leave;
     - coverage of five draws an operation where the default's draws are fewer, measured after every fifth epoch.
 
@@ -126,8 +128,9 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
         }
         if values % 2:
             changes |= {"data.skewed_share": 0.02, "data.skewed_delay_epochs": recipe.epochs // 2}
-        if values < 5:
-            changes["model.decoder_a_width"] = values - 1.0
+        changes["model.decoder_a_width"] = min(values - 1.0, 3.0)
+        if values >= 5:
+            changes |= {"optimizer.learning_rate.warmup_epochs": 60, "model.middle_value_b": 0}
     elif _DRAWS_AN_OPERATION * space.operations > recipe.evaluation.coverage_draws:
         changes |= {
             "evaluation.coverage_draws": _DRAWS_AN_OPERATION * space.operations,

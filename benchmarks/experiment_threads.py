@@ -25,6 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ternary_vae.devices import granted_cores
 from ternary_vae.storage.files import require_writable
 from ternary_vae.terminal import exit_code
 
@@ -58,7 +59,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="resolution", help="recipe by name or path")
     parser.add_argument("--epochs", type=int, default=10, help="length of every run")
-    parser.add_argument("--runs", type=int, default=_cores(), help="runs at once; one a core unless given")
+    parser.add_argument("--runs", type=int, default=granted_cores(), help="runs at once; one a core unless given")
     parser.add_argument("--repeats", type=int, default=3, help="turns")
     parser.add_argument("--patience", type=float, default=10.0, help="times the shared way that the naive one may take")
     parser.add_argument("--output", type=Path, help="JSON file to write")
@@ -67,12 +68,6 @@ def _options() -> argparse.Namespace:
     if options.output:
         require_writable(options.output)
     return options
-
-
-def _cores() -> int:
-    import joblib
-
-    return joblib.cpu_count()
 
 
 def _turn(options: argparse.Namespace) -> dict[str, Any]:

@@ -10,7 +10,6 @@ random each epoch). Seed 0 unless given. Writes a table and a figure.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import resource
 import sys
@@ -101,7 +100,7 @@ def main() -> None:
     """Measures, prints a table, writes it with a figure and the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=200, help="when a run is given up")
+    parser.add_argument("--epochs", type=int, default=400, help="when a run is given up; a whole run unless given")
     parser.add_argument("--output", type=Path, help="a directory for README.md, spaces.png and spaces.json")
     options = parser.parse_args()
     if options.epochs <= 3:
@@ -139,7 +138,7 @@ def _write(costs: list[Cost], options: argparse.Namespace) -> None:
     from ternary_vae.formats import table
     from ternary_vae.reports.figures import canvas, write_figure
     from ternary_vae.reports.panels import BLUE, VERMILION
-    from ternary_vae.storage.files import write_text
+    from ternary_vae.storage.files import write_json, write_text
 
     header = [
         "(values, inputs)", "Entries", "Operations", "Parameters", "Both exact from epoch", "after seconds of training",
@@ -161,7 +160,7 @@ def _write(costs: list[Cost], options: argparse.Namespace) -> None:
                 place = (one.entries, getattr(one, ys))
                 axis.annotate(f"{one.values}, {one.inputs}", place, textcoords="offset points", size=7, **side)
     write_figure(figure, options.output / "spaces.png")
-    write_text(options.output / "spaces.json", json.dumps([asdict(one) for one in costs], indent=1) + "\n")
+    write_json(options.output / "spaces.json", [asdict(one) for one in costs])
     lost = [f"({one.values}, {one.inputs})" for one in costs if one.exact_epoch is None]
     text = (
         f"# How cost grows with the entries of a truth table\n\n"

@@ -14,7 +14,7 @@ import pytest
 
 FEW_DOTS = 50  # an inch; those of a print take seconds to draw
 SMALL_SPACE = {"space.values": 5, "space.inputs": 1, "data.train_share": 0.63}  # trains on as many as 0.1 of the plan's
-_DISTANCES: dict[tuple[Any, ...], Any] = {}
+FEW_OTHERS = 500  # operations that distances are measured to
 
 # The package is imported where it is needed: `conftest` has first to see to it that annotations are checked, and to the
 # number of threads.
@@ -31,18 +31,22 @@ def with_defaults(function: Callable[..., Any], **changes: Any) -> Callable[...,
 
 
 def draw_few(setattr: Callable[[object, str, object], None] = builtins.setattr) -> None:
-    """Every operation is still measured. `setattr` is that of a `MonkeyPatch`, or Python's in a process of its own."""
+    """Every operation is still measured, but for its distances: to few others. `setattr` is that of a `MonkeyPatch`, or
+    Python's in a process of its own."""
     from ternary_vae.reports import figures
     from ternary_vae.resolution import complementarity, coupled, isolated, measure
 
     for module, name, changes in (
         (isolated, "sampling", {"draws": 1000, "repeats": 2, "curve": (1000,)}),
+        (isolated, "resolution_curve", {"sigmas": (0.0, 0.3, 2.0)}),
+        (isolated, "interpolation", {"pairs": 100}),
         (coupled, "cross_injected_sampling", {"draws": 2000, "repeats": 2, "curve": (2000,)}),
         (coupled, "inference_overhead", {"repeats": 1}),
         (complementarity, "decode_under_noise", {"draws": 2}),
         (complementarity, "ensembles_under_noise", {"draws": 1}),
     ):
         setattr(module, name, with_defaults(getattr(module, name), **changes))
+    setattr(isolated, "pair_distances", distances_to_first)
     setattr(measure, "FULL_COVERAGE_DRAWS", 4000)
     setattr(figures, "DPI", FEW_DOTS)
 
@@ -58,19 +62,23 @@ def noise_draws(draws: int) -> Iterator[None]:
         yield
 
 
+def distances_to_first(mu: Any) -> Any:
+    """`pair_distances` to the first `FEW_OTHERS` operations only, and sums as if the others were as far away: all pairs
+    take most of a map's time. Of no more operations than that it is the same."""
+    import torch
+
+    points = mu.double() - mu.double().mean(dim=0)
+    apart = torch.cdist(points, points[:FEW_OTHERS], compute_mode="donot_use_mm_for_euclid_dist")
+    more = len(points) > FEW_OTHERS
+    sums = apart.mean(dim=1) * (len(points) - 1) if more else apart.sum(dim=1)
+    return torch.stack([apart.fill_diagonal_(torch.inf).argmin(dim=1).double(), sums])
+
+
 @contextmanager
-def distances_once() -> Iterator[None]:
-    """Distances between all pairs of the same means are computed once: they take most of a map's time."""
+def distances_to_few() -> Iterator[None]:
+    """Distances between operations are those to few others, see `distances_to_first`."""
     from ternary_vae.resolution import isolated
 
-    compute = isolated.pair_distances
-
-    def distances(mu: Any) -> Any:
-        key = (*mu.shape, mu.numpy().tobytes())
-        if key not in _DISTANCES:
-            _DISTANCES[key] = compute(mu)
-        return _DISTANCES[key].clone()
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(isolated, "pair_distances", distances)
+        patch.setattr(isolated, "pair_distances", distances_to_first)
         yield

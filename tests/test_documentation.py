@@ -148,6 +148,37 @@ def test_links_to_files_lead_somewhere(page):
         assert "://" in link or made_by_the_build or (page.parent / link).exists(), link
 
 
+def text_of(page):
+    """A page with what it includes; of one that the build makes of a report, the report."""
+    if page.parent.name == "results":
+        made_by = (ROOT / "docs" / "_extensions" / "generated.py").read_text(encoding="utf-8")
+        page = ROOT / re.search(rf'^    "{page.stem}": "(.+?)"', made_by, re.MULTILINE)[1]
+    text = page.read_text(encoding="utf-8")
+    for included in re.findall(r"^```\{include\} (\S+)$", text, re.MULTILINE):
+        text += (page.parent / included).read_text(encoding="utf-8")
+    return text
+
+
+def anchors(text):
+    """Labels of a page, and its headings as GitHub and MyST make anchors of them."""
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#{1,4} (.+)$", outside, re.MULTILINE)
+    labels = re.findall(r"^\((.+)\)=$", outside, re.MULTILINE)
+    return {*labels, *(re.sub(r"[^\w\- ]", "", heading.strip().lower().replace(" ", "-")) for heading in headings)}
+
+
+def test_links_to_parts_of_pages_lead_to_a_heading_or_a_label():
+    links = [
+        (page, *link.split("#"))
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]*#[^)\s]+)\)", page.read_text(encoding="utf-8"))
+        if "://" not in link
+    ]
+    assert len(links) > 5
+    for page, target, anchor in links:
+        assert anchor in anchors(text_of((page.parent / target).resolve() if target else page)), (page, target, anchor)
+
+
 def test_sources_that_the_code_names_are_on_their_page():
     page = (ROOT / "docs" / "explanation" / "sources.md").read_text(encoding="utf-8")
     code = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.py")))

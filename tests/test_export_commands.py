@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from ternary_vae import DualVAE
 from ternary_vae.pretrained.files import shipped_directory
 
 
@@ -16,10 +17,13 @@ def run(run_command):
 
 
 def test_embeddings_and_projector(run, tmp_path):
-    assert run("embeddings", tmp_path / "codes.npz")[0] == 0
-    assert run("projector", tmp_path / "projector")[0] == 0
+    """Of a model of the 27 gates of one input."""
+    DualVAE(values=3, inputs=1).save_pretrained(tmp_path / "model")
+    assert run("embeddings", tmp_path / "codes.npz", "--model", tmp_path / "model")[0] == 0
+    assert run("projector", tmp_path / "projector", "--model", tmp_path / "model")[0] == 0
     with np.load(tmp_path / "codes.npz") as codes:
         projected = np.loadtxt(tmp_path / "projector" / "codes_b.tsv", dtype=np.float32)
+        assert len(projected) == 27
         np.testing.assert_array_equal(codes["mean_b"], projected)
 
 

@@ -85,7 +85,7 @@ def _kinds(place: Path, records: bool) -> dict[str, tuple[Path, Callable[[], obj
     experiment_file.write_text(
         yaml.safe_dump(
             {"name": "damaged", "recipes": ["resolution"], "arms": {"plain": {"set": {"model.injection": "plain"}}},
-             "seeds": "0-1", "epochs": 1, "milestones": [1], "benchmarks": "none", "set": _settings()}
+             "seeds": "0-1", "epochs": 1, "milestones": [1], "benchmarks": "none", "set": QUICK}
         ),
         encoding="utf-8",
     )  # fmt: skip
@@ -156,10 +156,6 @@ def _kinds(place: Path, records: bool) -> dict[str, tuple[Path, Callable[[], obj
             "coupled record": (run.coupled_record(2), report),
         }
     return kinds
-
-
-def _settings() -> dict[str, Any]:
-    return {key: value for key, value in QUICK.items() if key != "evaluation.milestones"}
 
 
 def _command(*words: object) -> None:
@@ -271,7 +267,7 @@ def _changed(tree: Any, chance: random.Random) -> Any:
     """A tree of plain values with one or two of its places changed."""
     tree = copy.deepcopy(tree)
     for _ in range(chance.choice((1, 1, 2))):
-        places = [(holder, key) for holder, key in _places(tree)]
+        places = _places(tree)
         if not places:
             return chance.choice(_VALUES)
         holder, key = chance.choice(places)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fault_injection.outcome import Outcome
-from fault_injection.processes import Victim
-from fault_injection.small_runs import QUICK, differences, quick_recipe, train_or_resume, unreadable
+from fault_injection.processes import Victim, undisturbed
+from fault_injection.small_runs import QUICK, differences, quick_recipe, train_or_resume, unreadable, write_page
 
 TRACEBACKS, UNREADABLE, AFTERWARDS = "tracebacks", "unreadable files", "not done with room again"
 _MEGABYTES = 64
@@ -49,14 +49,14 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
     """
     recipe = quick_recipe(2, evaluation__checkpoint_every=1)
     straight = place / "straight"
-    _undisturbed(train_or_resume, recipe, straight, 1)
+    undisturbed(train_or_resume, recipe, straight, 1)
     benchmarked = place / "benchmarked"
     shutil.copytree(straight, benchmarked)
     if not only or set(only) - {"a run", "the tensor cache", "an experiment"}:
-        _undisturbed(train_or_resume, recipe, benchmarked, 1, True)
+        undisturbed(train_or_resume, recipe, benchmarked, 1, True)
     beside = place / "beside"
     if not only or "a comparison" in only:
-        _undisturbed(train_or_resume, quick_recipe(2, seed=1), beside, 1, True)
+        undisturbed(train_or_resume, quick_recipe(2, seed=1), beside, 1, True)
 
     places = {
         "a run": Writing(_run, (recipe, False), wrong=lambda where: differences(straight, where)),
@@ -67,7 +67,7 @@ def full_disk(trials: int, place: Path, chance: random.Random, only: Sequence[st
             _run, (recipe, True, False), before=straight, wrong=lambda where: differences(benchmarked, where)
         ),
         "reports of a run": Writing(
-            _reports, before=benchmarked,
+            write_page, before=benchmarked,
             wrong=_missing("reports/index.html", "reports/verdict.json", "reports/resolution_evolution.png"),
         ),
         "a comparison": comparison(benchmarked, beside),
@@ -144,7 +144,7 @@ def _needed(disk: Path, where: Path, outcome: Outcome, writing: Writing) -> int:
     if outcome.check not in _known:
         _prepare(where, writing)
         before = _free(disk)
-        _undisturbed(writing.do, where, *writing.given)
+        undisturbed(writing.do, where, *writing.given)
         _known[outcome.check] = max(4096, before - _free(disk))
         for entry in disk.iterdir():
             shutil.rmtree(entry)
@@ -178,11 +178,6 @@ def _fill(ballast: Path, disk: Path, leaving: int) -> None:
             left -= file.write(bytes(min(left, 1 << 20)))
 
 
-def _undisturbed(do: Callable[..., object], *given: Any) -> None:
-    if not Victim(do, *given).finish():
-        raise SystemExit(f"reliability: {do.__name__} fails even with room")
-
-
 # ---------------------------------------------------------------- what is written
 
 
@@ -199,13 +194,6 @@ def _run(report: Callable[[int], object], where: Path, recipe: Any, benchmarks: 
     if cache:  # on the same disk, where it takes hundreds of times the room of the records
         os.environ["TERNARY_VAE_CACHE_DIR"] = str(where.parent / "cache")
     train_or_resume(report, recipe, where, 1, benchmarks)
-
-
-def _reports(report: Callable[[int], object], where: Path) -> None:
-    from ternary_vae.reports import write_reports
-    from ternary_vae.storage.runs import RunDirectory
-
-    write_reports(RunDirectory(where))
 
 
 def _comparison(report: Callable[[int], object], where: Path, dots: int | None, *runs: Path) -> None:
@@ -240,7 +228,7 @@ def _experiment(report: Callable[[int], object], where: Path) -> None:
         {
             "name": "full", "recipes": ["resolution"], "arms": {"plain": {"set": {"model.injection": "plain"}}},
             "seeds": [0, 1], "epochs": 1, "milestones": [1], "benchmarks": "none",
-            "set": {key: value for key, value in QUICK.items() if key != "evaluation.milestones"},
+            "set": QUICK,
         }
     )  # fmt: skip
     done = run_experiment(described, where, backend=InProcess())

@@ -12,8 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from fault_injection.outcome import Outcome
-from fault_injection.processes import Victim
-from fault_injection.small_runs import differences, epochs_saved, quick_recipe, train_or_resume, unreadable
+from fault_injection.processes import Victim, undisturbed
+from fault_injection.small_runs import (
+    QUICK,
+    differences,
+    epochs_saved,
+    quick_recipe,
+    train_or_resume,
+    unreadable,
+    write_page,
+)
 
 UNREADABLE, LOST, BITS = "unreadable files", "lost epochs", "other bits"
 _KILLS_A_RUN = 3
@@ -39,7 +47,7 @@ def benchmarking(kills: int, place: Path, chance: random.Random, threads: int = 
     """A run is killed while its end is benchmarked."""
     outcome = Outcome.of("SIGKILL: benchmarking a run", UNREADABLE, LOST, BITS)
     recipe = quick_recipe(1)
-    _finished(train_or_resume, recipe, place / "trained", threads)
+    undisturbed(train_or_resume, recipe, place / "trained", threads)
     shutil.copytree(place / "trained", place / "straight")
     straight, seconds = _timed(train_or_resume, recipe, place / "straight", threads, True)
     for number in _until(outcome, kills):
@@ -58,7 +66,7 @@ def saving(kills: int, place: Path, chance: random.Random) -> Outcome:
 
     outcome = Outcome.of("SIGKILL: saving checkpoints", UNREADABLE, LOST)
     recipe = quick_recipe(1)
-    _finished(train_or_resume, recipe, place / "trained", 1)
+    undisturbed(train_or_resume, recipe, place / "trained", 1)
     source = place / "trained" / "checkpoints" / "latest.safetensors"
     while outcome.trials < kills:
         seen = _killed(outcome, chance.uniform(0, 0.4), _save_for_ever, source, place / "saved")
@@ -100,11 +108,11 @@ def reporting(kills: int, place: Path, chance: random.Random, run: Path) -> Outc
     again = place / "run"  # always the same, since reports name the directory
     shutil.copytree(run, again)
     shutil.rmtree(again / "reports", ignore_errors=True)
-    _, seconds = _timed(_write_reports, again)
+    _, seconds = _timed(write_page, again)
     whole = _files(again / "reports")
     while outcome.trials < kills:
         shutil.rmtree(again / "reports", ignore_errors=True)
-        _killed(outcome, chance.uniform(0, seconds), _write_reports, again)
+        _killed(outcome, chance.uniform(0, seconds), write_page, again)
         for name, content in _files(again / "reports").items():
             if name in whole and content != whole[name]:
                 outcome.record("reports half written", name)
@@ -193,17 +201,9 @@ def _cached(number: int) -> Any:
     return torch.full((20_000,), float(number))
 
 
-def _write_reports(report: Callable[[int], object], run: Path) -> None:
-    from ternary_vae.reports import write_reports
-    from ternary_vae.storage.runs import RunDirectory
-
-    write_reports(RunDirectory(run))
-
-
 def _experiment(report: Callable[[int], object], directory: Path) -> None:
     from joblib.externals.loky import get_reusable_executor
 
-    from fault_injection.small_runs import QUICK
     from ternary_vae.experiments.backends import LocalProcesses
     from ternary_vae.experiments.description import Experiment
     from ternary_vae.experiments.execution import run_experiment
@@ -212,7 +212,7 @@ def _experiment(report: Callable[[int], object], directory: Path) -> None:
         {
             "name": "killed", "recipes": ["resolution"], "seeds": list(range(4)), "epochs": 8, "benchmarks": "none",
             "milestones": [8],
-            "set": {key: value for key, value in QUICK.items() if key != "evaluation.milestones"},
+            "set": QUICK,
         }
     )  # fmt: skip
     done = run_experiment(described, directory, backend=LocalProcesses(2))
@@ -233,15 +233,10 @@ def _until(outcome: Outcome, kills: int) -> Iterator[int]:
 
 def _timed(do: Callable[..., object], *given: Any) -> tuple[Path, float]:
     """Does something undisturbed; the first path that it was given, and how long it took."""
-    _finished(_nothing)  # the first process waits for all that the others find imported
+    undisturbed(_nothing)  # the first process waits for all that the others find imported
     started = time.monotonic()
-    _finished(do, *given)
+    undisturbed(do, *given)
     return next(one for one in given if isinstance(one, Path)), time.monotonic() - started
-
-
-def _finished(do: Callable[..., object], *given: Any) -> None:
-    if not Victim(do, *given).finish():
-        raise SystemExit(f"reliability: {do.__name__} fails even when nobody disturbs it")
 
 
 def _killed(outcome: Outcome, seconds: float, do: Callable[..., object], *given: Any) -> int:

@@ -59,6 +59,12 @@ class Victim:
         return self._process.exitcode == 0
 
 
+def undisturbed(do: Callable[..., object], *given: Any) -> None:
+    """Does something in a process of its own that nobody disturbs."""
+    if not Victim(do, *given).finish():
+        raise SystemExit(f"reliability: {do.__name__} fails even when nothing disturbs it")
+
+
 def all_at_once(count: int, do: Callable[..., object], *given: Any) -> int:
     """Does something in `count` processes that begin at the same moment, and returns how many of them failed."""
     gate = CONTEXT.Barrier(count)

@@ -24,7 +24,6 @@ QUICK = {
     "evaluation.full_coverage_draws": None,
     "evaluation.noise_draws": 1,
     "evaluation.checkpoint_every": 2,
-    "evaluation.milestones": [],
 }
 _TIMES = ("seconds_training", "seconds_evaluation")
 
@@ -32,7 +31,7 @@ _TIMES = ("seconds_training", "seconds_evaluation")
 def quick_recipe(epochs: int, seed: int = 0, name: str = "resolution", **changes: Any) -> Recipe:
     """A recipe with a tenth of the operations and few draws; `section__key=value` changes it."""
     dotted = {key.replace("__", "."): value for key, value in changes.items()}
-    return load_recipe(name, overrides=QUICK | dotted, epochs=epochs, seed=seed)
+    return load_recipe(name, overrides=QUICK | {"evaluation.milestones": []} | dotted, epochs=epochs, seed=seed)
 
 
 def train_or_resume(
@@ -55,6 +54,13 @@ def train_or_resume(
     else:
         shutil.rmtree(place, ignore_errors=True)  # killed before there was a run
         train(recipe, place, **how)
+
+
+def write_page(report: Callable[[int], object], place: Path) -> None:
+    """Writes the reports of a run."""
+    from ternary_vae.reports import write_reports
+
+    write_reports(RunDirectory(place))
 
 
 def unreadable(place: Path) -> list[str]:

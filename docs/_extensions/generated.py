@@ -75,6 +75,7 @@ WITH = {
     "objective": ["objective.forward.Answers"],
     "training.loop": ["training.run.Outcome", "training.progress.Progress"],
     "pretrained": ["pretrained.configuration.Criterion", "pretrained.encoder.DataFrame"],
+    "resolution.records": ["descriptions.Section"],
     "reports": ["reports.latent_map.LatentMap", "reports.latent_map.SideMap"],
 }
 """Module → classes from behind it that its signatures name."""

@@ -16,12 +16,14 @@ def main() -> None:
     parser.add_argument("--input", type=Path, help="directory of the records (default: beside the output)")
     options = parser.parse_args()
 
-    from ternary_vae.reports.evolution import FIGURE_NAME, write_evolution
+    from ternary_vae.reports.evolution import FIGURE_NAME, evolution_markdown
     from ternary_vae.reports.figures import evolution_figure, write_figure
     from ternary_vae.reports.measurements import measurements_of_records
+    from ternary_vae.storage.files import write_text
 
     measured = measurements_of_records(options.input or options.output.parent, options.epochs)
-    print(write_evolution(measured, options.output))
+    write_text(options.output, evolution_markdown(measured, options.output))
+    print(options.output)
     print(write_figure(evolution_figure(measured), options.output.with_name(FIGURE_NAME)))
 
 

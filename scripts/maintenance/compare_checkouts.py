@@ -51,20 +51,9 @@ def main() -> int:
 
 def written_by(checkout: Path, recipe: str, epochs: int, run: Path) -> dict[str, Any]:
     """What a run of a checkout's code wrote, by name."""
-    command = [
-        sys.executable,
-        "-m",
-        "ternary_vae.cli",
-        "train",
-        "--config",
-        recipe,
-        "--run-dir",
-        run,
-        "--device",
-        "cpu",
-    ]
-    command += ["--epochs", epochs, "--scale-phases", "--set", f"evaluation.milestones=[{epochs}]"]
-    command += ["--set", "cache.enabled=false"]
+    command = [sys.executable, "-m", "ternary_vae.cli", "train", "--config", recipe, "--run-dir", run]
+    command += ["--device", "cpu", "--epochs", epochs, "--scale-phases", "--set", "cache.enabled=false"]
+    command += ["--set", f"evaluation.milestones=[{epochs}]"]
     environment = os.environ | {"PYTHONPATH": str(checkout.resolve() / "src")}
     done = subprocess.run(list(map(str, command)), env=environment, cwd=checkout, capture_output=True, text=True)
     if done.returncode:

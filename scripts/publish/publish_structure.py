@@ -35,9 +35,7 @@ def main() -> None:
     for name, runs in (("latest", arguments.runs), ("best", arguments.best)):
         for run in map(RunDirectory, runs):
             record = measured(run, load_checkpoint(run.checkpoint(name)).epoch, name, probed=True)
-            recipe = run.recipe()
-            epochs = {epoch for epoch in recipe.evaluation.milestones if epoch <= recipe.epochs}
-            milestones = [measured(run, epoch) for epoch in sorted(epochs)]
+            milestones = [measured(run, epoch) for epoch in run.recipe().benchmarked]
             write_record(arguments.output / run.path.name / f"structure_{record.header.epoch}.json", record)
             records.append(record)
             over_epochs += milestones

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ternary_vae.errors import UserError, nearest, shown
@@ -27,6 +27,13 @@ MOST_BYTES = 4 * 2**20
 """Of a description. 100,000 seeds spelled out have half as many."""
 MOST_VALUES = 1_000_000
 """In a description, those that aliases repeat counted each time."""
+
+
+class Section(BaseModel):
+    """Part of what is described or written down: immutable, finite numbers only, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
 
 Described = TypeVar("Described", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -178,8 +185,8 @@ _SCALARS: dict[str, tuple[re.Pattern[str], Sequence[str], Callable[[str], Any]]]
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers = {"<": [(_MERGE, re.compile(r"<<\Z"))]}  # noqa: RUF012
-    yaml_constructors = {  # noqa: RUF012
+    yaml_implicit_resolvers = {"<": [(_MERGE, re.compile(r"<<\Z"))]}
+    yaml_constructors = {
         f"tag:yaml.org,2002:{kind}": yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
         for kind in ("str", "seq", "map")
     }

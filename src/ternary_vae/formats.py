@@ -3,7 +3,10 @@ Markdown cell. `reports/assets/formats.js` does the same on a page."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Literal
@@ -69,6 +72,18 @@ def beside_uniform(coverage: float | None, expected: float | None) -> str:
 def uniform_level(expected: float | None) -> str:
     """`a uniform model, on average: 99.38%`."""
     return f"{UNIFORM_MODEL}: {percent(expected)}"
+
+
+def csv_text(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV, with a heading."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def rough(count: int) -> str:
+    """A large number to three digits, `7.63e+12`; also one that no float holds."""
+    return f"{count if count < sys.float_info.max else Decimal(count):.3g}"
 
 
 def number(value: float | None, digits: int = 2, signed: bool = False) -> str:

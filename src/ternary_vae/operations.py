@@ -84,7 +84,7 @@ def operation_index(
         raise ValueError(f"a truth table has {space.entries} entries, got shape {tuple(tables.shape)}")
     classes = tables.long() - space.lowest
     if not bool(((tables == tables.long()) & (classes >= 0) & (classes < space.values)).all()):
-        raise ValueError(f"truth table entries must be {space.lowest} to {space.lowest + space.values - 1}")
+        raise ValueError(f"truth table entries must be {space.lowest} to {space.highest}")
     return class_index(classes, space.values)
 
 

@@ -19,10 +19,20 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic.fields import FieldInfo
 
-from ternary_vae.descriptions import Number, Switch, Whole, find_description, parse_yaml, read_yaml, to_yaml, validated
+from ternary_vae.descriptions import (
+    Number,
+    Section,
+    Switch,
+    Whole,
+    find_description,
+    parse_yaml,
+    read_yaml,
+    to_yaml,
+    validated,
+)
 from ternary_vae.errors import UserError, nearest, shown
 from ternary_vae.space import Space
 
@@ -127,19 +137,9 @@ Interval = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_low_to_hig
 Momentum = Annotated[Number, Field(ge=0, lt=1)]
 
 
-class Section(BaseModel):
-    """Part of a recipe: immutable, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def scaled_by(self, ratio: float) -> dict[str, Any]:
-        """Its settings as plain data, for a schedule `ratio` times as long: those marked `Scaled` change."""
-        return {name: _scaled(getattr(self, name), ratio, field) for name, field in type(self).model_fields.items()}
-
-
 def _scaled(value: Any, ratio: float, field: FieldInfo | None = None) -> Any:
     if isinstance(value, Section):
-        return value.scaled_by(ratio)
+        return {name: _scaled(getattr(value, name), ratio, field) for name, field in type(value).model_fields.items()}
     marks = [mark for mark in field.metadata if isinstance(mark, Scaled)] if field else []
     if marks and value is not None:
         return marks[0].by(value, ratio)
@@ -594,6 +594,10 @@ class Recipe(Section):
             raise UserError(f"--epochs {shown(epochs)}: expected a whole number from 1 to {MOST_EPOCHS:,}")
         return self.model_copy(update={"epochs": epochs})
 
+    def scaled_by(self, ratio: float) -> dict[str, Any]:
+        """Its settings as plain data, for a schedule `ratio` times as long: those marked `Scaled` change."""
+        return _scaled(self, ratio)
+
     def scaled_to(self, epochs: int) -> Recipe:
         """The same recipe with every phase, schedule, guard and milestone scaled to a run of `epochs`.
 
@@ -619,10 +623,14 @@ class Recipe(Section):
                 return number
         return 4
 
+    @property
+    def benchmarked(self) -> list[int]:
+        """Epochs after which a run is kept and benchmarked: its milestones, and its end."""
+        return sorted({*(epoch for epoch in self.evaluation.milestones if epoch < self.epochs), self.epochs})
+
     def is_evaluated(self, epoch: int) -> bool:
-        """Whether the model is evaluated after so many epochs: every so often, at milestones, and at the end."""
-        settings = self.evaluation
-        return epoch % settings.every == 0 or epoch in settings.milestones or epoch == self.epochs
+        """Whether the model is evaluated after so many epochs: every so often, and where it is benchmarked."""
+        return epoch % self.evaluation.every == 0 or epoch in self.benchmarked
 
     def fingerprint(self) -> str:
         """Content hash of the recipe, 16 hexadecimal digits. Seed, description, length and the cache do not count:
@@ -661,7 +669,7 @@ def load_recipe(
     overrides: Mapping[str, Any] | None = None,
     epochs: int | None = None,
     seed: int | None = None,
-    scale_phases: Switch = False,
+    scale_phases: bool = False,
 ) -> Recipe:
     """Reads a recipe by name or from a YAML file, applies `extends:`, then dotted `overrides`.
 
@@ -675,7 +683,7 @@ def load_recipe(
     """
     data, source = _read_with_parents(name_or_path, seen=())
     for key, value in (overrides or {}).items():
-        _set_dotted(data, key, copy.deepcopy(value))  # a later key may change what is inside
+        set_dotted(data, key, copy.deepcopy(value))  # a later key may change what is inside
     if seed is not None:
         data["seed"] = seed
     recipe = validate_recipe(data, source)
@@ -740,7 +748,12 @@ def _merged(base: dict[str, Any], change: dict[Any, Any]) -> dict[str, Any]:
     return result
 
 
-def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+def set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+    """Sets what a dotted key names in nested sections, which are made where they are missing.
+
+    Raises:
+        UserError: one of them is a value.
+    """
     *parents, last = key.split(".")
     for parent in parents:
         data = data.setdefault(parent, {})

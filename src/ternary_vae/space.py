@@ -72,6 +72,11 @@ class Space:
         """The lowest value, whose class is 0."""
         return -(self.values // 2) if self.values % 2 else 0
 
+    @property
+    def highest(self) -> int:
+        """The highest value, whose class is one less than there are values."""
+        return self.lowest + self.values - 1
+
     def is_enumerable(self, limit: int = MOST_MEASURED) -> bool:
         """Whether there are at most `limit` operations."""
         return self.operations <= limit
@@ -125,12 +130,12 @@ class Space:
         if tables.ndim == 0 or tables.shape[-1] != self.entries:
             raise UserError(f"a truth table has {self.entries} entries, got shape {tables.shape}")
         if not np.isin(tables, np.arange(self.values) + self.lowest).all():
-            raise UserError(f"a truth table's entries are {self.lowest} to {self.lowest + self.values - 1}")
+            raise UserError(f"a truth table's entries are {self.lowest} to {self.highest}")
         return np.asarray((tables.astype(np.int64) - self.lowest) @ self._powers())
 
     def _powers(self) -> Shaped[np.ndarray, " entries"]:
         powers = [self.values**entry for entry in range(self.entries)]
-        return np.array(powers, dtype=np.int64 if self.operations <= 2**63 else object)
+        return np.array(powers, dtype=np.int64 if self.is_indexed_in_64_bits else object)
 
 
 def latent_dimensions_of(space: Space) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ternary_vae.descriptions import to_yaml, validated
-from ternary_vae.recipe import DEFAULT_RECIPE, Recipe, TruthTables, load_recipe
+from ternary_vae.recipe import DEFAULT_RECIPE, Recipe, TruthTables, load_recipe, set_dotted
 from ternary_vae.resolution.structure.ideal import ideal_exact_match, ideal_sigma
 from ternary_vae.space import TWO_INPUT_TERNARY, Space
 
@@ -38,7 +38,7 @@ def recipe_for_space(
     Raises:
         UserError: the space is too small or too large to train on, or as `load_recipe`.
     """
-    changes = {**_named(values, inputs), **settings_for_space(values, inputs), **(overrides or {})}
+    changes = {**settings_for_space(values, inputs), **(overrides or {})}
     return load_recipe(overrides=changes, epochs=epochs, seed=seed, scale_phases=scale_phases)
 
 
@@ -50,12 +50,8 @@ def recipe_file_for_space(values: int, inputs: int) -> str:
         UserError: the space is too small or too large to train on.
     """
     content: dict[str, Any] = {"extends": DEFAULT_RECIPE}
-    for key, value in {**_named(values, inputs), **settings_for_space(values, inputs)}.items():
-        *sections, name = key.split(".")
-        place = content
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
+    for key, value in settings_for_space(values, inputs).items():
+        set_dotted(content, key, value)
     return to_yaml(content)
 
 
@@ -73,12 +69,13 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
     - there too, with an odd number of values and so a middle of each axis, in the second half two in a hundred of what
       is trained on skewed: codes of operations that answer nothing but the middle lie where no prior draw does, and
       moments of draws cost VAE-A or VAE-B such a constant in six of ten seeds of three inputs;
-    - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5;
+    - where an axis has more than three levels, some of which are misread at the default's β, one that rises to 0.5, and
+      where it has five or more and operations cannot be listed, falls to 0.2 from there;
     - where operations cannot be listed, hidden layers of VAE-A's narrow decoder as many times as wide as an entry has
-      steps between values, three at most. With five values or more, a learning rate that rises over 60 epochs for them: at
-      once, twice as wide ones were exact on 2.58% after 200 epochs instead of 99.97%;
-    - there, from five values on, the same middle value for both VAEs: with another for VAE-B, translated codes jump from
-      one end of an axis to the other, where both VAEs are misread coupled;
+      steps between values, three times at most. From five values on the learning rate rises over 60 epochs there: at
+      once, twice as wide layers were exact on 2.58% after 200 epochs instead of 99.97%;
+    - there, from five values on, the same order of values for both VAEs: in another for VAE-B, translated codes jump
+      from one end of an axis to the other, where VAE-B coupled misreads some;
     - an epoch of as many operations as the default's, or of a quarter as many where the space has fewer, with β that
       begins at a thousandth of what it rises to: at 0 recognition of prior draws grows beyond 10^12 within such an
       epoch (two Boolean inputs, seed 1; beyond 10^7 in the default's first, seed 0, whose bits are kept). Where
@@ -89,12 +86,15 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
     Raises:
         UserError: the space is too small or too large to train on.
     """
-    space = _trainable(values, inputs)
+    given = {"values": values, "inputs": inputs}
+    space = validated(TruthTables, given, "a recipe for a space", "a space", lambda _: []).as_space()
     recipe, entries = load_recipe(), space.entries
     default = recipe.objective
     prior = default.prior_information
     subset = max(size for size in range(1, min(8, entries) + 1) if values**size <= _CELLS)
     changes = {
+        "name": str(space).replace(" ", "_"),
+        "description": f"All truth tables of {space}.",
         "space.values": space.values,
         "space.inputs": space.inputs,
         "model.translation_units": max(8, 8 * round(7 * entries / 8)),
@@ -119,6 +119,8 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
     noise = ideal_sigma(space, ideal_exact_match(TWO_INPUT_TERNARY, default.mean_noise))
     if noise < default.mean_noise:
         changes["objective.mean_noise"] = round(noise, 2)
+    if values > TWO_INPUT_TERNARY.values:
+        changes |= {"beta.warm": 0.5, "beta.end": 0.5}
     if not space.is_enumerable():
         changes |= {
             "data.epoch_operations": _BATCHES.get(entries, 32) * batch,
@@ -130,27 +132,15 @@ def settings_for_space(values: int, inputs: int) -> dict[str, Any]:
             changes |= {"data.skewed_share": 0.02, "data.skewed_delay_epochs": recipe.epochs // 2}
         changes["model.decoder_a_width"] = min(values - 1.0, 3.0)
         if values >= 5:
-            changes |= {"optimizer.learning_rate.warmup_epochs": 60, "model.middle_value_b": 0}
+            changes |= {"optimizer.learning_rate.warmup_epochs": 60, "model.middle_value_b": 0, "beta.end": 0.2}
     elif _DRAWS_AN_OPERATION * space.operations > recipe.evaluation.coverage_draws:
         changes |= {
             "evaluation.coverage_draws": _DRAWS_AN_OPERATION * space.operations,
             "evaluation.every": _EVERY,  # so many: not after every epoch
         }
-    if values > TWO_INPUT_TERNARY.values:
-        changes |= {"beta.warm": 0.5, "beta.end": 0.5}
     return changes
 
 
 def _steps(space: Space) -> int:
     """Between neighbouring values, in all entries together."""
     return space.entries * (space.values - 1)
-
-
-def _trainable(values: int, inputs: int) -> Space:
-    given = {"values": values, "inputs": inputs}
-    return validated(TruthTables, given, "a recipe for a space", "a space", lambda _: []).as_space()
-
-
-def _named(values: int, inputs: int) -> dict[str, Any]:
-    told = str(_trainable(values, inputs))
-    return {"name": told.replace(" ", "_"), "description": f"All truth tables of {told}."}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from few_draws import distances_once, noise_draws
+from few_draws import distances_to_few, noise_draws
 from in_browser import scripted
 from ternary_vae.atlas.data import atlas_data
 from ternary_vae.atlas.page import PACKAGE, SHARED_PARTS, write_atlas
@@ -23,7 +23,7 @@ SCRIPTED = ("unpack", "decode", "find")
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_maps() -> Iterator[None]:
-    with distances_once():
+    with distances_to_few():
         yield
 
 
@@ -41,7 +41,7 @@ def model() -> DualVAE:
 
 @pytest.fixture(scope="session")
 def placed(model: DualVAE) -> maps.LatentMap:
-    with noise_draws(4), distances_once():
+    with noise_draws(4), distances_to_few():
         return maps.latent_map(model)
 
 

@@ -305,15 +305,25 @@ def test_a_walk_is_decoded_on_the_page(page: Any, model: DualVAE, placed: Latent
 def test_the_address_remembers_what_is_shown(browser: Any, atlas_file: Path) -> None:
     context = new_context(browser, **STILL)
     page = context.new_page()
-    page.goto(f"{atlas_file.as_uri()}#gate=7PB&vae=b&colour=valuation&walk=PC0-ZRP")
+    page.goto(f"{atlas_file.as_uri()}#gate=7PB&vae=b&colour=valuation&plane=12&walk=PC0-ZRP")
     page.wait_for_function(READY)
     assert heading(page) == "sum modulo 3"
     assert page.locator("input[name=vae]:checked").get_attribute("value") == "b"
     assert page.input_value("#colouring") == "valuation"
+    assert page.input_value("#plane") == "12"
     assert page.locator("#walk-stops li").count() > 0
-    page.evaluate("location.hash = '#gate=nothing&vae=x&colour=<b>&walk=-&lit=1'")
+    picture = "document.getElementById('map-canvas').toDataURL()"
+    assert painted(page)
+    opened = page.evaluate(picture)
+    for plane in ("02", "12", "02"):
+        page.select_option("#plane", plane)
+        assert f"plane={plane}" in page.evaluate("location.hash")
+        assert painted(page)
+        assert (page.evaluate(picture) == opened) == (plane == "12")
+    page.evaluate("location.hash = '#gate=nothing&vae=x&colour=<b>&plane=99&walk=-&lit=1'")
     page.evaluate("() => new Promise((done) => setTimeout(done))")
     assert heading(page) == "sum modulo 3"
+    assert page.input_value("#plane") == "02"
     context.close()
 
 
@@ -380,6 +390,19 @@ def test_dark_and_light(open_page: Callable[..., Any], atlas_file: Path) -> None
     light = page.evaluate(look)
     assert all(one != other for one, other in zip(dark, light))
 
+    # Paper is white, waits for no frame, and what a reader had chosen comes back.
+    picture = "document.getElementById('map-canvas').toDataURL()"
+    assert painted(page)
+    bright = page.evaluate(picture)
+    page.click("#theme")
+    assert painted(page)
+    assert page.evaluate(f"(dispatchEvent(new Event('beforeprint')), {picture})") == bright
+    assert page.evaluate(look) == light
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(look) == dark
+    assert painted(page)
+    assert page.evaluate(picture) != bright
+
 
 def test_what_the_code_knows_is_of_the_vae_shown(page: Any, model: DualVAE, placed: LatentMap) -> None:
     known = atlas_data(model, placed)["structure"]
@@ -422,26 +445,30 @@ def test_a_full_cell_of_the_heat_map_can_be_read(page: Any, scheme: str) -> None
     page.emulate_media(color_scheme=None)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_enough_contrast(open_page: Callable[..., Any], atlas_file: Path, scheme: str) -> None:
+def test_text_has_enough_contrast(open_page: Callable[..., Any], atlas_file: Path) -> None:
     """WCAG AA for text: at least 4.5 to 1, for every text on its own background."""
-    page = open_page(atlas_file, color_scheme=scheme, **STILL)
+    page, papers = open_page(atlas_file, color_scheme="light", **STILL), set()
     page.click("#walk-example")
     page.fill("#find", "min")
-    pairs = page.evaluate(
-        """() => [...document.querySelectorAll("body *")].filter((one) =>
-            [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())
-            && one.getClientRects().length && !one.closest(".truth, script, style")
-          ).map((one) => {
-            let back = one;
-            while (/rgba\\(0, 0, 0, 0\\)|color/.test(getComputedStyle(back).backgroundColor)) back = back.parentElement;
-            const {color} = getComputedStyle(one);
-            return [color, getComputedStyle(back).backgroundColor, one.outerHTML.slice(0, 80)];
-          })"""
-    )
-    assert len(pairs) > 60
-    for ink, paper, text in pairs:
-        assert contrast(ink, paper) >= 4.5, (text, ink, paper)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        pairs = page.evaluate(
+            """() => [...document.querySelectorAll("body *")].filter((one) =>
+                [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())
+                && one.getClientRects().length && !one.closest(".truth, script, style")
+              ).map((one) => {
+                let back = one;
+                const clear = /rgba\\(0, 0, 0, 0\\)|color/;
+                while (clear.test(getComputedStyle(back).backgroundColor)) back = back.parentElement;
+                const {color} = getComputedStyle(one);
+                return [color, getComputedStyle(back).backgroundColor, one.outerHTML.slice(0, 80)];
+              })"""
+        )
+        assert len(pairs) > 60
+        for ink, paper, text in pairs:
+            assert contrast(ink, paper) >= 4.5, (scheme, text, ink, paper)
+    assert len(papers) == 2
 
 
 def test_a_phone_needs_no_sideways_scrolling(open_page: Callable[..., Any], atlas_file: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from fault_injection.small_runs import QUICK
 from few_draws import SMALL_SPACE
+from ternary_vae.experiments import report
 from ternary_vae.experiments.description import Experiment, validate_experiment
 
-SMALL = {key: value for key, value in (QUICK | SMALL_SPACE).items() if key != "evaluation.milestones"}  # given by each
+SMALL = QUICK | SMALL_SPACE
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,14 @@ def small() -> Callable[..., Experiment]:
         return validate_experiment({**content, **changes}, "small.yaml")
 
     return make
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are written without their figures, which take most of a report's time."""
+    for figure in ("curves_figure", "seeds_figure", "effects_figure"):
+        monkeypatch.setattr(report, figure, lambda results: None)
+    monkeypatch.setattr(report, "write_figure", lambda figure, path: path)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -32,7 +32,6 @@ from ternary_vae.experiments.task import (
     Task,
     _StopFileWatcher,
     _wait_for_the_end_of,
-    perform,
     perform_together,
 )
 from ternary_vae.storage.runs import RunDirectory
@@ -145,17 +144,17 @@ def test_a_run_that_gets_on_between_kills_is_not_given_up(task, tmp_path, monkey
 
 def test_a_run_stops_at_the_experiments_word_and_goes_on_to_the_same_figures(task, monkeypatch):
     stopped, whole = task("stopped"), task("whole")
-    perform(whole)
+    perform_together([whole])
     stop_file = Path(stopped.stop_file)
     stop_file.touch()
-    assert perform(stopped).status == "interrupted"
+    assert perform_together([stopped])[0].status == "interrupted"
     assert not Path(stopped.directory).exists()
     stop_file.unlink()
     monkeypatch.setattr(_StopFileWatcher, "stop_requested", lambda self: bool(rows(stopped.directory)))
-    assert perform(stopped).status == "interrupted"
+    assert perform_together([stopped])[0].status == "interrupted"
     assert len(rows(stopped.directory)) == 1
     monkeypatch.undo()
-    assert perform(stopped).status == "completed"
+    assert perform_together([stopped])[0].status == "completed"
     assert rows(stopped.directory) == rows(whole.directory)
 
 
@@ -185,7 +184,7 @@ def test_no_worker_outlives_its_experiment(tmp_path):
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout.readline() == "busy\n"
     process.kill()
-    process.communicate()
+    process.communicate(timeout=60)  # a worker that lived on would say nothing for as long
 
 
 def test_where_orphans_keep_the_number_of_their_parent_it_is_waited_for_by_handle(monkeypatch):
@@ -203,7 +202,7 @@ def test_who_waits_for_a_lost_worker_hears_the_experiment(task, monkeypatch):
     waiting = task()
     monkeypatch.setattr(task_module, "is_locked", lambda path: True)
     monkeypatch.setattr(task_module.time, "sleep", lambda seconds: Path(waiting.stop_file).touch())
-    assert perform(waiting).status == "interrupted"
+    assert perform_together([waiting])[0].status == "interrupted"
     assert not Path(waiting.directory).exists()
 
 
@@ -256,6 +255,12 @@ def test_the_process_that_drives_ray_is_gone(task, tmp_path):
 def test_one_line_for_a_backend_that_cannot_be(arguments, message):
     with pytest.raises(UserError, match=message):
         backend_named(**arguments)
+
+
+def test_a_cluster_chooses_its_gpus_itself():
+    backends.require_options("ray", None, None, None, "cuda")
+    with pytest.raises(UserError, match="--device cuda:1: a cluster chooses"):
+        backends.require_options("ray", None, None, None, "cuda:1")
 
 
 @pytest.mark.parametrize(

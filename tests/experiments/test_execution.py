@@ -76,6 +76,7 @@ def test_seeds_and_arms_may_be_added(done, small):
     assert len(state.complete) == 4
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_what_is_added_after_a_report_elsewhere_is_noted_too(done, small, tmp_path):
     experiment, execution = done
     directory = copied(execution, tmp_path / "copy")

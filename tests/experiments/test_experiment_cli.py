@@ -47,7 +47,7 @@ def test_a_plan_writes_nothing(call, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
+def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path, request):
     output = call(description, "--backend", "inprocess", "--device", "cpu")
     assert "1 of 1 runs complete, none left" in output
     place = tmp_path / "experiments" / "mine"
@@ -62,6 +62,7 @@ def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
     ):
         assert (place / name).exists()
     assert output.splitlines()[-1] == f"open the page: {(place / 'index.html').as_uri()}"
+    request.getfixturevalue("no_figures")  # they have been drawn once
     output = call(description, "--report", "--output", "experiments/elsewhere")
     assert "experiments/elsewhere/report.md" in output
     assert output.splitlines()[-1].endswith("/experiments/elsewhere/index.html")
@@ -71,10 +72,10 @@ def test_one_experiment_from_the_file_to_the_page(call, description, tmp_path):
     ("status", "code", "says"), [("failed", 1, "1 of 1 runs failed"), ("interrupted", 130, "go on with")]
 )
 def test_exit_codes_of_what_did_not_complete(call, description, monkeypatch, status, code, says):
-    def ended(task):
-        return Ending(task.name, status, "why")
+    def ended(tasks):
+        return [Ending(task.name, status, "why") for task in tasks]
 
-    monkeypatch.setattr(backends, "perform", ended)
+    monkeypatch.setattr(backends, "perform_together", ended)
     assert says in call(description, "--backend", "inprocess", code=code)
 
 
@@ -117,6 +118,7 @@ def test_a_report_replaces_nothing_but_an_earlier_one(call, description, small, 
     assert not (tmp_path / "experiments").exists()  # all of that is said before anything is run
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(call, small, tmp_path):
     source = tmp_path / "experiment.yaml"
     source.write_text(
@@ -128,8 +130,10 @@ def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(call, sma
     assert "1 runs are complete, 0 to do" in call(source, "--plan")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_line_that_says_how_to_go_on_is_the_whole_command(call, description, monkeypatch):
-    monkeypatch.setattr(backends, "perform", lambda task: Ending(task.name, "interrupted"))
+    stopped = lambda tasks: [Ending(task.name, "interrupted") for task in tasks]  # noqa: E731
+    monkeypatch.setattr(backends, "perform_together", stopped)
     output = call(description, "-d", "my place", "-b", "inprocess", "--together", 1, "--device", "cpu", code=130)
     given = "--directory 'my place' --backend inprocess --together 1 --device cpu"
     assert f"go on with: ternary-vae experiment {description} {given}" in output

@@ -235,11 +235,9 @@ def test_a_missing_run_leaves_its_pair_out_and_is_said(small, tmp_path):
     assert "5 of 6 runs complete" in report_markdown(results)
 
 
-def test_what_is_added_after_a_report_is_told_in_the_next(small, tmp_path, monkeypatch):
-    """Seeds added before any report are not. Without the figures, which take most of a report's time."""
-    for figure in ("curves_figure", "seeds_figure", "effects_figure"):
-        monkeypatch.setattr(report, figure, lambda results: None)
-    monkeypatch.setattr(report, "write_figure", lambda figure, path: path)
+@pytest.mark.usefixtures("no_figures")
+def test_what_is_added_after_a_report_is_told_in_the_next(small, tmp_path):
+    """Seeds added before any report are not."""
     directory = ExperimentDirectory(tmp_path / "experiment")
     plain = {"plain": {"set": {"model.injection": "plain"}}}
     made_up(small(seeds=[1]), directory.path, {})

@@ -30,18 +30,25 @@ def test_the_last_whole_row_is_found(tmp_path):
 def test_endings_are_lines_and_progress_is_told_in_a_pipe(tmp_path, monkeypatch):
     monkeypatch.setattr(monitoring, "_MINUTE", 0.0)
     output, rounds = io.StringIO(), []
-    runs = [MonitoredRun(name, written(tmp_path, name, '{"epoch": 1}\n'), 4) for name in ("one", "two")]
+    names = ("one", "two", "three", "four")
+    runs = [MonitoredRun(name, written(tmp_path, name, '{"epoch": 1}\n'), 4) for name in names]
     with Overview(Console(file=output, width=40), "title", runs, lambda: rounds.append(1)) as overview:
         runs[0].directory.metrics_file.write_text('{"epoch": 1}\n{"epoch": 4}\n')
         while "one 4/4" not in output.getvalue():
             pass
         overview.ended(Ending("one", "completed", seconds=75))
         overview.ended(Ending("two", "failed", "no space left on the disk; free some"))
+        runs[2].directory.metrics_file.write_text('{"epoch": 1}\n{"epoch": 2}\n')
+        for name in ("three", "four"):
+            overview.ended(Ending(name, "interrupted"))
     assert rounds
     lines = output.getvalue().splitlines()
-    assert any("of 8 epochs" in line and "one 4/4" in line for line in lines)
-    assert "one: completed after 4 epochs, 1 min 15 s; 1 of 2 runs complete" in output.getvalue()
+    assert any("of 16 epochs" in line and "one 4/4" in line for line in lines)
+    assert "one: completed after 4 epochs, 1 min 15 s; 1 of 4 runs complete" in output.getvalue()
     assert "two: failed after 1 epoch: no space left on the disk; free some" in lines
+    assert "three: interrupted after 2 epochs" in lines
+    assert runs[3].status == "interrupted"
+    assert not any(line.startswith("four") for line in lines), "of which nothing was done"
 
 
 def test_a_terminal_shows_what_runs_at_the_moment(tmp_path):

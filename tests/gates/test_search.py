@@ -35,6 +35,13 @@ def fitting(space, table, near=None):
     return sorted(fits)
 
 
+@pytest.fixture(scope="module")
+def properties_of_each():
+    """Properties of each ternary gate of two inputs, by name."""
+    properties = all_properties(Space())
+    return [dict(zip(properties, row)) for row in zip(*(values.tolist() for values in properties.values()))]
+
+
 class TestConditions:
     @pytest.mark.parametrize(
         "text",
@@ -50,10 +57,9 @@ class TestConditions:
             "quasigroup and inputs_used == 99999999999999999999999999",
         ],
     )
-    def test_are_what_python_makes_of_them(self, text):
-        properties = all_properties(Space())
-        rows = zip(*(properties[name].tolist() for name in properties))
-        expected = [index for index, row in enumerate(rows) if eval(text, {}, dict(zip(properties, row)))]
+    def test_are_what_python_makes_of_them(self, text, properties_of_each):
+        condition = compile(text, "condition", "eval")
+        expected = [index for index, properties in enumerate(properties_of_each) if eval(condition, {}, properties)]
         matches = find_gates(Space(), where=text, limit=19_683)
         assert (matches.count, indices(matches)) == (len(expected), expected)
         assert find_gates(Space(), where=text, limit=2).gates == matches.gates[:2]

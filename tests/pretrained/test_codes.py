@@ -20,12 +20,19 @@ def networks():
     return Networks(find_model())
 
 
+@pytest.fixture(scope="module")
+def encoded():
+    """The model, and what it encodes every operation to."""
+    model = DualVAE.from_pretrained()
+    with torch.no_grad():
+        return model, model.encode(all_operations())
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["SUM", "PC0", "index:0"])
-def test_a_gate_in_both_vaes(networks, name):
+def test_a_gate_in_both_vaes(networks, encoded, name):
     gate = find_gate(name)[0]
-    model = DualVAE.from_pretrained()
-    mu_a, logvar_a, mu_b, logvar_b = model.encode(all_operations())
+    model, (mu_a, logvar_a, mu_b, logvar_b) = encoded
     for code, mu, logvar in zip(gate_codes(gate, networks, 7), (mu_a, mu_b), (logvar_a, logvar_b)):
         np.testing.assert_allclose(code.mean, mu[gate.index], atol=2e-5)
         np.testing.assert_allclose(code.deviation, (logvar[gate.index] / 2).exp(), atol=2e-5)

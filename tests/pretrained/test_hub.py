@@ -59,9 +59,8 @@ def test_another_model_of_the_cache(cache):
 
 @pytest.mark.parametrize("name", ["someone/else", "some--one/gates"])
 def test_a_model_that_cannot_be_reached(cache, name):
-    with pytest.raises(UserError, match=f"cannot get {name} on the Hugging Face hub: .*check the name") as raised:
+    with pytest.raises(UserError, match=f"cannot get {name} on the Hugging Face hub: .*check the name"):
         DualVAE.from_pretrained(name)
-    assert "\n" not in str(raised.value)
 
 
 def test_what_is_put_on_the_hub(cache, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from synthetic_runs import (
     write_lines,
 )
 
-from few_draws import distances_once, noise_draws
+from few_draws import distances_to_few, noise_draws
 from ternary_vae.model import DualVAE
 from ternary_vae.recipe import Recipe, load_recipe
 from ternary_vae.resolution.records import write_record
@@ -86,7 +86,7 @@ def _coarse_figures(coarse_figures: int) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_maps() -> Iterator[None]:
-    """A map says of each operation how often it was decoded exactly; no test here is about how well that is known. Most
-    are maps of the same few models."""
-    with noise_draws(4), distances_once():
+    """A map says of each operation how often it was decoded exactly; no test here is about how well that is known, and
+    only `test_latent_map` about which operation is nearest."""
+    with noise_draws(4), distances_to_few():
         yield

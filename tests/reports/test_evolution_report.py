@@ -21,7 +21,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_comparison, write_reports
-from ternary_vae.reports.evolution import evolution_markdown, write_evolution
+from ternary_vae.reports.evolution import evolution_markdown
 from ternary_vae.reports.final import write_final_report
 from ternary_vae.reports.goals import goals_table
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
@@ -41,7 +41,7 @@ def rows_of(text: str, heading: str) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def report(failing_run: RunDirectory, tmp_path_factory: pytest.TempPathFactory) -> str:
     output = tmp_path_factory.mktemp("report") / "RESOLUTION_EVOLUTION.md"
-    return write_evolution(failing_run, output).read_text(encoding="utf-8")
+    return evolution_markdown(measurements_of_run(failing_run), output)
 
 
 def test_reconstruction_is_the_records_with_the_plans_expectation(report: str, failing_run: RunDirectory) -> None:
@@ -93,7 +93,7 @@ def test_a_missing_milestone_is_named_and_the_report_goes_on(failing_run: RunDir
     run.coupled_record(250).unlink()
     run.isolated_record(300).unlink()
     run.coupled_record(300).unlink()
-    text = write_evolution(run, tmp_path / "report.md").read_text(encoding="utf-8")
+    text = evolution_markdown(measurements_of_run(run), tmp_path / "report.md")
     assert "- epoch 250: `coupled_resolution_250.json`" in text
     assert "- epoch 300: `manifold_resolution_300.json` and `coupled_resolution_300.json`" in text
     rows = rows_of(text, "## Reconstruction and its expectations")
@@ -113,7 +113,7 @@ def test_a_complete_run_has_its_last_epoch(failing_run: RunDirectory, tmp_path: 
     rows = run.metrics_file.read_text(encoding="utf-8").splitlines(keepends=True)
     run.metrics_file.write_text("".join(rows[:kept]), encoding="utf-8")
     with pytest.raises(UserError, match=r"metrics\.jsonl: epoch 400 is missing; restore the file"):
-        write_evolution(run, tmp_path / "report.md")
+        evolution_markdown(measurements_of_run(run), tmp_path / "report.md")
     assert not (tmp_path / "report.md").exists()
 
 
@@ -123,7 +123,7 @@ def test_a_complete_run_says_that_nothing_is_missing(report: str) -> None:
 
 def test_bare_records_give_a_report_without_events(failing_run: RunDirectory, tmp_path: Path) -> None:
     measured = measurements_of_records(failing_run.benchmarks, MILESTONES)
-    text = write_evolution(measured, tmp_path / "report.md").read_text(encoding="utf-8")
+    text = evolution_markdown(measured, tmp_path / "report.md")
     assert "## Events" not in text
     assert "scripts/analysis/compare_epochs.py --epochs 3 100" in text
 
@@ -132,7 +132,7 @@ def test_hostile_words_do_not_leave_their_cell(make_run: Callable[..., RunDirect
     run = make_run(milestones=(3,), epochs=3)
     with open(run.events_file, "a", encoding="utf-8") as file:
         file.write(json.dumps({"epoch": 2, "kind": "guard", "name": "x", "message": "a | b\n<img src=x> `c`"}) + "\n")
-    text = write_evolution(run, tmp_path / "report.md").read_text(encoding="utf-8")
+    text = evolution_markdown(measurements_of_run(run), tmp_path / "report.md")
     row = rows_of(text, "## Events")["2"]
     assert row[2] == "a \\| b &lt;img src=x&gt; \\`c\\`"
     assert len(row) == 4
@@ -255,7 +255,12 @@ def test_a_run_that_went_on_from_a_checkpoint_is_repeated_from_it(make_run: Call
     assert f"ternary-vae resume '/a b/x.pt' --config {run.path}/recipe.yaml --epochs 400\n" in text
 
 
-def test_only_a_comparison_is_overwritten(good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path) -> None:
+def test_only_a_comparison_is_overwritten(
+    good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the figure itself, which takes most of the time."""
+    monkeypatch.setattr("ternary_vae.reports.comparison.comparison_figure", lambda *_: None)
+    monkeypatch.setattr("ternary_vae.reports.comparison.write_figure", lambda _, path: path.write_bytes(b"drawn"))
     runs = [good_run, failing_run]
     (tmp_path / "notes.md").write_text("# Notes\n")
     (tmp_path / "picture.png").write_bytes(b"mine")

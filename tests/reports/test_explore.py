@@ -259,8 +259,9 @@ def test_a_large_space_is_explored(open_page: Callable[..., Any], large_page: Pa
     assert float(rows.first.locator("td").nth(3).inner_text()) == pytest.approx(
         float((means[0] - means[1]).norm()), abs=2e-3
     )
-    nearest.click()
+    nearest.press("Enter")
     shown = card(page)
+    assert page.evaluate("document.activeElement.textContent") == shown["title"], "the row that had the focus is gone"
     assert shown["facts"][1:] == [near.heptavintimal, near.text]
     assert shown["walked"] == ["MAX3", shown["title"]]
     page.locator("#explore-walk button").first.click()

@@ -23,6 +23,11 @@ from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quick_maps() -> None:
+    """Here the nearest operation is looked for among all."""
+
+
 @pytest.fixture(scope="module")
 def model() -> DualVAE:
     torch.manual_seed(5)

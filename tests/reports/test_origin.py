@@ -13,7 +13,6 @@ from ternary_vae.reports import origin as origins
 from ternary_vae.reports.measurements import measurements_of_run, training_command
 from ternary_vae.reports.origin import model_of_run
 from ternary_vae.reports.verdict import verdict_of
-from ternary_vae.resolution.criteria import verdict_rows
 from ternary_vae.resolution.records import read_coupled_record, read_isolated_record, write_record
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -59,8 +58,9 @@ def test_weights_and_figures(run):
     assert figures["half_sigma_b"].value == isolated.vae_b.resolution_curve.half_sigma
     assert figures["exact_match_a"].low is None
     assert "time_overhead" not in figures
-    rows = verdict_rows(verdict_of(measurements_of_run(run)).verdict)
-    assert [tuple(line.model_dump().values()) for line in origin.verdict] == [tuple(row) for row in rows]
+    rows = verdict_of(measurements_of_run(run)).verdict.lines
+    judged = [(row.level, row.name, row.required, row.shown, row.met) for row in rows]
+    assert [tuple(line.model_dump().values()) for line in origin.verdict] == judged
 
 
 def test_as_a_command(run, tmp_path, monkeypatch, capsys):

@@ -316,8 +316,10 @@ def test_dark_and_light(open_page: Callable[..., Any], pages: dict[str, Path]) -
 def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str, Path]) -> None:
     """WCAG AA for text: at least 4.5 to 1, for every text colour on its own background."""
 
+    page, papers = open_page(pages["bare"], color_scheme="light"), set()
     for scheme in ("light", "dark"):
-        page = open_page(pages["bare"], color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme)
+        papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         pairs = page.evaluate(
             """() => [...document.querySelectorAll(
               ".quiet, .met, .missed, .headline, figcaption, dt, thead th, a, summary"
@@ -332,9 +334,12 @@ def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str
         assert len(pairs) > 50
         for ink, paper, name in pairs:
             assert contrast(ink, paper) >= 4.5, (scheme, name, ink, paper)
+    assert len(papers) == 2
 
 
-def test_without_webgl_the_map_is_drawn_all_the_same(browser: Any, pages: dict[str, Path]) -> None:
+def test_without_webgl_the_map_is_drawn_all_the_same(browser: Any, make_run: Callable[..., RunDirectory]) -> None:
+    """Of the 256 operations of three Boolean inputs: tens of thousands take long to draw that way."""
+    run = make_run(load_recipe("two_valued_three_inputs"), epochs=3, milestones=(3,), checkpoint=True)
     context = new_context(browser)
     context.add_init_script(
         "const get = HTMLCanvasElement.prototype.getContext;"
@@ -342,10 +347,10 @@ def test_without_webgl_the_map_is_drawn_all_the_same(browser: Any, pages: dict[s
         "return /webgl/.test(kind) ? null : get.call(this, kind, ...more); };"
     )
     page = context.new_page()
-    page.goto(pages["good"].as_uri())
+    page.goto(write_page(run, run.reports / "index.html").as_uri())
     page.wait_for_function(READY)
-    assert (plotted(page)["type"], plotted(page)["count"]) == ("scatter", COUNT)
-    assert page.locator("#map-plot .scatterlayer .point").count() >= COUNT
+    assert (plotted(page)["type"], plotted(page)["count"]) == ("scatter", 256)
+    assert page.locator("#map-plot .scatterlayer .point").count() >= 256
     choose(page, "#map-dimensions", "3")
     assert "3-D needs WebGL" in page.locator("#map-status").inner_text()
     assert plotted(page)["type"] == "scatter"

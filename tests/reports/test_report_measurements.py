@@ -81,9 +81,8 @@ def test_records_of_another_run_are_refused(good_run: RunDirectory, tmp_path: Pa
     fingerprint = recipe.fingerprint() if change == "seed" else "0123456789abcdef"
     write_record(run.isolated_record(200), synthetic_isolated(200, stranger, fingerprint=fingerprint))
     write_record(run.coupled_record(200), synthetic_coupled(200, stranger, fingerprint=fingerprint))
-    with pytest.raises(UserError, match=r"mixed runs: the record of epoch 200") as failure:
+    with pytest.raises(UserError, match=r"mixed runs: the record of epoch 200"):
         measurements_of_run(run)
-    assert "\n" not in str(failure.value)
     with pytest.raises(UserError, match="mixed runs"):
         measurements_of_records(run.benchmarks, MILESTONES)
 

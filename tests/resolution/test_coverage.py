@@ -73,7 +73,6 @@ def test_cross_injected_sampling_is_the_prior_widened_by_the_additive_mix_only(r
 def test_counting_agrees_with_a_python_set() -> None:
     first, second = torch.randint(TWO_INPUT_TERNARY.operations, (2, 3_000), generator=generator())
     everything = {"operations": TWO_INPUT_TERNARY.operations}
-    assert coverage.count_covered(first, **everything) == len(set(first.tolist()))
     draws = (2, 10, 1_000, 6_000)
     slow = [len(set(first[: n // 2].tolist()) | set(second[: n // 2].tolist())) for n in draws]
     assert coverage.counts_by_draws(draws, first, second, **everything) == slow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ternary_vae.errors import UserError
-from ternary_vae.resolution.criteria import Verdict, judge, verdict_rows
+from ternary_vae.resolution.criteria import Verdict, judge
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
 Records = tuple[IsolatedRecord, CoupledRecord]
@@ -106,13 +106,13 @@ def test_without_metrics_what_needs_them_is_missed_and_said_to_be_unmeasured(rec
     verdict = verdict_of(records, metrics=[])
     assert verdict.level == "target"
     assert verdict.sustained_reconstruction_epochs is verdict.full_coverage_epochs is verdict.guard_events is None
-    row = next(row for row in verdict_rows(verdict) if "Epochs" in row.criterion)
-    assert (row.level, row.required, row.measured, row.met) == ("stretch", "≥ 20", "not measured", False)
+    row = next(row for row in verdict.lines if "Epochs" in row.name)
+    assert (row.level, row.required, row.shown, row.met) == ("stretch", "≥ 20", "not measured", False)
 
 
 def test_a_figure_is_not_rounded_up_to_what_it_misses(records: Records) -> None:
-    rows = verdict_rows(verdict_of(records, ensemble=0.99999, complementarity=0.6999, coverage=0.29))
-    shown = {(row.level, row.criterion.split(" (")[0]): (row.required, row.measured, row.met) for row in rows}
+    rows = verdict_of(records, ensemble=0.99999, complementarity=0.6999, coverage=0.29).lines
+    shown = {(row.level, row.name.split(" (")[0]): (row.required, row.shown, row.met) for row in rows}
     assert shown["target", "Exact match of the ensemble"] == ("100%", "99.99%", False)
     assert shown["stretch", "Complementarity"] == ("≥ 0.70", "0.6999", False)
     assert shown["minimum", "Coverage, mixed, ρ = 0.7"] == ("≥ 88%", "29.00%", False)

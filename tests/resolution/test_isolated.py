@@ -81,6 +81,14 @@ def test_pair_distances_against_all_distances() -> None:
     assert isolated.pair_distances(torch.ones(200, 16))[0].tolist() == [1.0] + [0.0] * 199  # the first of many
 
 
+def test_pair_distances_depend_on_no_number_of_threads() -> None:
+    points, found = torch.randn(2000, 16, generator=generator()), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)  # `_one_core` sets it back
+        found.append(isolated.pair_distances(points))
+    assert torch.equal(*found)
+
+
 def test_the_nearest_neighbour_of_a_truth_table_in_its_own_cell_grid_differs_in_one_entry() -> None:
     mu = ThresholdDecoder().means("A", centre=0.5)
     separation, neighbours = isolated.distances(

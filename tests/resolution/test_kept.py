@@ -142,7 +142,8 @@ def test_the_fingerprint_follows_all_code_that_a_kept_tensor_comes_from(
 ) -> None:
     package = Path(kept.__file__).parents[1]
     before = kept.code_fingerprint()
-    for name in ("operations.py", "storage/checkpoints.py", "model/networks.py", "resolution/isolated.py"):
+    names = ("operations.py", "pretrained/codes.py", "storage/checkpoints.py", "model/networks.py")
+    for name in (*names, "resolution/isolated.py"):
         copy = tmp_path / name.replace("/", "_")
         for path in package.rglob("*.py"):
             place = copy / path.relative_to(package)

@@ -172,9 +172,8 @@ def test_a_damaged_description(run, recipe, content):
 )
 def test_a_damaged_recipe(run, content):
     run.recipe_file.write_bytes(content)
-    with pytest.raises(UserError, match=r"recipe\.yaml") as caught:
+    with pytest.raises(UserError, match=r"recipe\.yaml"):
         run.recipe()
-    assert "\n" not in str(caught.value)
 
 
 def test_a_lost_recipe(run):

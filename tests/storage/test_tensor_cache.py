@@ -482,14 +482,18 @@ def test_a_clock_that_is_wrong_decides_nothing(
 
 def test_what_a_killed_process_was_writing_is_a_leftover_after_an_hour(store: TensorCache) -> None:
     store.save("some", TENSOR)
-    old, new = (store.directory / f".some.safetensors.{number}.ab.tmp" for number in (1, 2))
+    old, new = (store.directory / f".some.safetensors.{number}.0123abcd.tmp" for number in (1, 2))
     old.write_bytes(b"half")
     new.write_bytes(b"half")
     os.utime(old, (0, 0))
     assert store.verify()[1] == {}
+    other = store.directory / ".notes.tmp"
+    other.write_bytes(b"of another program")
+    os.utime(other, (0, 0))
     assert store.leftovers() == [old]
     assert store.remove_leftovers() == 4
     assert new.exists()
+    assert other.exists()
 
 
 def test_the_budget_is_watched_on_every_save_and_reported_once(tmp_path: Path, said: list[str]) -> None:

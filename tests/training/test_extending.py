@@ -151,7 +151,7 @@ class TestTerm:
 
 
 class TestGuard:
-    RULE = {"quantity": "extra.lambda_gap", "above": 0.0, "actions": ["extra.slower"], "limit": 1}  # noqa: RUF012
+    RULE = {"quantity": "extra.lambda_gap", "above": 0.0, "actions": ["extra.slower"], "limit": 1}
 
     @pytest.fixture
     def lambda_gap(self, nothing_registered):

@@ -55,6 +55,11 @@ class _Calls(TorchFunctionMode):
         return function(*arguments, **(options or {}))
 
 
+@pytest.fixture(scope="module")
+def trainer(small_recipe):
+    return Trainer(small_recipe(optimizer__batch_size=64))
+
+
 def step(trainer, with_prior):
     """One watched training step; the names of the operations it ran and of its terms."""
     plan = trainer.plan_epoch()
@@ -101,8 +106,7 @@ def test_no_step_of_several_runs_waits(small_recipe, monkeypatch):
         lambda x: torch.tensor(1.0), lambda x: x.to("meta"),
     ],
 )  # fmt: skip
-def test_one_that_asks_is_caught(asks, small_recipe, monkeypatch):
-    trainer = Trainer(small_recipe(optimizer__batch_size=64))
+def test_one_that_asks_is_caught(asks, trainer, monkeypatch):
     monkeypatch.setattr(training_epoch, "averaged_norms", lambda norms, *_, out: asks(norms[0]))
     with pytest.raises(WouldWait):
         step(trainer, with_prior=False)

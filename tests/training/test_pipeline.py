@@ -21,8 +21,8 @@ from ternary_vae.training.guards import Interventions
 
 
 @pytest.fixture(autouse=True)
-def _second_thread(finished_run):
-    """Two threads, so that the second finishes epochs; `finished_run` was trained by one alone."""
+def _second_thread(_three_epochs):
+    """Two threads, so that the second finishes epochs; the run of `finished_run` was trained before, by one alone."""
     torch.set_num_threads(2)
 
 
@@ -156,9 +156,8 @@ class TestPending:
         checkpoint = load_checkpoint(latest)
         training = {name: tensor for name, tensor in checkpoint.training.items() if not name.startswith("pending.")}
         save_checkpoint(latest, replace(checkpoint, state=checkpoint.state | {"pending": pending}, training=training))
-        with pytest.raises(UserError, match="pending measurement is damaged") as caught:
+        with pytest.raises(UserError, match="pending measurement is damaged"):
             quick_resume(finished_run, epochs=4)
-        assert "\n" not in str(caught.value)
 
 
 def test_what_goes_wrong_in_the_second_thread_ends_the_run(small_recipe, quick_train, quick_resume, tmp_path, rows_of):

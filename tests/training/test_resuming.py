@@ -147,18 +147,18 @@ class TestSignals:
     @pytest.mark.parametrize("number", SIGNALS)
     def test_one_stops_between_two_epochs(self, number, small_recipe, quick_train, tmp_path, stopper):
         before = signal.getsignal(number)
-        outcome = quick_train(small_recipe(epochs=3), tmp_path / "run", progress=stopper(2, number))
-        assert (outcome.status, outcome.epochs_completed) == ("interrupted", 2)
+        outcome = quick_train(small_recipe(epochs=2), tmp_path / "run", progress=stopper(1, number))
+        assert (outcome.status, outcome.epochs_completed) == ("interrupted", 1)
         directory = RunDirectory(tmp_path / "run")
         assert directory.facts()["status"] == "interrupted"
-        assert load_checkpoint(directory.checkpoint("latest")).epoch == 2
+        assert load_checkpoint(directory.checkpoint("latest")).epoch == 1
         assert signal.getsignal(number) is before
 
     def test_where_one_stopped_the_run_can_end(self, small_recipe, quick_train, quick_resume, tmp_path, stopper):
-        quick_train(small_recipe(epochs=3), tmp_path / "run", progress=stopper(2))
-        directory = quick_resume(tmp_path / "run", epochs=2).directory
+        quick_train(small_recipe(epochs=2), tmp_path / "run", progress=stopper(1))
+        directory = quick_resume(tmp_path / "run", epochs=1).directory
         assert directory.facts()["status"] == "completed"
-        assert load_checkpoint(directory.checkpoint(2)).epochs_completed == 2
+        assert load_checkpoint(directory.checkpoint(1)).epochs_completed == 1
 
     def test_two_stop_at_once_and_lose_nothing_written(
         self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
@@ -171,7 +171,7 @@ class TestSignals:
         same_run(tmp_path / "run", finished_run, rows_of)
 
     def test_one_in_the_last_epoch_lets_the_run_complete(self, small_recipe, quick_train, tmp_path, stopper):
-        outcome = quick_train(small_recipe(epochs=2), tmp_path / "run", progress=stopper(2))
+        outcome = quick_train(small_recipe(epochs=1), tmp_path / "run", progress=stopper(1))
         assert outcome.status == "completed"
 
     def test_in_another_thread_training_leaves_signals_alone(self, small_recipe, quick_train, tmp_path):
@@ -231,9 +231,8 @@ class TestStoodStill:
                 return {path: path.read_bytes() for path in files}
 
         watcher = TakenOver()
-        with pytest.raises(UserError, match=r"stood still.*process 3 on three is training in it; stopped") as told:
+        with pytest.raises(UserError, match=r"stood still.*process 3 on three is training in it; stopped"):
             quick_train(small_recipe(epochs=5), directory.path, progress=watcher)
-        assert "\n" not in str(told.value)
         assert len(directory.metrics()) == 2
         assert watcher.content() == found
 
@@ -257,9 +256,8 @@ def test_a_directory_that_is_moved_or_removed_meanwhile(renamed, small_recipe, q
                 if not renamed:
                     shutil.rmtree(tmp_path / "elsewhere")
 
-    with pytest.raises(UserError, match=r"run: was moved or removed; .* run\.lock is gone; stopped") as told:
+    with pytest.raises(UserError, match=r"run: was moved or removed; .* run\.lock is gone; stopped"):
         quick_train(small_recipe(epochs=3), tmp_path / "run", progress=Away())
-    assert "\n" not in str(told.value)
 
 
 class Killed(BaseException):
@@ -405,9 +403,8 @@ class TestFullDisk:
     @pytest.mark.parametrize("writes", range(0, 6, 2))  # recipe, description, checkpoints, each with its directory
     def test_at_the_start_nothing_is_left(self, writes, fill_disk, small_recipe, quick_train, tmp_path):
         fill_disk(writes)
-        with pytest.raises(UserError, match="no space left") as caught:
+        with pytest.raises(UserError, match="no space left"):
             quick_train(small_recipe(), tmp_path / "runs" / "new")
-        assert "\n" not in str(caught.value)
         assert list(tmp_path.iterdir()) == []
 
     def test_an_empty_directory_stays_as_it_was(self, fill_disk, small_recipe, quick_train, tmp_path):
@@ -545,7 +542,8 @@ class TestFromV5_5:
     def test_resumed_to_the_same_bits(
         self, v5_5_file, plans_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
     ):
-        recipe, start = plans_recipe("ternary_v5_5", epochs=23), load_checkpoint(v5_5_file)
+        recipe = plans_recipe("ternary_v5_5", epochs=23, evaluation__every=23)  # measured once, at the end
+        start = load_checkpoint(v5_5_file)
         quick_train(recipe, tmp_path / "straight", start=start)
         quick_train(recipe, tmp_path / "stopped", start=start, progress=stopper(22))
         quick_resume(tmp_path / "stopped")

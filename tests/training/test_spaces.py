@@ -141,10 +141,10 @@ def test_skewed_operations_are_trained_on_from_their_epoch_on():
     assert constants[1] > 10  # 27 expected, of 1,000
 
 
-@pytest.mark.parametrize("space", [(2, 2), (3, 3)])
-def test_a_run_is_resumed_to_the_same_bits(space, recipe_of, quick_train, quick_resume, tmp_path):
-    quick_train(recipe_of(space, epochs=3), tmp_path / "whole")
-    quick_train(recipe_of(space, epochs=2), tmp_path / "parts")
+def test_a_run_is_resumed_to_the_same_bits(recipe_of, quick_train, quick_resume, tmp_path):
+    """Of a space that cannot be listed; `test_resuming.py` has runs of those that can."""
+    quick_train(recipe_of((3, 3), epochs=3), tmp_path / "whole")
+    quick_train(recipe_of((3, 3), epochs=2), tmp_path / "parts")
     quick_resume(tmp_path / "parts", epochs=3)
     whole, parts = (
         load_checkpoint(tmp_path / name / "checkpoints" / "latest.safetensors") for name in ("whole", "parts")
@@ -203,7 +203,8 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     assert (between is None) == (listed or not homes.home_a + homes.home_b)
     if between:
         assert between.low <= homes.complementarity_score <= between.high
-    assert measure_isolated(checkpoint).vae_a == alone.vae_a
+    if space == (3, 3):  # operations are drawn, and the same ones again
+        assert measure_isolated(checkpoint).vae_a == alone.vae_a
     write_record(run.isolated_record(2), alone)
     write_record(run.coupled_record(2), both)
     written = {path.name: path for path in write_reports(run)}
@@ -217,10 +218,11 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     assert (">Effective share of the space, B<" in page) == (" of 400 (at least " in page) == (not listed)
     assert (">Coverage, ρ = 0.7<" in page) == listed
     assert page.count(">95%<") == (1 if listed else 3)
-    # Beside itself, too, where nothing is covered since nothing can be listed.
-    shutil.copytree(run.path, tmp_path / "again")
-    compared, _ = write_comparison([run, RunDirectory(tmp_path / "again")], tmp_path / "COMPARISON.md")
-    assert ("a uniform model covers" in compared.read_text()) == listed
+    if space in ((2, 2), (3, 3)):
+        # Beside itself, too, where nothing is covered since nothing can be listed.
+        shutil.copytree(run.path, tmp_path / "again")
+        compared, _ = write_comparison([run, RunDirectory(tmp_path / "again")], tmp_path / "COMPARISON.md")
+        assert ("a uniform model covers" in compared.read_text()) == listed
     if space != (2, 2):
         with pytest.raises(UserError, match=r"trained on .* recipe .* is of 2 values and 2 inputs; choose a recipe"):
             Trainer(recipe_of((2, 2))).restore(checkpoint)

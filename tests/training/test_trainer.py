@@ -58,7 +58,10 @@ class TestOneEpoch:
         assert [due for _, due, _ in steps] == [step % 3 == 0 for step in range(len(steps))]
 
     def test_smaller_first_batches_bring_prior_draws_every_as_many_operations(self, small_recipe, steps):
-        few = {"optimizer__batch_size": 40, "optimizer__first_batches": {"epochs": 1, "size": 10}}
+        few = {
+            "data__train_share": 0.2, "optimizer__batch_size": 40,
+            "optimizer__first_batches": {"epochs": 1, "size": 10},
+        }  # fmt: skip
         trainer = Trainer(small_recipe(objective__prior_information__every_steps=2, **few))
         trainer.train_epoch()
         assert {len(batch) for batch, _, _ in steps[:-1]} == {10}
@@ -85,8 +88,13 @@ class TestOneEpoch:
 
     @pytest.mark.parametrize("name", ["resolution", "ternary_v5_5", "ternary_v5_5_adaptive_rho"])
     def test_rows_are_what_schedules_and_corrections_say(self, small_recipe, name):
-        recipe = small_recipe(name, epochs=400).scaled_to(10)  # an epoch of ours is forty of the plan's
-        trainer, gate = Trainer(recipe), False
+        # Eight steps in the first epoch and four in each other: so many that the gate closes, and ρ waits for it.
+        few = {
+            "data__train_share": 0.1, "optimizer__batch_size": 80,
+            "optimizer__first_batches": {"epochs": 1, "size": 40},
+        }  # fmt: skip
+        recipe = small_recipe(name, epochs=400, **few).scaled_to(10)  # an epoch of ours is forty of the plan's
+        trainer, gate, gates = Trainer(recipe), False, set()
         for epoch in range(10):
             row = trainer.train_epoch()
             assert (row["statenet"] is None) == (name == "resolution")
@@ -109,7 +117,9 @@ class TestOneEpoch:
             assert row["gradient_ratio"] == pytest.approx(ratio)
             gate = schedules.gate_is_open(recipe.gradient_balance, ratio)
             assert row["gate_open"] is gate
+            gates.add(gate)
             assert all(rate["lr"] == row["learning_rate"] for rate in trainer.optimizer.param_groups)
+        assert gates == ({True} if name == "resolution" else {True, False})
 
 
 class TestGradients:

@@ -22,11 +22,11 @@ FEW = {"data__train_share": 0.19, "optimizer__batch_size": 64}
 
 @pytest.fixture
 def recipes(small_recipe):
-    """Three arms of the plan's, of one shape: different seeds, ρ and controllers."""
+    """Three arms of the plan's, of one shape: different seeds, ρ and controllers, two epochs long."""
     return [
-        small_recipe("ternary_v5_5", seed=1, **FEW),
-        small_recipe("ternary_v5_5", seed=2, phases__phase_1__rho=0.3, **FEW),
-        small_recipe("ternary_v5_5_adaptive_rho", seed=3, **FEW),
+        small_recipe("ternary_v5_5", epochs=2, seed=1, **FEW),
+        small_recipe("ternary_v5_5", epochs=2, seed=2, phases__phase_1__rho=0.3, **FEW),
+        small_recipe("ternary_v5_5_adaptive_rho", epochs=2, seed=3, **FEW),
     ]
 
 
@@ -49,10 +49,10 @@ def together(recipes, tmp_path, **options):
 
 
 def test_each_run_is_as_if_alone(recipes, stacks, quick_train, quick_resume, tmp_path, rows_of):
-    """The same files and the same rows, to the rounding of sums: three epochs of ten steps. Each can be gone on with
+    """The same files and the same rows, to the rounding of sums: two epochs of ten steps. Each can be gone on with
     alone."""
     outcomes = together(recipes, tmp_path)
-    assert [(outcome.status, outcome.epochs_completed) for outcome in outcomes] == [("completed", 3)] * 3
+    assert [(outcome.status, outcome.epochs_completed) for outcome in outcomes] == [("completed", 2)] * 3
     assert stacks == [3]
     for number, recipe in enumerate(recipes):
         here, alone = tmp_path / str(number), tmp_path / "alone" / str(number)
@@ -70,7 +70,7 @@ def test_each_run_is_as_if_alone(recipes, stacks, quick_train, quick_resume, tmp
         models = [load_model(RunDirectory(place).checkpoint("latest"))[0] for place in (here, alone)]
         for mine, theirs in zip(models[0].parameters(), models[1].parameters()):
             assert torch.linalg.vector_norm(mine - theirs) <= 1e-3 * torch.linalg.vector_norm(theirs)
-    assert quick_resume(tmp_path / "1", epochs=4).epochs_completed == 4
+    assert quick_resume(tmp_path / "1", epochs=3).epochs_completed == 3
 
 
 class Stopper(Silent):
@@ -147,8 +147,8 @@ def test_runs_of_different_lengths_and_milestones(recipes, tmp_path, monkeypatch
     monkeypatch.setattr(training_run, "measure_isolated", measure)
     monkeypatch.setattr(training_run, "measure_coupled", lambda checkpoint, **_: None)
     monkeypatch.setattr(training_run, "write_record", lambda path, _: path.parent.mkdir(exist_ok=True) or path.touch())
-    short = recipes[1].model_copy(update={"epochs": 1})
-    outcomes = together([recipes[0], short], tmp_path, benchmark_milestones=True)
+    longer, shorter = (recipe.model_copy(update={"epochs": n}) for recipe, n in zip(recipes, (3, 1)))
+    outcomes = together([longer, shorter], tmp_path, benchmark_milestones=True)
     assert [outcome.epochs_completed for outcome in outcomes] == [3, 1]
     assert [len(RunDirectory(tmp_path / str(number)).metrics()) for number in range(2)] == [3, 1]
     assert measured == [(2, 1), (1, 2), (1, 3)]

@@ -13,21 +13,17 @@ _GROWTH_BYTES = 64 << 20
 _HALF_A_HEAP = 32 << 20
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory() -> None:
     """Asks glibc to keep freed blocks, up to 1 GiB, in the process instead of returning each to the system. A training
     step and a benchmark free and take the same memory many times over, and every return costs page faults: about a
-    third of an epoch's time, a sixth of a benchmark's. Does nothing on another C library.
-
-    Returns:
-        whether the C library took the request.
-    """
+    third of an epoch's time, a sixth of a benchmark's. Does nothing on another C library."""
     library = _gnu_c_library()
     if library is None:
-        return False
-    # Earlier versions refuse a threshold above half a heap; the other two are worth asking for all the same.
-    threshold = any(library.mallopt(_M_MMAP_THRESHOLD, most) == 1 for most in (_KEPT_BYTES, _HALF_A_HEAP))
-    others = ((_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_TOP_PAD, _GROWTH_BYTES))
-    return all([threshold, *(library.mallopt(*request) == 1 for request in others)])
+        return
+    if library.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES) != 1:  # earlier versions refuse more than half a heap
+        library.mallopt(_M_MMAP_THRESHOLD, _HALF_A_HEAP)
+    library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    library.mallopt(_M_TOP_PAD, _GROWTH_BYTES)
 
 
 def return_freed_memory() -> None:

@@ -13,7 +13,7 @@ from ternary_vae.gates.properties import all_properties, known_properties
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import all_operations
 from ternary_vae.reports.latent_map import LatentMap, SideMap
-from ternary_vae.reports.networks import decoder_program, packed
+from ternary_vae.reports.networks import decoder_program, in_shorts, packed, packed_homes
 from ternary_vae.reports.page_data import gates_data
 from ternary_vae.reports.structure_data import curve_data, entry_names, side_data
 from ternary_vae.resolution.statistics import named_generator
@@ -23,7 +23,6 @@ from ternary_vae.resolution.structure.distances import by_hamming
 from ternary_vae.resolution.structure.records import DistanceAtHamming
 from ternary_vae.space import TWO_INPUT_TERNARY
 
-_SHORT = 32_767
 SPACE = TWO_INPUT_TERNARY
 """The space that the atlas shows."""
 
@@ -32,7 +31,7 @@ def atlas_data(model: DualVAE, latent_map: LatentMap) -> dict[str, Any]:
     """Everything the script needs. Row i of every array is operation i."""
     return {
         "noise": {"sigma": latent_map.noise_sigma, "draws": latent_map.noise_draws},
-        "home": packed(np.array([2, 0, 1])[latent_map.home], "u1"),  # A, B, neither: 1, −1 and 0 as indices
+        "home": packed_homes(latent_map.home),
         "vaes": {
             "a": {**_side(latent_map.a, latent_map.noise_draws), "decoder": decoder_program(model.decoder_A)},
             "b": {**_side(latent_map.b, latent_map.noise_draws), "decoder": decoder_program(model.decoder_B)},
@@ -49,10 +48,10 @@ def atlas_data(model: DualVAE, latent_map: LatentMap) -> dict[str, Any]:
 
 def _side(side: SideMap, draws: int) -> dict[str, Any]:
     """Means as 16-bit integers times a scale a dimension: within 1/65,534 of the largest of them."""
-    reach = np.maximum(np.abs(side.means).max(axis=0), 1e-12)
+    means, scales = in_shorts(side.means)
     return {
-        "means": packed(np.rint(side.means / reach * _SHORT), "<i2"),
-        "scales": [float(f"{value / _SHORT:.9g}") for value in reach],
+        "means": packed(means, "<i2"),
+        "scales": scales,
         "centre": side.centre.tolist(),
         "axes": side.axes.T.tolist(),
         "variance": side.variance.tolist(),

@@ -109,7 +109,7 @@ def clear(
     from ternary_vae.storage.tensor_cache import TensorCache
 
     store = TensorCache(cache_dir)
-    chosen = [_full_key(store, key) for key in keys] if keys else [entry.key for entry in store.list_cache()]
+    chosen = {_full_key(store, key) for key in keys} if keys else {entry.key for entry in store.list_cache()}
     freed = sum(map(store.remove, chosen))
     if not keys:
         freed += store.remove_leftovers()

@@ -79,7 +79,7 @@ def experiment(
             raise UserError("experiment: options were given, but no experiment; name one, or a YAML file")
         _describe_experiments()
         return
-    require_options(backend, workers, address, together)
+    require_options(backend, workers, address, together, device)
     described, source = load_experiment(target)
     place = ExperimentDirectory(directory or Path("experiments") / described.name)
     arms = arms_of(described, source)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,7 +108,7 @@ def gates(
     inputs: Inputs = None,
 ) -> None:
     """Find gates by properties, by a table with open entries, or near another gate."""
-    from ternary_vae.formats import counted
+    from ternary_vae.formats import counted, csv_text
     from ternary_vae.gates.names import find_gate, parse_table, space_asked
     from ternary_vae.gates.properties import known_properties
     from ternary_vae.gates.search import find_gates, hamming_distance
@@ -154,14 +152,11 @@ def gates(
         print_json({"count": matches.count, "near": understood, "gates": listed})
         return
     first = "" if len(rows) == matches.count else f", of which the first {len(rows):,}"
-    lowest, highest = space.lowest, space.lowest + space.values - 1
-    order = f"tables from all inputs {lowest} to all inputs {highest}, the last input fastest"
+    order = f"tables from all inputs {space.lowest} to all inputs {space.highest}, the last input fastest"
     heading = "\n".join([*filter(None, [understood]), f"{counted(matches.count, 'gate')}{first}; {order}"])
     say(heading, error=form is ListFormat.csv)
     if form is ListFormat.csv:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-        say(text.getvalue().removesuffix("\n"))
+        say(csv_text(columns, rows).removesuffix("\n"))
     else:
         _print_columns([tuple(columns), *rows])
 

@@ -74,14 +74,14 @@ def _write_reports(directory: RunDirectory) -> Verdict:
 
     from ternary_vae.formats import duration
     from ternary_vae.reports import write_reports
-    from ternary_vae.resolution.criteria import Verdict, verdict_rows
+    from ternary_vae.resolution.criteria import Verdict
 
     written = write_reports(directory)
     verdict = Verdict.model_validate_json((directory.reports / "verdict.json").read_text(encoding="utf-8"))
     met, missed = Text("met", style="green"), Text("missed", style="bold red")
     print_table(
         ("level", "criterion", "required", "measured", ""),
-        [(*row[:-1], met if row.met else missed) for row in verdict_rows(verdict)],
+        [(line.level, line.name, line.required, line.shown, met if line.met else missed) for line in verdict.lines],
         right=(3,),
         title=f"{verdict.recipe}, seed {verdict.seed}, after {verdict.epoch} epochs",
     )

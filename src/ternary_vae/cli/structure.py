@@ -60,12 +60,7 @@ def structure(
     rows = [
         (row.claim.text, row.claim.required_text(), row.figures, f"{row.holds} of {row.of}") for row in judged(groups)
     ]
-    print_table(
-        ("", "required", "measured", "holds in"),
-        rows,
-        right=(3,),
-        title="What the codes know",
-    )
+    print_table(("", "required", "measured", "holds in"), rows, right=(3,), title="What the codes know")
     command = f"ternary-vae structure {' '.join(map(quoted, checkpoints))}"
     for written in write_structure_report(groups, reports_in / "STRUCTURE.md", command, followed(recipes)):
         say(f"wrote {written}")
@@ -81,6 +76,7 @@ def _chosen(paths: list[Path], output: Path | None) -> tuple[list[Checkpoint], P
             of different spaces, or a file that is no checkpoint.
     """
     from ternary_vae.errors import UserError
+    from ternary_vae.formats import listed
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.runs import RunDirectory
 
@@ -89,11 +85,10 @@ def _chosen(paths: list[Path], output: Path | None) -> tuple[list[Checkpoint], P
         raise UserError(f"{runs[0]}: a run is measured by itself; name it alone, or name checkpoints")
     if runs:
         run = RunDirectory(runs[0])
-        recipe = run.recipe()
-        epochs = sorted({*recipe.evaluation.milestones, recipe.epochs})
+        epochs = run.recipe().benchmarked
         kept = [path for path in map(run.checkpoint, epochs) if path.exists()]
         if not kept:
-            raise UserError(f"{run.path}: holds no checkpoint of a milestone ({epochs}); name a checkpoint")
+            raise UserError(f"{run.path}: holds no checkpoint of a milestone ({listed(epochs)}); name a checkpoint")
         return [load_checkpoint(path) for path in kept], run.benchmarks, output or run.reports
     loaded = [load_checkpoint(path) for path in paths]
     require_different_epochs([checkpoint.epoch for checkpoint in loaded])

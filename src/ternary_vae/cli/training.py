@@ -50,7 +50,7 @@ def train(
     recipe = chosen_recipe(config, overrides, seed=seed, epochs=epochs, scale_phases=scale_phases)
     directory = RunDirectory(run_dir or _unused(f"{recipe.name}-seed{recipe.seed}"))
     with _saying_how_to_resume(directory):
-        _conclude(loop.train(recipe, directory, device=device, progress=_progress()), require)
+        _conclude(loop.train(recipe, directory, device=device, progress=True), require)
 
 
 def resume(
@@ -86,7 +86,7 @@ def resume(
             )
         directory = RunDirectory(target)
         with _saying_how_to_resume(directory):
-            _conclude(loop.resume(directory, device=device, epochs=epochs, progress=_progress()), require)
+            _conclude(loop.resume(directory, device=device, epochs=epochs, progress=True), require)
         return
     if not target.exists():
         raise UserError(f"{target}: not found; expected a run directory, or a checkpoint (.safetensors, v5.5 .pt)")
@@ -99,21 +99,13 @@ def resume(
         recipe = start.recipe if epochs is None else start.recipe.of_length(epochs)
     directory = RunDirectory(run_dir or _unused(f"{recipe.name}-from-{target.stem}"))
     with _saying_how_to_resume(directory):
-        _conclude(loop.train(recipe, directory, device=device, start=start, progress=_progress()), require)
+        _conclude(loop.train(recipe, directory, device=device, start=start, progress=True), require)
 
 
 def _unused(name: str) -> Path:
     """A directory for a new run under `runs/`: the name, or the name and the first free number."""
     candidates = (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
     return next(path for path in candidates if not path.exists())
-
-
-def _progress() -> Any:
-    from rich.console import Console
-
-    from ternary_vae.training.progress import watcher
-
-    return watcher(True, Console())
 
 
 def _conclude(outcome: Any, require: RequiredLevel) -> None:

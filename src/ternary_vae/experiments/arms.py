@@ -205,9 +205,7 @@ def _arm(experiment: Experiment, name: str, description: ArmDescription, point: 
                 "another under arms: {NAME: {extends: FILE}}"
             )
         _require_free(chosen_settings, epochs)
-        recipe = load_recipe(
-            recipe_name, overrides=settings, epochs=epochs, scale_phases=experiment.scale_phases and epochs is not None
-        )
+        recipe = load_recipe(recipe_name, overrides=settings, epochs=epochs, scale_phases=experiment.scale_phases)
     except UserError as failure:
         raise UserError(f"{source}: arm {name!r}: {failure}") from None
     milestones = tuple(

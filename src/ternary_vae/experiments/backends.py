@@ -22,7 +22,6 @@ from ternary_vae.experiments.bundles import (
 from ternary_vae.experiments.task import (
     Ending,
     Task,
-    perform,
     perform_together,
     perform_together_in_worker,
     prepare_worker,
@@ -66,7 +65,7 @@ class InProcess:
 
     def endings(self, tasks: Sequence[Task], log: Path) -> Iterator[Ending]:
         for bundle in bundles(tasks, self.together):
-            endings = [perform(bundle[0])] if len(bundle) == 1 else perform_together(bundle)
+            endings = perform_together(bundle)
             yield from endings
             if any(ending.status == "interrupted" for ending in endings):
                 return
@@ -157,7 +156,9 @@ def _epochs(task: Task) -> int:
     return 0
 
 
-def require_options(name: str, workers: int | None, address: str | None, together: int | None) -> None:
+def require_options(
+    name: str, workers: int | None, address: str | None, together: int | None, device: str = "auto"
+) -> None:
     """Refuses options that no backend or not this one has.
 
     Raises:
@@ -171,6 +172,8 @@ def require_options(name: str, workers: int | None, address: str | None, togethe
         raise UserError(f"--address: is the address of a cluster, for --backend ray, not {name}")
     if workers is not None and name != "joblib":
         raise UserError(f"--workers: counts local processes, for --backend joblib, not {name}")
+    if name == "ray" and device.startswith("cuda:") and device != "cuda:0":  # what a run is given is its first
+        raise UserError(f"--device {device}: a cluster chooses the GPU of each run itself; use cuda")
     if together is not None and together < 1:
         raise UserError(f"--together {together}: expected a whole number of at least 1")
 

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ternary_vae.descriptions import Location, Switch, find_description, read_yaml, to_yaml, validated
+from ternary_vae.descriptions import Location, Section, Switch, find_description, read_yaml, to_yaml, validated
 from ternary_vae.recipe import DEFAULT_RECIPE, Epochs, Name, Seed, increasing, recipe_directory
 
 Settings = dict[str, Any]
@@ -55,13 +55,7 @@ Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_spelled_out), Field(min_len
 Values = Annotated[tuple[Any, ...], Field(min_length=1, max_length=MOST_ARMS)]
 
 
-class Section(BaseModel):
-    """Part of a description: immutable, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class ArmDescription(Section):
+class ArmDescription(Section, populate_by_name=True):
     """What is compared: a recipe and what differs from it. `set` holds dotted settings, as `train --set`."""
 
     extends: str = DEFAULT_RECIPE
@@ -70,7 +64,7 @@ class ArmDescription(Section):
     epochs: Epochs | None = None
 
 
-class Experiment(Section):
+class Experiment(Section, populate_by_name=True):
     """Recipes and named arms, each with every point of the grid and every seed.
 
     Attributes:

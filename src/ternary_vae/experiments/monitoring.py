@@ -18,7 +18,7 @@ from rich.text import Text
 
 from ternary_vae.experiments.task import Ending
 from ternary_vae.formats import counted, duration, percent
-from ternary_vae.reading import parse_json
+from ternary_vae.storage.files import row_of
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import replace_what_cannot_be_shown
 from ternary_vae.training.progress import is_screen, print_line, shown_time_left, table_of_figures
@@ -102,7 +102,9 @@ class Overview:
         with self._refreshing:
             self._refresh(run)
             self.time_left.ended(run.name, time.monotonic(), completed=ending.status == "completed")
-        run.status = {"completed": "complete"}.get(ending.status, ending.status)
+        begun, run.status = run.status, {"completed": "complete"}.get(ending.status, ending.status)
+        if (begun, ending.status) == ("waiting", "interrupted"):  # no epoch of it was done this time
+            return
         finished = sum(run.status == "complete" for run in self.runs)
         line = f"{ending.name}: {ending.status} after {counted(run.done, 'epoch')}"
         if ending.status == "completed":
@@ -185,11 +187,4 @@ def last_row(run: RunDirectory) -> dict[str, Any] | None:
             lines = file.read().split(b"\n")
     except OSError:
         return None
-    for line in reversed(lines):
-        try:
-            row = parse_json(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "epoch" in row:
-            return row
-    return None
+    return next((row for row in map(row_of, reversed(lines)) if row and "epoch" in row), None)

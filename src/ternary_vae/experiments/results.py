@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +29,7 @@ from ternary_vae.experiments.statistics import (
     holm,
     summarise,
 )
+from ternary_vae.formats import csv_text
 
 _REPAIR = "restore the file, or move the run away and give the same command again"
 
@@ -166,9 +165,7 @@ def primary_measures(experiment: Experiment, arms: Sequence[Arm], source: Path |
     """
     last = deciding_milestone(experiment, arms, source)
     there = [arm for arm in arms if last in arm.milestones]
-    benchmarked = experiment.benchmarks != "none" and all(
-        last in (*arm.recipe.evaluation.milestones, arm.recipe.epochs) for arm in there
-    )
+    benchmarked = experiment.benchmarks != "none" and all(last in arm.recipe.benchmarked for arm in there)
     try:
         chosen = measures_named(experiment.primary or (PRIMARY_BENCHMARKED if benchmarked else PRIMARY_UNBENCHMARKED))
     except UserError as failure:
@@ -212,26 +209,16 @@ def gather(experiment: Experiment, execution: Execution) -> Results:
     values: dict[tuple[str, int, str], dict[int, float]] = {}
     for figure in figures:
         values.setdefault((figure.arm, figure.epoch, figure.measure), {})[figure.seed] = figure.value
-    counted = [epoch for epochs in milestones.values() for epoch in epochs]
-    comparisons = _corrected(list(_comparisons(experiment, execution.arms, values, primary, last)))
+    epochs = sorted(set(itertools.chain(*milestones.values())))
+    comparisons = _corrected(list(_comparisons(experiment, execution.arms, values, primary, epochs, last)))
     return Results(
-        experiment,
-        execution.arms,
-        figures,
-        primary,
-        sorted(set(counted)),
-        last,
-        comparisons,
-        execution,
-        facts,
-        curves,
-        values,
+        experiment, execution.arms, figures, primary, epochs, last, comparisons, execution, facts, curves, values
     )
 
 
 def figures_csv(figures: Sequence[Figure]) -> str:
     """One line a figure."""
-    return _csv(Figure._fields, figures)
+    return csv_text(Figure._fields, figures)
 
 
 def comparisons_csv(comparisons: Sequence[Comparison], describe: Callable[[Comparison], str]) -> str:
@@ -253,15 +240,7 @@ def comparisons_csv(comparisons: Sequence[Comparison], describe: Callable[[Compa
             one.paired.detectable, one.detectable_corrected, describe(one),
         )  # fmt: skip
 
-    return _csv(header, map(row, comparisons))
-
-
-def _csv(header: Sequence[str], rows: Any) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(header, map(row, comparisons))
 
 
 def _comparisons(
@@ -269,6 +248,7 @@ def _comparisons(
     arms: Sequence[Arm],
     values: dict[tuple[str, int, str], dict[int, float]],
     primary: Sequence[Measure],
+    epochs: Sequence[int],
     last: int,
 ) -> Iterator[Comparison]:
     names = [arm.name for arm in arms]
@@ -276,7 +256,7 @@ def _comparisons(
     each_with_each = [(b, a) for a, b in itertools.combinations(names, 2)]
     pairs = [(name, reference) for name in names if name != reference] if reference else each_with_each
     others = [pair for pair in each_with_each if reference not in pair] if reference else []
-    for epoch in sorted({epoch for arm in arms for epoch in arm.milestones}):
+    for epoch in epochs:
         for key, measure in MEASURES.items():
             primary_here = epoch == last and measure in primary
             for arm, against in [*pairs, *(others if primary_here else [])]:

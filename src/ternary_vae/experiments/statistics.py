@@ -103,27 +103,27 @@ def _differences(first: Sequence[float], second: Sequence[float]) -> list[float]
     return differences
 
 
-def detectable_difference(deviation: float, count: int, level: float = LEVEL, power: float = POWER) -> float:
+def detectable_difference(deviation: float, count: int, level: float = LEVEL) -> float:
     """The smallest true mean difference that a paired t test over `count` pairs with this standard deviation of the
-    differences finds with the given power, two-sided at `level`.
+    differences finds with a power of `POWER`, two-sided at `level`.
 
     Raises:
         ValueError: fewer than two pairs.
     """
     if count < 2:
         raise ValueError("a single pair has no power")
-    return deviation * _detectable_effect(count, level, power)
+    return deviation * _detectable_effect(count, level)
 
 
 @cache
-def _detectable_effect(count: int, level: float, power: float) -> float:
+def _detectable_effect(count: int, level: float) -> float:
     """In standard deviations of the differences."""
     from scipy import optimize  # a quarter of a second, which only reports need
 
     most = 1.0
-    while paired_power(most, count, level) < power:
+    while paired_power(most, count, level) < POWER:
         most *= 2
-    return float(optimize.brentq(lambda effect: paired_power(effect, count, level) - power, 0.0, most))
+    return float(optimize.brentq(lambda effect: paired_power(effect, count, level) - POWER, 0.0, most))
 
 
 def paired_power(effect: float, count: int, level: float = LEVEL) -> float:

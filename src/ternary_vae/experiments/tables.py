@@ -41,7 +41,8 @@ def deciding_table(results: Results) -> Table:
     family = max((one.family for one in results.deciding), default=0)
     against = f"Compared with {reference}" if reference else "Compared"
     first = ("Measure", against, "Difference", "95% interval", "p, corrected")
-    return Table((*first, "Verdict", f"Could have seen: alone · among {family}"), rows, right_from=2)
+    seen = "Could have seen: alone" + (f" · among {family}" if family else "")
+    return Table((*first, "Verdict", seen), rows, right_from=2)
 
 
 def verdict(one: Comparison) -> str:
@@ -70,14 +71,14 @@ def _detectable(one: Comparison) -> str:
 
 def wins_table(results: Results) -> Table:
     """What decides, at a glance: arms below each other, their means and marks in every deciding measure."""
-    marked = _marked_means(results, results.last)
+    marked = _marked_means(results)
     rows = [(arm.name, *(marked(arm.name, measure) for measure in results.primary)) for arm in results.arms]
     return Table(("Arm", *(measure.title for measure in results.primary)), rows)
 
 
 def arms_table(results: Results) -> Table:
     """Every measure at the last milestone: means of all arms, marked where one differs from the reference."""
-    marked = _marked_means(results, results.last)
+    marked = _marked_means(results)
     rows = [
         (measure.title, *(marked(arm.name, measure) for arm in results.arms))
         for measure in results.measures_at(results.last)
@@ -85,14 +86,14 @@ def arms_table(results: Results) -> Table:
     return Table(("Measure", *(arm.name for arm in results.arms)), rows)
 
 
-def _marked_means(results: Results, epoch: int) -> Callable[[str, Measure], str]:
+def _marked_means(results: Results) -> Callable[[str, Measure], str]:
     reference = results.experiment.reference
     comparisons = {
-        (one.arm, one.measure.key): one for one in results.comparisons if one.epoch == epoch and not one.aside
+        (one.arm, one.measure.key): one for one in results.comparisons if one.epoch == results.last and not one.aside
     }
 
     def marked(arm: str, measure: Measure) -> str:
-        summary = results.summary(arm, epoch, measure.key)
+        summary = results.summary(arm, results.last, measure.key)
         mean = NOTHING if summary is None else measure.value(summary.mean)
         one = comparisons.get((arm, measure.key)) if reference else None
         if one is None or not one.certain:

@@ -84,14 +84,9 @@ def is_complete(run: RunDirectory, recipe: Recipe, benchmarks: bool, pages: bool
     return not benchmarks or (not run.benchmarks_missing(recipe) and (run.page.exists() or not pages))
 
 
-def perform(task: Task) -> Ending:
-    """Does a run, or what is missing of it, and says how it ended. What goes wrong is the run's own affair."""
-    return perform_together([task])[0]
-
-
 def perform_together(tasks: Sequence[Task]) -> list[Ending]:
-    """Does several runs at once (`training.loop.train_together`) and says how each ended. They have one device, and one
-    wish for benchmarks. What goes wrong with one of them is its own affair."""
+    """Does runs, or what is missing of them, at once (`training.loop.train_together`) and says how each
+    ended. They have one device, and one wish for benchmarks. What goes wrong with one of them is its own affair."""
     started = time.monotonic()
     try:
         results = _trained(tasks)

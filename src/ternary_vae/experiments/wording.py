@@ -146,4 +146,6 @@ def _corrected(one: Comparison) -> str:
 
 def _seeds(results: Results) -> str:
     seeds = results.experiment.seeds
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
     return f"seeds {listed(seeds)}" if len(seeds) <= 12 else f"{len(seeds):,} seeds from {min(seeds)} to {max(seeds)}"

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from ternary_vae.errors import UserError, not_installed, shown
+from ternary_vae.formats import rough
 from ternary_vae.gates.frame import gate_columns
 from ternary_vae.pretrained.networks import SIDES, Networks
 from ternary_vae.space import MOST_LISTED, Space
@@ -38,8 +39,8 @@ def listed_space(networks: Networks) -> Space:
     """
     if not networks.space.is_enumerable(MOST_LISTED):
         raise UserError(
-            f"{networks.place}: there are {networks.space.operations:.3g} gates of {networks.space}, too many to write "
-            "each; take the codes that you need from FrozenEncoder"
+            f"{networks.place}: there are {rough(networks.space.operations)} gates of {networks.space}, too many to "
+            "write each; take the codes that you need from FrozenEncoder"
         )
     return networks.space
 

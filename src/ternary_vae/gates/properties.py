@@ -235,7 +235,7 @@ def _order(chain: Iterable[int]) -> Relation:
 def _value_names(space: Space) -> list[str]:
     if space.values == 3:
         return ["minus", "zero", "plus"]
-    values = range(space.lowest, space.lowest + space.values)
+    values = range(space.lowest, space.highest + 1)
     return [str(value).replace("-", "m") for value in values]
 
 

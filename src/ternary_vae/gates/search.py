@@ -103,7 +103,7 @@ def find_gates(
 def _in_order(space: Space, table: Sequence[int | None], near: Gate | None) -> Iterator[list[int]]:
     """All tables that fit, ordered by distance and index, one after the other."""
     free = [entry for entry, value in enumerate(table) if value is None][::-1]  # the most significant first
-    values = range(space.lowest, space.lowest + space.values)
+    values = range(space.lowest, space.highest + 1)
     filled = [value or 0 for value in table]
     if near is None:
         for numbers in itertools.product(values, repeat=len(free)):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
 from collections.abc import Iterable
 from typing import Any
 
 from ternary_vae.errors import UserError
+from ternary_vae.formats import csv_text
 from ternary_vae.gates.equivalence import EQUIVALENCES, orbit
 from ternary_vae.gates.names import Gate
 from ternary_vae.gates.properties import LETTERS, properties_of
@@ -19,7 +18,7 @@ def described(gate: Gate) -> dict[str, Any]:
     where its group has too many elements."""
     space = gate.space
     description: dict[str, Any] = {
-        "values": list(range(space.lowest, space.lowest + space.values)),
+        "values": list(range(space.lowest, space.highest + 1)),
         "inputs": list(LETTERS[: space.inputs]),
         "index": gate.index,
         "heptavintimal": gate.heptavintimal,
@@ -72,7 +71,7 @@ def text_card(gate: Gate) -> str:
 def _grid(gate: Gate) -> list[str]:
     """A truth table with a row for each combination of all inputs but the last."""
     space = gate.space
-    letters, values = LETTERS[: space.inputs], range(space.lowest, space.lowest + space.values)
+    letters, values = LETTERS[: space.inputs], range(space.lowest, space.highest + 1)
     before = [" ".join(f"{value:>2}" for value in row[:-1]) for row in space.arguments()[:: space.values]]
     head = " ".join(f"{letter:>2}" for letter in letters[:-1])
     width = max(len(head), *map(len, before))
@@ -89,11 +88,8 @@ def _wrapped(start: str, names: Iterable[str]) -> str:
 
 def csv_table(gate: Gate) -> str:
     """A truth table as CSV, a line an entry: the inputs and the answer."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*LETTERS[: gate.space.inputs], "answer"])
-    writer.writerows([*row, value] for row, value in zip(gate.space.arguments().tolist(), gate.table.tolist()))
-    return out.getvalue().rstrip("\n")
+    rows = ([*row, value] for row, value in zip(gate.space.arguments().tolist(), gate.table.tolist()))
+    return csv_text([*LETTERS[: gate.space.inputs], "answer"], rows).rstrip("\n")
 
 
 def verilog_module(gate: Gate) -> str:
@@ -103,7 +99,7 @@ def verilog_module(gate: Gate) -> str:
     bits = (space.values - 1).bit_length()
     letters = LETTERS[: space.inputs]
     name = f"gate_{gate.heptavintimal or f'{space.values}_{space.inputs}_{gate.index}'}"
-    codes = [f"{value - space.lowest:0{bits}b}" for value in range(space.lowest, space.lowest + space.values)]
+    codes = [f"{value - space.lowest:0{bits}b}" for value in range(space.lowest, space.highest + 1)]
     meaning = ", ".join(f"{code} is {value + space.lowest}" for value, code in enumerate(codes))
     ports = ", ".join(f"input wire [{bits - 1}:0] {letter}" for letter in letters)
     lines = [

@@ -30,7 +30,7 @@ def output_entropy(logits: Float[Tensor, "*runs n entries values"]) -> Float[Ten
 def histogram_entropy(z: Float[Tensor, "*runs n latent"], bins: int = 50) -> Float[Tensor, "*runs"]:
     """The plain histogram's entropy in nats over [−3, 3], averaged over dimensions: values outside are left
     out. What StateNet sees."""
-    columns = _columns(z)
+    columns = z.movedim(-2, 0).flatten(1)  # a column a run and dimension
     width = 2 * HISTOGRAM_RANGE / bins
     inside = columns.abs() <= HISTOGRAM_RANGE
     cell = ((columns.nan_to_num() + HISTOGRAM_RANGE) / width).floor().clamp(0, bins - 1).long()
@@ -109,11 +109,6 @@ def recognition(
     mu, logvar = encoder(most_likely + (mean - mean.detach()))
     surprise = 0.5 * ((draws - mu).square() * (-logvar).exp() + logvar + _LOG_TWO_PI)
     return surprise.sum(dim=-1).mean(dim=-1)
-
-
-def _columns(z: Float[Tensor, "*runs n latent"]) -> Float[Tensor, "n columns"]:
-    """A column a run and dimension."""
-    return z.movedim(-2, 0).flatten(1)
 
 
 def _of_moments(

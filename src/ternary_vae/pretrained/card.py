@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ternary_vae.formats import cell, duration, in_unit
+from ternary_vae.formats import cell, duration, in_unit, rough
 from ternary_vae.pretrained.configuration import Configuration, Figure
 from ternary_vae.space import TWO_INPUT_TERNARY, Space, latent_dimensions_of
 
@@ -24,7 +24,7 @@ def model_card(configuration: Configuration) -> str:
         space=space,
         is_default=is_default,
         listed=space.is_enumerable(),
-        gates=f"{space.operations:,}" if space.is_enumerable() else f"{space.operations:.3g}",
+        gates=f"{space.operations:,}" if space.is_enumerable() else rough(space.operations),
         kind="two-input gates of three-valued logic" if is_default else f"gates of {space}",
         dimensions=architecture.latent_dimensions or latent_dimensions_of(space),
         origin=configuration.origin,

@@ -5,21 +5,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from ternary_vae.descriptions import Number, Switch, Whole
+from ternary_vae.descriptions import Number, Section, Switch, Whole
 from ternary_vae.formats import Unit
 from ternary_vae.recipe import Model
 
 FORMAT = "ternary-vae model"
 FORMAT_VERSION = "1"
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class Part(BaseModel):
-    """Part of a configuration: immutable, finite numbers only, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Architecture(Model):
@@ -30,7 +24,7 @@ class Architecture(Model):
     inputs: Whole = 2
 
 
-class Figure(Part):
+class Figure(Section):
     """One measured figure.
 
     Attributes:
@@ -51,7 +45,7 @@ class Figure(Part):
     uniform: Number | None = None
 
 
-class Criterion(Part):
+class Criterion(Section):
     """One line of the verdict."""
 
     level: str
@@ -61,7 +55,7 @@ class Criterion(Part):
     met: Switch
 
 
-class Origin(Part):
+class Origin(Section):
     """Where weights come from, and what was measured of them.
 
     Attributes:
@@ -89,7 +83,7 @@ class Origin(Part):
     verdict: tuple[Criterion, ...]
 
 
-class Configuration(Part):
+class Configuration(Section):
     """All of `config.json`.
 
     Attributes:

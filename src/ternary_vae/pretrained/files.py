@@ -177,6 +177,7 @@ def write_model(files: ModelFiles, directory: Path) -> None:
             raise UserError(f"{existing}: is not of a ternary-vae model and is not overwritten; name another directory")
     else:
         require_absent(directory / WEIGHTS, directory / CARD)
+    card = model_card(files.configuration)
     write_bytes(directory / WEIGHTS, files.weights)
-    write_text(directory / CARD, model_card(files.configuration))
+    write_text(directory / CARD, card)
     write_json(existing, files.configuration.model_dump(mode="json"))  # last: without it there is no model

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub, by huggingface_hub's own mixin (`pip install 'ternary-vae[hub]'`)."""
+"""Models on the Hugging Face hub, as huggingface_hub moves them (`pip install 'ternary-vae[hub]'`)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,14 @@ except ImportError:
     raise not_installed("models on the Hugging Face hub", "huggingface_hub", "hub") from None
 
 
-class HubModel(
-    ModelHubMixin, library_name="ternary-vae", license="mit", tags=["variational-autoencoder", "ternary-logic"]
-):
-    """The files of a model as the hub's mixin moves them: `from_pretrained`, `save_pretrained`, `push_to_hub`."""
+class HubModel(ModelHubMixin):
+    """The files of a model as the hub's mixin puts them there."""
 
     def __init__(self, files: ModelFiles) -> None:
         self.files = files
 
     def _save_pretrained(self, save_directory: Path) -> None:
         write_model(self.files, save_directory)
-
-    @classmethod
-    def _from_pretrained(
-        cls, *, model_id: str, revision: str | None, cache_dir: str | Path | None, force_download: bool,
-        local_files_only: bool, token: str | bool | None, **_: Any,
-    ) -> HubModel:  # fmt: skip
-        directory = snapshot_download(
-            model_id, revision=revision, cache_dir=cache_dir, force_download=force_download,
-            local_files_only=local_files_only, token=token, allow_patterns=[CONFIGURATION, WEIGHTS, CARD],
-        )  # fmt: skip
-        return cls(read_model(Path(directory)))
 
 
 def download(name: str, revision: str | None = None) -> ModelFiles:
@@ -47,7 +34,8 @@ def download(name: str, revision: str | None = None) -> ModelFiles:
         UserError: there is none, it cannot be reached, or as `read_model`.
     """
     with _reported(f"get {name}"):
-        return HubModel.from_pretrained(name, revision=revision).files
+        directory = snapshot_download(name, revision=revision, allow_patterns=[CONFIGURATION, WEIGHTS, CARD])
+        return read_model(Path(directory))
 
 
 def upload(files: ModelFiles, name: str, **options: Any) -> str:

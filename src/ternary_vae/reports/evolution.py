@@ -6,11 +6,9 @@ from pathlib import Path
 
 from ternary_vae.formats import NOTHING
 from ternary_vae.reports.markdown import markdown
-from ternary_vae.reports.measurements import Measurements, command_that_trains, measurements_of_run
+from ternary_vae.reports.measurements import Measurements, command_that_trains
 from ternary_vae.resolution.figures import MEASURES, epochs_with, registered
 from ternary_vae.space import TWO_INPUT_TERNARY
-from ternary_vae.storage.files import write_text
-from ternary_vae.storage.runs import RunDirectory
 
 FIGURE_NAME = "resolution_evolution.png"
 _EVENTS_SHOWN = 60
@@ -19,22 +17,9 @@ _OF_EACH_VAE = (
 )  # fmt: skip
 
 
-def write_evolution(source: RunDirectory | Measurements, output: str | Path) -> Path:
-    """Writes the evolution report. A missing milestone is named in it.
-
-    Args:
-        source: a run directory, or measurements already read (`measurements_of_records` for bare records).
-
-    Raises:
-        UserError: nothing to report on, mixed runs, a damaged record, or an unwritable output.
-    """
-    measured = measurements_of_run(source) if isinstance(source, RunDirectory) else source
-    write_text(Path(output), evolution_markdown(measured, Path(output)))
-    return Path(output)
-
-
 def evolution_markdown(measured: Measurements, output: Path) -> str:
-    """The report's text; `output` is where it will be written, for the commands that repeat it."""
+    """The report's text, in which a missing milestone is named; `output` is where it will be written, for the commands
+    that repeat it."""
     ensemble, alert = MEASURES["exact_match_best_of_two"], MEASURES["exact_match_best_of_two"].throughout
     assert alert is not None
     below = [

@@ -76,8 +76,8 @@ class Side:
     @property
     def largest_step(self) -> tuple[float, int]:
         """By how much ρ changed at most from one epoch to the next, and at which; nothing without a log."""
-        rho = [value for value in self.run.column("rho") if value is not None]
-        steps = ((abs(after - before), at) for at, (before, after) in enumerate(pairwise(rho), start=2))
+        rows = [row for row in self.run.metrics if row.get("rho") is not None]
+        steps = ((abs(after["rho"] - before["rho"]), after["epoch"]) for before, after in pairwise(rows))
         return max(steps, default=(0.0, 0))
 
     @property

@@ -27,11 +27,10 @@ def reached(goal: Goal, run: Measurements) -> float | None:
     if goal.over == "count":
         return epochs_with(run.metrics, *goal.keys)
     if goal.over == "milestones":
-        records = [run.isolated if measure.isolated else run.coupled for measure in measures]
         values = [
             measure.read(record)
-            for measure, by_epoch in zip(measures, records)
-            for epoch, record in by_epoch.items()
+            for measure in measures
+            for epoch, record in (run.isolated if measure.isolated else run.coupled).items()
             if epoch >= goal.first
         ]
     else:

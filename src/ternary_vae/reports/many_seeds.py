@@ -34,6 +34,7 @@ def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) 
             rows.append([f"{epoch}", NOTHING if expected is None else expected.text(measure.unit)])
             for runs in (plan, own):
                 values = [value for run in runs if (value := run.value(measure.key, epoch)) is not None]
-                rows[-1] += [measure.value(min(values)), measure.value(sum(values) / len(values))]
+                mean = sum(values) / len(values) if values else None
+                rows[-1] += [measure.value(min(values, default=None)), measure.value(mean)]
         lines += [f"**{measure.name}**", "", table(header, rows), ""]
     return lines

@@ -304,17 +304,10 @@ def _require_one_run(
 
 def _recipe_named(header: Header) -> tuple[Recipe, str]:
     if header.recipe not in recipe_names():
-        return (
-            load_recipe(),
-            f"Recipe {header.recipe} is not one of this program's; phases are the default recipe's.",
-        )
+        return load_recipe(), f"Recipe {header.recipe} is not one of this program's; phases are the default recipe's."
     recipe = load_recipe(header.recipe)
-    if recipe.fingerprint() == header.recipe_fingerprint:
-        return recipe, ""
-    return (
-        recipe,
-        f"These records come from a variant of recipe {header.recipe}; phases are the recipe's own.",
-    )
+    variant = f"These records come from a variant of recipe {header.recipe}; phases are the recipe's own."
+    return recipe, "" if recipe.fingerprint() == header.recipe_fingerprint else variant
 
 
 def training_command(recipe: Recipe) -> str | None:

@@ -6,13 +6,14 @@ import base64
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model.networks import DecoderA, DecoderB, Encoder
 
 MOST_NUMBERS = 4_000_000
 """Weights and biases that a page may hold: 21 MB as base64."""
+_SHORT = 32_767
 
 
 def networks_data(model: DualVAE) -> dict[str, Any]:
@@ -63,6 +64,17 @@ def packed(values: np.ndarray, kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values).astype(kind).tobytes()).decode()
 
 
+def in_shorts(values: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """Whole numbers of 16 bits and the scale of each column: within 1/65,534 of its largest."""
+    reach = np.maximum(np.abs(values).max(axis=0), 1e-12)
+    return np.rint(values / reach * _SHORT), [float(f"{value / _SHORT:.9g}") for value in reach]
+
+
+def packed_homes(home: np.ndarray) -> str:
+    """1 of A, −1 of B and 0 of neither, as indices 0, 1 and 2."""
+    return packed(np.array([2, 0, 1])[home], "u1")
+
+
 def _sequential(layers: nn.Sequential) -> list[dict[str, Any]]:
     return [_linear(layer) if isinstance(layer, nn.Linear) else {"do": "relu"} for layer in layers]
 
@@ -72,9 +84,5 @@ def _residual(block: nn.Sequential) -> list[dict[str, Any]]:
 
 
 def _linear(layer: nn.Module) -> dict[str, Any]:
-    weight, bias = (_float32(tensor) for tensor in (layer.weight, layer.bias))
+    weight, bias = (tensor.detach().float().cpu().numpy() for tensor in (layer.weight, layer.bias))
     return {"do": "linear", "inputs": weight.shape[1], "weight": packed(weight, "<f4"), "bias": packed(bias, "<f4")}
-
-
-def _float32(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().float().cpu().numpy()

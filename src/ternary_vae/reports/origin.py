@@ -9,7 +9,7 @@ from ternary_vae.model import DualVAE
 from ternary_vae.pretrained.configuration import Criterion, Figure, Origin
 from ternary_vae.recipe import Recipe, load_recipe
 from ternary_vae.reports.measurements import command_that_measures, measurements_of_run, training_command
-from ternary_vae.resolution.criteria import judge, verdict_rows
+from ternary_vae.resolution.criteria import judge
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 from ternary_vae.storage.checkpoints import load_checkpoint, model_of
@@ -54,8 +54,8 @@ def model_of_run(run: RunDirectory) -> DualVAE:
         checkpoint_sha256=checkpoint.content_hash,
         figures=tuple(_figures(isolated, coupled)),
         verdict=tuple(
-            Criterion(level=row.level, name=row.criterion, required=row.required, measured=row.measured, met=row.met)
-            for row in verdict_rows(verdict)
+            Criterion(level=line.level, name=line.name, required=line.required, measured=line.shown, met=line.met)
+            for line in verdict.lines
         ),
     )
     return model

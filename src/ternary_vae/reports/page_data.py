@@ -14,7 +14,7 @@ from ternary_vae.limits import coverage_limit
 from ternary_vae.model.statenet import CORRECTIONS
 from ternary_vae.reports.latent_map import LatentMap, SideMap
 from ternary_vae.reports.measurements import Measurements
-from ternary_vae.reports.networks import packed
+from ternary_vae.reports.networks import in_shorts, packed, packed_homes
 from ternary_vae.reports.structure_data import structure_data
 from ternary_vae.resolution.criteria import LEVELS
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS, registered
@@ -27,7 +27,6 @@ _COLUMNS = (
     "exact_match_coupled_b", "coverage", "complementarity", "share_a", "rho", "gate_open",
     "temperature_a", "temperature_b", "beta_a", "beta_b", "lambda1", "lambda2", "lambda3", "balance",
 )  # fmt: skip
-_SHORT = 32_767
 
 
 def page_data(
@@ -183,7 +182,7 @@ def _draws(measured: Measurements) -> dict[str, Any]:
 def _packed(latent_map: LatentMap, space: Space) -> dict[str, Any]:
     names = {index: names[0] for index, names in names_of_gates(space).items()}
     return {
-        "home": packed(np.array([2, 0, 1])[latent_map.home], "u1"),  # A, B, neither: 1, −1 and 0 as indices
+        "home": packed_homes(latent_map.home),
         "a": _packed_side(latent_map.a),
         "b": _packed_side(latent_map.b),
         "gates": gate_names() if space == TWO_INPUT_TERNARY else names,
@@ -192,12 +191,11 @@ def _packed(latent_map: LatentMap, space: Space) -> dict[str, Any]:
 
 def _packed_side(side: SideMap) -> dict[str, Any]:
     """Positions as 16-bit integers times a scale: far finer than a pixel, and a third of the size of decimals."""
-    reach = np.maximum(np.abs(side.positions).max(axis=0), 1e-12)
-    steps = np.rint(side.positions / reach * _SHORT)
+    steps, scales = in_shorts(side.positions)
     return {
-        "positions": [packed(steps[:, axis], "<i2") for axis in range(steps.shape[1])],
-        "scales": [float(f"{value / _SHORT:.9g}") for value in reach],
-        "variance": [float(share) for share in side.variance],
+        "positions": [packed(column, "<i2") for column in steps.T],
+        "scales": scales,
+        "variance": side.variance.tolist(),
         "errors": packed(side.errors, "u1"),
         "neighbour": packed(side.neighbour_distance, "u1"),
     }

@@ -39,6 +39,7 @@ class Claim:
         read: the figure of one code of a record; None where it was not measured.
         least: what it must at least be for the claim to hold.
         least_of: the same where it differs from code to code, for a record and a code's name; `required` says it.
+        legend: what a legend calls it where its figure, between 0 and 1, is drawn over milestones; else it is not.
     """
 
     text: str
@@ -48,6 +49,7 @@ class Claim:
     least: float = 0.99
     least_of: Callable[[StructureRecord, str], float] | None = None
     required: str = ""
+    legend: str = ""
 
     def holds(self, record: StructureRecord, name: str) -> bool:
         """Whether it may be said of one code; not where nothing was measured."""
@@ -76,16 +78,9 @@ class Judged:
     ideal: float | None
 
     @property
-    def nowhere(self) -> bool:
-        return self.holds == 0
-
-    @property
-    def everywhere(self) -> bool:
-        return self.holds == self.of
-
-    @property
-    def somewhere(self) -> bool:
-        return not self.nowhere and not self.everywhere
+    def where(self) -> str:
+        """In how many of the codes it holds."""
+        return "in no code" if not self.holds else "in every code" if self.holds == self.of else "in some"
 
     @property
     def figures(self) -> str:
@@ -140,38 +135,38 @@ def claims_of_codes(values: int) -> list[Claim]:
         ),
         Claim(
             "it adds where no sum wraps around: z(f) + z(g) − z(0) is f + g", "tables decoded exactly", "share",
-            _of_code(lambda one: one.arithmetic.sum_in_range.exact_rate),
+            _of_code(lambda one: one.arithmetic.sum_in_range.exact_rate), legend="sums, no wrap-around",
         ),
         Claim(
             f"it adds modulo {values}", "tables decoded exactly", "share",
             _of_code(lambda one: one.arithmetic.sum_modulo.exact_rate),
         ),
         Claim(
-            "−z(f) is −f", "tables decoded exactly", "share", _of_code(lambda one: one.arithmetic.negation.exact_rate)
+            "−z(f) is −f", "tables decoded exactly", "share",
+            _of_code(lambda one: one.arithmetic.negation.exact_rate), legend="negation",
         ),
-        Claim(
-            "exchanging the inputs is an affine map of it", "tables decoded exactly, not those fitted on", "share",
-            lambda record, name: _map_rate(record.codes[name], "inputs_exchanged"),
-        ),
-        Claim(
-            "negating the answer is an affine map of it", "tables decoded exactly, not those fitted on", "share",
-            lambda record, name: _map_rate(record.codes[name], "answer_negated"),
-        ),
-        Claim(
-            "raising the answer by one, the highest to the lowest, is an affine map of it",
-            "tables decoded exactly, not those fitted on", "share",
-            lambda record, name: _map_rate(record.codes[name], "answer_raised"),
+        *(
+            Claim(
+                f"{change} is an affine map of it", "tables decoded exactly, not those fitted on", "share",
+                lambda record, name, key=key: _map_rate(record.codes[name], key),
+            )
+            for key, change in (
+                ("inputs_exchanged", "exchanging the inputs"),
+                ("answer_negated", "negating the answer"),
+                ("answer_raised", "raising the answer by one, the highest to the lowest,"),
+            )
         ),
         Claim(
             "straight lines pass only through operations between their ends", "points on lines", "share",
-            _of_code(lambda one: one.paths.between_rate),
+            _of_code(lambda one: one.paths.between_rate), legend="lines pass between",
         ),
         Claim(
             "straight lines change one entry at a time", "changes", "share",
             _of_code(lambda one: one.paths.single_entry_rate),
         ),
         Claim(
-            "it is a sum of what each entry says", "variance", "share", _of_code(lambda one: one.axes.additive_share)
+            "it is a sum of what each entry says", "variance", "share",
+            _of_code(lambda one: one.axes.additive_share), legend="a sum of entries",
         ),
         Claim(
             "the values of every entry lie on a line", "variance of the least straight entry", "share",
@@ -179,11 +174,11 @@ def claims_of_codes(values: int) -> list[Claim]:
         ),
         Claim(
             "entries are at right angles", "one less the largest cosine between two", "score",
-            _of_code(lambda one: 1 - one.axes.largest_cosine), 0.9,
+            _of_code(lambda one: 1 - one.axes.largest_cosine), 0.9, legend="right angles",
         ),
         Claim(
             "a dimension carries one entry", "variance of active dimensions", "share",
-            _of_code(lambda one: one.axes.one_entry_share), 0.95,
+            _of_code(lambda one: one.axes.one_entry_share), 0.95, legend="one entry a dimension",
         ),
         Claim(
             "it bears as much noise as ideal axes", "σ at which half is exact", "sigma",

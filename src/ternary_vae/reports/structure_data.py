@@ -12,15 +12,6 @@ from ternary_vae.reports.structure import VAES, claims_of_codes, judged
 from ternary_vae.resolution.structure.records import Axes, DistanceAtHamming, StructureRecord
 from ternary_vae.space import Space
 
-OVER_MILESTONES = {
-    "straight lines pass only through operations between their ends": "lines pass between",
-    "it adds where no sum wraps around: z(f) + z(g) − z(0) is f + g": "sums, no wrap-around",
-    "−z(f) is −f": "negation",
-    "it is a sum of what each entry says": "a sum of entries",
-    "entries are at right angles": "right angles",
-    "a dimension carries one entry": "one entry a dimension",
-}
-"""Claims whose figures, all between 0 and 1, are drawn over milestones, and what a legend calls them."""
 _HOLDS = {(True, True): "✓ both", (True, False): "A only", (False, True): "B only", (False, False): "✗ neither"}
 
 
@@ -71,12 +62,12 @@ def structure_data(records: dict[int, StructureRecord]) -> dict[str, Any] | None
         "epochs": epochs,
         "claims": [
             {
-                "name": OVER_MILESTONES[claim.text],
+                "name": claim.legend,
                 "unit": claim.unit,
                 **{name[-1]: [claim.read(records[epoch], name) for epoch in epochs] for name in VAES},
             }
             for claim in claims_of_codes(last.space.values)
-            if claim.text in OVER_MILESTONES
+            if claim.legend
         ],
     }
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from ternary_vae.descriptions import Section
 from ternary_vae.errors import UserError
 from ternary_vae.formats import Unit, of_a_sample
 from ternary_vae.resolution.figures import MEASURES, Expected, LevelName, Measure, criteria_of, epochs_with
@@ -17,13 +16,7 @@ from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, Sample
 LEVELS: tuple[LevelName, ...] = ("minimum", "target", "stretch")
 
 
-class Part(BaseModel):
-    """Part of a verdict: immutable, finite numbers only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Line(Part):
+class Line(Section):
     """One criterion: `measured` must be at least `threshold`. `measured` is null, and the line missed, where there
     is nothing to judge by (a checkpoint without its run's metrics)."""
 
@@ -52,14 +45,14 @@ class Line(Part):
         return MEASURES[self.key].value(self.measured, beside=Expected(self.threshold))
 
 
-class Level(Part):
+class Level(Section):
     """One of the plan's levels: met when all its lines are."""
 
     met: bool
     lines: list[Line]
 
 
-class Verdict(Part):
+class Verdict(Section):
     """The judgement of one measured epoch of one run.
 
     Attributes:
@@ -83,15 +76,10 @@ class Verdict(Part):
     full_coverage_epochs: int | None
     guard_events: int | None
 
-
-class VerdictRow(NamedTuple):
-    """A verdict's line as a table shows it."""
-
-    level: str
-    criterion: str
-    required: str
-    measured: str
-    met: bool
+    @property
+    def lines(self) -> list[Line]:
+        """Every line, the plan's levels first, then this project's own."""
+        return [line for level in LEVELS for line in self.levels[level].lines] + self.own
 
 
 def judge(
@@ -132,12 +120,6 @@ def judge(
         full_coverage_epochs=epochs_with(rows, "epochs_covering_all"),
         guard_events=rows[-1].get("guard_events") if rows else None,
     )
-
-
-def verdict_rows(verdict: Verdict) -> list[VerdictRow]:
-    """Every line of a verdict for a table, the plan's levels first, then this project's own."""
-    lines = [line for level in LEVELS for line in verdict.levels[level].lines] + verdict.own
-    return [VerdictRow(line.level, line.name, line.required, line.shown, line.met) for line in lines]
 
 
 def _highest(levels: dict[LevelName, Level]) -> LevelName | Literal["none"]:

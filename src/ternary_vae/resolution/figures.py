@@ -194,16 +194,18 @@ class Measure:
         Args:
             schedule_epochs: length the recipe's schedules are scaled to; the plan's milestones scale with them.
         """
-        ratio = schedule_epochs / PLAN_EPOCHS
-        return next((one for at, one in self.expected.items() if max(1, round(at * ratio)) == epoch), None)
+        return next((one for at, one in self._expected_of(schedule_epochs) if at == epoch), None)
 
     def expected_band(self, schedule_epochs: int = PLAN_EPOCHS) -> list[tuple[int, float, float]]:
         """(epoch, low, high) of what the plan expects, as a band to draw; "or more" reaches up to 1."""
-        ratio = schedule_epochs / PLAN_EPOCHS
         return [
-            (max(1, round(epoch * ratio)), one.low or 0.0, 1.0 if one.high is None else one.high)
-            for epoch, one in self.expected.items()
+            (epoch, one.low or 0.0, 1.0 if one.high is None else one.high)
+            for epoch, one in self._expected_of(schedule_epochs)
         ]
+
+    def _expected_of(self, schedule_epochs: int) -> list[tuple[int, Expected]]:
+        ratio = schedule_epochs / PLAN_EPOCHS
+        return [(max(1, round(epoch * ratio)), one) for epoch, one in self.expected.items()]
 
     # ------------------------------------------------------------ for people
 

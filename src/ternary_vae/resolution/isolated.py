@@ -15,7 +15,6 @@ from ternary_vae.operations import Operations, hamming_distance, operation_table
 from ternary_vae.pretrained.codes import half_crossing
 from ternary_vae.resolution.coverage import (
     Decoder,
-    count_covered,
     counts_by_draws,
     coverage_points,
     coverage_record,
@@ -163,8 +162,8 @@ def sampling(
     counts = torch.zeros(space.operations, dtype=torch.long, device=generator.device)
     for _ in range(repeats):
         indices, categorical = decoded_and_categorical_indices(model, vae, draws, generator)
-        decoded.append(count_covered(indices, operations=space.operations))
-        drawn.append(count_covered(categorical, operations=space.operations))
+        decoded.append(len(indices.unique()))
+        drawn.append(len(categorical.unique()))
         curves.append(counts_by_draws(curve, indices, operations=space.operations))
         counts += torch.bincount(indices, minlength=space.operations)
     coverage = SamplingCoverage(

@@ -168,7 +168,8 @@ def code_fingerprint() -> str:
     """Package version and a digest of the code that kept tensors come from, reading a checkpoint included. A commit
     would not do: it says nothing about a working tree with changes."""
     package = Path(__file__).parents[1]
-    sources = [package / "space.py", package / "operations.py", package / "storage" / "checkpoints.py"]
+    names = ("space.py", "operations.py", "pretrained/codes.py", "storage/checkpoints.py")
+    sources = [package / name for name in names]
     sources += sorted([*(package / "model").glob("*.py"), *(package / "resolution").glob("*.py")])
     digest = hashlib.sha256()
     for path in sources:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from ternary_vae.descriptions import Section
 from ternary_vae.errors import UserError, shown
 from ternary_vae.recipe import TruthTables
 from ternary_vae.storage.files import read_json, write_text
@@ -15,12 +16,6 @@ SCHEMA_VERSION = 1
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Draws = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Part of a record: immutable, finite numbers only, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Environment(Section):
@@ -255,11 +250,10 @@ class ExactMatch(Section):
     sampled: Sampled | None = None
 
 
-class EnsembleReconstruction(Section):
+class EnsembleReconstruction(Section, extra="allow"):
     """Every ensemble strategy (`model.ensemble.STRATEGIES`), decoding posterior means, over the operations measured.
     The plan's are in every record; others are in those written since they exist."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     __pydantic_extra__: dict[str, ExactMatch]
 
     best_of_two: ExactMatch
@@ -268,10 +262,9 @@ class EnsembleReconstruction(Section):
     majority: ExactMatch
 
 
-class EnsembleUnderNoise(Section):
+class EnsembleUnderNoise(Section, extra="allow"):
     """Every ensemble strategy under the latent noise of `ComplementaryCoverage`, with 16 draws an operation."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     __pydantic_extra__: dict[str, ExactMatch]
 
 

@@ -90,7 +90,8 @@ def _largest_deviations(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], s
     values, entries = space.values, space.entries
     total = counts.sum()
     products = torch.zeros(entries * values, entries * values, dtype=torch.double, device=indices.device)
-    for some, weights in zip(indices.split(2**18), counts.split(2**18)):  # a one-hot table of all would be too large
+    # In pieces: a one-hot table of all would be too large.
+    for some, weights in zip(indices.split(_DRAWS_AT_ONCE), counts.split(_DRAWS_AT_ONCE)):
         classes = as_classes(operation_table(some, space), space)
         one_hot = torch.nn.functional.one_hot(classes, values).flatten(1).float()
         # Counts are whole numbers below 2^24 a chunk, which single precision adds up exactly.
@@ -129,7 +130,7 @@ def one_entry_step(
     steps, nearer = [], []
     distances = torch.cdist(some, mu)
     same = torch.zeros_like(distances)  # how many entries are, counted value by value
-    for value in range(space.lowest, space.lowest + space.values):
+    for value in range(space.lowest, space.highest + 1):
         same.addmm_((tables == value).float(), (operations.tables == value).float().T)
     others = distances.masked_fill(same >= space.entries - 1, math.inf).amin(dim=1)
     for entry in range(space.entries):

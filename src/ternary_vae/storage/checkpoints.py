@@ -73,7 +73,7 @@ class Checkpoint:
     @property
     def rho(self) -> float:
         """Permeability at this epoch."""
-        return float(self.state.get("rho", 0.0))
+        return float(self.state.get("rho") or 0.0)
 
     @property
     def split_known(self) -> bool:
@@ -198,6 +198,8 @@ def _load_native(path: Path, content: bytes) -> Checkpoint:
         )
     try:
         checkpoint = _native_checkpoint(path, content, header, tensors)
+        if not 0 <= checkpoint.rho <= 1:
+            raise ValueError(f"ρ is {checkpoint.rho}")
     except (KeyError, TypeError, ValueError) as failure:
         raise UserError(f"{path}: damaged header ({failure!r}); use another checkpoint of the run") from None
     stated = header.get("sha256")  # which older files have not

@@ -81,6 +81,8 @@ def clean_caches(plan: Sequence[Cleanable]) -> tuple[int, int, list[str]]:
 def _refusal(place: Place, around: Sequence[Path], kept: Sequence[Path]) -> str:
     if os.path.islink(place.path):
         return "it is a link"
+    if os.path.isfile(place.path):
+        return "it is a file"
     if place.name in ("__pycache__", "tensor cache, set aside"):
         return ""  # chosen file by file
     path = place.path.resolve()

@@ -170,7 +170,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         lines = file_bytes(path).split(b"\n")
     rows = []
     for number, line in enumerate(lines, start=1):
-        row = _row(line)
+        row = row_of(line)
         if row is not None:
             rows.append(row)
         elif line.strip() and number < len(lines):
@@ -188,7 +188,7 @@ def append_json_line(path: Path, row: dict[str, Any]) -> None:
     line = _utf_8(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n")
     with reported("write", Path(path)), open(path, "a+b", buffering=0) as file:
         unfinished = _last_line(file)
-        if unfinished and _row(unfinished) is not None:
+        if unfinished and row_of(unfinished) is not None:
             line = b"\n" + line
         elif unfinished:
             file.truncate(file.seek(0, os.SEEK_END) - len(unfinished))
@@ -223,7 +223,7 @@ def _utf_8(text: str) -> bytes:
     return text.encode("utf-8", errors="backslashreplace")
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
+def row_of(line: bytes) -> dict[str, Any] | None:
     """The object that a line holds, or None if it holds no whole one."""
     try:
         row = parse_json(line)
@@ -255,9 +255,14 @@ def _require_room_for_file(path: Path) -> None:
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether it has the name under which a process writes a file until it is whole."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
 def leftovers(directory: Path) -> list[Path]:
-    """What killed processes were writing into a directory, under the names that files have until they are whole."""
-    return [path for path in directory.glob(".*.tmp") if _TEMPORARY.fullmatch(path.name)]
+    """What killed processes were writing into a directory."""
+    return [path for path in directory.glob(".*.tmp") if is_leftover(path)]
 
 
 def _temporary(path: Path) -> Path:
@@ -271,7 +276,7 @@ def _replace_by_link(existing: Path, path: Path) -> None:
         try:
             os.link(existing, temporary)
         except (OSError, AttributeError):  # no hard links here, or no more of them
-            write_atomically(path, lambda file: file.write(existing.read_bytes()))
+            write_bytes(path, existing.read_bytes())
         else:
             os.replace(temporary, path)
     except BaseException:

@@ -92,10 +92,9 @@ class RunDirectory:
 
     def benchmarks_missing(self, recipe: Recipe) -> list[int]:
         """The milestones of its recipe, and the run's end, that lack a record, whether they have come or not."""
-        wanted = {epoch for epoch in (*recipe.evaluation.milestones, recipe.epochs) if epoch <= recipe.epochs}
         return [
             epoch
-            for epoch in sorted(wanted)
+            for epoch in recipe.benchmarked
             if not (self.isolated_record(epoch).exists() and self.coupled_record(epoch).exists())
         ]
 

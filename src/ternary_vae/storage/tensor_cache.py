@@ -20,7 +20,7 @@ from jaxtyping import Shaped
 from ternary_vae.errors import UserError
 from ternary_vae.storage.cache_entry import Damaged, Entry, entry_bytes, read_description, read_entry
 from ternary_vae.storage.cache_readme import README, readme
-from ternary_vae.storage.files import locked, reported, require_utf_8, write_bytes, write_text
+from ternary_vae.storage.files import is_leftover, locked, reported, require_utf_8, write_bytes, write_text
 
 if TYPE_CHECKING:  # looking at files needs no torch
     import torch
@@ -161,7 +161,7 @@ class TensorCache:
         """
         whole, wrong = [], {}
         for path in self._files():
-            if path.name == README or _is_temporary(path):
+            if path.name == README or path.name.startswith("."):
                 continue
             try:
                 whole.append(read_entry(path)[0])
@@ -353,13 +353,9 @@ def _owner(path: Path) -> str:
     return "its owner"
 
 
-def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".") and path.suffix == ".tmp"
-
-
 def _is_abandoned(path: Path) -> bool:
     with suppress(OSError):
-        return _is_temporary(path) and abs(time.time() - path.lstat().st_mtime) > _ABANDONED_SECONDS
+        return is_leftover(path) and abs(time.time() - path.lstat().st_mtime) > _ABANDONED_SECONDS
     return False
 
 

@@ -114,7 +114,7 @@ class Trainer(RunState):
     def _controls(self, epoch: int) -> tuple[Controls, dict[str, Any]]:
         """What schedules, controller and guards say about this epoch."""
         recipe, acted = self.recipe, self.interventions
-        corrections = self.controller.corrections(self.last_state)
+        corrections = self.corrections()
         scale = recipe.statenet
         rate = schedules.learning_rate(recipe, epoch) * (1 + scale.learning_rate_scale * corrections["learning_rate"])
         rate = schedules.clamp(rate * acted.learning_rate_factor, recipe.optimizer.learning_rate.bounds)
@@ -209,9 +209,7 @@ class Trainer(RunState):
             "gradient_ratio": ratio, "rho": row["rho"],
             "lambda1": row["lambda1"], "lambda2": row["lambda2"], "lambda3": row["lambda3"],
         }  # fmt: skip
-        statenet = (
-            {"corrections": self.controller.corrections(self.last_state)} if self.recipe.statenet.enabled else None
-        )
+        statenet = {"corrections": self.corrections()} if self.recipe.statenet.enabled else None
         if all(map(math.isfinite, state.values())):
             self.last_state = state
         return {
@@ -394,10 +392,10 @@ class EpochFinisher:
 
     def _save(self, row: dict[str, Any], checkpoint: Checkpoint) -> None:
         """Writes the checkpoints that an epoch calls for; `latest` last, since resuming starts there."""
-        settings, epoch = checkpoint.recipe.evaluation, row["epoch"]
+        recipe, epoch = checkpoint.recipe, row["epoch"]
         score = checkpoint_score(row)
         also: list[int | str] = []
-        if epoch % settings.checkpoint_every == 0 or epoch in settings.milestones or epoch == checkpoint.recipe.epochs:
+        if epoch % recipe.evaluation.checkpoint_every == 0 or epoch in recipe.benchmarked:
             also.append(epoch)
         if score is not None and (self.best is None or score > self.best):
             self.best = score

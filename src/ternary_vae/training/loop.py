@@ -262,7 +262,7 @@ def _resumed_run(directory: RunDirectory, device: str, epochs: int | None = None
                 write_bytes(directory.checkpoint(epochs), directory.checkpoint("latest").read_bytes())
             directory.update({"epochs": epochs}, recipe)
         directory.clear_leftovers()
-        how = "training goes on" if chosen == before else f"training goes on, on {chosen} instead of {before}"
+        how = "training goes on" if before in (None, chosen) else f"training goes on, on {chosen} instead of {before}"
         if _lacks_rows(directory, trainer.epochs_completed):
             how += (
                 f"; {directory.metrics_file.name} ends before epoch {trainer.epochs_completed}: reports will lack that"

@@ -150,8 +150,8 @@ class Display:
 
     def _figures(self, row: dict[str, Any]) -> Table:
         table = table_of_figures("", "VAE-A", "VAE-B", "ensemble")
-        table.add_row("exact match", *(_good(row[f"exact_match_{name}"], 1.0) for name in ("a", "b", "best_of_two")))
-        table.add_row("exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"], 1.0) for side in ("a", "b")))
+        table.add_row("exact match", *(_good(row[f"exact_match_{name}"]) for name in ("a", "b", "best_of_two")))
+        table.add_row("exact match, coupled", *(_good(row[f"exact_match_coupled_{side}"]) for side in ("a", "b")))
         if row["coverage"] is not None:
             covered = (percent(row[name]) for name in ("coverage_a", "coverage_b", "coverage"))
             table.add_row("decoded coverage", *covered)
@@ -218,5 +218,5 @@ def _pace_and_left(clock: TimeLeft) -> str:
     return pace + shown_time_left(clock)
 
 
-def _good(share: float | None, goal: float) -> str:
-    return f"[green]{percent(share)}[/]" if share is not None and share >= goal else percent(share)
+def _good(share: float | None) -> str:
+    return f"[green]{percent(share)}[/]" if share == 1 else percent(share)

@@ -117,8 +117,7 @@ class Run:
     @property
     def is_at_milestone(self) -> bool:
         """Whether the epoch just trained is one."""
-        epoch = self.trainer.epochs_completed
-        return epoch in self.recipe.evaluation.milestones or epoch == self.recipe.epochs
+        return self.trainer.epochs_completed in self.recipe.benchmarked
 
     def open(self) -> None:
         """Opens the log and benchmarks milestones that lack it.
@@ -249,7 +248,7 @@ class Run:
             wait([self._finishing])
         self.seconds = (time.monotonic() - self.started) / self.together
         self.progress.stop()
-        spent = self.directory.facts().get("seconds", 0.0) + self.seconds
+        spent = (self.directory.facts().get("seconds") or 0.0) + self.seconds
         self.directory.update({"status": self.status, "finished_at": now(), "seconds": spent})
         self.log.close()
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from ternary_vae.errors import UserError
 from ternary_vae.extensions import load_extensions
 from ternary_vae.model import DualVAE
+from ternary_vae.model.statenet import STATE
 from ternary_vae.objective import terms_of
 from ternary_vae.objective.weighting import Balance
 from ternary_vae.operations import TWO_INPUT_TERNARY, all_operations, as_classes
@@ -21,7 +22,6 @@ from ternary_vae.splits import drawn_operations, training_split
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import code_version
 from ternary_vae.training import schedules
-from ternary_vae.training.controller import Controller
 from ternary_vae.training.guards import Interventions, require_known
 from ternary_vae.training.optimizer import FlatAdamW, in_one_row, new_optimizer, parameters_in_order
 
@@ -64,7 +64,6 @@ class RunState:
         self.parameters = parameters_in_order(self.optimizer)
         self._flat_optimizer: FlatAdamW | None = None
         self.averaged_row = self._average_in_one_row()
-        self.controller = Controller(recipe.statenet, self.model.state_net)
         self.interventions = Interventions()
 
         self.epochs_completed = 0
@@ -75,6 +74,16 @@ class RunState:
         self.gradient_norms = torch.ones(2, device=self.device)  # exponential averages, A and B
         self.balance = Balance()
         self.last_state: dict[str, float] | None = None
+
+    @torch.no_grad()
+    def corrections(self) -> dict[str, float]:
+        """StateNet's, in [−1, 1], for the state at the end of the last epoch; all zero when it is switched off or
+        before there is a state. As in the plan they leave the graph as plain numbers: it stays at its random start."""
+        net = self.model.state_net
+        if not self.recipe.statenet.enabled or self.last_state is None:
+            return dict.fromkeys(net.outputs, 0.0)
+        answer = net(torch.tensor([self.last_state[name] for name in STATE], device=self.device))
+        return dict(zip(net.outputs, answer.tolist()))
 
     def draw_epoch(self) -> Int[Tensor, " n"]:
         """The rows of `inputs` and `classes` that an epoch trains on, in its order. Where operations cannot be listed,
@@ -193,7 +202,7 @@ class RunState:
 
     def _require_shapes(self, checkpoint: Checkpoint) -> None:
         """Raises ValueError for a tensor of the training state that is of another shape than this run's."""
-        shapes = {name: tensor.shape for name, tensor in self.checkpoint({}).training.items()}
+        shapes = {name: tensor.shape for name, tensor in self.checkpoint().training.items()}
         for name, parameter in self.model.named_parameters():
             shapes |= {f"{name}.{key}": parameter.shape for key in ("exp_avg", "exp_avg_sq")}
         for name, tensor in (checkpoint.training | checkpoint.optimizer).items():
@@ -218,7 +227,7 @@ class RunState:
         state, tensors = checkpoint.state, checkpoint.training
         self.lambda1 = float(state.get("lambda1", self.lambda1))
         self.lambda2 = float(state.get("lambda2", self.lambda2))
-        self.rho = float(state.get("rho") or 0.0)
+        self.rho = checkpoint.rho
         self.model.permeability = self.averaged.permeability = self.rho
         if checkpoint.source == "v5.5":
             self.gate_open = bool(state.get("grad_balance_achieved", False))

@@ -36,6 +36,19 @@ from ternary_vae.storage.runs import RunDirectory
 pytestmark = pytest.mark.usefixtures("coarse_figures")
 
 
+@pytest.fixture
+def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A figure is a file of a few bytes; drawing it takes most of a report's time."""
+
+    def write(_: object, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"drawn")
+        return path
+
+    monkeypatch.setattr("ternary_vae.reports.structure_figure.structure_figure", lambda groups: None)
+    monkeypatch.setattr("ternary_vae.reports.figures.write_figure", write)
+
+
 def test_noise_at_which_half_is_never_lost_is_not_none_borne() -> None:
     def borne(*rates: float, half: float | None = None) -> float:
         points = [CurvePoint(sigma=sigma, exact_match_rate=rate) for sigma, rate in enumerate(rates)]
@@ -199,6 +212,7 @@ def test_report_and_figure_are_the_same_bytes_again(record: StructureRecord, tmp
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_the_command_writes_records_and_a_report(record, checkpoint_file, run_command, tmp_path, monkeypatch) -> None:
     """The measuring itself has its own tests."""
     seeds = []
@@ -221,6 +235,7 @@ def test_the_command_refuses_what_would_share_a_record(checkpoint_file, run_comm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_the_command_measures_the_milestones_of_a_run(
     record, checkpoint_file, run_command, tmp_path, monkeypatch
 ) -> None:

@@ -19,37 +19,23 @@ function inWords(index) {
   return `${title(index)}, index ${grouped(index)}, table ${tableText(index)}`;
 }
 // A button that leads to a gate.
-function gateButton(index, { note = null, changed = null, text: shownText = shortTitle(index) } = {}) {
-  const button = make("button", null, {
+function gateButton(index, { note = null, changed = null, text = shortTitle(index) } = {}) {
+  const words = [make("span", text), ...(note ? [make("span", note, { class: "quiet" })] : [])];
+  const button = make("button", [glyph(index, { changed }), make("span", words)], {
     type: "button",
     class: "gate",
     title: inWords(index),
     "aria-label": note ? `${inWords(index)}, ${note}` : inWords(index),
     "data-index": index,
   });
-  const text = make("span", null);
-  text.append(make("span", shownText));
-  if (note) text.append(make("span", note, { class: "quiet" }));
-  button.append(glyph(index, { changed }), text);
   button.addEventListener("click", () => choose(index, true));
   return button;
 }
-function gateList(buttons) {
-  const list = make("ul", null, { class: "gates" });
-  list.append(
-    ...buttons.map((button) => {
-      const item = make("li", null);
-      item.append(button);
-      return item;
-    }),
-  );
-  return list;
-}
-function section(name, ...content) {
-  const part = make("details", null, { "data-part": name });
+const gateList = (buttons) => make("ul", buttons.map((button) => make("li", button)), { class: "gates" });
+function section(name, content) {
+  const part = make("details", [make("summary", name), content], { "data-part": name });
   part.open = openParts.has(name);
   part.addEventListener("toggle", () => openParts[part.open ? "add" : "delete"](name));
-  part.append(make("summary", name), ...content);
   return part;
 }
 const openParts = new Set(["Properties", "Nearest in the latent space"]);
@@ -69,22 +55,18 @@ function choose(index, moves = false) {
   fact("wrong entries", `A ${vaes.a.errors[index]} · B ${vaes.b.errors[index]}`);
 
   const heading = make("h2", names[0] || `Gate ${heptavintimal(index)}`, { id: "card-title", tabindex: "-1" });
-  const others = make("p", names.slice(1).join(" · "), { class: "quiet names" });
-  const top = make("div", null, { class: "card-top" });
-  top.append(truthTable(table(index)), facts);
-  const walks = make("p", null, { class: "buttons" });
+  const others = names.slice(1).join(" · ");
   const from = make("button", "Walk from here", { type: "button", id: "walk-from" }),
     to = make("button", "Walk to here", { type: "button", id: "walk-to" });
   from.addEventListener("click", () => startWalk(index, state.walk?.to ?? null));
   to.addEventListener("click", () => startWalk(state.walk?.from ?? null, index));
-  walks.append(from, to);
 
   const hadFocus = place.contains(document.activeElement);
   place.replaceChildren(
     heading,
-    ...(others.textContent ? [others] : []),
-    top,
-    walks,
+    ...(others ? [make("p", others, { class: "quiet names" })] : []),
+    make("div", [truthTable(table(index)), facts], { class: "card-top" }),
+    make("p", [from, to], { class: "buttons" }),
     section("Properties", propertyList(index)),
     section("Nearest in the latent space", nearestList(index)),
     section(
@@ -100,22 +82,17 @@ function choose(index, moves = false) {
   paintSoon();
 }
 function propertyList(index) {
-  const list = make("ul", null, { class: "properties" });
-  for (const property of properties) {
-    const value = property.values[index];
-    if (property.yesOrNo && !value) continue;
-    const name = property.name.replaceAll("_", " ");
-    const button = make("button", property.yesOrNo ? name : `${name}: ${value}`, {
+  const shown = properties.filter(({ yesOrNo, values }) => !yesOrNo || values[index]);
+  const items = shown.map(({ name, label, description, yesOrNo, values }) => {
+    const button = make("button", yesOrNo ? label : `${label}: ${values[index]}`, {
       type: "button",
       class: "chip",
-      title: `${property.description}; click to colour the map by it`,
+      title: `${description}; click to colour the map by it`,
     });
-    button.addEventListener("click", () => setColouring(`property-${property.name}`));
-    const item = make("li", null);
-    item.append(button);
-    list.append(item);
-  }
-  return list;
+    button.addEventListener("click", () => setColouring(`property-${name}`));
+    return make("li", button);
+  });
+  return make("ul", items, { class: "properties" });
 }
 function nearestList(index) {
   return gateList(
@@ -126,37 +103,20 @@ function nearestList(index) {
   );
 }
 function orbitTable(index) {
-  const rows = make("table", null, { class: "orbits" }),
-    head = make("thead", null),
-    line = make("tr", null);
-  line.append(
-    ...["the same up to", "gates", "least"].map((name) => make("th", name, { scope: "col" })),
-    make("td", null),
-  );
-  head.append(line);
-  const body = make("tbody", null);
-  for (const kind of classes) {
-    const row = make("tr", null),
-      least = kind.least[index],
-      name = kind.name.replaceAll("_", " ");
-    const show = make("button", "Show", { type: "button", "aria-label": `Show the orbit under ${name} on the map` });
+  const names = ["the same up to", "gates", "least"].map((name) => make("th", name, { scope: "col" }));
+  const rows = classes.map(({ label, description, least, sizes }) => {
+    const show = make("button", "Show", { type: "button", "aria-label": `Show the orbit under ${label} on the map` });
     show.addEventListener("click", () => {
       const orbit = [];
-      for (let i = 0; i < COUNT; i++) if (kind.least[i] === least) orbit.push(i);
-      light(orbit, `${grouped(orbit.length)} gates: orbit of ${title(index)} under ${name}`);
+      for (let i = 0; i < COUNT; i++) if (least[i] === least[index]) orbit.push(i);
+      light(orbit, `${grouped(orbit.length)} gates: orbit of ${title(index)} under ${label}`);
     });
-    const first = make("td", null),
-      last = make("td", null);
-    first.append(gateButton(least, { text: heptavintimal(least) }));
-    last.append(show);
-    row.append(
-      make("th", name, { scope: "row", title: kind.description }),
-      make("td", grouped(kind.sizes[index]), { class: "figure" }),
-      first,
-      last,
-    );
-    body.append(row);
-  }
-  rows.append(head, body);
-  return rows;
+    return [
+      make("th", label, { scope: "row", title: description }),
+      make("td", grouped(sizes[index]), { class: "figure" }),
+      make("td", gateButton(least[index], { text: heptavintimal(least[index]) })),
+      make("td", show),
+    ];
+  });
+  return tableOf([...names, make("td")], rows, { class: "orbits" });
 }

@@ -104,15 +104,15 @@ const COLOURINGS = [
   ...classes.map((kind) => ({
     id: `class-${kind.name}`,
     group: "Class: how many gates are in it",
-    label: kind.name.replaceAll("_", " "),
+    label: kind.label,
     caption: () => `How many gates are in a gate's class: those that come of it by ${kind.description}.`,
     make: () => byNumbers(kind.sizes),
   })),
   ...properties.map((property) => ({
     id: `property-${property.name}`,
     group: "Property",
-    label: property.name.replaceAll("_", " "),
-    caption: () => `${property.name.replaceAll("_", " ")}: ${property.description}.`,
+    label: property.label,
+    caption: () => `${property.label}: ${property.description}.`,
     make: (side, c) =>
       property.yesOrNo
         ? {

@@ -13,14 +13,14 @@ function drawLegend() {
   place.replaceChildren(
     ...colouring.names.flatMap((name, at) => {
       if (!counts[at]) return [];
-      const chip = make("button", null, {
+      const dot = make("span", null, { class: "dot", "aria-hidden": "true" });
+      dot.style.background = colouring.colours[at];
+      const count = make("span", grouped(counts[at]), { class: "quiet" });
+      const chip = make("button", [dot, make("span", name), count], {
         type: "button",
         class: "chip",
         "aria-pressed": String(!state.hidden.has(at)),
       });
-      const dot = make("span", null, { class: "dot", "aria-hidden": "true" });
-      dot.style.background = colouring.colours[at];
-      chip.append(dot, make("span", name), make("span", grouped(counts[at]), { class: "quiet" }));
       chip.addEventListener("click", () => {
         if (!state.hidden.delete(at)) state.hidden.add(at);
         chip.setAttribute("aria-pressed", String(!state.hidden.has(at)));

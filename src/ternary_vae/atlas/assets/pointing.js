@@ -39,12 +39,8 @@ function hover(index) {
   tip.hidden = index === null;
   if (index !== null) {
     const [x, y] = onScreen(shown.x[index], shown.y[index]);
-    const names = make("span", null);
-    names.append(
-      make("strong", title(index)),
-      make("span", `${heptavintimal(index)} · ${grouped(index)}`, { class: "quiet" }),
-    );
-    tip.replaceChildren(glyph(index), names);
+    const codes = make("span", `${heptavintimal(index)} · ${grouped(index)}`, { class: "quiet" });
+    tip.replaceChildren(glyph(index), make("span", [make("strong", title(index)), codes]));
     tip.style.left = `${Math.min(x + 14, size.width - tip.offsetWidth - 6)}px`;
     tip.style.top = `${Math.min(Math.max(y - 24, 6), size.height - 60)}px`;
   }

@@ -6,11 +6,9 @@ const colourChooser = document.getElementById("colouring"),
   status = document.getElementById("find-status");
 
 for (const group of new Set(COLOURINGS.map((one) => one.group))) {
-  const options = make("optgroup", null, { label: group });
-  options.append(
-    ...COLOURINGS.filter((one) => one.group === group).map((one) => make("option", one.label, { value: one.id })),
-  );
-  colourChooser.append(options);
+  const members = COLOURINGS.filter((one) => one.group === group);
+  const options = members.map((one) => make("option", one.label, { value: one.id }));
+  colourChooser.append(make("optgroup", options, { label: group }));
 }
 function setColouring(id) {
   if (!COLOURINGS.some((one) => one.id === id)) return;
@@ -43,6 +41,7 @@ for (const radio of document.querySelectorAll('input[name="vae"]'))
 planeChooser.addEventListener("change", () => {
   state.plane = [...planeChooser.value].map(Number);
   placeGates(true);
+  remember();
 });
 document.getElementById("names").addEventListener("change", paintSoon);
 document.getElementById("zoom-in").addEventListener("click", () => zoomAt(1.6));
@@ -66,10 +65,9 @@ function offer(entries) {
   active = entries.length ? 0 : -1;
   results.replaceChildren(
     ...entries.map(({ index, text, note }, at) => {
-      const option = make("li", null, { role: "option", id: `option-${at}` });
-      const words = make("span", null);
-      words.append(make("span", text), make("span", note, { class: "quiet" }));
-      option.append(...(index === undefined ? [] : [glyph(index)]), words);
+      const words = make("span", [make("span", text), make("span", note, { class: "quiet" })]);
+      const content = index === undefined ? words : [glyph(index), words];
+      const option = make("li", content, { role: "option", id: `option-${at}` });
       option.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus in the box
       option.addEventListener("click", () => take(at));
       return option;
@@ -147,7 +145,8 @@ addEventListener("keydown", (event) => {
 
 // The address says what is shown, so that a link shows it again.
 function remember() {
-  const parts = { gate: heptavintimal(state.chosen ?? 0), vae: state.vae, colour: state.colouring };
+  const { chosen, vae, colouring: colour } = state;
+  const parts = { gate: heptavintimal(chosen ?? 0), vae, colour, plane: planeChooser.value };
   if (state.walk?.stops) parts.walk = `${heptavintimal(state.walk.from)}-${heptavintimal(state.walk.to)}`;
   try {
     history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
@@ -159,12 +158,17 @@ function recalled() {
   const parts = new URLSearchParams(location.hash.slice(1)),
     gate = (text) => find(`heptavintimal:${text || ""}`).readings[0]?.index;
   const [from, to] = (parts.get("walk") || "").split("-").map(gate);
-  return { gate: gate(parts.get("gate")), vae: parts.get("vae"), colour: parts.get("colour"), from, to };
+  const [vae, colour, plane] = ["vae", "colour", "plane"].map((name) => parts.get(name));
+  return { gate: gate(parts.get("gate")), vae, colour, plane, from, to };
 }
-function show({ gate, vae, colour, from, to }) {
+function show({ gate, vae, colour, plane, from, to }) {
   state.chosen = gate ?? state.chosen ?? find("minimum").readings[0].index;
   state.hidden.clear();
   if (COLOURINGS.some((one) => one.id === colour)) state.colouring = colourChooser.value = colour;
+  if ([...planeChooser.options].some((one) => one.value === plane)) {
+    planeChooser.value = plane;
+    state.plane = [...plane].map(Number);
+  }
   setVae(vae === "a" || vae === "b" ? vae : state.vae);
   if (from !== undefined && to !== undefined) startWalk(from, to);
   else if (state.walk) endWalk();
@@ -173,7 +177,10 @@ addEventListener("hashchange", () => {
   if (location.hash.includes("=")) show(recalled()); // others lead to a place of the page
 });
 
-redrawnWhenItLooksOtherwise(recolour);
+redrawnWhenItLooksOtherwise(recolour, () => {
+  recolour();
+  paint(); // at once: what is printed waits for no frame
+});
 new ResizeObserver(fit).observe(canvas);
 colourChooser.value = state.colouring;
 colouring = COLOURINGS[0].make(side(), palette());

@@ -21,29 +21,18 @@ function showStructure() {
     );
 }
 function carriedTable(of, { dimensions, variances, carried }) {
-  const shown = make("table", null, { class: `carried of-${of}` }),
-    head = make("thead", null),
-    names = make("tr", null),
-    body = make("tbody", null);
-  names.append(
-    make("td", null),
-    ...data.structure.entries.map((inputs, entry) => make("th", inputs, { scope: "col", title: `entry ${entry}` })),
-  );
-  head.append(names);
-  dimensions.forEach((dimension, at) => {
-    const row = make("tr", null);
-    row.append(make("th", `z${dimension}: ${fixed(variances[at], 2)}`, { scope: "row" }));
-    carried[at].forEach((share, entry) => {
-      const cell = make("td", share >= 0.1 ? percent(share, 0).slice(0, -1) : null, {
-        title: `z${dimension}, entry ${entry}, inputs ${data.structure.entries[entry]}: ${percent(share)}`,
-      });
-      cell.style.setProperty("--share", share);
-      row.append(cell);
-    });
-    body.append(row);
-  });
-  shown.append(head, body);
-  return shown;
+  const { entries } = data.structure;
+  const names = entries.map((inputs, entry) => make("th", inputs, { scope: "col", title: `entry ${entry}` }));
+  const rows = dimensions.map((dimension, at) => [
+    make("th", `z${dimension}: ${fixed(variances[at], 2)}`, { scope: "row" }),
+    ...carried[at].map((share, entry) =>
+      make("td", share >= 0.1 ? percent(share, 0).slice(0, -1) : null, {
+        title: `z${dimension}, entry ${entry}, inputs ${entries[entry]}: ${percent(share)}`,
+        style: `--share: ${share}`,
+      }),
+    ),
+  ]);
+  return tableOf([make("td"), ...names], rows, { class: `carried of-${of}` });
 }
 function distanceChart(of, { hamming, mean, low, high }, ideal) {
   const wide = 384,

@@ -12,7 +12,7 @@ function unpackSide(packed) {
     variance: packed.variance,
     errors: bytes(packed.errors),
     neighbour: bytes(packed.neighbour),
-    exact: numbers(packed.exact, Uint16Array, "getUint16"),
+    exact: numbers(packed.exact, Uint16Array),
     decoder: unpackProgram(packed.decoder),
   };
   side.components = side.axes.map(() => new Float32Array(COUNT));
@@ -22,6 +22,7 @@ function unpackSide(packed) {
     });
   return side;
 }
+const labelOf = ({ name }) => name.replaceAll("_", " ");
 function unpackProperty(packed) {
   let values;
   if (packed.bits) {
@@ -29,13 +30,13 @@ function unpackProperty(packed) {
     values = new Uint8Array(COUNT);
     for (let i = 0; i < COUNT; i++) values[i] = (raw[i >> 3] >> (i & 7)) & 1;
   } else values = bytes(packed.values);
-  return { ...packed, yesOrNo: Boolean(packed.bits), values };
+  return { ...packed, label: labelOf(packed), yesOrNo: Boolean(packed.bits), values };
 }
 function unpackClasses(packed) {
-  const least = numbers(packed.least, Uint16Array, "getUint16"),
+  const least = numbers(packed.least, Uint16Array),
     sizes = new Uint16Array(COUNT);
   for (let i = 0; i < COUNT; i++) sizes[least[i]]++;
-  return { ...packed, least, sizes: sizes.map((_, i) => sizes[least[i]]) };
+  return { ...packed, label: labelOf(packed), least, sizes: sizes.map((_, i) => sizes[least[i]]) };
 }
 
 // A gate's posterior mean, and where a point of the latent space lies on the principal components.
@@ -57,12 +58,8 @@ const shortTitle = (index) => title(index).replace(/ \(.*\)/, ""); // without an
 const indexOf = (values) => Number(wideIndex(values));
 // How often 3 divides the index: how many of the first entries are −1. Of index 0 all nine are.
 function valuation(index) {
-  let v = 0;
-  while (v < 9 && index % 3 === 0) {
-    index /= 3;
-    v++;
-  }
-  return v;
+  const first = table(index).findIndex((value) => value > -1);
+  return first === -1 ? 9 : first;
 }
 // The gates whose means are nearest to a gate's own, the nearest first.
 function nearestInLatentSpace(side, index, count) {

@@ -34,22 +34,18 @@ function showWalk() {
 }
 function fillWalk(place, walk) {
   if (!walk) return place.replaceChildren();
-  const ends = make("div", null, { class: "ends" });
-  for (const [name, index] of [
-    ["from", walk.from],
-    ["to", walk.to],
-  ]) {
-    const end = make("div", null);
-    end.append(make("span", name, { class: "quiet" }));
-    end.append(index === null ? make("span", "choose a gate") : gateButton(index));
-    ends.append(end);
-  }
-  const buttons = make("p", null, { class: "buttons" }),
-    turn = make("button", "Turn round", { type: "button" }),
+  const sides = ["from", "to"].map((name) =>
+    make("div", [
+      make("span", name, { class: "quiet" }),
+      walk[name] === null ? make("span", "choose a gate") : gateButton(walk[name]),
+    ]),
+  );
+  const turn = make("button", "Turn round", { type: "button" }),
     end = make("button", "End the walk", { type: "button" });
   turn.addEventListener("click", () => startWalk(walk.to, walk.from));
   end.addEventListener("click", endWalk);
-  buttons.append(turn, end);
+  const ends = make("div", sides, { class: "ends" }),
+    buttons = make("p", [turn, end], { class: "buttons" });
   if (!walk.stops) return place.replaceChildren(ends, buttons);
 
   const count = walk.stops.length,
@@ -63,28 +59,23 @@ function fillWalk(place, walk) {
     "aria-label": "Place on the way",
   });
   const now = make("div", null, { class: "now", id: "walk-now" });
-  const stops = make("ol", null, { class: "gates", id: "walk-stops", "aria-label": met });
-  walk.stops.forEach(({ index, start, end: until }, at) => {
-    const item = make("li", null),
-      apart = at ? entriesBetween(table(index), table(walk.stops[at - 1].index)) : 0;
+  const items = walk.stops.map(({ index, start, end: until }, at) => {
+    const apart = at ? entriesBetween(table(index), table(walk.stops[at - 1].index)) : 0;
     const note = `${percent(start, 1)} to ${percent(until, 1)}${apart > 1 ? `, ${apart} entries` : ""}`;
-    item.append(gateButton(index, { note }));
-    stops.append(item);
+    return make("li", gateButton(index, { note }));
   });
+  const stops = make("ol", items, { class: "gates", id: "walk-stops", "aria-label": met });
   const show = () => {
     const logits = decode(side(), onTheWay(side(), walk.from, walk.to, walk.place)),
       index = mostLikely(logits),
       sure = certainty(logits);
-    const text = make("span", null);
-    text.append(
-      make("strong", title(index)),
-      make("span", `${percent(walk.place, 0)} of the way; least certain entry ${percent(Math.min(...sure), 0)}`, {
-        class: "quiet",
-      }),
+    const told = `${percent(walk.place, 0)} of the way; least certain entry ${percent(Math.min(...sure), 0)}`;
+    now.replaceChildren(
+      glyph(index, { opacity: sure.map((p) => Math.max(0.15, (p - 1 / 3) * 1.5)) }),
+      make("span", [make("strong", title(index)), make("span", told, { class: "quiet" })]),
     );
-    now.replaceChildren(glyph(index, { opacity: sure.map((p) => Math.max(0.15, (p - 1 / 3) * 1.5)) }), text);
     slider.setAttribute("aria-valuetext", `${percent(walk.place, 0)} of the way: ${title(index)}`);
-    [...stops.children].forEach((item, at) => {
+    items.forEach((item, at) => {
       const { start, end: until } = walk.stops[at];
       item.classList.toggle("here", start <= walk.place && (walk.place < until || (until === 1 && walk.place === 1)));
     });

@@ -6,23 +6,8 @@ const MONOSPACE = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans M
 const isDark = () =>
   root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 function colours() {
-  const style = getComputedStyle(root);
-  const names = [
-    "surface",
-    "line",
-    "ink",
-    "quiet",
-    "grid",
-    "phase",
-    "a",
-    "b",
-    "both",
-    "mark",
-    "amber",
-    "limit",
-    "plan",
-    "neither",
-  ];
+  const style = getComputedStyle(root),
+    names = "surface line ink quiet grid phase a b both mark amber limit plan neither".split(" ");
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 const isNarrow = () => innerWidth < 560;

@@ -1,23 +1,17 @@
 // StateNet, weights and events over completed epochs.
 charts["chart-statenet"] = (c) => {
   const e = data.metrics.epoch;
-  const palette = {
-    learning_rate: [c.ink, "solid"],
-    lambda1: [c.a, "dash"],
-    lambda2: [c.b, "dash"],
-    lambda3: [c.both, "dashdot"],
-    rho: [c.mark, "dot"],
+  const looks = {
+    learning_rate: ["Δ learning rate", c.ink, "solid"],
+    lambda1: ["Δ λ1", c.a, "dash"],
+    lambda2: ["Δ λ2", c.b, "dash"],
+    lambda3: ["Δ λ3", c.both, "dashdot"],
+    rho: ["Δ ρ", c.mark, "dot"],
   };
-  const names = { learning_rate: "Δ learning rate", lambda1: "Δ λ1", lambda2: "Δ λ2", lambda3: "Δ λ3", rho: "Δ ρ" };
-  const traces = Object.keys(names)
-    .filter((name) => measured(metric(`statenet.${name}`)))
-    .map((name) => {
-      const values = metric(`statenet.${name}`);
-      return line(names[name], e, values, palette[name][0], palette[name][1], {
-        line: { color: palette[name][0], dash: palette[name][1], width: 1.6 },
-        customdata: plain(values),
-      });
-    });
+  const traces = Object.entries(looks).flatMap(([key, [name, colour, dash]]) => {
+    const values = metric(`statenet.${key}`);
+    return measured(values) ? [line(name, e, values, colour, dash, { width: 1.6, customdata: plain(values) })] : [];
+  });
   return withEvents(c, traces, { title: { text: "correction", font: { size: 11 } }, range: [-1.12, 1.12] }, 1.04);
 };
 

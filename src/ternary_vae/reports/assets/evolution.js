@@ -8,10 +8,7 @@ charts["chart-reconstruction"] = (c) => {
   Object.assign(traces[1], { name: "plan's expectation of A", showlegend: true });
   if (e.length) {
     traces.push(
-      line("ensemble", e, metric("exact_match_best_of_two"), c.both, "solid", {
-        line: { color: c.both, width: 5 },
-        opacity: 0.45,
-      }),
+      line("ensemble", e, metric("exact_match_best_of_two"), c.both, "solid", { width: 5, opacity: 0.45 }),
       line("VAE-B", e, metric("exact_match_b"), c.b),
       line("VAE-A", e, metric("exact_match_a"), c.a, "dash"),
       line("coupled A", e, metric("exact_match_coupled_a"), c.a, "dot", { visible: "legendonly" }),
@@ -75,8 +72,8 @@ charts["chart-complementarity"] = (c) => {
     measured(metric(key))
       ? [
           line(name, e, metric(key), colour, dash, {
+            width: 1.3,
             opacity: 0.6,
-            line: { color: colour, width: 1.3, dash },
             customdata: texts(metric(key)),
             visible: "legendonly",
           }),
@@ -123,10 +120,7 @@ charts["chart-permeability"] = (c) => {
   const number = (values) => ({ customdata: plain(values) });
   if (e.length) {
     traces.push(
-      line("ρ", e, metric("rho"), c.both, "solid", {
-        line: { color: c.both, width: 2, shape: "vh" },
-        ...number(metric("rho")),
-      }),
+      line("ρ", e, metric("rho"), c.both, "solid", { shape: "vh", ...number(metric("rho")) }),
       line(
         "gate open",
         e,
@@ -134,18 +128,18 @@ charts["chart-permeability"] = (c) => {
         c.amber,
         "solid",
         {
-          line: { color: c.amber, width: 5 },
+          width: 5,
           connectgaps: false,
           customdata: metric("gate_open").map((open) => (open ? "yes" : "no")),
         },
       ),
       line("temperature A", e, metric("temperature_a"), c.a, "dash", {
-        line: { color: c.a, width: 1.4, dash: "dash" },
+        width: 1.4,
         visible: "legendonly",
         ...number(metric("temperature_a")),
       }),
       line("temperature B", e, metric("temperature_b"), c.b, "dash", {
-        line: { color: c.b, width: 1.4, dash: "dash" },
+        width: 1.4,
         visible: "legendonly",
         ...number(metric("temperature_b")),
       }),
@@ -169,7 +163,7 @@ charts["chart-loss"] = (c) => {
     const values = metric(`terms.${term}`);
     const name = term.replaceAll("_", " ").replace(/ ([ab])$/, (_, side) => ` ${side.toUpperCase()}`);
     return line(name, e, values, palette[at % 10], dashes[at % 10], {
-      line: { color: palette[at % 10], dash: dashes[at % 10], width: 1.5 },
+      width: 1.5,
       customdata: plain(values),
       visible: at < 5 ? true : "legendonly",
     });

@@ -30,28 +30,18 @@ function randomGate() {
 // A button that goes on to a gate.
 function gateButton(values, walk) {
   const button = make("button", calledOf(values), { type: "button", class: "gate", title: textOf(values) });
-  button.addEventListener("click", () => walkTo(walk));
+  button.addEventListener("click", () => {
+    walkTo(walk);
+    // It may have been in what is new now.
+    if (!button.isConnected) place("gate").querySelector("h3").focus({ preventScroll: true });
+  });
   return button;
 }
-function tableOf(header, rows) {
-  const grid = make("table", null),
-    [thead, body] = [make("thead", null), make("tbody", null)];
-  const line = (cells, kind) => {
-    const row = make("tr", null);
-    row.append(
-      ...cells.map((content) => {
-        const one = make(kind, null, kind === "th" ? { scope: "col" } : {});
-        one.append(content);
-        return one;
-      }),
-    );
-    return row;
-  };
-  thead.append(line(header, "th"));
-  body.append(...rows.map((cells) => line(cells, "td")));
-  grid.append(thead, body);
-  return grid;
-}
+const plainTable = (header, rows) =>
+  tableOf(
+    header.map((name) => make("th", name, { scope: "col" })),
+    rows.map((cells) => cells.map((content) => make("td", content))),
+  );
 
 function walkTo(walk) {
   explored.walk = walk;
@@ -61,16 +51,12 @@ function walkTo(walk) {
 function showGate() {
   const values = explored.walk.at(-1),
     [facts, fact] = factList(),
-    tables = make("div", null, { class: "answers" });
+    tables = make("div", facts, { class: "answers" });
   fact("index", grouped(wideIndex(values)));
   if (space.values === 3) fact("heptavintimal", heptavintimalOf(values));
   fact("truth table", textOf(values));
-  tables.append(facts);
-  const shown = (caption, answers) => {
-    const figure = make("figure", null);
-    figure.append(make("figcaption", caption), truthTable(answers, values));
-    tables.append(figure);
-  };
+  const shown = (caption, answers) =>
+    tables.append(make("figure", [make("figcaption", caption), truthTable(answers, values)]));
   shown("The gate", values);
   const wrong = { a: 0, b: 0 };
   for (const [side, vae] of Object.entries(networks)) {
@@ -81,7 +67,7 @@ function showGate() {
   }
   const others = namesOf(values).slice(1).join(" · ");
   place("gate").replaceChildren(
-    make("h3", calledOf(values)),
+    make("h3", calledOf(values), { tabindex: "-1" }),
     ...(others ? [make("p", others, { class: "quiet" })] : []),
     tables,
   );
@@ -107,7 +93,7 @@ function showNeighbours() {
     `${exact === near.length ? "all of them" : `${grouped(exact)} of them`} exactly.`;
   const letters = [...LETTERS.slice(0, space.inputs)].join(" ");
   place("neighbours").replaceChildren(
-    tableOf(
+    plainTable(
       [`at ${letters}`, "value", "gate", "distance", "decoded"],
       near.map((one, at) => [
         argumentsAt(one.entry).map(sign).join(" "),
@@ -128,7 +114,7 @@ function showLine() {
     `on the line between their codes VAE-${explored.vae.toUpperCase()} decodes ${grouped(met)} different ` +
     `${met === 1 ? "gate" : "gates"}.`;
   place("line").replaceChildren(
-    tableOf(
+    plainTable(
       ["way", "gate", "entries from the first", "entries from the last"],
       stops.map(({ share, values }) => [
         percent(share, 0),

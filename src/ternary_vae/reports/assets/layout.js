@@ -96,13 +96,13 @@ function timeLayout(c, { yaxis = {}, levels = [], shapes = [] }) {
 const SHARES = [-0.03, 1.03];
 const bounded = { autorangeoptions: { clipmin: SHARES[0], clipmax: SHARES[1] } };
 const shares = { tickformat: ".4~%" };
-const line = (name, x, y, colour, dash = "solid", more = {}) => ({
+const line = (name, x, y, colour, dash = "solid", { width = 2, shape, ...more } = {}) => ({
   type: "scatter",
   mode: "lines",
   name,
   x,
   y,
-  line: { color: colour, width: 2, dash },
+  line: { color: colour, width, dash, shape },
   customdata: percents(y),
   hovertemplate: "%{customdata}",
   connectgaps: true,
@@ -160,12 +160,13 @@ async function draw(id) {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
 let drawing = Promise.resolve();
-// Draws all charts, one after another, so that the page answers in between, and what else `finish` draws.
-function drawCharts(finish) {
+// Draws charts, one after another, so that the page answers in between, and what else `finish` draws.
+function drawCharts(finish, ids = Object.keys(charts)) {
+  delete root.dataset.ready;
   drawing = drawing
     .then(async () => {
-      delete root.dataset.ready;
-      for (const id of Object.keys(charts)) {
+      delete root.dataset.ready; // again: what was drawn before this has set it
+      for (const id of ids) {
         await draw(id);
         await pause();
       }

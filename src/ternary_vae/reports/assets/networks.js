@@ -2,11 +2,7 @@
 const unpackProgram = (steps) =>
   steps.map((step) =>
     step.do === "linear"
-      ? {
-          ...step,
-          weight: numbers(step.weight, Float32Array, "getFloat32"),
-          bias: numbers(step.bias, Float32Array, "getFloat32"),
-        }
+      ? { ...step, weight: numbers(step.weight, Float32Array), bias: numbers(step.bias, Float32Array) }
       : step,
   );
 function compute(program, input) {

@@ -15,7 +15,7 @@ charts["chart-curve"] = (c) => {
           mode: last ? "lines+markers" : "lines",
           opacity: last ? 1 : 0.25 + 0.5 * (at / data.curves.length),
           marker: { symbol: side === "a" ? "circle-open" : "square-open", size: 6 },
-          line: { color: colour, dash, width: last ? 2 : 1.2 },
+          width: last ? 2 : 1.2,
           visible: last ? true : "legendonly",
           showlegend: last || at % Math.ceil(data.curves.length / 4) === 0,
         }),
@@ -42,16 +42,8 @@ charts["chart-curve"] = (c) => {
     }
   });
   const { sigma, rate } = data.ideal_axes;
-  traces.push(line("ideal axes, one an entry", sigma, rate, c.limit, "solid", { line: { color: c.limit, width: 1.2 } }));
-  shapes.push({
-    type: "line",
-    xref: "paper",
-    x0: 0,
-    x1: 1,
-    y0: 0.5,
-    y1: 0.5,
-    line: { color: c.limit, width: 1, dash: "dot" },
-  });
+  traces.push(line("ideal axes, one an entry", sigma, rate, c.limit, "solid", { width: 1.2 }));
+  shapes.push(level(c, 0.5, "", "dot").shape);
   const last = data.curves.at(-1);
   const reach =
     1.08 *

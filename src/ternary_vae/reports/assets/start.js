@@ -1,36 +1,20 @@
 // Draws everything, and again when the theme, the width or the paper changes.
 const drawAll = () => drawCharts(drawMap);
+const redrawMap = () => drawCharts(drawMap, []);
 
-function redrawMap() {
-  delete root.dataset.ready;
-  drawing = drawing
-    .then(drawMap)
-    .then(() => {
-      root.dataset.ready = "true";
-    })
-    .catch(sayFailure);
-}
-
-redrawnWhenItLooksOtherwise(drawAll);
-
-// Paper is white, and narrower than a screen.
-let before;
-addEventListener("beforeprint", () => {
-  before = root.dataset.theme;
-  root.dataset.theme = "light";
+// Paper is narrower than a screen.
+function drawForPaper() {
   for (const id of Object.keys(charts))
     draw(id).then(() => {
       const one = document.getElementById(id);
       if (one) Plotly.relayout(one, { width: 660 });
     });
   if (mapView?.dimensions === 2) drawMap().then(() => Plotly.relayout("map-plot", { width: 660 }));
-});
+}
 addEventListener("afterprint", () => {
-  if (before === undefined) delete root.dataset.theme;
-  else root.dataset.theme = before;
   for (const one of document.querySelectorAll(".js-plotly-plot")) Plotly.relayout(one, { width: undefined });
-  drawAll();
 });
+redrawnWhenItLooksOtherwise(drawAll, drawForPaper);
 
 if (map) {
   for (const id of ["map-vae", "map-colour", "map-dimensions"]) {

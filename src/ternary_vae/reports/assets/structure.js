@@ -17,7 +17,7 @@ charts["chart-distances"] = (c) => {
     ];
   });
   const { hamming, mean } = known.ideal;
-  traces.push(line("ideal axes", hamming, mean, c.limit, "solid", { line: { color: c.limit, width: 1.2 }, customdata: plain(mean, 2) }));
+  traces.push(line("ideal axes", hamming, mean, c.limit, "solid", { width: 1.2, customdata: plain(mean, 2) }));
   const layout = baseLayout(c, {
     xaxis: { ...titled("entries that differ"), tick0: 1, dtick: Math.ceil(hamming.length / 10), zeroline: false },
     yaxis: { ...titled("distance in the code"), rangemode: "tozero" },
@@ -27,18 +27,15 @@ charts["chart-distances"] = (c) => {
 
 // Dots above the diagonal are read better from codes than from the table.
 charts["chart-probes"] = (c) => {
-  const told = (probe, from, value) =>
-    `<b>${probe.name.replaceAll("_", " ")}</b><br>${from} ${percent(value)}<br>one-hot table ${percent(probe.table_one_hot)}` +
-    `<br>chance ${percent(probe.chance, 0)}${probe.share === null ? "" : `<br>${percent(probe.share)} have it`}`;
-  const one = (key, name, from, colour, symbol, more = {}) =>
-    dots(
-      name,
-      known.probes.map((probe) => probe.table_one_hot),
-      known.probes.map((probe) => probe[key]),
-      colour,
-      symbol,
-      { customdata: known.probes.map((probe) => told(probe, from, probe[key])), ...more },
-    );
+  const one = (key, name, colour, symbol) => {
+    const told = (probe) =>
+      `<b>${probe.name.replaceAll("_", " ")}</b><br>${name} ${percent(probe[key])}` +
+      `<br>one-hot table ${percent(probe.table_one_hot)}<br>chance ${percent(probe.chance, 0)}` +
+      (probe.share === null ? "" : `<br>${percent(probe.share)} have it`);
+    const [across, up] = ["table_one_hot", key].map((from) => known.probes.map((probe) => probe[from]));
+    const customdata = known.probes.map(told);
+    return dots(name, across, up, colour, symbol, { customdata, hovertemplate: "%{customdata}<extra></extra>" });
+  };
   const lowest = Math.min(...known.probes.flatMap((probe) => [probe.table_one_hot, probe.vae_a, probe.vae_b, probe.both])),
     range = [Math.max(SHARES[0], lowest - 0.03), SHARES[1]];
   const equal = { type: "line", x0: 0, y0: 0, x1: 1, y1: 1, line: { color: c.quiet, width: 1, dash: "dot" } };
@@ -49,12 +46,11 @@ charts["chart-probes"] = (c) => {
     yaxis: { ...shares, ...titled("from the codes"), range },
     shapes: [equal],
   });
-  const hover = { hovertemplate: "%{customdata}<extra></extra>" };
   return {
     data: [
-      one("both", "both codes", "both codes", c.both, "diamond", hover),
-      one("vae_a", "VAE-A", "VAE-A", c.a, "circle-open", hover),
-      one("vae_b", "VAE-B", "VAE-B", c.b, "square-open", hover),
+      one("both", "both codes", c.both, "diamond"),
+      one("vae_a", "VAE-A", c.a, "circle-open"),
+      one("vae_b", "VAE-B", c.b, "square-open"),
     ],
     layout,
   };

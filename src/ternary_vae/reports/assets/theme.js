@@ -1,5 +1,5 @@
-// The theme's button, and drawing again when the theme or the width class changes.
-function redrawnWhenItLooksOtherwise(redraw) {
+// The theme's button, and drawing again when the theme, the width class or the paper changes.
+function redrawnWhenItLooksOtherwise(redraw, redrawForPaper = redraw) {
   const button = document.getElementById("theme");
   function label() {
     button.textContent = isDark() ? "Light" : "Dark";
@@ -23,6 +23,18 @@ function redrawnWhenItLooksOtherwise(redraw) {
       wasNarrow = isNarrow();
       redraw();
     }
+  });
+
+  let before; // paper is white
+  addEventListener("beforeprint", () => {
+    before = root.dataset.theme;
+    root.dataset.theme = "light";
+    redrawForPaper();
+  });
+  addEventListener("afterprint", () => {
+    if (before === undefined) delete root.dataset.theme;
+    else root.dataset.theme = before;
+    redraw();
   });
   label();
 }

@@ -7,14 +7,15 @@ function bytes(text) {
   for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
   return out;
 }
-// Little-endian numbers, whatever the machine: Type and read are such as Int16Array and "getInt16".
-function numbers(text, Type, read) {
+// Little-endian numbers, whatever the machine. Type is such as Int16Array; a view reads its numbers with getInt16.
+function numbers(text, Type) {
   const view = new DataView(bytes(text).buffer),
+    read = `get${Type.name.slice(0, -5)}`,
     out = new Type(view.byteLength / Type.BYTES_PER_ELEMENT);
   for (let i = 0; i < out.length; i++) out[i] = view[read](Type.BYTES_PER_ELEMENT * i, true);
   return out;
 }
-const shorts = (text) => numbers(text, Int16Array, "getInt16");
+const shorts = (text) => numbers(text, Int16Array);
 // The values of an operation's entries. Its index is a number, or a BigInt where numbers do not hold it.
 function table(index) {
   const base = typeof index === "bigint" ? BigInt(space.values) : space.values,
@@ -68,15 +69,19 @@ function tableRows(values) {
 const HOMES = ["VAE-A", "VAE-B", "neither"];
 const HOME_CAPTION = "Home: the VAE with fewer wrong entries; ties by who is exact more often under the same latent noise.";
 
-function make(tag, text, attributes = {}) {
+// An element with what it holds: text, an element, or a list of them.
+function make(tag, content, attributes = {}) {
   const element = document.createElement(tag);
-  if (text !== null) element.textContent = text;
+  element.append(...[content ?? []].flat());
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
 }
+// A table: the cells of its head, and those of each row.
+const tableOf = (head, rows, attributes) =>
+  make("table", [make("thead", make("tr", head)), make("tbody", rows.map((row) => make("tr", row)))], attributes);
 // A list of facts, and a function that adds one.
 function factList() {
-  const facts = make("dl", null);
+  const facts = make("dl");
   return [facts, (name, value) => facts.append(make("dt", name), make("dd", value))];
 }
 // A truth table to look at; where others are expected, the values that differ from them are marked.
@@ -84,19 +89,14 @@ function truthTable(values, expected = values) {
   const letters = LETTERS.slice(0, space.inputs),
     rowLetters = [...letters.slice(0, -1)].join(" and "),
     label = `Truth table: ${rowLetters && `rows ${rowLetters}, `}columns ${letters.at(-1)}`;
-  const grid = make("table", null, { class: "truth", "aria-label": label });
-  const head = make("tr", null);
-  head.append(make("th", CORNER), ...VALUES.map((value) => make("th", sign(value), { scope: "col" })));
-  const thead = make("thead", null),
-    body = make("tbody", null);
-  thead.append(head);
-  for (const { label: before, start, values: answers } of tableRows(values)) {
-    const row = make("tr", null);
-    row.append(make("th", before, { scope: "row" }), ...answers.map((value, at) => cell(value, expected[start + at])));
-    body.append(row);
-  }
-  grid.append(thead, body);
-  return grid;
+  return tableOf(
+    [make("th", CORNER), ...VALUES.map((value) => make("th", sign(value), { scope: "col" }))],
+    tableRows(values).map(({ label: before, start, values: answers }) => [
+      make("th", before, { scope: "row" }),
+      ...answers.map((value, at) => cell(value, expected[start + at])),
+    ]),
+    { class: "truth", "aria-label": label },
+  );
 }
 function cell(value, expected) {
   const high = (2 * (value - space.lowest)) / (space.values - 1) - 1, // from −1 to 1

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ternary_vae.operations import random_operations
 from ternary_vae.resolution.structure.codes import Code, right
-from ternary_vae.resolution.structure.records import Accuracy, AffineMap, Arithmetic
+from ternary_vae.resolution.structure.records import AffineMap, Arithmetic
 from ternary_vae.space import Space
 
 PAIRS = 20_000
@@ -31,7 +31,7 @@ def sum_modulo(first: Tables, second: Tables, space: Space) -> Tables:
 
 def sum_cut(first: Tables, second: Tables, space: Space) -> Tables:
     """Entrywise sum, cut at the lowest and the highest value."""
-    return (first.long() + second).clamp(space.lowest, space.lowest + space.values - 1).to(torch.int8)
+    return (first.long() + second).clamp(space.lowest, space.highest).to(torch.int8)
 
 
 def pairs_in_range(space: Space, count: int, generator: torch.Generator) -> tuple[Tables, Tables]:
@@ -39,7 +39,7 @@ def pairs_in_range(space: Space, count: int, generator: torch.Generator) -> tupl
     classes = torch.arange(space.values) + space.lowest
     both = torch.cartesian_prod(classes, classes)
     total = both.sum(dim=1)
-    allowed = both[(total >= space.lowest) & (total < space.lowest + space.values)].to(torch.int8)
+    allowed = both[(total >= space.lowest) & (total <= space.highest)].to(torch.int8)
     drawn = allowed[torch.randint(len(allowed), (count, space.entries), generator=generator)]
     return drawn[..., 0], drawn[..., 1]
 
@@ -79,13 +79,11 @@ def affine_map(code: Code, tables: Tables, change: Callable[[Tables], Tables]) -
     answers, truth = augmented[fitted:] @ weights, end[fitted:]
     total = (truth - truth.mean(dim=0)).square().sum()
     missing = (truth - answers).square().sum()
-    entry_rate, exact_rate = right(code.decode(answers), wanted[fitted:])
     return AffineMap(
         fitted_on=fitted,
         judged_on=len(tables) - fitted,
         explained=float(1 - missing / total) if total > 0 else 0.0,
-        entry_rate=entry_rate,
-        exact_rate=exact_rate,
+        **dict(right(code.decode(answers), wanted[fitted:])),
     )
 
 
@@ -102,14 +100,9 @@ def arithmetic(code: Code, generator: torch.Generator, pairs: int = PAIRS) -> Ar
     one, other = pairs_in_range(space, pairs, generator)
     return Arithmetic(
         pairs=pairs,
-        sum_in_range=_accuracy(added(one, other), sum_cut(one, other, space)),
-        sum_modulo=_accuracy(answers, sum_modulo(first, second, space)),
-        sum_cut=_accuracy(answers, sum_cut(first, second, space)),
-        negation=_accuracy(code.decode(-code.encode(first)), negated(first, space)),
+        sum_in_range=right(added(one, other), sum_cut(one, other, space)),
+        sum_modulo=right(answers, sum_modulo(first, second, space)),
+        sum_cut=right(answers, sum_cut(first, second, space)),
+        negation=right(code.decode(-code.encode(first)), negated(first, space)),
         affine_maps={name: affine_map(code, first, change) for name, change in symmetries(space).items()},
     )
-
-
-def _accuracy(answers: Tables, wanted: Tables) -> Accuracy:
-    entry_rate, exact_rate = right(answers, wanted)
-    return Accuracy(entry_rate=entry_rate, exact_rate=exact_rate)

@@ -6,7 +6,8 @@ import math
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Float64, Int8, Int64
+from jaxtyping import Float64, Int8, Int64
+from scipy import linalg
 from torch import Tensor
 
 from ternary_vae.model import DualVAE, logits_to_tables
@@ -14,6 +15,7 @@ from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import as_classes
 from ternary_vae.resolution.coverage import in_chunks
 from ternary_vae.resolution.structure.ideal import normal_levels
+from ternary_vae.resolution.structure.records import Accuracy
 from ternary_vae.space import Space
 
 
@@ -82,7 +84,7 @@ class RandomOrthogonalCode:
 
     def __init__(self, space: Space, dimensions: int, generator: torch.Generator) -> None:
         self.space = space
-        corners = math.sqrt(space.values) * _simplex(space.values)
+        corners = math.sqrt(space.values) * torch.from_numpy(linalg.helmert(space.values).T)
         whole = space.entries * (space.values - 1)
         square = torch.randn(max(whole, dimensions), max(whole, dimensions), generator=generator, dtype=torch.float64)
         self._corners = corners
@@ -101,15 +103,7 @@ def one_hot(tables: Int8[Tensor, "n entries"], space: Space) -> Float64[Tensor, 
     return torch.nn.functional.one_hot(as_classes(tables, space), space.values).flatten(1).double()
 
 
-def right(answers: Int8[Tensor, "n entries"], wanted: Int8[Tensor, "n entries"]) -> tuple[float, float]:
-    """Share of entries, and of whole tables, that are as wanted."""
+def right(answers: Int8[Tensor, "n entries"], wanted: Int8[Tensor, "n entries"]) -> Accuracy:
+    """How often entries, and whole tables, are as wanted."""
     equal = answers == wanted
-    return float(equal.double().mean()), float(equal.all(dim=1).double().mean())
-
-
-def _simplex(values: int) -> Float[Tensor, "values less"]:
-    """Corners of a regular simplex around 0 in one dimension fewer: one-hot vectors less their mean, in an orthonormal
-    basis (Helmert's)."""
-    rows = torch.ones(values, values, dtype=torch.float64).tril()
-    helmert = rows[:-1] - torch.diag(torch.arange(1.0, values, dtype=torch.float64), 1)[:-1]
-    return (helmert / helmert.norm(dim=1, keepdim=True)).T
+    return Accuracy(entry_rate=float(equal.double().mean()), exact_rate=float(equal.all(dim=1).double().mean()))

@@ -123,7 +123,7 @@ def structure_of(
         return named_generator(seed, f"structure {measure}", "cpu")
 
     return CodeStructure(
-        exact_match_rate=right(code.decode(points), tables)[1],
+        exact_match_rate=right(code.decode(points), tables).exact_rate,
         distances=distances(code, tables, points, generator("distances")),
         axes=axes(tables, points, code.space),
         arithmetic=arithmetic(code, generator("arithmetic")),

@@ -34,7 +34,7 @@ def noise(
     points, tables = points.repeat(times, 1), tables.repeat(times, 1)
     drawn = torch.randn(points.shape, generator=generator, dtype=torch.float64)
     curve = [
-        CurvePoint(sigma=sigma, exact_match_rate=right(code.decode(points + sigma * drawn), tables)[1])
+        CurvePoint(sigma=sigma, exact_match_rate=right(code.decode(points + sigma * drawn), tables).exact_rate)
         for sigma in sigmas
     ]
     ideal = [CurvePoint(sigma=sigma, exact_match_rate=ideal_exact_match(code.space, sigma)) for sigma in sigmas]

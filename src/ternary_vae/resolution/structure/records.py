@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from ternary_vae.descriptions import Section
 from ternary_vae.recipe import TruthTables
-from ternary_vae.resolution.records import Draws, Header, ResolutionCurve, Section, Share, read_record
+from ternary_vae.resolution.records import Draws, Header, ResolutionCurve, Share, read_record
 
 
 class Spread(Section):

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from few_draws import SMALL_SPACE
-from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
 from ternary_vae.storage.checkpoints import checkpoint_bytes, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training import loop
 from ternary_vae.training.epoch import Trainer
 from ternary_vae.training.progress import Silent
+from v5_5_files import v5_5_content
 
 SMALL = {
     "data.train_share": 0.1,
@@ -137,34 +137,9 @@ def rows_of():
 
 @pytest.fixture(scope="session")
 def v5_5_file(tmp_path_factory):
-    """Path of a v5.5 checkpoint of epoch 20, made here: AdamW numbers its parameters in v5.5's order, the
-    controller comes last and has no moments."""
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        model = DualVAE()
-        parts = (model.encoder_A, model.decoder_A, model.encoder_B, model.decoder_B, model.state_net)
-        optimizer = torch.optim.AdamW([p for part in parts for p in part.parameters()], lr=1e-3, weight_decay=1e-4)
-        for _ in range(3):
-            optimizer.zero_grad()
-            outputs = model(torch.randint(-1, 2, (64, 9)), rho=0.1)
-            sum(output.square().mean() for output in outputs.values()).backward()
-            optimizer.step()
-    content = {
-        "epoch": 20,
-        "model": {
-            **model.state_dict(), "grad_norm_A_ema": torch.tensor(1.25), "grad_norm_B_ema": torch.tensor(0.5),
-        },
-        "optimizer": optimizer.state_dict(),
-        "best_val_loss": float("inf"),
-        "H_A_history": [2.1, 2.2],
-        "lambda1": 0.95,
-        "lambda2": 0.5,
-        "lambda3": 0.43,
-        "rho": 0.1,
-        "phase": 1,
-        "grad_balance_achieved": True,
-        "statenet_enabled": True,
-    }  # fmt: skip
+    """Path of a v5.5 checkpoint of epoch 20, with its gate open."""
+    content, _, _ = v5_5_content(seed=5)
+    content["grad_balance_achieved"] = True
     path = tmp_path_factory.mktemp("v5_5") / "epoch_20.pt"
     torch.save(content, path)
     return path

@@ -132,7 +132,9 @@ def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(call, sma
 
 @pytest.mark.usefixtures("no_figures")
 def test_the_line_that_says_how_to_go_on_is_the_whole_command(call, description, monkeypatch):
-    stopped = lambda tasks: [Ending(task.name, "interrupted") for task in tasks]  # noqa: E731
+    def stopped(tasks):
+        return [Ending(task.name, "interrupted") for task in tasks]
+
     monkeypatch.setattr(backends, "perform_together", stopped)
     output = call(description, "-d", "my place", "-b", "inprocess", "--together", 1, "--device", "cpu", code=130)
     given = "--directory 'my place' --backend inprocess --together 1 --device cpu"

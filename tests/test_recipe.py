@@ -400,6 +400,15 @@ class TestBadInput:
         message = refusal(load_recipe, overrides={"data.skewed_share": 0.1})
         assert "data.skewed_share: an epoch goes through every operation of a space that can be listed" in message
 
+    def test_full_coverage_is_of_operations_that_are_listed(self):
+        few = {"evaluation.full_coverage_draws": 1000}
+        message = refusal(load_recipe, "three_inputs", overrides=few)
+        assert "evaluation.full_coverage_draws: whether draws meet every operation is asked where operations" in message
+        assert "7,625,597,484,987, leave it null" in message
+        assert load_recipe("two_valued_four_inputs", overrides=few).evaluation.full_coverage_draws == 1000
+        # The plan's recipes have the default, which stays unused there.
+        assert load_recipe("ternary_v5_5", overrides={"space.inputs": 3}).evaluation.full_coverage_draws == 195_000
+
     def test_a_key_that_is_no_text_beside_inherited_ones(self, tmp_path):
         path = write(tmp_path / "mine.yaml", "extends: resolution\n1: {a: 2}\n")
         assert refusal(load_recipe, path) == f"{path}: 1: Keys should be strings (given: 1)"

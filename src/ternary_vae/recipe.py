@@ -679,7 +679,8 @@ def load_recipe(
         epochs: length of the run; with `scale_phases` all schedules are scaled to it.
 
     Raises:
-        UserError: unknown recipe or key (the nearest is named), value out of range, phases out of order.
+        UserError: unknown recipe or key (the nearest is named), value out of range, phases out of order, a setting that
+            needs a list of operations where there is none.
     """
     data, source = _read_with_parents(name_or_path, seen=())
     for key, value in (overrides or {}).items():
@@ -687,10 +688,21 @@ def load_recipe(
     if seed is not None:
         data["seed"] = seed
     recipe = validate_recipe(data, source)
+    _require_a_list(recipe, source)
     if epochs is None:
         return recipe
     recipe = recipe.of_length(epochs)
     return recipe.scaled_to(epochs) if scale_phases else recipe
+
+
+def _require_a_list(recipe: Recipe, source: str) -> None:
+    """Refuses what a person asks of a space that cannot be listed. The default is in recipes that were written out."""
+    space = recipe.space.as_space()
+    if recipe.evaluation.full_coverage_draws not in (None, FULL_COVERAGE_DRAWS) and not space.is_enumerable():
+        raise UserError(
+            f"{source}: evaluation.full_coverage_draws: whether draws meet every operation is asked where operations "
+            f"are listed; {space} have {space.operations:,}, leave it null"
+        )
 
 
 def validate_recipe(data: Any, source: str) -> Recipe:

@@ -86,7 +86,7 @@ def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> N
             made_from = {"checkpoint", "recipe", "code", "torch", "matrix_products", "machine"}
             assert set(shown["made_from"]) == made_from
     assert "7 entries whole, 0 files" in call("verify", *option)
-    assert "removed 1 entries" in call("clear", "wrong_entries", *option)
+    assert "removed 1 entries" in call("clear", "wrong_entries", "wrong_entries", *option)
     (store.directory / "notes.txt").write_text("mine")
     assert "removed 6 entries" in call("clear", *option)
     assert {path.name for path in store.directory.iterdir()} == {"README.md", "notes.txt"}

@@ -16,6 +16,7 @@ from ternary_vae.formats import (
     of_a_sample,
     percent,
     points,
+    rough,
     table,
 )
 
@@ -63,6 +64,10 @@ def test_percent_examples(share: float | None, digits: int, shown: str) -> None:
 def test_a_share_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="not a finite number"):
         percent(float("nan"))
+
+
+def test_a_large_number_roughly() -> None:
+    assert [rough(number) for number in (65_536, 3**27, 2**1024)] == ["6.55e+04", "7.63e+12", "1.80e+308"]
 
 
 def test_numbers_durations_and_lists() -> None:

@@ -201,6 +201,10 @@ def test_the_final_report_tells_a_leap_of_rho_only_when_there_was_one(
     run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     leaping = write_final_report(run, good_run, tmp_path / "leap.md").read_text(encoding="utf-8")
     assert "**ρ leaps.** It changes by 0.40 from one epoch to the next, at epoch 251." in leaping
+    # The log of a run that went on from another's checkpoint begins later.
+    run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows if row["epoch"] > 100))
+    later = write_final_report(run, good_run, tmp_path / "later.md").read_text(encoding="utf-8")
+    assert "**ρ leaps.** It changes by 0.40 from one epoch to the next, at epoch 251." in later
 
 
 def test_remedies_come_from_the_recipe(

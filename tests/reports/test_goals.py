@@ -10,6 +10,7 @@ import pytest
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports.goals import goals_table, missed_goals, reached, write_goals
+from ternary_vae.reports.many_seeds import milestone_tables
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.resolution.figures import GOALS, Goal
 
@@ -117,6 +118,18 @@ def test_a_page_beside_the_plans_recipe(run, failing_run, tmp_path):
     assert "## Beside the plan's recipe, milestone by milestone" in text
     assert f"by `make theirs`, recipe `{plan.recipe.fingerprint()}`" in text
     assert "Beside the plan" not in write_goals([run], tmp_path / "ALONE.md", "make ours").read_text(encoding="utf-8")
+
+
+def test_a_milestone_at_which_a_figure_was_not_measured(run, failing_run):
+    plan = measurements_of_run(failing_run)
+    record = plan.coupled[400]
+    homeless = record.complementary_coverage.model_copy(update={"complementarity_score": None})
+    plan = replace(plan, coupled={**plan.coupled, 400: record.model_copy(update={"complementary_coverage": homeless})})
+    lines = milestone_tables([plan], [run])
+    rows = [row.split(" | ") for row in lines[lines.index("**Complementarity**") + 2].splitlines()]
+    assert rows[-1][0].strip("| ") == "400"
+    assert [cell.strip() for cell in rows[-1][2:4]] == ["—", "—"]
+    assert "—" not in rows[-2][2:4]
 
 
 def test_a_short_table_leaves_the_seeds_out(run):

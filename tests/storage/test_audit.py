@@ -246,7 +246,7 @@ def test_a_directory_that_becomes_a_link_after_it_was_looked_at_is_not_followed(
 
 
 @pytest.mark.parametrize(
-    "moved", ["home", "project", ".", "project/runs", "project/runs/one", "temporary", "home/.cache"]
+    "moved", ["home", "project", ".", "project/runs", "project/runs/one", "temporary", "home/.cache", "home/letter"]
 )
 def test_a_variable_that_points_at_something_else_is_refused(world: World, moved: str) -> None:
     world.put("project/runs/one/metrics.jsonl")

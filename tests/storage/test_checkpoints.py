@@ -253,6 +253,18 @@ class TestDamagedNative:
         assert same_bits(loaded.model, saved.model)
         assert loaded.state == saved.state
 
+    @pytest.mark.parametrize(("rho", "read"), [(None, 0.0), (1, 1.0), ("x", None), (1.5, None), ([], 0.0), ([1], None)])
+    def test_a_permeability_that_is_no_number(self, path, rho, read):
+        """In a file from before there was a checksum, which a changed header would not fit."""
+        tensors = checkpoints.tensors_of_bytes(checkpoint_bytes(example()))
+        header = json.loads(checkpoints._safetensors_metadata(checkpoint_bytes(example()))["checkpoint"])
+        header = {**header, "sha256": None, "state": {**header["state"], "rho": rho}}
+        path.write_bytes(safetensors_bytes(tensors, metadata={"checkpoint": json.dumps(header)}))
+        if read is None:
+            assert "damaged header" in refusal(path)
+        else:
+            assert load_checkpoint(path).rho == read
+
     def test_foreign_safetensors(self, path):
         weights = {"model.x": torch.zeros(3)}
         for metadata in (None, {}, {"format": "pt"}, {"checkpoint": "no JSON"}, {"checkpoint": "[1]"}):

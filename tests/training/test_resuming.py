@@ -133,6 +133,13 @@ class TestResuming:
             "" if kept == len(rows) else f"; metrics.jsonl ends before epoch {len(rows)}: reports will lack that"
         )
 
+    def test_a_run_that_does_not_say_where_nor_how_long(self, finished_run, quick_resume):
+        directory = RunDirectory(finished_run)
+        directory.update({"device": None, "seconds": None})
+        quick_resume(finished_run, epochs=4)
+        assert directory.events()[-1]["message"] == "training goes on"
+        assert directory.facts()["seconds"] > 0
+
     def test_time_adds_up(self, finished_run, quick_resume):
         directory, before = RunDirectory(finished_run), 1e6
         directory.update({"seconds": before})

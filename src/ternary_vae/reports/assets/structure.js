@@ -56,7 +56,7 @@ charts["chart-probes"] = (c) => {
   };
 };
 
-for (const [side, name] of SIDES)
+for (const [side] of SIDES)
   charts[`chart-carried-${side}`] = (c) => {
     const { dimensions, variances, carried } = known[side],
       entries = known.entries,

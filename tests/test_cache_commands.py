@@ -85,8 +85,8 @@ def test_build_list_show_verify_clear(checkpoint: Path, store: TensorCache) -> N
         else:
             made_from = {"checkpoint", "recipe", "code", "torch", "matrix_products", "machine"}
             assert set(shown["made_from"]) == made_from
-    assert "7 entries whole, 0 files" in call("verify", *option)
-    assert "removed 1 entries" in call("clear", "wrong_entries", "wrong_entries", *option)
+    assert "7 entries whole, 0 files not" in call("verify", *option)
+    assert "removed 1 entry," in call("clear", "wrong_entries", "wrong_entries", *option)
     (store.directory / "notes.txt").write_text("mine")
     assert "removed 6 entries" in call("clear", *option)
     assert {path.name for path in store.directory.iterdir()} == {"README.md", "notes.txt"}
@@ -144,7 +144,7 @@ def test_audit_and_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "would free 0.1 MB; nothing removed" in call("clean", *project)
     assert "nothing removed" in call("clean", "--dry-run", *project)
     assert wheel.exists()
-    assert "removed 1 files, freed 0.1 MB" in call("clean", "--yes", *project)
+    assert "removed 1 file, freed 0.1 MB" in call("clean", "--yes", *project)
     assert not wheel.exists()
     assert "nothing to clean" in call("clean", *project)
 

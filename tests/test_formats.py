@@ -10,6 +10,7 @@ from ternary_vae.formats import (
     NOTHING,
     beside_uniform,
     cell,
+    counted,
     duration,
     listed,
     number,
@@ -76,6 +77,7 @@ def test_numbers_durations_and_lists() -> None:
     assert number(None) == NOTHING
     assert points(0.0815) == "+8.15 points"
     assert [duration(s) for s in (3.21, 48, 200, 7500, None)] == ["3.2 s", "48 s", "3 min 20 s", "2 h 05 min", NOTHING]
+    assert (counted(1, "entry"), counted(2, "entry"), counted(0, "run")) == ("1 entry", "2 entries", "0 runs")
     assert [listed(range(n)) for n in (0, 1, 2, 3)] == ["none", "0", "0 and 1", "0, 1 and 2"]
 
 

@@ -129,8 +129,9 @@ def listed(items: Iterable[object]) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    """`1 run`, `2 runs`, `2 entries`."""
+    several = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{number:,} {word if number == 1 else several}"
 
 
 def shown(name: str) -> str:

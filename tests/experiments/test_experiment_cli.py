@@ -127,7 +127,7 @@ def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(call, sma
     call(source, "--backend", "inprocess", "--device", "cpu", "--output", tmp_path)
     assert source.read_text().startswith("# mine\n")
     assert (tmp_path / "report.md").exists()
-    assert "1 runs are complete, 0 to do" in call(source, "--plan")
+    assert "1 run complete, 0 to do" in call(source, "--plan")
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -12,6 +12,7 @@ import typer
 from ternary_vae.cli.options import NOT_AS_REQUIRED, CacheDirectory, DeviceOption
 from ternary_vae.cli.output import print_json, print_table, say
 from ternary_vae.errors import UserError, nearest
+from ternary_vae.formats import counted
 
 if TYPE_CHECKING:
     from ternary_vae.storage.checkpoints import Checkpoint
@@ -44,7 +45,7 @@ def list_entries(cache_dir: CacheDirectory = None, as_json: Json = False) -> Non
     ]  # fmt: skip
     if rows:
         print_table(("key", "size", "shape", "type", "created", "purpose"), rows, right=(1,))
-    say(f"{store.directory}: {len(entries)} entries, {_size(store.size())} of {store.limit_megabytes:g} MB")
+    say(f"{store.directory}: {counted(len(entries), 'entry')}, {_size(store.size())} of {store.limit_megabytes:g} MB")
 
 
 @cache_app.command()
@@ -95,7 +96,7 @@ def verify(cache_dir: CacheDirectory = None) -> None:
     for name, problem in wrong.items():
         path = str(store.directory / name)
         say(problem if path in problem else f"{path}: {problem}", error=True)
-    say(f"{store.directory}: {len(whole)} entries whole, {len(wrong)} files that are not")
+    say(f"{store.directory}: {counted(len(whole), 'entry')} whole, {counted(len(wrong), 'file')} not")
     if wrong:
         raise SystemExit(NOT_AS_REQUIRED)
 
@@ -113,7 +114,7 @@ def clear(
     freed = sum(map(store.remove, chosen))
     if not keys:
         freed += store.remove_leftovers()
-    say(f"{store.directory}: removed {len(chosen)} entries, freed {_size(freed)}")
+    say(f"{store.directory}: removed {counted(len(chosen), 'entry')}, freed {_size(freed)}")
 
 
 @cache_app.command()
@@ -167,7 +168,7 @@ def clean(
     freed, files, problems = clean_caches(plan)
     for problem in problems:
         say(problem, error=True)
-    say(f"removed {files} files, freed {_size(freed)}")
+    say(f"removed {counted(files, 'file')}, freed {_size(freed)}")
 
 
 def encode_all(

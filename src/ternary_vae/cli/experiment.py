@@ -121,19 +121,20 @@ def _describe_experiments() -> None:
 def _print_plan(described: Experiment, arms: list[Arm], place: ExperimentDirectory, source: Path) -> None:
     from ternary_vae.experiments.arms import planned_runs
     from ternary_vae.experiments.execution import state_of
-    from ternary_vae.formats import listed
+    from ternary_vae.formats import counted, listed
 
     runs = planned_runs(described, arms)
     missing = runs
     if place.experiment_file.exists() and place.has_runs():
         complete = state_of(described, place, source=source).complete
         missing = [run for run in runs if run.name not in complete]
-    say(f"{described.name}: {len(arms)} arms × {len(described.seeds)} seeds = {len(runs)} runs, in {place.path}")
+    size = f"{counted(len(arms), 'arm')} × {counted(len(described.seeds), 'seed')} = {counted(len(runs), 'run')}"
+    say(f"{described.name}: {size}, in {place.path}")
     for arm in arms:
-        say(f"  {arm.name}: {arm.recipe.epochs} epochs, compared after {listed(arm.milestones)}")
-    say(f"{sum(run.recipe.epochs for run in runs):,} epochs in all")
+        say(f"  {arm.name}: {counted(arm.recipe.epochs, 'epoch')}, compared after {listed(arm.milestones)}")
+    say(f"{counted(sum(run.recipe.epochs for run in runs), 'epoch')} in all")
     if len(missing) < len(runs):
-        say(f"{len(runs) - len(missing)} runs are complete, {len(missing)} to do or to go on with")
+        say(f"{counted(len(runs) - len(missing), 'run')} complete, {len(missing)} to do or to go on with")
 
 
 def _report(described: Experiment, execution: Execution, output: Path | None) -> None:

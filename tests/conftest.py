@@ -177,6 +177,18 @@ def refused(run_command: Callable[..., Any]) -> Callable[..., str]:
 
 
 @pytest.fixture
+def printed(run_command: Callable[..., Any]) -> Callable[..., str]:
+    """A function: arguments of `ternary-vae` → what it prints, on either stream, when it ends with `code`."""
+
+    def run(*arguments: Any, code: int = 0) -> str:
+        ended, out, error = run_command(*arguments)
+        assert ended == code, out + error
+        return out + error
+
+    return run
+
+
+@pytest.fixture
 def run_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """A function: a script below `scripts/` and its arguments → (exit code, standard output, standard error), in this
     process, where everything is imported already."""

@@ -73,7 +73,7 @@ def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(page: Any) -> None:
 
 
 def test_every_run_is_one_click_away(page: Any, page_file: Path) -> None:
-    links = page.locator("tr.run a").evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
+    links = page.locator("#runs tbody a").evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
     assert len(links) == 9
     assert all((page_file.parent / link).exists() for link in links)
     assert links[0] == "runs/resolution-seed0/reports/index.html"

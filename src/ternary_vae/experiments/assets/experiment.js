@@ -83,20 +83,14 @@ data.measures.forEach((measure, at) => {
       const group = { legendgroup: arm.name };
       return [
         ...filledBand(curve.epoch, curve.low, curve.high, look.colour + "22", group),
-        {
-          type: "scatter",
+        joined(arm.name, curve.epoch, curve.mean, look.colour, look.symbol, { width: 2, dash: look.dash }, {
           ...group,
           mode: curve.epoch.length > 20 ? "lines" : "lines+markers",
-          name: arm.name,
-          x: curve.epoch,
-          y: curve.mean,
-          line: { color: look.colour, width: 2, dash: look.dash },
           marker: { symbol: look.symbol, size: 7 },
           customdata: curve.mean.map(
             (mean, i) => `${value(measure, mean)} [${value(measure, curve.low[i])}, ${value(measure, curve.high[i])}]`,
           ),
-          hovertemplate: "%{customdata}",
-        },
+        }),
       ];
     });
     return { data: traces, layout: timeLayout(c, { yaxis: shareAxis(measure) }) };

@@ -10,15 +10,14 @@ charts["chart-statenet"] = (c) => {
   };
   const traces = Object.entries(looks).flatMap(([key, [name, colour, dash]]) => {
     const values = metric(`statenet.${key}`);
-    return measured(values) ? [line(name, e, values, colour, dash, { width: 1.6, customdata: plain(values) })] : [];
+    return measured(values) ? [line(name, e, values, colour, dash, { width: 1.6, told: plain })] : [];
   });
   return withEvents(c, traces, { title: { text: "correction", font: { size: 11 } }, range: [-1.12, 1.12] }, 1.04);
 };
 
 charts["chart-lambda"] = (c) => {
   const e = data.metrics.epoch;
-  const one = (name, key, colour, dash) =>
-    line(name, e, metric(key), colour, dash, { customdata: plain(metric(key)) });
+  const one = (name, key, colour, dash) => line(name, e, metric(key), colour, dash, { told: plain });
   const traces = [
     one("λ1, of A", "lambda1", c.a, "dash"),
     one("λ2, of B", "lambda2", c.b, "solid"),

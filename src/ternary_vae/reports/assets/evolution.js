@@ -68,26 +68,17 @@ charts["chart-coverage"] = (c) => {
 charts["chart-complementarity"] = (c) => {
   const m = data.milestones,
     e = data.metrics.epoch;
-  const each = (name, key, colour, dash, texts) =>
+  const each = (name, key, colour, dash, told) =>
     measured(metric(key))
-      ? [
-          line(name, e, metric(key), colour, dash, {
-            width: 1.3,
-            opacity: 0.6,
-            customdata: texts(metric(key)),
-            visible: "legendonly",
-          }),
-        ]
+      ? [line(name, e, metric(key), colour, dash, { width: 1.3, opacity: 0.6, told, visible: "legendonly" })]
       : [];
   const traces = [
-    joined("under equal noise", m.epoch, m.complementarity_score, c.mark, "circle", { width: 2 }, {
-      customdata: plain(m.complementarity_score),
-    }),
+    joined("under equal noise", m.epoch, m.complementarity_score, c.mark, "circle", { width: 2 }, { told: plain }),
   ];
   if (measured(m.complementarity_by_errors)) {
     traces.push(
       joined("by errors alone", m.epoch, m.complementarity_by_errors, c.quiet, "x-thin-open", { dash: "dot" }, {
-        customdata: plain(m.complementarity_by_errors),
+        told: plain,
       }),
     );
   }
@@ -116,40 +107,26 @@ charts["chart-complementarity"] = (c) => {
 charts["chart-permeability"] = (c) => {
   const m = data.milestones,
     e = data.metrics.epoch,
+    gate = metric("gate_open"),
+    aside = { visible: "legendonly", told: plain },
     traces = [];
-  const number = (values) => ({ customdata: plain(values) });
   if (e.length) {
     traces.push(
-      line("ρ", e, metric("rho"), c.both, "solid", { shape: "vh", ...number(metric("rho")) }),
-      line(
-        "gate open",
-        e,
-        metric("gate_open").map((open) => (open ? 0 : null)),
-        c.amber,
-        "solid",
-        {
-          width: 5,
-          connectgaps: false,
-          customdata: metric("gate_open").map((open) => (open ? "yes" : "no")),
-        },
-      ),
-      line("temperature A", e, metric("temperature_a"), c.a, "dash", {
-        width: 1.4,
-        visible: "legendonly",
-        ...number(metric("temperature_a")),
+      line("ρ", e, metric("rho"), c.both, "solid", { shape: "vh", told: plain }),
+      line("gate open", e, gate.map((open) => (open ? 0 : null)), c.amber, "solid", {
+        width: 5,
+        connectgaps: false,
+        customdata: gate.map((open) => (open ? "yes" : "no")),
       }),
-      line("temperature B", e, metric("temperature_b"), c.b, "dash", {
-        width: 1.4,
-        visible: "legendonly",
-        ...number(metric("temperature_b")),
-      }),
-      line("β of A", e, metric("beta_a"), c.a, "dot", { visible: "legendonly", ...number(metric("beta_a")) }),
-      line("β of B", e, metric("beta_b"), c.b, "dot", { visible: "legendonly", ...number(metric("beta_b")) }),
+      line("temperature A", e, metric("temperature_a"), c.a, "dash", { width: 1.4, ...aside }),
+      line("temperature B", e, metric("temperature_b"), c.b, "dash", { width: 1.4, ...aside }),
+      line("β of A", e, metric("beta_a"), c.a, "dot", aside),
+      line("β of B", e, metric("beta_b"), c.b, "dot", aside),
     );
   }
   traces.push(
     joined("correlation of codes, absolute", m.epoch, m.latent_correlation, c.mark, "triangle-up-open", { dash: "dot" }, {
-      ...number(m.latent_correlation),
+      told: plain,
     }),
   );
   return { data: traces, layout: timeLayout(c, { yaxis: { range: SHARES } }) };
@@ -164,7 +141,7 @@ charts["chart-loss"] = (c) => {
     const name = term.replaceAll("_", " ").replace(/ ([ab])$/, (_, side) => ` ${side.toUpperCase()}`);
     return line(name, e, values, palette[at % 10], dashes[at % 10], {
       width: 1.5,
-      customdata: plain(values),
+      told: plain,
       visible: at < 5 ? true : "legendonly",
     });
   });
@@ -185,7 +162,7 @@ charts["chart-loss"] = (c) => {
 charts["chart-half-sigma"] = (c) => {
   const m = data.milestones;
   const one = (name, values, colour, dash, symbol) =>
-    joined(name, m.epoch, values, colour, symbol, { width: 2, dash }, { customdata: plain(values) });
+    joined(name, m.epoch, values, colour, symbol, { width: 2, dash }, { told: plain });
   const levels = [level(c, data.ideal_axes.half, `ideal axes: ${fixed(data.ideal_axes.half, 3)}`)];
   return {
     data: [

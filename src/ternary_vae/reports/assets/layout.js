@@ -96,25 +96,26 @@ function timeLayout(c, { yaxis = {}, levels = [], shapes = [] }) {
 const SHARES = [-0.03, 1.03];
 const bounded = { autorangeoptions: { clipmin: SHARES[0], clipmax: SHARES[1] } };
 const shares = { tickformat: ".4~%" };
-const line = (name, x, y, colour, dash = "solid", { width = 2, shape, ...more } = {}) => ({
+// `told` is how heights are written: as percentages unless it is `plain`.
+const line = (name, x, y, colour, dash = "solid", { width = 2, shape, told = percents, ...more } = {}) => ({
   type: "scatter",
   mode: "lines",
   name,
   x,
   y,
   line: { color: colour, width, dash, shape },
-  customdata: percents(y),
+  customdata: told(y),
   hovertemplate: "%{customdata}",
   connectgaps: true,
   ...more,
 });
-const dots = (name, x, y, colour, symbol, more = {}) => ({
+const dots = (name, x, y, colour, symbol, { told = percents, ...more } = {}) => ({
   type: "scatter",
   mode: "markers",
   name,
   x,
   y,
-  customdata: percents(y),
+  customdata: told(y),
   hovertemplate: "%{customdata}",
   marker: { color: colour, symbol, size: 8, line: { width: 1.6, color: colour } },
   ...more,

@@ -121,10 +121,9 @@ for (const [side] of SIDES)
       [c.quiet, "x"],
     ];
     const traces = known.claims.map((claim, at) => {
-      const [colour, symbol] = looks[at % looks.length],
-        values = claim[side];
-      return joined(claim.name, known.epochs, values, colour, symbol, { width: 1.6 }, {
-        customdata: claim.unit === "share" ? percents(values) : plain(values),
+      const [colour, symbol] = looks[at % looks.length];
+      return joined(claim.name, known.epochs, claim[side], colour, symbol, { width: 1.6 }, {
+        told: claim.unit === "share" ? percents : plain,
       });
     });
     return { data: traces, layout: timeLayout(c, { yaxis: { range: SHARES } }) };

@@ -137,7 +137,7 @@ def test_no_records_at_all_is_refused(tmp_path: Path) -> None:
 
 
 def verdict_states(measured: Measurements) -> dict[str, list[str]]:
-    return {level.title: [line.state for line in level.lines] for level in verdict_of(measured).levels}
+    return {title: [line.state for line in level.lines] for title, level in verdict_of(measured).levels.items()}
 
 
 def test_the_verdict_in_words(good_run: RunDirectory, failing_run: RunDirectory) -> None:
@@ -157,8 +157,7 @@ def test_the_verdict_in_words(good_run: RunDirectory, failing_run: RunDirectory)
 
 def test_a_verdict_without_metrics_leaves_epochs_unknown(failing_run: RunDirectory) -> None:
     view = verdict_of(measurements_of_records(failing_run.benchmarks, (200,)))
-    stretch = next(level for level in view.levels if level.title == "Stretch goals")
-    assert [line.state for line in stretch.lines][-1] == "unknown"
+    assert [line.state for line in view.levels["Stretch goals"].lines][-1] == "unknown"
     assert "Judged at epoch 200 of 400." in view.headline
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ternary_vae.recipe import FULL_COVERAGE_DRAWS
 from ternary_vae.reports.measurements import Measurements
-from ternary_vae.resolution.criteria import LEVELS, Line, Verdict, judge
+from ternary_vae.resolution.criteria import LEVELS, Level, Verdict, judge
 from ternary_vae.space import TWO_INPUT_TERNARY
 
 _TITLES = ("Minimum acceptable", "Target", "Stretch goals", "This project's own")
@@ -19,21 +18,14 @@ _REACHED = {
 }
 
 
-class LevelView(NamedTuple):
-    """One level of the plan's section 6, or this project's own demands."""
-
-    title: str
-    met: bool
-    lines: list[Line]
-
-
 @dataclass(frozen=True)
 class VerdictView:
-    """The whole verdict in words; `verdict` is None where no milestone has both records."""
+    """The whole verdict in words; `verdict` is None where no milestone has both records. `levels` are those of the
+    plan's section 6 and this project's own demands, by title."""
 
     headline: str
     counts: str = ""
-    levels: list[LevelView] = field(default_factory=list)
+    levels: dict[str, Level] = field(default_factory=dict)
     verdict: Verdict | None = None
 
 
@@ -43,11 +35,8 @@ def verdict_of(measured: Measurements) -> VerdictView:
         return VerdictView("No verdict: no milestone has both its records; measure a checkpoint first.")
     epoch = measured.complete_milestones[-1]
     verdict = judge(measured.isolated[epoch], measured.coupled[epoch], measured.metrics)
-    judged = [
-        *((verdict.levels[name].met, verdict.levels[name].lines) for name in LEVELS),
-        (verdict.own_met, verdict.own),
-    ]
-    levels = [LevelView(title, *each) for title, each in zip(_TITLES, judged, strict=True)]
+    judged = [*(verdict.levels[name] for name in LEVELS), Level(met=verdict.own_met, lines=verdict.own)]
+    levels = dict(zip(_TITLES, judged, strict=True))
     return VerdictView(_headline(verdict, measured), _counts(verdict, measured), levels, verdict)
 
 

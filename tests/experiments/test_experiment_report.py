@@ -13,12 +13,12 @@ from synthetic_experiments import made_up
 
 from ternary_vae.experiments import report, wording
 from ternary_vae.experiments.directory import ExperimentDirectory
-from ternary_vae.experiments.measures import MEASURES
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
 from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
 from ternary_vae.experiments.statistics import Paired, Summary
 from ternary_vae.experiments.tables import differences_table, verdict
 from ternary_vae.experiments.wording import headlines, sentence
+from ternary_vae.resolution.figures import MEASURES
 
 ARMS = {"better": {}, "same": {}, "worse": {}}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ternary_vae.experiments.measures import measured_values, measures_named
+from ternary_vae.experiments.results import measured_values, measures_named
 from ternary_vae.reports.evolution import evolution_markdown
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.page import page_html

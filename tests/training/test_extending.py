@@ -18,7 +18,7 @@ import torch
 import ternary_vae
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
-from ternary_vae.experiments.measures import measured_values
+from ternary_vae.experiments.results import measured_values
 from ternary_vae.extensions import load_extensions
 from ternary_vae.model import STRATEGIES
 from ternary_vae.objective import TERMS, ForwardPass, Term, register_term, terms

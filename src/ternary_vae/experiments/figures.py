@@ -10,10 +10,10 @@ from itertools import cycle
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.reports.figures import canvas, figure_title
 from ternary_vae.reports.panels import BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, percent_axis, share_axis
+from ternary_vae.resolution.figures import Measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,12 +7,12 @@ from statistics import fmean
 from typing import Any
 
 from ternary_vae.experiments.content import shown_content
-from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.experiments.tables import verdict
 from ternary_vae.experiments.wording import sentence
 from ternary_vae.formats import listed
 from ternary_vae.reports.self_contained import asset, rendered
+from ternary_vae.resolution.figures import Measure
 
 _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon")
 _DASHES = ("solid", "dash", "dashdot", "dot")

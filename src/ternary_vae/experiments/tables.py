@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ternary_vae.experiments.measures import Measure
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.formats import NOTHING, cell, duration, number, table
+from ternary_vae.resolution.figures import Measure
 
 BETTER, WORSE, DIFFERENT = "▲", "▼", "≠"
 MARKS = f"After correction: {BETTER} better than {{}}, {WORSE} worse, {DIFFERENT} different; unmarked: not told apart."

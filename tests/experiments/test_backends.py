@@ -22,8 +22,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.experiments import backends
 from ternary_vae.experiments import task as task_module
 from ternary_vae.experiments.arms import arms_of
-from ternary_vae.experiments.backends import InProcess, LocalProcesses, backend_named
-from ternary_vae.experiments.bundles import bundles
+from ternary_vae.experiments.backends import InProcess, LocalProcesses, backend_named, bundles
 from ternary_vae.experiments.cluster import RayCluster
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
@@ -14,11 +14,6 @@ from typing import Any, Protocol, runtime_checkable
 
 from ternary_vae.devices import granted_cores
 from ternary_vae.errors import UserError, nearest
-from ternary_vae.experiments.bundles import (
-    PROCESSES_ON_AN_ACCELERATOR,
-    RUNS_AT_ONCE_ON_AN_ACCELERATOR,
-    bundles,
-)
 from ternary_vae.experiments.task import (
     Ending,
     Task,
@@ -29,6 +24,8 @@ from ternary_vae.experiments.task import (
 from ternary_vae.storage.runs import RunDirectory
 
 BACKENDS = ("joblib", "inprocess", "ray")
+# The most that `benchmarks/batched_seeds.py` has found to pay.
+PROCESSES_ON_AN_ACCELERATOR, RUNS_AT_ONCE_ON_AN_ACCELERATOR = 4, 50
 _LOST_IN_A_ROW = 3
 _IDLE_SECONDS = 300  # a worker waits so long for its next run
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -147,6 +144,23 @@ def _in_workers(
     except BaseException:
         pool.shutdown(kill_workers=True)
         raise
+
+
+def bundles(tasks: Sequence[Task], together: int, workers: int = 1) -> list[tuple[Task, ...]]:
+    """Tasks that are done at once: of one shape, at most `together`, and no more than leaves every worker its part."""
+    if together == 1:
+        return [(task,) for task in tasks]
+    from ternary_vae.acceleration.fleet import recipe_shape
+
+    alike: dict[Hashable, list[Task]] = {}
+    for task in tasks:
+        alike.setdefault((task.own_device, task.benchmarks, *recipe_shape(task.recipe)), []).append(task)
+    most = min(together, -(-len(tasks) // workers))
+    parts = []
+    for group in alike.values():
+        pieces = -(-len(group) // most)
+        parts += [tuple(group[number::pieces]) for number in range(pieces)]
+    return parts
 
 
 def _epochs(task: Task) -> int:

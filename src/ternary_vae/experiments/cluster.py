@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ternary_vae.errors import UserError, not_installed
-from ternary_vae.experiments.bundles import PROCESSES_ON_AN_ACCELERATOR, RUNS_AT_ONCE_ON_AN_ACCELERATOR, bundles
+from ternary_vae.experiments.backends import PROCESSES_ON_AN_ACCELERATOR, RUNS_AT_ONCE_ON_AN_ACCELERATOR, bundles
 from ternary_vae.experiments.task import Ending, Task, perform_together_in_worker
 from ternary_vae.formats import counted
 

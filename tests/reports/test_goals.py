@@ -9,8 +9,7 @@ import pytest
 
 from ternary_vae.errors import UserError
 from ternary_vae.recipe import load_recipe
-from ternary_vae.reports.goals import goals_table, missed_goals, reached, write_goals
-from ternary_vae.reports.many_seeds import milestone_tables
+from ternary_vae.reports.goals import goals_table, milestone_tables, missed_goals, reached, write_goals
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.resolution.figures import GOALS, Goal
 

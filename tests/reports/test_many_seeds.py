@@ -9,7 +9,7 @@ import pytest
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, number, percent
-from ternary_vae.reports.many_seeds import milestone_tables
+from ternary_vae.reports.goals import milestone_tables
 from ternary_vae.reports.measurements import measurements_of_run
 
 READ = {

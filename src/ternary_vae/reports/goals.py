@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import table
+from ternary_vae.formats import NOTHING, table
 from ternary_vae.limits import coverage_limit
-from ternary_vae.reports.many_seeds import milestone_tables
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import GOALS, MEASURES, Expected, Goal, epochs_with
@@ -101,6 +100,35 @@ def _mark(bounds: Expected, value: float | None) -> str:
 
 def _shown(goal: Goal, value: float | None) -> str:
     return "not measured" if value is None else goal.measure.value(value, beside=goal.bounds)
+
+
+def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) -> list[str]:
+    """Two recipes with many seeds each, as lines of Markdown: for every measure of which the plan expects something a
+    table with a row a milestone that all runs have, in which the worst seed comes first.
+
+    Raises:
+        UserError: no run of either, or no milestone in common.
+    """
+    if not plan or not own:
+        raise UserError("two recipes to set side by side need a run of each; name both experiments' directories")
+    epochs = sorted(set.intersection(*(set(run.complete_milestones) for run in (*plan, *own))))
+    if not epochs:
+        raise UserError(f"{plan[0].directory} and the other runs have no milestone in common that is benchmarked")
+    header = ["epoch", "the plan expected"]
+    for runs in (plan, own):
+        header += [f"`{runs[0].recipe.name}`, worst of {len(runs)}", "mean"]
+    lines: list[str] = []
+    for measure in (measure for measure in MEASURES.values() if measure.expected):
+        rows = []
+        for epoch in epochs:
+            expected = measure.expected_at(epoch, own[0].epochs)
+            rows.append([f"{epoch}", NOTHING if expected is None else expected.text(measure.unit)])
+            for runs in (plan, own):
+                values = [value for run in runs if (value := run.value(measure.key, epoch)) is not None]
+                mean = sum(values) / len(values) if values else None
+                rows[-1] += [measure.value(min(values, default=None)), measure.value(mean)]
+        lines += [f"**{measure.name}**", "", table(header, rows), ""]
+    return lines
 
 
 def write_goals(

@@ -13,7 +13,7 @@ import pytest
 
 from ternary_vae.errors import UserError
 from ternary_vae.storage import lease
-from ternary_vae.storage.lease import SECONDS_OF_SILENCE, Lease, holder, is_locked, leased
+from ternary_vae.storage.lease import SECONDS_OF_SILENCE, Lease, holder, is_locked
 
 DOING = "is training in it"
 
@@ -85,7 +85,7 @@ def taken(path):
     held = Lease(path, DOING)
     held._keep_touching = do_nothing
     held._toucher = type("Thread", (), {"start": do_nothing, "join": do_nothing})()
-    held.take()
+    held.__enter__()
     return held
 
 
@@ -99,20 +99,20 @@ class TestTwoMachines:
         first = taken(path)
         here("two")
         clock.meanwhile = lambda: touch(path)
-        with pytest.raises(UserError) as refused, leased(path, DOING):
+        with pytest.raises(UserError) as refused, Lease(path, DOING):
             raise AssertionError("held twice")
         assert str(refused.value) == (
             f"{path.parent}: process {os.getpid()} on one is training in it; let it finish, or stop it first"
         )
         assert clock.now < 5
         assert first.is_held()
-        first.release()
+        first.__exit__()
         assert list(path.parent.iterdir()) == []
 
     def test_a_dead_one_is_waited_for_and_succeeded(self, locks, here, clock, path, capsys):
         first = taken(path)
         here("two")
-        with leased(path, DOING) as second:
+        with Lease(path, DOING) as second:
             assert second.is_held()
             assert not first.is_held()
             assert holder(path) == f"process {os.getpid()} on two"
@@ -128,7 +128,7 @@ class TestTwoMachines:
         before = path.stat().st_mtime - 2 * SECONDS_OF_SILENCE
         os.utime(path, (before, before))
         here("two")
-        with leased(path, DOING) as second:
+        with Lease(path, DOING) as second:
             assert second.is_held()
         assert clock.now <= 1
         assert capsys.readouterr().err == ""
@@ -136,8 +136,8 @@ class TestTwoMachines:
     def test_one_that_ends_meanwhile(self, locks, here, clock, path):
         first = taken(path)
         here("two")
-        clock.meanwhile = first.release
-        with leased(path, DOING) as second:
+        clock.meanwhile = first.__exit__
+        with Lease(path, DOING) as second:
             assert second.is_held()
         assert clock.now <= 1
 
@@ -147,7 +147,7 @@ class TestTwoMachines:
         here("two")
         winner = "process 3 on three\nboot of three\nits own\n"
         clock.meanwhile = lambda: path.write_text(winner)  # had seen the dead one's too
-        with pytest.raises(UserError, match="process 3 on three is training in it"), leased(path, DOING):
+        with pytest.raises(UserError, match="process 3 on three is training in it"), Lease(path, DOING):
             raise AssertionError("held twice")
         assert path.read_text() == winner
 
@@ -155,13 +155,13 @@ class TestTwoMachines:
         first = taken(path)
         first.require()
         here("two")
-        with leased(path, DOING) as second:
+        with Lease(path, DOING) as second:
             with pytest.raises(UserError) as raised:
                 first.require()
             assert "this process stood still, was taken for dead" in str(raised.value)
             successor = f"process {os.getpid()} on two is training in it"
             assert f"{successor}; stopped, nothing more is written" in str(raised.value)
-            first.release()
+            first.__exit__()
             assert second.is_held()
 
     def test_a_holder_whose_successor_is_done_hears_of_it_too(self, here, path):
@@ -176,18 +176,18 @@ class TestOneMachine:
         """Containers have names and process numbers of their own, and one kernel with its locks."""
         code = (
             "import sys, pathlib; from ternary_vae.storage import lease; lease.machine = lambda: 'boot of one';"
-            "held = lease.Lease(pathlib.Path(sys.argv[1]), ''); held.take(); print('held', flush=True); input()"
+            "held = lease.Lease(pathlib.Path(sys.argv[1]), ''); held.__enter__(); print('held', flush=True); input()"
         )
         with subprocess.Popen(
             [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout.readline() == "held\n"
             assert is_locked(path)
-            with pytest.raises(UserError, match=rf"process {process.pid} on "), leased(path, DOING):
+            with pytest.raises(UserError, match=rf"process {process.pid} on "), Lease(path, DOING):
                 raise AssertionError("held twice")
             process.kill()
         assert not is_locked(path)
-        with leased(path, DOING):
+        with Lease(path, DOING):
             assert holder(path) == f"process {os.getpid()} on one"
         assert clock.now == 0
         assert list(path.parent.iterdir()) == []
@@ -196,26 +196,26 @@ class TestOneMachine:
     def test_without_locks_a_living_process_is_not_taken_for_dead(self, locks, here, clock, path):
         first = taken(path)
         clock.meanwhile = lambda: touch(path)
-        with pytest.raises(UserError, match="is training in it; let it finish"), leased(path, DOING):
+        with pytest.raises(UserError, match="is training in it; let it finish"), Lease(path, DOING):
             raise AssertionError("held twice")
-        first.release()
+        first.__exit__()
 
     def test_a_suspended_process_keeps_its_lease(self, here, clock, path):
         first = taken(path)
         os.utime(path, (0, 0))  # it has not touched it for long
-        with pytest.raises(UserError, match="is training in it"), leased(path, DOING):
+        with pytest.raises(UserError, match="is training in it"), Lease(path, DOING):
             raise AssertionError("held twice")
         assert clock.now == 0
-        first.release()
+        first.__exit__()
 
     def test_without_hard_links(self, here, path, monkeypatch):
         def no_links(*arguments):
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
         monkeypatch.setattr(os, "link", no_links)
-        with leased(path, DOING) as first:
+        with Lease(path, DOING) as first:
             assert first.is_held()
-            with pytest.raises(UserError, match="is training in it"), leased(path, DOING):
+            with pytest.raises(UserError, match="is training in it"), Lease(path, DOING):
                 raise AssertionError("held twice")
         assert list(path.parent.iterdir()) == []
 
@@ -250,7 +250,7 @@ def test_while_the_file_server_does_not_answer_nothing_is_given_up(path, monkeyp
 @pytest.mark.parametrize("left", ["", "process 1 on elsewhere\n", "\x00" * 80])
 def test_what_says_nothing_of_its_machine_is_taken_for_another_ones(left, clock, path):
     path.write_text(left)
-    with leased(path, DOING) as held:
+    with Lease(path, DOING) as held:
         assert held.is_held()
     assert clock.now >= SECONDS_OF_SILENCE
 
@@ -261,14 +261,14 @@ def test_a_lease_that_cannot_be_written_is_one_line_and_leaves_nothing(error, pa
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(os, "write", fail)
-    with pytest.raises(UserError, match=f"cannot lock {path}: "), leased(path, DOING):
+    with pytest.raises(UserError, match=f"cannot lock {path}: "), Lease(path, DOING):
         raise AssertionError("held nothing")
     monkeypatch.undo()
     assert list(path.parent.iterdir()) == []
 
 
 def test_a_directory_that_is_not_there_is_one_line(path):
-    with pytest.raises(UserError, match="cannot lock"), leased(path.parent / "no" / "lock", DOING):
+    with pytest.raises(UserError, match="cannot lock"), Lease(path.parent / "no" / "lock", DOING):
         raise AssertionError("held nothing")
     assert holder(path) == ""
     assert not is_locked(path)

@@ -24,7 +24,7 @@ from ternary_vae.experiments.arms import Arm, PlannedRun
 from ternary_vae.experiments.description import Experiment, validate_experiment
 from ternary_vae.recipe import Recipe, validate_recipe
 from ternary_vae.storage.files import read_json_lines, reported, write_text
-from ternary_vae.storage.lease import Lease, leased
+from ternary_vae.storage.lease import Lease
 from ternary_vae.storage.runs import RunDirectory
 
 _MAY_CHANGE = {"description", "pages"}
@@ -135,7 +135,7 @@ class ExperimentDirectory:
             raise UserError(f"{self.path}: is not empty and holds no experiment; name another --directory")
         with reported("write", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with leased(self.lock_file, "is running this experiment") as lease:
+        with Lease(self.lock_file, "is running this experiment") as lease:
             yield lease
 
     def _arm_file(self, name: str) -> Path:

@@ -16,11 +16,10 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from ternary_vae.errors import UserError
 from ternary_vae.storage.files import reported
@@ -28,26 +27,6 @@ from ternary_vae.storage.files import reported
 SECONDS_BETWEEN_TOUCHES = 5.0
 SECONDS_OF_SILENCE = 30.0
 _SECONDS_BETWEEN_LOOKS = 1.0
-
-
-@contextmanager
-def leased(path: Path, doing: str) -> Iterator[Lease]:
-    """Holds the lease whose file is `path`, in a directory that exists, until the block ends or this process does,
-    however it dies. Who comes within half a minute of the death of a holder on another machine watches for the rest of
-    it first, and says so on standard error.
-
-    Args:
-        doing: what a holder does: "is training in it".
-
-    Raises:
-        UserError: another process holds it, or the place cannot be written.
-    """
-    lease = Lease(path, doing)
-    lease.take()
-    try:
-        yield lease
-    finally:
-        lease.release()
 
 
 def holder(path: Path) -> str:
@@ -71,7 +50,16 @@ def is_locked(path: Path) -> bool:
 
 
 class Lease:
-    """One lease, taken once. See `leased`."""
+    """One lease, taken once: holds the file `path`, in a directory that exists, until the block ends or this process
+    does, however it dies. Who comes within half a minute of the death of a holder on another machine watches for the
+    rest of it first, and says so on standard error.
+
+    Args:
+        doing: what a holder does: "is training in it".
+
+    Raises:
+        UserError: as the block begins, if another process holds it or the place cannot be written.
+    """
 
     def __init__(self, path: Path, doing: str) -> None:
         self.path, self.doing = Path(path), doing
@@ -80,12 +68,7 @@ class Lease:
         self._over = threading.Event()
         self._toucher = threading.Thread(target=self._keep_touching, name="lease", daemon=True)
 
-    def take(self) -> None:
-        """Takes the lease.
-
-        Raises:
-            UserError: as `leased`.
-        """
+    def __enter__(self) -> Self:
         own = self.path.with_name(f".{self.path.name}.{self._token}.tmp")
         try:
             with reported("lock", self.path):
@@ -100,8 +83,9 @@ class Lease:
             with suppress(OSError):
                 own.unlink()
         self._toucher.start()
+        return self
 
-    def release(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Gives the lease back. One that another has taken over stays theirs."""
         self._over.set()
         self._toucher.join()

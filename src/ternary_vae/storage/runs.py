@@ -34,7 +34,7 @@ from ternary_vae.storage.files import (
     write_json,
     write_text,
 )
-from ternary_vae.storage.lease import Lease, leased
+from ternary_vae.storage.lease import Lease
 from ternary_vae.terminal import quoted
 
 _SECTIONS_OF_METRICS = ("terms", "statenet")
@@ -116,7 +116,7 @@ class RunDirectory:
             with reported("write", self.path):
                 made = [place for place in (self.path, *self.path.parents) if not place.exists()]
                 self.path.mkdir(parents=True, exist_ok=True)
-            with leased(self.lock_file, "is training in it") as self._lease:
+            with Lease(self.lock_file, "is training in it") as self._lease:
                 yield
         finally:
             self._lease = None

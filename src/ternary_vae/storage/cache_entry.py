@@ -98,12 +98,18 @@ def read_entry(path: Path) -> tuple[Entry, Tensor]:
     """
     before = _identity(path)
     try:
-        return _checked_entry(path)
+        entry, tensor = _opened(path, with_tensor=True)
+        assert tensor is not None
+        if tuple(tensor.shape) != entry.shape or str(tensor.dtype).removeprefix("torch.") != entry.dtype:
+            raise Damaged("its tensor is not the one that its header describes")
+        if _digest(tensor) != entry.sha256:
+            raise Damaged("its content has changed since it was written")
     except Damaged:
         if _identity(path) == before:
             raise
         # Replaced by another process between two looks at it: safetensors opens a file by name more than once.
         return read_entry(path)
+    return entry, tensor
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
@@ -111,16 +117,6 @@ def _identity(path: Path) -> tuple[int, int, int]:
     with reported("read", path):
         status = path.lstat()
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _checked_entry(path: Path) -> tuple[Entry, Tensor]:
-    entry, tensor = _opened(path, with_tensor=True)
-    assert tensor is not None
-    if tuple(tensor.shape) != entry.shape or str(tensor.dtype).removeprefix("torch.") != entry.dtype:
-        raise Damaged("its tensor is not the one that its header describes")
-    if _digest(tensor) != entry.sha256:
-        raise Damaged("its content has changed since it was written")
-    return entry, tensor
 
 
 def read_description(path: Path) -> Entry:

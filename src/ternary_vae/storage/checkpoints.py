@@ -39,6 +39,8 @@ _MOST_BYTES = 2**30
 _BYTES_OF_A_VALUE = 4  # float32
 _NO_DIGEST = "0" * 64
 _V5_5_RECIPE = "ternary_v5_5"
+TENSORS = {"model": "model", "optimizer": "optimizer", "generator": "generators", "training": "training"}
+"""What names of tensors begin with in a file → the attribute of `Checkpoint` that has them."""
 
 
 @dataclass
@@ -105,12 +107,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, also: Sequence[Path] = (
 
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     """A native checkpoint as the bytes of its file. The same state gives the same bytes."""
-    groups = {
-        "model": checkpoint.model,
-        "optimizer": checkpoint.optimizer,
-        "generator": checkpoint.generators,
-        "training": checkpoint.training,
-    }
+    groups = {group: getattr(checkpoint, attribute) for group, attribute in TENSORS.items()}
     tensors = {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
     arrays = {name: tensor.numpy() for name, tensor in on_cpu(tensors).items()}
     header = {
@@ -224,7 +221,7 @@ def _safetensors_metadata(content: bytes) -> dict[str, str]:
 
 
 def _native_checkpoint(path: Path, content: bytes, header: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "generator": {}, "training": {}}
+    groups: dict[str, dict[str, Tensor]] = {group: {} for group in TENSORS}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
         groups.setdefault(group, {})[rest] = tensor
@@ -232,14 +229,11 @@ def _native_checkpoint(path: Path, content: bytes, header: dict[str, Any], tenso
         epoch=int(header["epoch"]),
         epochs_completed=int(header["epochs_completed"]),
         recipe=validate_recipe(header["recipe"], f"{path} (recipe)"),
-        model=groups["model"],
-        optimizer=groups["optimizer"],
-        generators=groups["generator"],
-        training=groups["training"],
         state=dict(header["state"]),
         code_version=header["code_version"],
         content_hash=_sha256(content),
         path=path,
+        **{attribute: groups[group] for group, attribute in TENSORS.items()},
     )
 
 

@@ -22,7 +22,7 @@ from ternary_vae.acceleration.parallel import SharedTasks, on_one_core
 from ternary_vae.errors import UserError
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
-from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint
+from ternary_vae.storage.checkpoints import TENSORS, Checkpoint, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
 from ternary_vae.storage.transfer import copied
@@ -277,5 +277,5 @@ def now() -> str:
 
 def _copied(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with tensors of its own, which training does not go on to change."""
-    tensors = {name: copied(getattr(checkpoint, name)) for name in ("model", "optimizer", "generators", "training")}
+    tensors = {attribute: copied(getattr(checkpoint, attribute)) for attribute in TENSORS.values()}
     return replace(checkpoint, **tensors)

@@ -109,13 +109,8 @@ def _best_without(record: StructureRecord, property_name: str) -> float:
     return max(probe.chance, probe.balanced_accuracy["table_one_hot"].mean)
 
 
-def claims(values: int) -> list[Claim]:
-    """What is said of such manifolds, for so many values."""
-    return [*claims_of_codes(values), *claims_of_probes()]
-
-
 def claims_of_codes(values: int) -> list[Claim]:
-    """Those of the codes themselves."""
+    """What is said of the codes themselves, for so many values."""
     return [
         Claim(
             f"a {values}-adic tree organises it, beyond what Hamming distance explains",
@@ -198,7 +193,7 @@ def _borne(curve: ResolutionCurve) -> float:
 
 
 def claims_of_probes() -> list[Claim]:
-    """Those of what linear probes read."""
+    """What is said of what linear probes read."""
     return [
         Claim(
             f"a linear probe tells {word} gates from others better than from their tables",
@@ -216,7 +211,7 @@ def claims_of_probes() -> list[Claim]:
 def judged(groups: Sequence[Group]) -> list[Judged]:
     """Every claim that was measured, those that hold in the fewest trained codes first."""
     found = []
-    for claim in claims(groups[0][0].space.values):
+    for claim in (*claims_of_codes(groups[0][0].space.values), *claims_of_probes()):
         codes = [(record, name) for group in groups for record in group for name in VAES]
         values = [value for one in codes if (value := claim.read(*one)) is not None]
         if values:

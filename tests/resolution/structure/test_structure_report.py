@@ -14,7 +14,8 @@ from ternary_vae.reports.structure import (
     MARGIN,
     _borne,
     by_recipe,
-    claims,
+    claims_of_codes,
+    claims_of_probes,
     compared_with_table,
     epochs_table,
     followed,
@@ -93,7 +94,7 @@ def test_what_can_be_said_of_random_weights(record: StructureRecord) -> None:
 
 def test_claims_that_hold_in_fewer_codes_come_first(record: StructureRecord, orthogonal: StructureRecord) -> None:
     rows = judged([[record, orthogonal]])
-    assert len(rows) == len(claims(3))
+    assert len(rows) == len(claims_of_codes(3)) + len(claims_of_probes())
     assert all(row.of == 4 and 0 <= row.holds <= 4 for row in rows)
     assert [row.holds for row in rows] == sorted(row.holds for row in rows)
     assert all(row.least <= row.most for row in rows)

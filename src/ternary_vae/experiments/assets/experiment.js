@@ -24,16 +24,7 @@ data.measures.forEach((measure, at) => {
     measure.effects.forEach((effect, place) => {
       const look = armLook(c, effect.arm);
       if (effect.reach !== null) {
-        shapes.push({
-          type: "rect",
-          layer: "below",
-          x0: -effect.reach,
-          x1: effect.reach,
-          y0: place - 0.36,
-          y1: place + 0.36,
-          fillcolor: c.phase,
-          line: { width: 0 },
-        });
+        shapes.push(area(c.phase, { x0: -effect.reach, x1: effect.reach, y0: place - 0.36, y1: place + 0.36 }));
       }
       const bare = { type: "scatter", showlegend: false, hovertemplate: "%{text}<extra></extra>" };
       traces.push({

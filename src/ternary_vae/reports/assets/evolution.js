@@ -87,17 +87,8 @@ charts["chart-complementarity"] = (c) => {
     ...each("score each epoch, coarse", "complementarity", c.mark, "solid", plain),
     ...each("share each epoch, coarse", "share_a", c.a, "dash", percents),
   );
-  const share = {
-    type: "rect",
-    layer: "below",
-    xref: "paper",
-    x0: 0,
-    x1: 1,
-    y0: data.expected.share[0],
-    y1: data.expected.share[1],
-    fillcolor: c.plan,
-    line: { width: 0 },
-  };
+  const [y0, y1] = data.expected.share;
+  const share = area(c.plan, { xref: "paper", x0: 0, x1: 1, y0, y1 });
   const levels = Object.entries(data.expected.complementarity).map(([name, value]) =>
     level(c, value, `${name} ${fixed(value, 2)}`, "dot", "left"),
   );

@@ -30,19 +30,13 @@ function baseLayout(c, more = {}) {
   };
 }
 
+// A filled rectangle below what is drawn.
+const area = (fillcolor, place) => ({ type: "rect", layer: "below", fillcolor, line: { width: 0 }, ...place });
 function phaseShapes(c) {
-  return data.phases.map((phase) => ({
-    type: "rect",
-    layer: "below",
-    xref: "x",
-    yref: "paper",
-    x0: phase.first,
-    x1: phase.last,
-    y0: 0,
-    y1: 1,
-    fillcolor: phase.number % 2 === 0 ? c.phase : "rgba(0,0,0,0)",
-    line: { width: 0 },
-  }));
+  return data.phases.map(({ number, first, last }) => {
+    const whole = { xref: "x", yref: "paper", x0: first, x1: last, y0: 0, y1: 1 };
+    return area(number % 2 === 0 ? c.phase : "rgba(0,0,0,0)", whole);
+  });
 }
 function phaseLabels(c) {
   return data.phases.map((phase) => ({

@@ -21,16 +21,37 @@ def main() -> None:
     parser.add_argument("--cache-dir", type=Path, help="of the tensor cache (default: models/cached_tensors)")
     options = parser.parse_args()
 
-    from ternary_vae.cli import cache
+    from ternary_vae.cli.cache import keep
+    from ternary_vae.errors import UserError
+    from ternary_vae.resolution.kept import ENCODINGS
+    from ternary_vae.storage.checkpoints import load_checkpoint
+    from ternary_vae.storage.tensor_cache import TensorCache
 
-    cache.encode_all(
-        options.vae or ["A", "B"],
-        options.epoch,
-        run=options.run,
-        checkpoint=options.checkpoint,
-        device=options.device,
-        cache_dir=options.cache_dir,
-    )
+    epoch = options.epoch
+    loaded = load_checkpoint(options.checkpoint or checkpoint_of(options.run, epoch))
+    if epoch is not None and loaded.epoch != epoch:
+        raise UserError(f"{loaded.path}: of epoch {loaded.epoch}, not {epoch}; leave --epoch out or name another")
+    names = [ENCODINGS[side] for side in options.vae or ENCODINGS]
+    keep(TensorCache(options.cache_dir), loaded, names, options.device)
+
+
+def checkpoint_of(run: Path | None, epoch: int | None) -> Path:
+    """A checkpoint's file: of a run, or of the newest run that has it.
+
+    Raises:
+        UserError: no run has it.
+    """
+    from ternary_vae.errors import UserError
+    from ternary_vae.storage.runs import RunDirectory
+
+    name = "latest" if epoch is None else epoch
+    if run is not None:
+        return RunDirectory(run).checkpoint(name)
+    paths = [path for path in (RunDirectory(each).checkpoint(name) for each in Path("runs").glob("*")) if path.exists()]
+    if not paths:
+        wanted = "a checkpoint" if epoch is None else f"a checkpoint of epoch {epoch}"
+        raise UserError(f"no run in runs/ has {wanted}; name one with --checkpoint or a run with --run")
+    return max(paths, key=lambda path: path.stat().st_mtime)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def build(
     if operations:
         say(f"wrote {keep_operations(store)}")
     for checkpoint in loaded:
-        _keep(store, checkpoint, list(PURPOSES), device)
+        keep(store, checkpoint, list(PURPOSES), device)
 
 
 @cache_app.command()
@@ -171,43 +171,7 @@ def clean(
     say(f"removed {counted(files, 'file')}, freed {_size(freed)}")
 
 
-def encode_all(
-    sides: Sequence[str], epoch: int | None, *, run: Path | None, checkpoint: Path | None, device: str,
-    cache_dir: Path | None,
-) -> None:  # fmt: skip
-    """Keeps the encodings of one checkpoint: the one named, or that of an epoch of a run, by default the newest run.
-
-    Args:
-        sides: VAEs to encode with, "A" or "B".
-
-    Raises:
-        UserError: no such checkpoint, or one of another epoch than that asked for.
-    """
-    from ternary_vae.resolution.kept import ENCODINGS
-    from ternary_vae.storage.checkpoints import load_checkpoint
-    from ternary_vae.storage.tensor_cache import TensorCache
-
-    loaded = load_checkpoint(checkpoint or _checkpoint_of(run, epoch))
-    if epoch is not None and loaded.epoch != epoch:
-        raise UserError(f"{loaded.path}: of epoch {loaded.epoch}, not {epoch}; leave --epoch out or name another")
-    _keep(TensorCache(cache_dir), loaded, [ENCODINGS[side] for side in sides], device)
-
-
-def _checkpoint_of(run: Path | None, epoch: int | None) -> Path:
-    """A checkpoint's file: of a run, or of the newest run that has it."""
-    from ternary_vae.storage.runs import RunDirectory
-
-    name = "latest" if epoch is None else epoch
-    if run is not None:
-        return RunDirectory(run).checkpoint(name)
-    paths = [path for path in (RunDirectory(each).checkpoint(name) for each in Path("runs").glob("*")) if path.exists()]
-    if not paths:
-        wanted = "a checkpoint" if epoch is None else f"a checkpoint of epoch {epoch}"
-        raise UserError(f"no run in runs/ has {wanted}; name one with --checkpoint or a run with --run")
-    return max(paths, key=lambda path: path.stat().st_mtime)
-
-
-def _keep(store: TensorCache, checkpoint: Checkpoint, names: Sequence[str], device: str) -> None:
+def keep(store: TensorCache, checkpoint: Checkpoint, names: Sequence[str], device: str) -> None:
     """Computes what is named of a checkpoint and keeps it.
 
     Raises:

@@ -376,15 +376,13 @@ def named_forms(space: Space) -> dict[str, dict[int, str]]:
 @cache
 def _names_by_index() -> dict[tuple[Space, int], list[str]]:
     names: dict[tuple[Space, int], list[str]] = {}
-    for index, name in gate_names().items():
-        names.setdefault((Space(), index), []).append(name)
+    for space, gates in {Space(): NAMED_GATES, **OTHER_GATES}.items():
+        for name, gate_of in gates.items():
+            names.setdefault((space, _index_of(space, gate_of)), []).append(name)
     for by_name in HARDWARE_NAMES.values():
         for name, code in by_name.items():
             gate = from_heptavintimal(code)
             names.setdefault((gate.space, gate.index), []).append(name)
-    for space, gates in OTHER_GATES.items():
-        for name, gate_of in gates.items():
-            names.setdefault((space, _index_of(space, gate_of)), []).append(name)
     return names
 
 

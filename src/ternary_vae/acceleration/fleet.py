@@ -110,16 +110,14 @@ def shape(trainer: Trainer) -> Hashable:
 
 def recipe_shape(recipe: Recipe) -> tuple[Hashable, ...]:
     """The part of `shape` that a recipe alone determines: runs that differ in it are never computed together."""
-    parts = (
-        recipe.space.model_dump_json(),
-        recipe.model.model_dump_json(),
-        recipe.optimizer.model_dump_json(exclude={"learning_rate", "averaging_epochs"}),
-        recipe.objective.model_dump_json(),
-        recipe.gradient_balance.model_dump_json(),
-    )
+    whole = (recipe.space, recipe.model, recipe.objective, recipe.gradient_balance)
     return (
-        recipe.data.train_share, recipe.permeability.isolated_share, recipe.beta.free_bits, *parts,
-    )  # fmt: skip
+        recipe.data.train_share,
+        recipe.permeability.isolated_share,
+        recipe.beta.free_bits,
+        recipe.optimizer.model_dump_json(exclude={"learning_rate", "averaging_epochs"}),
+        *(section.model_dump_json() for section in whole),
+    )
 
 
 class StackedSteps(Steps):

@@ -35,7 +35,9 @@ def rendered(
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    script = _inline(_script([asset("formats.js"), *parts]))
+    # In one function, so that nothing of it is global.
+    own = "\n".join([asset("formats.js"), *parts])
+    script = _inline(f'"use strict";\n(() => {{\n{own}}})();\n')
     libraries = []
     if with_plots:
         from plotly.offline import get_plotlyjs
@@ -57,12 +59,6 @@ def rendered(
 def asset(name: str, package: str = "ternary_vae.reports") -> str:
     """The text of a part of a page."""
     return files(package).joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _script(parts: Iterable[str]) -> str:
-    """The page's own script: its parts in one function, so that nothing of it is global."""
-    text = "\n".join(parts)
-    return f'"use strict";\n(() => {{\n{text}}})();\n'
 
 
 def _inline(script: str) -> str:

@@ -180,6 +180,7 @@ def test_the_card_says_what_the_package_says(page: Any, placed: LatentMap) -> No
         assert shown["truth table"] == gate.text
         assert shown["home"] == {1: "VAE-A", -1: "VAE-B", 0: "neither"}[int(placed.home[gate.index])]
         assert shown["wrong entries"] == f"A {placed.a.errors[gate.index]} · B {placed.b.errors[gate.index]}"
+        assert shown["noise draws"] == f"{placed.noise_draws:,}"
         borne = [re.sub(r"\D", "", text) for text in shown["exact at σ 0.3"].split("·")]
         exact = [100 * side.exact_under_noise[gate.index] for side in (placed.a, placed.b)]
         assert [int(text) for text in borne] == pytest.approx(exact, abs=0.5)

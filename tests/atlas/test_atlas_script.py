@@ -104,11 +104,18 @@ def test_a_walk_meets_what_the_line_decodes_to(
 ) -> None:
     means = torch.from_numpy(getattr(placed, side).means)
     shares = torch.linspace(0, 1, 301)
-    for start, end in ((15_633, 19_569), (0, 19_682), (5_681, 5_681)):
+    for start, end in ((15_633, 19_569), (0, 19_682), (5_681, 5_681), (280, 7_099)):
         stops = script(f"([from, to]) => walkBetween(vaes.{side}, from, to)", [start, end])
         assert (stops[0]["start"], stops[-1]["end"]) == (0, 1)
         assert all(one["end"] == other["start"] for one, other in pairwise(stops))
         assert all(one["index"] != other["index"] for one, other in pairwise(stops))
+        shares_of_ends = [[one["end"] - 1 / 400 / 1024, one["end"]] for one in stops[:-1]]
+        ends = script(
+            "([from, to, all]) => all.map((pair) => pair.map((share) => "
+            f"mostLikely(decode(vaes.{side}, onTheWay(vaes.{side}, from, to, share)))))",
+            [start, end, shares_of_ends],
+        )
+        assert ends == [[one["index"], other["index"]] for one, other in pairwise(stops)]  # no third between them
         line = means[start] + shares[:, None] * (means[end] - means[start])
         with torch.no_grad():
             answers = operation_index(logits_to_tables(model.decode(line, vae))).tolist()

@@ -52,6 +52,7 @@ function choose(index, moves = false) {
   fact("home", HOMES[home[index]]);
   const borne = (one) => percent(vaes[one].exact[index] / data.noise.draws, 0);
   fact(`exact at σ ${data.noise.sigma}`, `A ${borne("a")} · B ${borne("b")}`);
+  fact("noise draws", grouped(data.noise.draws));
   fact("wrong entries", `A ${vaes.a.errors[index]} · B ${vaes.b.errors[index]}`);
 
   const heading = make("h2", names[0] || `Gate ${heptavintimal(index)}`, { id: "card-title", tabindex: "-1" });

@@ -13,25 +13,25 @@ function certainty(logits) {
   return found;
 }
 // The gates met on the straight line between two posterior means: each with the shares of the way between which it is
-// the answer. Ends of a stretch are halved down to a thousandth of a step.
+// the answer. Where a step leads to another gate, it is halved down to a thousandth of it, and so are both halves where
+// a third one lies between.
 const WALK_STEPS = 400;
 function walkBetween(side, from, to) {
   const answer = (share) => mostLikely(decode(side, onTheWay(side, from, to, share)));
   const stops = [{ index: answer(0), start: 0 }];
-  for (let step = 1; step <= WALK_STEPS; step++) {
-    const index = answer(step / WALK_STEPS),
-      last = stops[stops.length - 1];
-    if (index === last.index) continue;
-    let low = (step - 1) / WALK_STEPS,
-      high = step / WALK_STEPS;
-    for (let halving = 0; halving < 10; halving++) {
+  function advance(low, high, index, halvings) {
+    const last = stops[stops.length - 1];
+    if (index === last.index) return;
+    if (halvings) {
       const middle = (low + high) / 2;
-      if (answer(middle) === last.index) low = middle;
-      else high = middle;
+      advance(low, middle, answer(middle), halvings - 1);
+      return advance(middle, high, index, halvings - 1);
     }
     last.end = high;
     stops.push({ index, start: high });
   }
+  for (let step = 1; step <= WALK_STEPS; step++)
+    advance((step - 1) / WALK_STEPS, step / WALK_STEPS, answer(step / WALK_STEPS), 10);
   stops[stops.length - 1].end = 1;
   return stops;
 }

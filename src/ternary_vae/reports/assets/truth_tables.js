@@ -67,7 +67,8 @@ function tableRows(values) {
   return rows;
 }
 const HOMES = ["VAE-A", "VAE-B", "neither"];
-const HOME_CAPTION = "Home: the VAE with fewer wrong entries; ties by who is exact more often under the same latent noise.";
+const HOME_CAPTION =
+  "Home: the VAE with fewer wrong entries; ties by who is exact significantly more often under the same latent noise (McNemar, 1%).";
 
 // An element with what it holds: text, an element, or a list of them.
 function make(tag, content, attributes = {}) {

@@ -80,12 +80,20 @@ def operation_index(
     Raises:
         ValueError: if the last dimension is not the space's entries or an entry is none of its values.
     """
+    require_tables(tables, space)
+    return class_index(as_classes(tables, space), space.values)
+
+
+def require_tables(tables: Shaped[Tensor, "*batch entries"], space: Space) -> None:
+    """Checks that tables are truth tables of a space.
+
+    Raises:
+        ValueError: as `operation_index`.
+    """
     if tables.shape[-1:] != (space.entries,):
         raise ValueError(f"a truth table has {space.entries} entries, got shape {tuple(tables.shape)}")
-    classes = tables.long() - space.lowest
-    if not bool(((tables == tables.long()) & (classes >= 0) & (classes < space.values)).all()):
+    if not bool(((tables == tables.long()) & (tables >= space.lowest) & (tables <= space.highest)).all()):
         raise ValueError(f"truth table entries must be {space.lowest} to {space.highest}")
-    return class_index(classes, space.values)
 
 
 def class_index(classes: Int[Tensor, "*batch entries"], values: int = 3) -> Int[Tensor, "*batch"]:

@@ -105,6 +105,8 @@ def test_reconstruct_is_the_ensemble_by_default_and_one_vae_on_request(model):
     assert torch.equal(model.reconstruct(x, None), model.reconstruct(x, vae="B"))
     with pytest.raises(ValueError, match="strategy 'majority' asks both VAEs, and vae='A' one"):
         model.reconstruct(x, "majority", "A")
+    with pytest.raises(ValueError, match="truth table entries must be -1 to 1"):
+        model.reconstruct(x + 1)  # in classes
 
 
 def test_reconstruction_is_of_values_and_needs_no_gradient(model):

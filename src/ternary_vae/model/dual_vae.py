@@ -13,6 +13,7 @@ from ternary_vae.model.injection import CrossInjection
 from ternary_vae.model.networks import DecoderA, DecoderB, Encoder, Sizes
 from ternary_vae.model.pretrained import Pretrained
 from ternary_vae.model.statenet import StateNet
+from ternary_vae.operations import require_tables
 from ternary_vae.pretrained.networks import Side
 from ternary_vae.recipe import Recipe
 from ternary_vae.space import Space
@@ -93,7 +94,8 @@ class DualVAE(Pretrained, nn.Module):
         return cls(**named, adaptive_rho=recipe.permeability.adaptive)
 
     def encode(self, x: Shaped[Tensor, "n entries"]) -> Posteriors:
-        """Posteriors of truth tables given as the space's values (any number type), such as −1, 0, 1.
+        """Posteriors of truth tables given as the space's values (any number type), such as −1, 0, 1; what lies between
+        them is encoded too.
 
         Raises:
             ValueError: if x is not of shape (n, entries).
@@ -190,8 +192,10 @@ class DualVAE(Pretrained, nn.Module):
         """Reconstruction: the ensemble by default; with `vae` that VAE alone, with `strategy=None` VAE-B.
 
         Raises:
-            ValueError: an ensemble strategy beside a VAE, or as `encode` and `ensemble_reconstruct`.
+            ValueError: an ensemble strategy beside a VAE, an entry that is none of the space's values, or as `encode`
+                and `ensemble_reconstruct`.
         """
+        require_tables(x, self.space)
         if vae is None and strategy is not None:
             return self.ensemble_reconstruct(x, strategy)
         if strategy not in (None, "best_of_two"):

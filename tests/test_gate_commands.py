@@ -116,7 +116,11 @@ class TestGate:
             (["index:7", "--values", "2", "--inputs", "0"], "a space of 0 inputs: expected at least 1"),
             (["5", "--inputs", "7"], "at most 1,024 entries"),
             (["--fromat"], "no such option: --fromat"),
-            (["PC0", "--fromat", "csv"], "--fromat"),
+            (["PC0", "--fromat", "csv"], "no such option: --fromat"),
+            (["--verilog", "SUM"], "no such option: --verilog"),
+            (["SUM", "MIN"], "SUM MIN: one gate at a time"),
+            (["SUM", "--model", "resolution", "--format", "verilog"], "--model: needs --format text or json"),
+            (["SUM", "--neighbours", "3", "--format", "csv"], "--neighbours: needs --format text or json"),
         ],
     )
     def test_bad_input_is_one_line(self, refused, arguments, says):
@@ -174,7 +178,10 @@ class TestGates:
                 "at most 1,048,576 gates, not of 7,625,597,484,987; give a table",
             ),
             (["--table", "?-"], "2 values; expected 3, 9, 27"),
-            (["--table", "?-+", "--near", "SUM"], "names no gate"),
+            (
+                ["--table", "?-+", "--near", "SUM"],
+                "'SUM' is a gate of 3 values and 2 inputs, not of 3 values and 1 input",
+            ),
             (["--near", "MAX"], "write what is in brackets"),
             (["--limit", "-1"], "--limit"),
             (["--format", "verilog"], "'verilog' is not one of"),

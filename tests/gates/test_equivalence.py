@@ -34,6 +34,12 @@ def test_every_kind_is_counted_here():
     assert set(TERNARY) == set(EQUIVALENCES)
 
 
+@pytest.mark.parametrize("asked", [classes, group_order, lambda space, kind: orbit(space, 5, kind)])
+def test_another_kind_is_refused(asked):
+    with pytest.raises(UserError, match="'negations' is no kind of equivalence; did you mean 'negation'"):
+        asked(Space(), "negations")
+
+
 @pytest.mark.parametrize(("inputs", "count"), [(1, 2), (2, 4), (3, 14), (4, 222)])
 def test_npn_classes(inputs, count):
     for kind in ("negation", "permutation"):  # of two values there is no other permutation

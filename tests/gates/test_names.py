@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import assume, given
@@ -246,7 +247,7 @@ class TestTables:
             ("+-0-0+0+", 3, None, "8 values; expected 3, 9, 27"),
             ("+-0-0+0+-", 3, 1, "9 values; expected 3$"),
             ("+-0-0+0+3", 3, None, "'3' is no value"),
-            ("+-2", 3, None, "'2' is no value"),
+            ("+-2", 3, None, "'2' is no value; expected -, 0 and \\+ alone, or 0, 1 and 2 alone"),
             ("+-0-0+0+2", 3, None, "'2' is no value"),
             ("0,1,2", 3, None, "'2' is no value; expected -1, 0 and 1 between commas, or"),
             ("0120", 2, None, "'2' is no value; expected 0, 1,"),
@@ -296,8 +297,25 @@ class TestFindGate:
         assert find_gate("table:1110", 2)[0] == Gate(Space(2, 2), 7)
         assert find_gate("7", 4, 1)[0] == Gate(Space(4, 1), 7)
         assert find_gate("SUM", 4)[0] == find_gate("0123123023013012", 4)[0] != find_gate("SUM")[0]
-        with pytest.raises(UserError, match="names no gate"):
-            find_gate("SUM", 2)
+
+    @pytest.mark.parametrize(
+        ("text", "values", "inputs", "says"),
+        [
+            ("SUM", 2, None, "'SUM' is a gate of 3 values and 2 inputs, not of 2 values"),
+            ("PC0", 3, 1, "'PC0' is a gate of 3 values and 2 inputs, not of 3 values and 1 input"),
+            ("SUM3", 3, 2, "'SUM3' is a gate of 3 values and 3 inputs, not of 3 values and 2 inputs"),
+            (
+                "zzzzzz",
+                3,
+                4,
+                "'zzzzzz' names no gate; expected an index, a truth table of 81 values; these gates have no",
+            ),
+            ("zzzzzz", 2, 3, "a truth table of 8 values, or a name such as AND3"),
+        ],
+    )
+    def test_a_gate_of_another_space_is_said_to_be_one(self, text, values, inputs, says):
+        with pytest.raises(UserError, match=re.escape(says)):
+            find_gate(text, values, inputs)
 
     @pytest.mark.parametrize(
         ("values", "table", "name"), [(2, "01", "AND"), (4, "0123", "MAX"), (5, "-2,-1,0,1,2", None)]
@@ -318,7 +336,7 @@ class TestFindGate:
             ("881", ["index:881", "heptavintimal:881"]),
             ("121", ["index:121", "table:0,1,0", "heptavintimal:121"]),
             ("012012012", ["table:-1,0,1,-1,0,1,-1,0,1", "heptavintimal:012012012"]),
-            ("000", ["index:000", "heptavintimal:000", "table:0,0,0", "table:-1,-1,-1"]),
+            ("000", ["heptavintimal:000", "table:0,0,0", "table:-1,-1,-1"]),
             ("table:000", ["table:0,0,0", "table:-1,-1,-1"]),
         ],
     )
@@ -342,6 +360,10 @@ class TestFindGate:
         ("text", "message"),
         [
             ("summ", "did you mean 'sum'"),
+            ("godel", "did you mean 'godel implication'"),
+            ("00012012", "table '00012012': 8 values; expected 3, 9, 27"),
+            ("index:007", "is no index: expected a whole number, without zeros before it"),
+            ("1,0234", "'0234' is no value"),
             ("NMIN", "did you mean"),
             ("qqq", "expected an index, a truth table"),
             ("99999", "0 to 19682"),
@@ -359,6 +381,12 @@ class TestFindGate:
     def test_refused(self, text, message):
         with pytest.raises(UserError, match=message):
             find_gate(text)
+
+
+@pytest.mark.parametrize("index", [-1, 19_683])
+def test_there_is_no_gate_of_another_index(index):
+    with pytest.raises(UserError, match=f"index {index}: expected 0 to 19682"):
+        Gate(Space(), index)
 
 
 def test_text_of_many_values_has_commas():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -96,6 +97,8 @@ class TestConditions:
             ("values_taken", "is a number; compare it, such as values_taken == 2"),
             ("sheffer == 1", "no number; write it alone, or not sheffer"),
             ("sheffer == affine", "no number"),
+            ("sheffer # and commutative", "expected properties"),
+            ("inputs_used == -1", "expected properties"),
             ("", "expected properties"),
             ("1", "expected properties"),
             ("true", "is no property"),
@@ -153,6 +156,18 @@ class TestTables:
         matches = find_gates(Space(), table=table, where="commutative", near=SUM)
         commutative = all_properties(Space())["commutative"]
         assert indices(matches) == [index for _, index in fitting(Space(), table, SUM) if commutative[index]]
+
+    @pytest.mark.parametrize(
+        ("asked", "says"),
+        [
+            ({"limit": -1}, "limit -1: expected at least 0"),
+            ({"table": [200] + [None] * 8}, "a truth table's entries are -1 to 1"),
+            ({"table": [2] + [None] * 8, "where": "sheffer"}, "a truth table's entries are -1 to 1"),
+        ],
+    )
+    def test_what_is_no_limit_and_no_value(self, asked, says):
+        with pytest.raises(UserError, match=re.escape(says)):
+            find_gates(Space(), **asked)
 
     def test_gates_near_another(self):
         matches = find_gates(Space(), near=SUM, limit=19)

@@ -77,7 +77,7 @@ def test_the_frozen_encoder(model_and_place):
     ("gates", "message"),
     [
         ("SUMM", "names no gate"),
-        ("NTI", "names no gate"),
+        ("NTI", "is a gate of 3 values and 1 input, not of 3 values and 2 inputs"),
         ([0, 1, -1], "a truth table has 9 entries"),
         ([[0, 0, 0, 0, 0, 0, 0, 0, 2]], "a truth table's entries are -1 to 1"),
         (np.zeros((0,)), "a truth table has 9 entries"),

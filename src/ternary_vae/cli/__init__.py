@@ -59,7 +59,8 @@ for _command in (
     reporting.compare, reporting.report, experiment.experiment, atlas.atlas,
 ):  # fmt: skip
     app.command()(_command)
-app.command(context_settings={"ignore_unknown_options": True})(gates.gate)  # a truth table may begin with a minus sign
+# A truth table may begin with a minus sign, so what looks like an option is taken in, and said to be none there.
+app.command(context_settings={"ignore_unknown_options": True})(gates.gate)
 app.command()(gates.gates)
 app.add_typer(cache.cache_app, name="cache")
 app.add_typer(export.export_app, name="export")

@@ -63,22 +63,32 @@ def gate(
     values: Values = 3,
     inputs: Inputs = None,
     model: ModelOption = None,
-    neighbours: Annotated[int, typer.Option(min=0, help="How many of the nearest gates to show.")] = 5,
+    neighbours: Annotated[
+        int | None, typer.Option(min=0, help="How many of the nearest gates to show.", show_default="5")
+    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """Show a gate: truth table, names, properties, classes, and its code in either VAE; or write it as Verilog."""
     from ternary_vae.gates.names import find_gate
     from ternary_vae.gates.writing import csv_table, described, text_card, verilog_module
 
-    if name.startswith("--") and name.strip("-")[:1].isalpha():
-        raise UserError(f"no such option: {name}; see ternary-vae gate --help")
+    for word in (name, *(more or ())):
+        if word.startswith("--") and word.strip("-")[:1].isalpha():
+            raise UserError(f"no such option: {word}; see ternary-vae gate --help")
+    if more:
+        raise UserError(f"{name} {more[0]}: one gate at a time; put a name or a table with spaces in quotation marks")
+    shows_codes = form in (GateFormat.json, GateFormat.text)
+    for option, given in (("--model", model), ("--neighbours", neighbours)):
+        if given is not None and not shows_codes:
+            raise UserError(f"{option}: needs --format text or json, which show codes")
     gate, how = find_gate(name, values, inputs)
     understood = f"{name}: {how}"
-    if form in (GateFormat.json, GateFormat.text):
+    if shows_codes:
         codes = []
         if networks := _networks(model, gate.space):
             from ternary_vae.pretrained.codes import gate_codes
 
-            codes = gate_codes(gate, networks, neighbours)
+            codes = gate_codes(gate, networks, 5 if neighbours is None else neighbours)
         if form is GateFormat.json:
             print_json({"understood": understood, **described(gate), "codes": [_as_json(code) for code in codes]})
         else:
@@ -186,7 +196,7 @@ def _as_json(code: GateCode) -> dict[str, Any]:
 
 def _as_text(code: GateCode) -> str:
     from ternary_vae.formats import number, percent
-    from ternary_vae.pretrained.codes import NOISE_SIGMA
+    from ternary_vae.pretrained.codes import DRAWS, NOISE_SIGMA
     from ternary_vae.space import MOST_LISTED
 
     half = "" if code.noise_borne is None else f", half of them under noise of {code.noise_borne:.2f}"
@@ -203,7 +213,7 @@ def _as_text(code: GateCode) -> str:
             "",
             f"in VAE-{code.vae}, a code of {len(numbers)} numbers",
             *("  " + " ".join(numbers[start : start + 8]) for start in range(0, len(numbers), 8)),
-            f"  decoded exactly from {percent(code.exact_under_noise, 0)} of draws under latent noise of "
+            f"  decoded exactly from {percent(code.exact_under_noise, 0)} of {DRAWS:,} draws under latent noise of "
             f"{NOISE_SIGMA}{half}",
             *([f"  nearest gates{where}: distance, index, {short}table, names"] if rows else []),
             *rows,

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Int
 
-from ternary_vae.errors import UserError
+from ternary_vae.errors import UserError, nearest, shown
 from ternary_vae.space import MOST_LISTED, Space
 
 MOST_IN_AN_ORBIT = 2**20
@@ -34,7 +34,13 @@ EQUIVALENCES: dict[str, str] = {
 
 
 def group_order(space: Space, kind: str) -> int:
-    """How many elements the group of an equivalence has, of which some may do the same to all gates."""
+    """How many elements the group of an equivalence has, of which some may do the same to all gates.
+
+    Raises:
+        UserError: no such equivalence.
+    """
+    if kind not in EQUIVALENCES:
+        raise UserError(f"{shown(kind)} is no kind of equivalence; {nearest(str(kind), EQUIVALENCES)}")
     values, exchanges = math.factorial(space.values), math.factorial(space.inputs)
     each = space.inputs + 1
     return {
@@ -52,8 +58,9 @@ def classes(space: Space, kind: str) -> tuple[Int[np.ndarray, " operations"], In
     """For each gate the least index in its class, and the size of its class. Shared: do not write into them.
 
     Raises:
-        UserError: the space has too many gates to list.
+        UserError: the space has too many gates to list, or no such equivalence.
     """
+    group_order(space, kind)  # says what is wrong with it
     if not space.is_enumerable(MOST_LISTED):
         raise UserError(f"classes: {space.operations:,} gates cannot be listed; at most {MOST_LISTED:,} can")
     from scipy.sparse import coo_array
@@ -76,7 +83,7 @@ def orbit(space: Space, index: int, kind: str) -> Int[np.ndarray, " orbit"]:
     """Indices of all gates in the class of one gate, the least first; the space need not be listable.
 
     Raises:
-        UserError: the group has too many elements.
+        UserError: the group has too many elements, or no such equivalence.
     """
     most = MOST_IN_AN_ORBIT // space.entries
     if group_order(space, kind) > most:

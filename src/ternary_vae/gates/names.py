@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -121,10 +122,18 @@ SUM and MUL are modulo 4."""
 
 @dataclass(frozen=True)
 class Gate:
-    """One operation of a space."""
+    """One operation of a space.
+
+    Raises:
+        UserError: the space has no operation of that index.
+    """
 
     space: Space
     index: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.space.operations:
+            raise UserError(f"index {shown(self.index)}: expected 0 to {shown(self.space.operations - 1)}")
 
     @cached_property
     def table(self) -> Int8[np.ndarray, " entries"]:
@@ -222,7 +231,7 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
     classes = [None if symbol == DONT_CARE else known.get(symbol, -1) for symbol in symbols]
     if -1 in classes:
         wrong = symbols[classes.index(-1)]
-        signs = "-1, 0 and 1 between commas" if commas else "-, 0 and +, or 0, 1 and 2"
+        signs = "-1, 0 and 1 between commas" if commas else "-, 0 and + alone, or 0, 1 and 2 alone"
         kinds = signs if values == 3 else ", ".join(known)
         raise UserError(f"table {shown(text)}: {shown(wrong)} is no value; expected {kinds}, or ? for any")
     fitting = next((n for n in range(1, 11) if values**n == len(classes)), None)
@@ -265,11 +274,16 @@ def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Ga
         return readings[0][1], " and ".join(how for _, _, how in readings)
     if colon:
         raise refused[kinds[0]]
-    if re.fullmatch("[0-9]+", word):
-        kinds = [*kinds, "index"]
-    elif re.fullmatch(r"[-−+?0-9,\s/|]+", word):
-        kinds = [*kinds, "table"]
-    raise refused.get(kinds[-1]) or refused["name"]
+    if re.fullmatch("[1-9][0-9]*", word):
+        raise refused["index"]
+    if re.fullmatch(r"[-−+?0-9,\s/|]+", word):
+        raise refused["table"]
+    if (values, inputs) != (3, None):
+        with suppress(UserError):
+            elsewhere = find_gate(text)[0].space
+            asked = f"{values} values" + ("" if inputs is None else f" and {counted(inputs, 'input')}")
+            refused["name"] = UserError(f"{shown(text)} is a gate of {elsewhere}, not of {asked}")
+    raise refused["name"]
 
 
 def space_asked(values: int, inputs: int | None) -> Space:
@@ -282,15 +296,15 @@ def space_asked(values: int, inputs: int | None) -> Space:
 
 
 def _by_index(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
-    plain = re.sub(r"(?<=\d)[,_](?=\d{3})", "", word)
-    if not re.fullmatch("[0-9]{1,2000}", plain):
-        raise UserError(f"{shown(word)} is no index: expected a whole number")
-    space = space_asked(values, inputs)
-    if int(plain) >= space.operations:
+    # Zeros before it are those of a truth table.
+    if not re.fullmatch("0|[1-9][0-9]{0,2}([,_][0-9]{3}){1,600}|[1-9][0-9]{0,1999}", word):
+        raise UserError(f"{shown(word)} is no index: expected a whole number, without zeros before it")
+    space, index = space_asked(values, inputs), int(re.sub("[,_]", "", word))
+    if index >= space.operations:
         raise UserError(
             f"index {shown(word)}: of {counted(space.inputs, 'input')} there are 0 to {shown(space.operations - 1)}"
         )
-    yield Gate(space, int(plain)), f"the index of a gate of {counted(space.inputs, 'input')}"
+    yield Gate(space, index), f"the index of a gate of {counted(space.inputs, 'input')}"
 
 
 def _by_table(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
@@ -320,20 +334,23 @@ def _by_name(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate,
     folded = _folded(word)
     gates = {gate: name for (_, name), gate in known.items() if folded in _forms(name)}
     if not gates:
-        hint = nearest(folded, {_folded(name) for _, name in known}, otherwise=_expected(values, known))
+        names = {_folded(name) for _, name in known}
+        part = {name for name in names if folded and folded in name}
+        hint = nearest(min(part, key=len) if part else folded, names, otherwise=_expected(values, inputs, known))
         raise UserError(f"{shown(word)} names no gate; {hint}")
     yield from ((gate, f"the name {name}") for gate, name in gates.items())
 
 
-def _expected(values: int, known: Iterable[tuple[Space, str]]) -> str:
-    if values == 3:
+def _expected(values: int, inputs: int | None, known: Iterable[tuple[Space, str]]) -> str:
+    if values == 3 and inputs in (None, 2):
         table = "----00-0+, a heptavintimal name such as PC0"
         return f"expected an index, a truth table such as {table}, or a name such as MIN"
     one_input = Space(values, 1)
     digits = table_text(one_input, one_input.table(0) + np.arange(values, dtype=np.int8))
+    table = f"such as {digits} of one input" if inputs in (None, 1) else f"of {values**inputs:,} values"
     names = sorted(name for _, name in known)
-    named = f", or a name such as {names[0]}" if names else f"; gates of {values} values have no names here"
-    return f"expected an index, a truth table such as {digits} of one input{named}"
+    named = f", or a name such as {names[0]}" if names else "; these gates have no names here"
+    return f"expected an index, a truth table {table}{named}"
 
 
 _READINGS: dict[str, Callable[[str, int, int | None], Iterator[tuple[Gate, str]]]] = {
@@ -351,9 +368,9 @@ def _folded(name: str, short: bool = False) -> str:
     return re.sub(r"[\s_-]+", " ", re.sub(r"\(.*\)", "", plain) if short else plain).strip()
 
 
-def _forms(name: str) -> set[str]:
+def _forms(name: str) -> list[str]:
     """What a name may be written as, folded."""
-    return {_folded(name), _folded(name, short=True)}
+    return list(dict.fromkeys((_folded(name), _folded(name, short=True))))
 
 
 def names_of_gates(space: Space) -> dict[int, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import operator
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,15 +60,18 @@ def find_gates(
     condition, and another distance than Hamming's, can be asked of at most `MOST_LISTED` gates.
 
     Raises:
-        UserError: a condition that is none, a table or `near` of another space, or too many gates for a condition, for
-            a distance or to be listed.
+        UserError: a condition that is none, a table or `near` of another space, a negative limit, or too many gates for
+            a condition, for a distance or to be listed.
     """
+    if limit < 0:
+        raise UserError(f"limit {shown(limit)}: expected at least 0")
     condition = None if where is None else parse_condition(where, space)
     if near is not None and near.space != space:
         raise UserError(f"gates of {space} cannot be near to one of {near.space}")
     table = [None] * space.entries if table is None else table
     if len(table) != space.entries:
         raise UserError(f"a truth table has {space.entries} entries, got {len(table)}")
+    space.index([space.lowest if value is None else value for value in table])  # says what is wrong with it
     free = [entry for entry, value in enumerate(table) if value is None]
     count = space.values ** len(free)
     if count > MOST_LISTED:
@@ -138,15 +142,17 @@ def _in_order(space: Space, table: Sequence[int | None], near: Gate | None) -> I
 def parse_condition(text: str, space: Space) -> Condition:
     """A condition on the properties of gates: names of properties with `and`, `or`, `not` and brackets, and comparisons
     of those that are numbers, such as `commutative and not (sheffer or inputs_used < 2)`. Case does not matter, and `-`
-    stands for `_` in names. Nothing else is evaluated.
+    in a name stands for `_`. Nothing else is evaluated.
 
     Raises:
         UserError: text that is none, or a property that these gates do not have; the nearest is named.
     """
-    plain = " ".join(text.replace("-", "_").lower().split())
+    plain = " ".join(re.sub(r"(?<=[a-z])-(?=\w)", "_", text.lower()).split())
     if len(plain) > _MOST_CHARACTERS:
         raise UserError(f"condition {shown(text)}: longer than {_MOST_CHARACTERS:,} characters")
     try:
+        if "#" in plain:
+            raise ValueError("what follows would be taken for a comment")
         tree = ast.parse(plain, mode="eval").body
         _truth(tree, Properties(space, space.table([0])))  # says what is wrong before there is anything to do
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -19,7 +19,8 @@ from ternary_vae.space import MOST_LISTED, Space
 NOISE_SIGMA = 0.3
 """Standard deviation of the noise under which exactness is stated, as in the benchmarks' records."""
 _SIGMAS = tuple(round(0.05 * step, 2) for step in range(41))
-_DRAWS = 1000
+DRAWS = 1000
+"""Of noise, for each gate and each σ."""
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,4 @@ def _all_tables(space: Space) -> Int8[np.ndarray, "operations entries"]:
 
 @cache
 def _noise(dimensions: int) -> Float32[np.ndarray, "draws dimensions"]:
-    return np.random.default_rng(0).standard_normal((_DRAWS, dimensions), dtype=np.float32)
+    return np.random.default_rng(0).standard_normal((DRAWS, dimensions), dtype=np.float32)

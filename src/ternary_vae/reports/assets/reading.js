@@ -29,9 +29,9 @@ function parseTable(word) {
 }
 const READINGS = {
   index(word) {
-    const plain = word.replace(/(\d)[,_](?=\d{3})/g, "$1"); // no look-behind, which older Safari cannot read
-    if (!/^\d{1,2000}$/.test(plain) || BigInt(plain) >= BigInt(space.operations)) return [];
-    return [{ values: table(BigInt(plain)), how: "index" }];
+    if (!/^(0|[1-9]\d{0,2}([,_]\d{3}){1,600}|[1-9]\d{0,1999})$/.test(word)) return [];
+    const index = BigInt(word.replace(/[,_]/g, ""));
+    return index < BigInt(space.operations) ? [{ values: table(index), how: "index" }] : [];
   },
   table(word) {
     if (space.values === 3 && /^0+$/.test(word) && word.length === space.entries)

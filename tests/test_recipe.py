@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -387,9 +388,17 @@ class TestBadInput:
         (tmp_path / "bad.yaml").write_bytes(b"name: \xff\xfe")
         assert "cannot be read" in refusal(load_recipe, str(tmp_path / "bad.yaml"))
 
-    @pytest.mark.parametrize("epochs", [0, -4, 1_000_001, 10**400])
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize("epochs", [0, -4, 1_000_001, 10**400, 2.5, 3.0, True, "3"])
     def test_run_length_out_of_bounds(self, epochs):
         assert "from 1 to 1,000,000" in refusal(load_recipe, "ternary_v5_5", epochs=epochs)
+
+    @pytest.mark.usefixtures("unchecked")
+    @pytest.mark.parametrize("scale_phases", [False, True])
+    def test_a_run_length_of_numpy(self, scale_phases):
+        recipe = load_recipe("ternary_v5_5", epochs=np.int64(40), scale_phases=scale_phases)
+        assert recipe == load_recipe("ternary_v5_5", epochs=40, scale_phases=scale_phases)
+        assert "\nepochs: 40\n" in recipe.to_yaml()
 
     def test_the_error_of_a_translation_where_there_is_none(self):
         message = refusal(load_recipe, "ternary_v5_5", overrides={"objective.translation_error": 0.1})

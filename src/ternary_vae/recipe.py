@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -585,14 +586,14 @@ class Recipe(Section):
         return self
 
     def of_length(self, epochs: int) -> Recipe:
-        """The same recipe for a run of so many epochs, schedules as they are.
+        """The same recipe for a run of so many epochs, schedules as they are. numpy's whole numbers will do.
 
         Raises:
-            UserError: no run has so many.
+            UserError: no run has so many, or it is no whole number.
         """
-        if not 1 <= epochs <= MOST_EPOCHS:
+        if isinstance(epochs, bool) or not isinstance(epochs, Integral) or not 1 <= epochs <= MOST_EPOCHS:
             raise UserError(f"--epochs {shown(epochs)}: expected a whole number from 1 to {MOST_EPOCHS:,}")
-        return self.model_copy(update={"epochs": epochs})
+        return self.model_copy(update={"epochs": int(epochs)})  # which checks nothing
 
     def scaled_by(self, ratio: float) -> dict[str, Any]:
         """Its settings as plain data, for a schedule `ratio` times as long: those marked `Scaled` change."""
@@ -692,7 +693,7 @@ def load_recipe(
     if epochs is None:
         return recipe
     recipe = recipe.of_length(epochs)
-    return recipe.scaled_to(epochs) if scale_phases else recipe
+    return recipe.scaled_to(recipe.epochs) if scale_phases else recipe
 
 
 def _require_a_list(recipe: Recipe, source: str) -> None:

@@ -541,12 +541,20 @@ class TestRefusals:
         file.write_text(text.replace(*changed))
         assert "differs from the recipe" in self.refused(lambda: quick_resume(finished_run, epochs=6))
 
+    @pytest.mark.usefixtures("unchecked")
     @pytest.mark.parametrize(
-        ("epochs", "says"), [(2, "3 epochs are done"), (0, "from 1 to 1,000,000"), (-1, "from 1 to 1,000,000")]
+        ("epochs", "says"),
+        [
+            (2, "3 epochs are done"),
+            (0, "from 1 to 1,000,000"),
+            (-1, "from 1 to 1,000,000"),
+            (3.5, "expected a whole number"),
+        ],
     )
     def test_an_end_that_has_passed_or_cannot_be(self, finished_run, quick_resume, epochs, says):
         assert says in self.refused(lambda: quick_resume(finished_run, epochs=epochs))
         assert RunDirectory(finished_run).recipe().epochs == 3
+        assert RunDirectory(finished_run).facts()["epochs"] == 3
 
     def test_a_start_with_nothing_left_to_do(self, finished_run, small_recipe, quick_train, tmp_path):
         start = load_checkpoint(RunDirectory(finished_run).checkpoint(3))

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -103,6 +104,12 @@ class TestResuming:
         assert directory.events() == []
         changed = {p.name for p, content in before.items() if p.read_bytes() != content}
         assert changed <= {"run.json"}
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_an_end_of_numpy_is_a_number(self, finished_run, quick_resume):
+        outcome = quick_resume(finished_run, epochs=np.int64(3))
+        assert outcome.status == "completed"
+        assert outcome.directory.recipe().epochs == outcome.directory.facts()["epochs"] == 3
 
     def test_a_run_stays_on_its_device(self, finished_run, monkeypatch):
         """Also where a faster one is at hand: there it would not go on to the same bits. No epoch is left to train, as

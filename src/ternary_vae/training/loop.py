@@ -250,6 +250,7 @@ def _resumed_run(directory: RunDirectory, device: str, epochs: int | None = None
     recipe = directory.recipe()
     if epochs is not None:
         recipe = recipe.of_length(epochs)
+        epochs = recipe.epochs
     before = directory.facts().get("device")
     chosen = device_to_go_on_with(device, before)
     trainer = Trainer(recipe, chosen)

@@ -20,6 +20,7 @@ from ternary_vae.objective import (
     Controls,
     ForwardPass,
     Noise,
+    Term,
     codes,
     draw_noise,
     forward,
@@ -796,6 +797,23 @@ class TestWholeObjective:
         assert terms["entropy_alignment"].item() == pytest.approx(alignment.item())
         assert terms["reconstruction_a"].item() == pytest.approx(cross_entropies[0].item())
         assert terms["loss"] is loss
+
+    def test_a_term_added_to_another_is_scaled_with_it(self, generator):
+        """Whatever VAE it names itself: at 0 it changes no bit, else λ and the scale are those of the other."""
+        model, noise = double_model(), noise_for(generator)
+        x, classes = batch(generator)
+
+        def loss(*more):
+            among = (*TERMS, *more)
+            return objective(model, x, classes, noise, controls_with(), BARE, (0.5, 1.7), among=among)[0].item()
+
+        def worth(value, vae=None):
+            value = torch.tensor(value, dtype=torch.float64)
+            return Term("more", lambda _: value, lambda *_: 1.0, vae=vae, added_to="reconstruction_a")
+
+        plain = loss()
+        assert loss(worth(0.0)) == loss(worth(0.0, "B")) == plain
+        assert loss(worth(3.0)) == pytest.approx(plain + 0.6 * 0.5 * 3.0, rel=1e-12)
 
     def test_entropy_alignment_changes_no_gradient(self, generator):
         model, noise = double_model(), noise_for(generator)

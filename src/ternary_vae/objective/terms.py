@@ -49,7 +49,8 @@ class Term:
         on_prior_draws: whether it needs prior draws; it is then due every `prior_information.every_steps` steps.
         is_due: whether a batch has what it needs.
         is_logged: whether it is computed and logged even while its weight is 0.
-        added_to: a term with which it is summed up before both are scaled and added to the loss.
+        added_to: an earlier term with which it is summed up before both are scaled, by that one's `vae`, and added to
+            the loss.
     """
 
     name: str
@@ -88,7 +89,8 @@ def total_loss(
         value = values[term.name] = term.value(forward)
         if counts(weight):
             part, weighted = term.added_to or term.name, _times(weight, value)
-            parts[part] = term.vae, parts[part][1] + weighted if part in parts else weighted
+            vae, before = parts.get(part, (term.vae, None))  # what is added to another is scaled as that is
+            parts[part] = vae, weighted if before is None else before + weighted
     scaled = [part if vae is None else _times(forward.loss_weights[vae], part) for vae, part in parts.values()]
     loss = sum(scaled[1:], scaled[0])
     return loss, values | {LOSS: loss}

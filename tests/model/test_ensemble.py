@@ -216,7 +216,7 @@ def test_unknown_strategies_and_names_that_are_taken_are_refused():
         combine(torch.zeros(1, 9), entry(), entry(), "best_of_too")
     with pytest.raises(ValueError, match="unknown ensemble strategy 'median'"):
         DualVAE().ensemble_reconstruct(torch.zeros(1, 9), "median")
-    for name in ("voting", "two words"):
+    for name in ("voting", "two words", "a", "b", "coupled_a", "coupled_b"):  # the log's own names among them
         with pytest.raises(ValueError, match=f"{name}': expected a new name"):
             register_strategy(EnsembleStrategy(name, "again", STRATEGIES["voting"].combine))
     assert STRATEGIES["voting"].combine.__name__ == "voting"

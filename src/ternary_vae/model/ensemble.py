@@ -44,6 +44,8 @@ class EnsembleStrategy:
     unanimous: bool = False
 
 
+VOTERS = ("a", "b", "coupled_a", "coupled_b")
+"""Each decoder alone, and coupled, as logs name them beside strategies."""
 STRATEGIES: dict[str, EnsembleStrategy] = {}
 """Every strategy there is, by name."""
 
@@ -54,7 +56,7 @@ def register_strategy(strategy: EnsembleStrategy) -> EnsembleStrategy:
     Raises:
         ValueError: the name is taken, or no identifier.
     """
-    if strategy.name in STRATEGIES or not strategy.name.isidentifier():
+    if strategy.name in (*VOTERS, *STRATEGIES) or not strategy.name.isidentifier():
         raise ValueError(f"ensemble strategy {strategy.name!r}: expected a new name of letters, digits and _")
     STRATEGIES[strategy.name] = strategy
     return strategy

@@ -15,6 +15,7 @@ from ternary_vae.acceleration.parallel import Tasks, side_by_side
 from ternary_vae.limits import completion_odds, coverage_limit
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables
 from ternary_vae.model.dual_vae import Side
+from ternary_vae.model.ensemble import VOTERS
 from ternary_vae.model.linear import rounded_once
 from ternary_vae.operations import Operations, measured_operations
 from ternary_vae.recipe import Recipe
@@ -34,7 +35,6 @@ _COVERAGE = (
     "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b", "coverage_single_limit",
     "covered_all_a", "covered_all_b",
 )  # fmt: skip
-_VOTERS = ("exact_match_a", "exact_match_b", "exact_match_coupled_a", "exact_match_coupled_b")
 
 
 def evaluated_keys(strategies: Iterable[str] = STRATEGIES) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def evaluated_keys(strategies: Iterable[str] = STRATEGIES) -> tuple[str, ...]:
 
 
 def _exact_match_keys(strategies: Iterable[str] = STRATEGIES) -> tuple[str, ...]:
-    return *_VOTERS, *(f"exact_match_{name}" for name in strategies)
+    return tuple(f"exact_match_{name}" for name in (*VOTERS, *strategies))
 
 
 @torch.no_grad()

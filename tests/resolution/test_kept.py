@@ -16,7 +16,7 @@ from ternary_vae.resolution import isolated, kept
 from ternary_vae.resolution.kept import ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
 from ternary_vae.resolution.measure import encoded, keepable_tensors, measure_coupled, measure_isolated
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, comparable
-from ternary_vae.storage.checkpoints import load_checkpoint
+from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.storage.tensor_cache import TensorCache
 
 CPU = torch.device("cpu")
@@ -66,7 +66,7 @@ def test_encodings_are_read_where_they_are_kept(
         other = {name: tensor.clone() for name, tensor in checkpoint.model.items()}
         other["encoder_A.fc_mu.bias"] += 1
         with pytest.raises(AssertionError, match="computed again"):
-            encoded(Kept(replace(checkpoint, model=other, content_hash=""), CPU, store))
+            encoded(Kept(replace(checkpoint, model=other), CPU, store))
         with patch.context() as rougher:
             rougher.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
             with pytest.raises(AssertionError, match="computed again"):
@@ -74,6 +74,14 @@ def test_encodings_are_read_where_they_are_kept(
         patch.setattr(kept, "code_fingerprint", lambda: "another version")
         with pytest.raises(AssertionError, match="computed again"):
             encoded(Kept(checkpoint, CPU, store))
+
+
+def test_a_changed_checkpoint_has_the_hash_of_the_file_that_it_would_be(checkpoint_file: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(checkpoint_file)
+    changed = replace(checkpoint, model={name: -tensor for name, tensor in checkpoint.model.items()})
+    save_checkpoint(tmp_path / "changed.safetensors", changed)
+    assert kept.checkpoint_hash(changed) == load_checkpoint(tmp_path / "changed.safetensors").content_hash
+    assert kept.checkpoint_hash(changed) != kept.checkpoint_hash(checkpoint)
 
 
 def test_what_is_missing_or_damaged_is_computed_again(checkpoint_file: Path, tmp_path: Path) -> None:
@@ -133,7 +141,7 @@ def test_encodings_that_are_not_finite_are_not_kept(checkpoint_file: Path, tmp_p
     checkpoint, store = load_checkpoint(checkpoint_file), TensorCache(tmp_path)
     overflowing = {name: torch.full_like(tensor, 1e30) for name, tensor in checkpoint.model.items()}
     with pytest.raises(UserError, match="NaN or infinity"):
-        encoded(Kept(replace(checkpoint, model=overflowing, content_hash=""), CPU, store))
+        encoded(Kept(replace(checkpoint, model=overflowing), CPU, store))
     assert store.list_cache() == []
 
 

@@ -56,7 +56,7 @@ class Checkpoint:
         training: tensors of the training state that live on the device.
         state: plain JSON values of the training state (λ, ρ, gate, guards, controller).
         source: where the file comes from.
-        content_hash: SHA-256 of the file, hexadecimal.
+        content_hash: SHA-256 of the file, hexadecimal; empty in one that never was a file, as `replace` makes them.
     """
 
     epoch: int
@@ -69,7 +69,7 @@ class Checkpoint:
     state: dict[str, Any] = field(default_factory=dict)
     source: Literal["native", "v5.5"] = "native"
     code_version: str = ""
-    content_hash: str = ""
+    content_hash: str = field(default="", init=False)
     path: Path | None = None
 
     @property
@@ -139,9 +139,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             raise UserError(f"{path}: is a directory; name one file in it, such as latest.safetensors")
         # Read once: a run may replace `latest` meanwhile, and the hash must be that of what was read.
         content = file_bytes(path, _MOST_BYTES)
-    if content[:2] == b"PK" or path.suffix in (".pt", ".pth"):
-        return _load_v5_5(path, content)
-    return _load_native(path, content)
+    of_v5_5 = content[:2] == b"PK" or path.suffix in (".pt", ".pth")
+    checkpoint = (_load_v5_5 if of_v5_5 else _load_native)(path, content)
+    checkpoint.content_hash = _sha256(content)
+    return checkpoint
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[DualVAE, Checkpoint]:
@@ -194,7 +195,7 @@ def _load_native(path: Path, content: bytes) -> Checkpoint:
             f"this program reads {FORMAT_VERSION!r}; use the program version that wrote it"
         )
     try:
-        checkpoint = _native_checkpoint(path, content, header, tensors)
+        checkpoint = _native_checkpoint(path, header, tensors)
         if not 0 <= checkpoint.rho <= 1:
             raise ValueError(f"ρ is {checkpoint.rho}")
     except (KeyError, TypeError, ValueError) as failure:
@@ -220,7 +221,7 @@ def _safetensors_metadata(content: bytes) -> dict[str, str]:
     return parse_json(content[8 : 8 + length])["__metadata__"]
 
 
-def _native_checkpoint(path: Path, content: bytes, header: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
+def _native_checkpoint(path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
     groups: dict[str, dict[str, Tensor]] = {group: {} for group in TENSORS}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
@@ -231,7 +232,6 @@ def _native_checkpoint(path: Path, content: bytes, header: dict[str, Any], tenso
         recipe=validate_recipe(header["recipe"], f"{path} (recipe)"),
         state=dict(header["state"]),
         code_version=header["code_version"],
-        content_hash=_sha256(content),
         path=path,
         **{attribute: groups[group] for group, attribute in TENSORS.items()},
     )
@@ -253,7 +253,7 @@ def _load_v5_5(path: Path, content: bytes) -> Checkpoint:
     if not isinstance(saved, dict) or not isinstance(saved.get("model"), dict) or "epoch" not in saved:
         raise UserError(f"{path}: a torch file of another program; {expected}")
     try:
-        return _v5_5_checkpoint(path, content, saved)
+        return _v5_5_checkpoint(path, saved)
     except (AttributeError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError) as failure:
         raise UserError(f"{path}: damaged or not of v5.5 ({failure!r}); {expected}") from None
 
@@ -299,7 +299,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) and not value.ndim else value
 
 
-def _v5_5_checkpoint(path: Path, content: bytes, saved: dict[str, Any]) -> Checkpoint:
+def _v5_5_checkpoint(path: Path, saved: dict[str, Any]) -> Checkpoint:
     weights = {name: value for name, value in saved["model"].items() if isinstance(value, Tensor)}
     training = {
         f"gradient_norm_{side}": weights.pop(f"grad_norm_{side.upper()}_ema").reshape(())
@@ -324,7 +324,6 @@ def _v5_5_checkpoint(path: Path, content: bytes, saved: dict[str, Any]) -> Check
         },
         source="v5.5",
         code_version="v5.5",
-        content_hash=_sha256(content),
         path=path,
     )
 

@@ -154,6 +154,8 @@ def test_impossible_requests_are_refused(model):
         model.sample(3, "C")
     with pytest.raises(ValueError, match="'A' or 'B'"):
         model.decode(torch.zeros(1, 16), "both")
+    with pytest.raises(ValueError, match="'A' or 'B'"):
+        model.encode(torch.zeros(1, 9)).of("a")
 
 
 def test_latents_have_the_posteriors_moments():

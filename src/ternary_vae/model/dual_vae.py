@@ -28,7 +28,13 @@ class Posteriors(NamedTuple):
     logvar_b: Float[Tensor, "n latent"]
 
     def of(self, vae: Side) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"]]:
-        """Mean and log-variance of one VAE."""
+        """Mean and log-variance of one VAE.
+
+        Raises:
+            ValueError: if vae is neither "A" nor "B".
+        """
+        if vae not in ("A", "B"):
+            raise ValueError(f"vae is 'A' or 'B', got {vae!r}")
         return self[:2] if vae == "A" else self[2:]
 
 

@@ -121,6 +121,16 @@ def test_any_number_type_is_read_alike(model, dtype):
     assert torch.equal(model.encode(x.to(dtype)).mu_b, model.encode(x.float()).mu_b)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64])
+def test_whole_numbers_are_latents_too(model, dtype):
+    z = torch.randint(-2, 3, (20, 16), generator=torch.Generator().manual_seed(6))
+    for vae in ("A", "B"):
+        assert torch.equal(model.decode(z.to(dtype), vae), model.decode(z.float(), vae))
+    coupled = model.decode_coupled(z.to(dtype), z.flip(0).to(dtype))
+    assert all(map(torch.equal, coupled, model.decode_coupled(z.float(), z.flip(0).float())))
+    assert model.decode(z.double()).dtype == torch.float64
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("shape", [(9,), (3, 8), (2, 3, 9)])
 def test_other_shapes_are_refused(model, shape):

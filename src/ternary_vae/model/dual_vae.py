@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Int8, Shaped
+from jaxtyping import Float, Int, Int8, Real, Shaped
 from torch import Tensor, nn
 
 from ternary_vae.model.ensemble import combine, logits_to_tables, strategy_named
@@ -112,23 +112,29 @@ class DualVAE(Pretrained, nn.Module):
         x = self.space.as_input(x.to(self.encoder_A.fc_mu.weight.dtype))
         return Posteriors(*self.encoder_A(x), *self.encoder_B(x))
 
-    def decode(self, z: Float[Tensor, "*n latent"], vae: Side = "A") -> Float[Tensor, "*n entries values"]:
+    def decode(self, z: Real[Tensor, "*n latent"], vae: Side = "A") -> Float[Tensor, "*n entries values"]:
         """Logits of the classes, from the lowest value to the highest, for each entry, decoded by one VAE from its own
-        latent.
+        latent. Whole numbers will do.
 
         Raises:
             ValueError: if vae is neither "A" nor "B".
         """
         if vae not in ("A", "B"):
             raise ValueError(f"vae is 'A' or 'B', got {vae!r}")
+        z = self._with_fractions(z)
         return self.decoder_A(z) if vae == "A" else self.decoder_B(z)
 
     def decode_coupled(
-        self, z_a: Float[Tensor, "*n latent"], z_b: Float[Tensor, "*n latent"], rho: float | Tensor | None = None
+        self, z_a: Real[Tensor, "*n latent"], z_b: Real[Tensor, "*n latent"], rho: float | Tensor | None = None
     ) -> tuple[Float[Tensor, "*n entries values"], Float[Tensor, "*n entries values"]]:
         """Logits of both VAEs from cross-injected latents; ρ is the model's own unless given."""
+        z_a, z_b = self._with_fractions(z_a), self._with_fractions(z_b)
         mixed_a, mixed_b = self.injection(z_a, z_b, self.permeability if rho is None else rho)
         return self.decoder_A(mixed_a), self.decoder_B(mixed_b)
+
+    def _with_fractions(self, z: Real[Tensor, "*n latent"]) -> Float[Tensor, "*n latent"]:
+        """Latents in a format of fractions: layers take their weights to the format of what they read."""
+        return z if z.is_floating_point() else z.to(self.encoder_A.fc_mu.weight.dtype)
 
     def forward(
         self,

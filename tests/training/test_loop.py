@@ -483,6 +483,22 @@ def test_the_callers_default_precision_changes_no_bit(finished_run, small_recipe
     assert single.read_bytes() == double.read_bytes()
 
 
+@pytest.mark.parametrize("without_gradients", [torch.no_grad, torch.inference_mode])
+def test_a_caller_without_gradients_changes_no_bit(
+    without_gradients, finished_run, small_recipe, quick_train, quick_resume, tmp_path
+):
+    """Started, resumed, and begun from a checkpoint that was read there."""
+    with without_gradients():
+        quick_train(small_recipe(epochs=2), tmp_path / "run")
+        quick_resume(tmp_path / "run", epochs=3)
+        start = load_checkpoint(RunDirectory(finished_run).checkpoint(3))
+        quick_train(small_recipe(epochs=4), tmp_path / "more", start=start)
+        assert not torch.is_grad_enabled()
+        assert torch.is_inference_mode_enabled() == (without_gradients is torch.inference_mode)
+    known, found = (RunDirectory(place).checkpoint("latest") for place in (finished_run, tmp_path / "run"))
+    assert known.read_bytes() == found.read_bytes()
+
+
 def test_other_errors_are_not_taken_for_it(small_recipe, quick_train, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "train_epoch", lambda *_: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="size"):

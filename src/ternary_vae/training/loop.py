@@ -27,7 +27,7 @@ from ternary_vae.storage.files import require_utf_8, write_bytes
 from ternary_vae.storage.runs import RunDirectory, environment
 from ternary_vae.training.epoch import PendingUpdate, Trainer
 from ternary_vae.training.interruption import interruptions
-from ternary_vae.training.precision import matrix_products, single_precision
+from ternary_vae.training.precision import matrix_products, pytorch_defaults
 from ternary_vae.training.progress import Progress, Silent, watcher
 from ternary_vae.training.run import Outcome, Run, Start, now
 
@@ -35,7 +35,7 @@ _FINISHERS_BESIDE_AN_ACCELERATOR = 3
 
 
 @memory_of_the_device()
-@single_precision()
+@pytorch_defaults()
 def train(
     recipe: Recipe,
     directory: RunDirectory | str | Path,
@@ -62,7 +62,7 @@ def train(
 
 
 @memory_of_the_device()
-@single_precision()
+@pytorch_defaults()
 def resume(
     directory: RunDirectory | str | Path,
     *,
@@ -87,7 +87,7 @@ def resume(
 
 
 @memory_of_the_device()
-@single_precision()
+@pytorch_defaults()
 def train_together(
     recipes: Sequence[Recipe],
     directories: Sequence[RunDirectory | str | Path],

@@ -1,4 +1,4 @@
-"""Precision of numbers, and of float32 matrix products."""
+"""PyTorch's defaults, and the precision of float32 matrix products."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 
 
 @contextmanager
-def single_precision() -> Iterator[None]:
-    """Inside the block new tensors are float32, whatever the caller has made PyTorch's default: a run's bits are those
+def pytorch_defaults() -> Iterator[None]:
+    """Inside the block new tensors are float32 and have gradients, whatever the caller has set: a run's bits are those
     of its recipe and seed."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        yield
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
     finally:
         torch.set_default_dtype(before)
 

@@ -89,6 +89,13 @@ def test_gradient_of_the_own_encoder_is_scaled_by_what_is_left_of_its_code(kind)
     assert other is None
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("kind", ["Plain", "", None])
+def test_an_unknown_kind_is_refused(kind):
+    with pytest.raises(ValueError, match="injection is 'plain' or 'translated', got "):
+        DualVAE(kind)
+
+
 def test_mixes_of_prior_draws():
     z_a, z_b = latents()
     torch.testing.assert_close(mix_prior_draws(z_a, z_b, 0.7, "additive"), z_a + 0.7 * z_b)

@@ -51,6 +51,9 @@ class DualVAE(Pretrained, nn.Module):
         latent_dimensions, width: follow from the space unless given, see `Sizes`.
         decoder_a_width: factor of the hidden layers of VAE-A's decoder, see `Sizes`.
 
+    Raises:
+        ValueError: if there is no such injection.
+
     Attributes:
         space: the space of the operations.
         sizes: of the networks.

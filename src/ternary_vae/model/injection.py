@@ -25,6 +25,9 @@ class CrossInjection(nn.Module):
         kind: "plain" (no parameters) or "translated" (with 16 latent dimensions 512 parameters, and 66 for every
             hidden unit of both).
         hidden_units: of each translation; 0 leaves it linear.
+
+    Raises:
+        ValueError: if there is no such kind.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class BentTranslation(nn.Module):
 def _translation(kind: Literal["plain", "translated"], hidden_units: int, latent_dimensions: int) -> nn.Module:
     if kind == "plain":
         return nn.Identity()
+    if kind != "translated":
+        raise ValueError(f"injection is 'plain' or 'translated', got {kind!r}")
     if hidden_units:
         return BentTranslation(hidden_units, latent_dimensions)
     return Linear(latent_dimensions, latent_dimensions, bias=False)

@@ -126,6 +126,23 @@ def test_a_held_out_part_is_stated(tmp_path):
     assert "--config" not in card
 
 
+@pytest.mark.parametrize(
+    ("architecture", "permeability", "place"),
+    [
+        ({"latent_dimensions": 1}, 0.5, "architecture.latent_dimensions"),
+        ({"width": 20.0}, 0.5, "architecture.width"),
+        ({}, 2.0, "permeability"),
+        ({}, float("nan"), "permeability"),
+    ],
+)
+def test_what_no_file_can_have_is_refused_before_anything_is_written(architecture, permeability, place, tmp_path):
+    model = DualVAE(**architecture)
+    model.permeability = permeability
+    with pytest.raises(UserError, match=f"the model cannot be saved: {place}: Input should be .* \\(given: "):
+        model.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_model_is_replaced_and_nothing_else_is(saved, tmp_path):
     random_model(**ARCHITECTURES[1]).save_pretrained(saved)
     assert DualVAE.from_pretrained(saved).architecture["adaptive_rho"]

@@ -47,7 +47,7 @@ class Pretrained(nn.Module):
             origin: for the card; the model's own unless given. What was measured of other weights is left out.
 
         Raises:
-            UserError: the directory holds something else, or cannot be written.
+            UserError: the directory holds something else, or cannot be written, or as `to_files`.
         """
         write_model(self.to_files(origin), Path(directory))
 
@@ -56,14 +56,18 @@ class Pretrained(nn.Module):
         Returns its address.
 
         Raises:
-            UserError: huggingface_hub is not installed, or the hub cannot be reached or refuses.
+            UserError: huggingface_hub is not installed, or the hub cannot be reached or refuses, or as `to_files`.
         """
         from ternary_vae.pretrained.hub import upload
 
         return upload(self.to_files(), name, **options)
 
     def to_files(self, origin: Origin | None = None) -> ModelFiles:
-        """The model as its files would hold it."""
+        """The model as its files would hold it.
+
+        Raises:
+            UserError: sizes or a permeability that files cannot have.
+        """
         arrays = {name: tensor.detach().float().cpu().numpy() for name, tensor in self.state_dict().items()}
         return model_files(arrays, self.architecture, self.permeability, origin or self.origin)
 

@@ -63,18 +63,20 @@ class ModelFiles:
 def model_files(
     arrays: dict[str, np.ndarray], architecture: dict[str, Any], permeability: float, origin: Origin | None
 ) -> ModelFiles:
-    """A model as files. What was measured of other weights than these is left out."""
+    """A model as files. What was measured of other weights than these is left out.
+
+    Raises:
+        UserError: its configuration is none that is read again.
+    """
     weights = bytes_of_arrays({name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)})
     digest = hashlib.sha256(weights).hexdigest()
-    return ModelFiles(
-        Configuration(
-            architecture=Architecture(**architecture),
-            permeability=permeability,
-            weights_sha256=digest,
-            origin=origin if origin is not None and origin.weights_sha256 == digest else None,
-        ),
-        weights,
-    )
+    content = {
+        "architecture": architecture,
+        "permeability": permeability,
+        "weights_sha256": digest,
+        "origin": origin if origin is not None and origin.weights_sha256 == digest else None,
+    }
+    return ModelFiles(validated(Configuration, content, "the model cannot be saved", _EXPECTED, _known_keys), weights)
 
 
 def shipped_model_of(space: Space) -> str | None:

@@ -429,6 +429,13 @@ class TestVersion5_5:
         assert same_bits(again.model, checkpoint.model)
         assert same_bits(again.optimizer, checkpoint.optimizer)
 
+    @pytest.mark.parametrize("rho", [1.5, -0.1, 7])
+    def test_a_permeability_that_is_none(self, made, path, rho):
+        torch.save({**made[0], "rho": rho}, path)
+        message = refusal(path)
+        assert "damaged or not of v5.5" in message
+        assert f"ρ is {float(rho)}" in message
+
     def test_the_older_file_format_is_read_too(self, made, tmp_path):
         path = tmp_path / "legacy.pt"
         torch.save(made[0], path, _use_new_zipfile_serialization=False)

@@ -196,14 +196,18 @@ def _load_native(path: Path, content: bytes) -> Checkpoint:
         )
     try:
         checkpoint = _native_checkpoint(path, header, tensors)
-        if not 0 <= checkpoint.rho <= 1:
-            raise ValueError(f"ρ is {checkpoint.rho}")
+        _require_permeability(checkpoint.rho)
     except (KeyError, TypeError, ValueError) as failure:
         raise UserError(f"{path}: damaged header ({failure!r}); use another checkpoint of the run") from None
     stated = header.get("sha256")  # which older files have not
     if stated is not None and _sha256(_with_digest(content, str(stated), _NO_DIGEST)) != stated:
         raise UserError(f"{path}: damaged, its content has changed since it was written; use another checkpoint")
     return checkpoint
+
+
+def _require_permeability(rho: float) -> None:
+    if not 0 <= rho <= 1:
+        raise ValueError(f"ρ is {rho}")
 
 
 def _with_digest(content: bytes, old: str, new: str) -> bytes:
@@ -253,9 +257,11 @@ def _load_v5_5(path: Path, content: bytes) -> Checkpoint:
     if not isinstance(saved, dict) or not isinstance(saved.get("model"), dict) or "epoch" not in saved:
         raise UserError(f"{path}: a torch file of another program; {expected}")
     try:
-        return _v5_5_checkpoint(path, saved)
+        checkpoint = _v5_5_checkpoint(path, saved)
+        _require_permeability(checkpoint.rho)
     except (AttributeError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError) as failure:
         raise UserError(f"{path}: damaged or not of v5.5 ({failure!r}); {expected}") from None
+    return checkpoint
 
 
 class _NumpyType:

@@ -156,6 +156,23 @@ def test_a_model_is_replaced_and_nothing_else_is(saved, tmp_path):
         assert (other / name).read_text(encoding="utf-8") == content
 
 
+def test_what_could_not_be_read_is_not_written(tmp_path):
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="is a run, beside which no model is read; name another directory"):
+        random_model().save_pretrained(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e300])
+def test_weights_that_are_not_finite_are_not_written(weight, tmp_path):
+    model = random_model().double()
+    with torch.no_grad():
+        model.decoder_A.decoder[0].bias[0] = weight
+    with pytest.raises(UserError, match=r"model: decoder_A\.decoder\.0\.bias contains NaN or infinity"):
+        model.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def change(path, **changes):
     content = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**content, **changes}), encoding="utf-8")

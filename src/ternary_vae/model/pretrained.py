@@ -47,7 +47,7 @@ class Pretrained(nn.Module):
             origin: for the card; the model's own unless given. What was measured of other weights is left out.
 
         Raises:
-            UserError: the directory holds something else, or cannot be written, or as `to_files`.
+            UserError: the directory is a run's, holds something else, or cannot be written, or as `to_files`.
         """
         write_model(self.to_files(origin), Path(directory))
 
@@ -66,7 +66,7 @@ class Pretrained(nn.Module):
         """The model as its files would hold it.
 
         Raises:
-            UserError: sizes or a permeability that files cannot have.
+            UserError: weights that are not finite, or sizes or a permeability that files cannot have.
         """
         arrays = {name: tensor.detach().float().cpu().numpy() for name, tensor in self.state_dict().items()}
         return model_files(arrays, self.architecture, self.permeability, origin or self.origin)

@@ -66,9 +66,13 @@ def model_files(
     """A model as files. What was measured of other weights than these is left out.
 
     Raises:
-        UserError: its configuration is none that is read again.
+        UserError: weights that are not finite in float32, or a configuration that could not be read again.
     """
-    weights = bytes_of_arrays({name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)})
+    arrays = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"model: {name} contains NaN or infinity in float32; save weights that are finite")
+    weights = bytes_of_arrays(arrays)
     digest = hashlib.sha256(weights).hexdigest()
     content = {
         "architecture": architecture,
@@ -135,7 +139,7 @@ def read_model(directory: Path) -> ModelFiles:
         raise UserError(f"{directory}: not found; name a model's directory")
     if not directory.is_dir():
         raise UserError(f"{directory}: is a file; name a model's directory, and load a checkpoint with `load_model`")
-    if (directory / "run.json").exists():
+    if _is_run(directory):
         raise UserError(
             f"{directory}: is a run; `ternary-vae export model {quoted(directory)} DIRECTORY` makes a model of it"
         )
@@ -158,6 +162,10 @@ def read_model(directory: Path) -> ModelFiles:
     return ModelFiles(configuration, weights, str(directory))
 
 
+def _is_run(directory: Path) -> bool:
+    return (directory / "run.json").exists()
+
+
 def _known_keys(place: tuple[int | str, ...]) -> list[str]:
     inside = Architecture if place[:1] == ("architecture",) else Configuration if not place else Origin
     return list(inside.model_fields)
@@ -167,11 +175,13 @@ def write_model(files: ModelFiles, directory: Path) -> None:
     """Writes a model's directory; an earlier model in it is replaced, each file as a whole.
 
     Raises:
-        UserError: it holds something else by one of these names, or cannot be written.
+        UserError: it is a run's, holds something else by one of these names, or cannot be written.
     """
     from ternary_vae.pretrained.card import model_card
 
     directory = Path(directory)
+    if _is_run(directory):
+        raise UserError(f"{directory}: is a run, beside which no model is read; name another directory")
     existing = directory / CONFIGURATION
     if existing.exists():
         content = read_json(existing, what=_EXPECTED)

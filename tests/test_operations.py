@@ -81,6 +81,25 @@ def test_table_refuses_an_index_outside(index):
         operation_table(torch.tensor([0, index]))
 
 
+INTEGERS = [
+    torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", INTEGERS, ids=str)
+@pytest.mark.parametrize("space", [Space(), Space(4, 2), Space(3, 3)], ids=str)
+def test_a_table_is_the_same_of_every_integer_type(dtype, space):
+    indices = [0, 5, 127, min(torch.iinfo(dtype).max, space.operations - 1)]
+    tables = operation_table(torch.tensor(indices, dtype=dtype), space)
+    assert np.array_equal(tables.numpy(), space.table(indices))
+
+
+@pytest.mark.parametrize("index", [5.0, 0.5, torch.nan, True, 5j])
+def test_table_refuses_what_is_no_integer(index):
+    with pytest.raises(ValueError, match=r"is an integer in 0 … 19,682, got torch\."):
+        operation_table(torch.tensor([index]))
+
+
 @given(
     st.lists(st.sampled_from(VALUES), min_size=9, max_size=9),
     st.lists(st.sampled_from(VALUES), min_size=9, max_size=9),

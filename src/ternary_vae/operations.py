@@ -101,12 +101,17 @@ def class_index(classes: Int[Tensor, "*batch entries"], values: int = 3) -> Int[
     return (classes * _powers(values, classes.shape[-1], classes.device)).sum(dim=-1)
 
 
-def operation_table(index: Int[Tensor, "*batch"], space: Space = TWO_INPUT_TERNARY) -> Int8[Tensor, "*batch entries"]:
+def operation_table(
+    index: Shaped[Tensor, "*batch"], space: Space = TWO_INPUT_TERNARY
+) -> Int8[Tensor, "*batch entries"]:
     """Truth table of each index, the inverse of `operation_index`.
 
     Raises:
-        ValueError: if an index is outside 0 … operations − 1.
+        ValueError: if an index is no integer, or outside 0 … operations − 1.
     """
+    if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
+        raise ValueError(f"an operation index is an integer in 0 … {space.operations - 1:,}, got {index.dtype}")
+    index = index.long()  # in a narrow type bound and powers would wrap
     if bool(((index < 0) | (index >= space.operations)).any()):
         raise ValueError(f"an operation index lies in 0 … {space.operations - 1:,}")
     return _tables(index, space)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -166,6 +167,12 @@ class TestGuard:
         assert event["value"] >= 1
         rates = [row["learning_rate"] for row in directory.metrics()]
         assert rates[3] == pytest.approx(rates[2] / 1.2, rel=1e-3)  # the epoch after the next
+
+    @pytest.mark.parametrize("number", [np.int64, torch.tensor])
+    def test_a_number_of_another_library_is_logged(self, number, lambda_gap, plans_recipe, quick_train, tmp_path):
+        register_quantity("lambda_gap", lambda row, history, guard: number(3))
+        directory = quick_train(plans_recipe(epochs=1, guards__mine=self.RULE), tmp_path / "run").directory
+        assert [event["value"] for event in directory.events()] == [3.0]
 
     def test_one_that_nobody_has_registered(self, lambda_gap, plans_recipe, quick_train, tmp_path):
         for change in ({"quantity": "extra.lambda_gab"}, {"actions": ["report", "extra.slow"]}):

@@ -129,6 +129,7 @@ def watch(
         if not _is_due(guard, row["epoch"]) or interventions.fired.get(name, 0) >= guard.limit:
             continue
         value = _quantities[guard.quantity](row, history, guard)
+        value = None if value is None else float(value)  # the log takes no number of numpy
         if not _fires(guard, value):
             continue
         interventions.fired[name] = interventions.fired.get(name, 0) + 1

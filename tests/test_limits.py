@@ -21,7 +21,26 @@ def test_mean_and_spread_by_enumerating_every_sequence(draws, cells):
     mean = Fraction(sum(counts), len(counts))
     variance = Fraction(sum(c * c for c in counts), len(counts)) - mean**2
     assert coverage_limit(draws, cells) == pytest.approx(float(mean / cells), rel=1e-12)
-    assert coverage_standard_deviation(draws, cells) == pytest.approx(math.sqrt(variance) / cells, rel=1e-9, abs=1e-9)
+    assert coverage_standard_deviation(draws, cells) == pytest.approx(math.sqrt(variance) / cells, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("draws", "cells"),
+    [(0, 9), (1, 9), (2, 2), (3, 2), (2, 10**6), (1000, 10**6), (5000, 3), (9999, 2**32), (9999, 3**27), (999, 5**25)],
+)
+def test_spread_is_the_exact_integers(draws, cells):
+    """Of K cells, each empty with (1 − 1/K)^N and each pair with (1 − 2/K)^N, over the denominator K^2N."""
+    whole, empty, both_empty = cells**draws, (cells - 1) ** draws, (cells - 2) ** draws
+    variance = cells * empty * whole + cells * (cells - 1) * both_empty * whole - (cells * empty) ** 2
+    expected = math.sqrt(variance / whole**2) / cells
+    assert coverage_standard_deviation(draws, cells) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("cells", [2**32, 3**27, 2**64, 4**64])
+def test_spread_of_few_draws_is_that_of_their_pairs(cells):
+    """Draws that agree are then nearly a Poisson number with a mean of N (N − 1) / 2K."""
+    expected = math.sqrt(100_000 * 99_999 / 2 / cells) / cells
+    assert coverage_standard_deviation(100_000, cells) == pytest.approx(expected, rel=1e-4, abs=0)
 
 
 @given(st.integers(0, 400_000), st.integers(1, 30_000))
@@ -56,10 +75,11 @@ def test_uniform_draws_meet_limit_and_spread():
     assert 0.5 < float(shares.std()) / spread < 1.5
 
 
-@pytest.mark.parametrize(("draws", "cells"), [(-1, 3), (3, 0)])
-def test_impossible_counts_are_refused(draws, cells):
+@pytest.mark.parametrize("figure", [coverage_limit, coverage_standard_deviation])
+@pytest.mark.parametrize(("draws", "cells"), [(-1, 3), (3, 0), (-1, 1)])
+def test_impossible_counts_are_refused(figure, draws, cells):
     with pytest.raises(ValueError, match="draws ≥ 0 and cells ≥ 1"):
-        coverage_limit(draws, cells)
+        figure(draws, cells)
 
 
 def test_one_cell_is_covered_by_one_draw():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 
 from ternary_vae.space import TWO_INPUT_TERNARY
 
@@ -15,19 +16,29 @@ def coverage_limit(draws: int, cells: int = TWO_INPUT_TERNARY.operations) -> flo
     Raises:
         ValueError: if draws is negative or cells is not positive.
     """
-    if draws < 0 or cells < 1:
-        raise ValueError(f"need draws ≥ 0 and cells ≥ 1, got {draws} and {cells}")
+    _require_counts(draws, cells)
     return -math.expm1(draws * math.log1p(-1 / cells)) if cells > 1 else float(draws > 0)
 
 
 def coverage_standard_deviation(draws: int, cells: int = TWO_INPUT_TERNARY.operations) -> float:
-    """Exact standard deviation of the covered share in the uniform model (classical occupancy problem)."""
-    if cells == 1:
+    """Exact standard deviation of the covered share in the uniform model (classical occupancy problem).
+
+    Raises:
+        ValueError: if draws is negative or cells is not positive.
+    """
+    _require_counts(draws, cells)
+    if cells == 1 or draws < 2:
         return 0.0
-    empty = (1 - 1 / cells) ** draws
-    both_empty = (1 - 2 / cells) ** draws
-    variance = cells * empty * (1 - empty) + cells * (cells - 1) * (both_empty - empty**2)
-    return math.sqrt(max(variance, 0.0)) / cells
+    with localcontext(prec=cells.bit_length() + 30):  # of few draws from K cells 3 log10 K digits cancel
+        share = 1 / Decimal(cells)
+        empty, both_empty = (1 - share) ** draws, (1 - 2 * share) ** draws
+        variance = share * empty * (1 - empty) + (1 - share) * (both_empty - empty**2)
+        return float(variance.sqrt())
+
+
+def _require_counts(draws: int, cells: int) -> None:
+    if draws < 0 or cells < 1:
+        raise ValueError(f"need draws ≥ 0 and cells ≥ 1, got {draws} and {cells}")
 
 
 def completion_odds(missing: int, missing_mass: float, draws: int) -> float:

@@ -74,6 +74,14 @@ class TestTerm:
         assert data["terms"][:3] == ["loss", "reconstruction_a", "reconstruction_b"]
         assert data["metrics"]["terms.code_length"] == pytest.approx(logged, rel=1e-5)
 
+    def test_its_name_may_have_dots(self, nothing_registered, plans_recipe):
+        register_term(Term("lab.code.length", lambda forward: forward.posteriors.mu_a.square().mean()))
+        recipe = plans_recipe(objective__extra={"lab.code.length": 0.5}, data__train_share=0.03)
+        row = Trainer(recipe).train_epoch() | {"epoch": 1}
+        data = page_data(Measurements(recipe, 1, 1, {}, {}, {}, Path("run"), metrics=[row]), None)
+        assert "lab.code.length" in data["terms"]
+        assert data["metrics"]["terms.lab.code.length"] == [row["terms"]["lab.code.length"]]
+
     def test_weighs_in_the_loss_and_in_the_gradient(self, code_length, plans_recipe):
         with_it, without = (Trainer(plans_recipe(objective__extra={"code_length": weight})) for weight in (0.5, 0.0))
         losses = []

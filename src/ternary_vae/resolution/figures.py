@@ -293,8 +293,12 @@ def _read(place: Place | None, found: Any, key: str) -> float | None:
 
 
 def looked_up(row: Any, place: str) -> Any:
-    """What lies at a dotted place of a row; None where nothing does."""
-    return reduce(lambda part, name: part.get(name) if isinstance(part, dict) else None, place.split("."), row)
+    """What lies at a dotted place of a row; None where nothing does. A name there may have dots itself, as those of
+    registered terms."""
+    if not isinstance(row, dict):
+        return None
+    name, _, rest = place.partition(".")
+    return row[place] if place in row else looked_up(row.get(name), rest) if rest else None
 
 
 def _part(section: Any, name: str) -> Any:

@@ -92,3 +92,30 @@ def test_a_registered_measure_is_read_and_its_key_is_taken(
         register(registered)
     with pytest.raises(ValueError, match="read nowhere"):
         register(Measure("nothing", "Nothing", "score", 0))
+
+
+@pytest.mark.parametrize(
+    ("places", "says"),
+    [
+        ({"coupled": "complementary_coverage.typo"}, "has no 'complementary_coverage.typo'; known: complement"),
+        ({"coupled": "latent_couplings.mean_distance"}, "did you mean 'latent_coupling'"),
+        ({"coupled": "cross_injected_sampling_rho_07.prior_preserving.coverage_rates"}, "did you mean 'coverage_rate'"),
+        ({"isolated": "vae_a.information.limit_bits.low"}, "a number or a list has no parts"),
+        ({"isolated": "vae_a.resolution_curve.points.sigma"}, "a number or a list has no parts"),
+        ({"isolated": "vae_a.information"}, "'vae_a.information' of IsolatedRecord is no number"),
+        ({"isolated": "vae_a.interpolation.valid_rate", "uniform": "limit"}, "IsolatedRecord has no 'limit'"),
+    ],
+)
+def test_a_place_that_no_record_has_is_refused_with_the_measures_name(places: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=f"measure 'mine': .*{says}"):
+        register(Measure("mine", "Mine", "share", 1, **places))
+    assert "mine" not in MEASURES
+
+
+def test_every_place_of_the_packages_own_could_be_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = list(MEASURES.values())
+    monkeypatch.setattr(figures, "MEASURES", {})
+    for measure in own:
+        register(measure)
+    register(Measure("mine", "Mine", "share", 1, coupled="ensemble_reconstruction.mine.exact_match_rate"))
+    assert list(figures.MEASURES)[:-1] == [measure.key for measure in own]

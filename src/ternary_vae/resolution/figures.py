@@ -8,8 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from typing import Any, Literal, NamedTuple
+from types import UnionType
+from typing import Any, Literal, NamedTuple, get_args
 
+from ternary_vae.descriptions import Section
+from ternary_vae.errors import nearest
 from ternary_vae.formats import DIGITS, NOTHING, Unit, beside_uniform, in_unit, number, of_a_sample
 from ternary_vae.recipe import FULL_COVERAGE_DRAWS, TruthTables
 from ternary_vae.resolution.intervals import Bounds, smaller_over_larger
@@ -517,14 +520,34 @@ def register(measure: Measure) -> Measure:
         the measure.
 
     Raises:
-        ValueError: a key that is taken, or a measure that is read nowhere.
+        ValueError: a key that is taken, or a measure that is read nowhere, or where no record has a number.
     """
     if measure.key in MEASURES:
         raise ValueError(f"measure {measure.key!r} is there already; choose another key")
     if measure.row is measure.isolated is measure.coupled is None:
         raise ValueError(f"measure {measure.key!r} is read nowhere; give it row, isolated or coupled")
+    for name, record in (("isolated", IsolatedRecord), ("coupled", CoupledRecord)):
+        for place in (getattr(measure, name), measure.uniform):
+            if getattr(measure, name) is not None and isinstance(place, str):
+                _require_in_schema(place, record, measure.key)
     MEASURES[measure.key] = measure
     return measure
+
+
+def _require_in_schema(place: str, record: type[Section], key: str) -> None:
+    part: Any = record
+    for name in place.split("."):
+        fields = getattr(part, "model_fields", {})
+        if name not in fields:
+            if getattr(part, "model_config", {}).get("extra") == "allow":
+                return  # what others have registered, such as a strategy of the ensemble
+            hint = nearest(name, fields) if fields else "a number or a list has no parts"
+            raise ValueError(f"measure {key!r}: {record.__name__} has no {place!r}; {hint}")
+        annotation = fields[name].annotation
+        kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        part = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+    if part is not None:
+        raise ValueError(f"measure {key!r}: {place!r} of {record.__name__} is no number; name one in it")
 
 
 def registered() -> list[Measure]:

@@ -73,6 +73,13 @@ def test_the_frozen_encoder(model_and_place):
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_the_frozen_encoder_reads_tensors_of_any_number_type_alike(dtype, model_and_place):
+    encoder = FrozenEncoder(model_and_place[1])
+    table = torch.from_numpy(find_gate("SUM")[0].table)
+    np.testing.assert_array_equal(encoder.encode(table.to(dtype)), encoder.encode("SUM"))
+
+
 @pytest.mark.parametrize(
     ("gates", "message"),
     [

@@ -61,7 +61,8 @@ class FrozenEncoder:
             import torch
 
             tensor: Any = gates
-            return torch.from_numpy(self._codes(tensor.detach().cpu().numpy())).to(tensor.device)
+            # numpy has no bfloat16, and double precision holds every value of the other types
+            return torch.from_numpy(self._codes(tensor.detach().cpu().double().numpy())).to(tensor.device)
         return self._codes(as_tables(gates, self.networks.space))
 
     @property

@@ -66,6 +66,9 @@ def test_index_and_table_are_inverse(data, space):
     assert sum(digit * space.values**entry for entry, digit in enumerate(classes)) == index
     assert space.index(table) == index
     assert space.index(np.stack([table, table]).reshape(2, 1, -1)).tolist() == [[index], [index]]
+    for one in (space.index(table), space.index([table])):
+        assert one.dtype == (np.int64 if space.operations <= 2**63 else object)
+        assert np.all(one - space.operations == index - space.operations)
 
 
 def test_batches_of_any_shape():

@@ -131,7 +131,9 @@ class Space:
             raise UserError(f"a truth table has {self.entries} entries, got shape {tables.shape}")
         if not np.isin(tables, np.arange(self.values) + self.lowest).all():
             raise UserError(f"a truth table's entries are {self.lowest} to {self.highest}")
-        return np.asarray((tables.astype(np.int64) - self.lowest) @ self._powers())
+        powers = self._powers()
+        # The type is said, for of one table the product is a number, of which numpy would make a uint64.
+        return np.asarray((tables.astype(np.int64) - self.lowest) @ powers, dtype=powers.dtype)
 
     def _powers(self) -> Shaped[np.ndarray, " entries"]:
         powers = [self.values**entry for entry in range(self.entries)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,6 +122,26 @@ def test_files_of_another_space_take_its_own_values(tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         *answer("ensemble_confidence_weighted"), model.reconstruct(tables, "confidence_weighted")
     )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch):
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+
+    def export(part, *how, **named):
+        assert not any(module.training for module in part.modules())
+        if fails:
+            raise OSError
+        return SimpleNamespace(model_proto=SimpleNamespace(SerializeToString=lambda: b"a part"))
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    model = DualVAE().train()
+    model.encoder_B.eval()
+    before = [module.training for module in model.modules()]
+    with pytest.raises(OSError) if fails else nullcontext():
+        write_onnx(model, tmp_path)
+    assert [module.training for module in model.modules()] == before
 
 
 def test_what_is_refused(model, tmp_path, monkeypatch):

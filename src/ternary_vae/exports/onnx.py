@@ -46,7 +46,8 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
     """Writes `encoder_a.onnx` (`tables` → `mean`, `log_variance`), `decoder_a.onnx` (`z` → `logits` of the values, the
     lowest first), the same of b, and `ensemble_STRATEGY.onnx` (`tables` → `reconstruction`, int8) for every strategy.
     Tables are float32 of the space's values, such as −1, 0, 1, and of shape (n, entries), z is float32 (n, latent), as
-    are mean and log-variance, logits are (n, entries, values); n is free. Returns the files.
+    are mean and log-variance, logits are (n, entries, values); n is free. A model in training stays so.
+    Returns the files.
 
     Raises:
         UserError: onnx or onnxscript is not installed, one of the files is there already, or they cannot be written.
@@ -69,8 +70,13 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
         parts[f"ensemble_{name}"] = _Ensemble(model, name), "tables", example, ["reconstruction"]
     files = {name: directory / f"{name}.onnx" for name in parts}
     require_absent(*files.values())
-    for name, part in parts.items():
-        write_bytes(files[name], _onnx_bytes(*part))
+    training = [module for module in model.modules() if module.training]
+    try:
+        for name, part in parts.items():
+            write_bytes(files[name], _onnx_bytes(*part))
+    finally:
+        for module in training:
+            module.training = True
     return list(files.values())
 
 

@@ -9,7 +9,9 @@ from ternary_vae import devices
 from ternary_vae.devices import choose_device, device_to_go_on_with, granted_cores, require_device_name
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.task import Task
+from ternary_vae.model import DualVAE
 from ternary_vae.recipe import load_recipe
+from ternary_vae.storage.checkpoints import load_model
 from ternary_vae.storage.runs import RunDirectory
 
 
@@ -50,6 +52,13 @@ def test_a_gpu_that_is_not_there_is_one_line_that_says_what_is(gpus, count, mess
     gpus(count)
     with pytest.raises(UserError, match=message):
         choose_device("cuda:7")
+
+
+@pytest.mark.parametrize("load", [load_model, DualVAE.from_pretrained])
+def test_a_model_is_not_loaded_to_a_gpu_that_is_not_there(load, gpus, tmp_path):
+    gpus(0)
+    with pytest.raises(UserError, match="--device cuda: this machine or this build of torch has no CUDA"):
+        load(tmp_path / "gone", device="cuda")
 
 
 def test_a_run_goes_on_where_it_was(gpus):

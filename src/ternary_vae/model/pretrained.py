@@ -8,6 +8,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.pretrained.configuration import Origin
 from ternary_vae.pretrained.files import DEFAULT, ModelFiles, find_model, model_files, write_model
@@ -34,11 +35,13 @@ class Pretrained(nn.Module):
             name: a model that the package brings along ("resolution", the default recipe's), a directory that
                 `save_pretrained` wrote, or owner/name on the Hugging Face hub (`pip install 'ternary-vae[hub]'`).
             revision: branch, tag or commit on the hub.
+            device: as of `train`.
 
         Raises:
-            UserError: there is no such model, or it is damaged, foreign or of another version.
+            UserError: there is no such model, or it is damaged, foreign or of another version; no such device.
         """
-        return cls._of_files(find_model(name, revision=revision)).to(device)
+        chosen = choose_device(device)
+        return cls._of_files(find_model(name, revision=revision)).to(chosen)
 
     def save_pretrained(self, directory: str | Path, *, origin: Origin | None = None) -> None:
         """Writes the model as config.json, model.safetensors (float32) and README.md, its card.

@@ -25,6 +25,7 @@ from safetensors.numpy import save as safetensors_bytes  # the same bytes as saf
 from safetensors.torch import load as tensors_of_bytes
 from torch import Tensor
 
+from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.reading import file_bytes, parse_json
@@ -149,10 +150,11 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[Du
     """Reads a checkpoint and builds its model, in evaluation mode, with the checkpoint's own permeability.
 
     Raises:
-        UserError: as `load_checkpoint`, and if the weights do not fit the model.
+        UserError: as `load_checkpoint`, if the weights do not fit the model, and if there is no such device.
     """
+    chosen = choose_device(device)
     checkpoint = load_checkpoint(path)
-    return model_of(checkpoint, device), checkpoint
+    return model_of(checkpoint, chosen), checkpoint
 
 
 def model_of(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> DualVAE:

@@ -181,6 +181,17 @@ def content():
     return checkpoint_bytes(example())
 
 
+@pytest.mark.parametrize("name", ["epoch_120.safetensors", "epoch_20.pt"])
+def test_loading_draws_no_random_numbers(name, tmp_path):
+    if name.endswith(".pt"):
+        torch.save(v5_5_content()[0], tmp_path / name)
+    else:
+        save_checkpoint(tmp_path / name, example())
+    before = torch.random.get_rng_state()
+    load_model(tmp_path / name)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 class TestDamagedNative:
     @pytest.fixture
     def path(self, tmp_path):

@@ -218,8 +218,7 @@ def encoded(kept: Kept) -> tuple[DualVAE, Posteriors]:
         UserError: weights that do not fit the model, or encodings that are not finite.
     """
     device = kept.device
-    with torch.random.fork_rng(devices=[]):  # a new model draws initial weights
-        model = model_of(kept.checkpoint, device).requires_grad_(False)
+    model = model_of(kept.checkpoint, device).requires_grad_(False)
 
     def encode() -> Posteriors:
         return side_by_side({"": lambda: model.encode(kept.operations.tables)}, device)[""]

@@ -147,7 +147,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[DualVAE, Checkpoint]:
-    """Reads a checkpoint and builds its model, in evaluation mode, with the checkpoint's own permeability.
+    """Reads a checkpoint and builds its model, in evaluation mode, with the checkpoint's own permeability. Random
+    numbers are left as they are.
 
     Raises:
         UserError: as `load_checkpoint`, if the weights do not fit the model, and if there is no such device.
@@ -158,13 +159,14 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[Du
 
 
 def model_of(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> DualVAE:
-    """The model that a checkpoint holds, in evaluation mode.
+    """The model that a checkpoint holds, in evaluation mode. Random numbers are left as they are.
 
     Raises:
         UserError: if the weights do not fit the recipe's model or are not finite.
     """
     recipe = checkpoint.recipe
-    model = DualVAE.of(recipe)
+    with torch.random.fork_rng(devices=[]):  # a new model draws initial weights
+        model = DualVAE.of(recipe)
     where = checkpoint.path or "checkpoint"
     try:
         model.load_state_dict(checkpoint.model)
@@ -341,7 +343,8 @@ def _v5_5_optimizer(optimizer: Any, path: Path) -> dict[str, Tensor]:
     order of the model; its controller came last and has no moments, for it never had a gradient."""
     if not isinstance(optimizer, dict) or not optimizer.get("state"):
         return {}
-    template = DualVAE()
+    with torch.device("meta"):  # names and shapes alone
+        template = DualVAE()
     names = _v5_5_parameter_order([name for name, _ in template.named_parameters()])
     shapes = {name: parameter.shape for name, parameter in template.named_parameters()}
     moments: dict[str, Tensor] = {}

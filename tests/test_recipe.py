@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,6 +244,14 @@ class TestBadInput:
         message = refusal(load_recipe, name)
         assert message.startswith(says)
         assert message.endswith(", ".join(recipe_names()))
+
+    @pytest.mark.parametrize("name", ["missing.yaml", "no/such/file", "resolution"])
+    def test_paths_that_are_no_recipe(self, name, tmp_path):
+        message = refusal(load_recipe, tmp_path / name)
+        assert message.startswith(f"recipe file '{tmp_path / name}' not found; give a path to a YAML file or one of: ")
+        assert refusal(load_recipe, Path(name)).startswith(f"recipe file '{name}' not found; ")
+        (tmp_path / "directory").mkdir()
+        assert "directory' is no file; give a path to a YAML file" in refusal(load_recipe, tmp_path / "directory")
 
     @pytest.mark.parametrize(
         ("key", "nearest"),

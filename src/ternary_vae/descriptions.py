@@ -89,7 +89,7 @@ def validated(
         raise UserError(f"{source}: {where}: {message}{given}") from None
 
 
-def find_description(kind: str, name_or_path: str, directory: Path, beside: Path | None = None) -> Path:
+def find_description(kind: str, name_or_path: str | Path, directory: Path, beside: Path | None = None) -> Path:
     """The file of a description, by its name in the package's directory or by path.
 
     Args:
@@ -106,12 +106,13 @@ def find_description(kind: str, name_or_path: str, directory: Path, beside: Path
         with suppress(OSError):  # a name too long, a directory closed to us: not found
             if path.is_file():
                 return path.resolve()
-    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        problem = "is no file" if os.path.exists(name_or_path) else "not found"
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+        problem = "is no file" if os.path.exists(text) else "not found"
         raise UserError(
-            f"{kind} file {shown(name_or_path)} {problem}; give a path to a YAML file or one of: {', '.join(names)}"
+            f"{kind} file {shown(text)} {problem}; give a path to a YAML file or one of: {', '.join(names)}"
         )
-    raise UserError(f"unknown {kind} {shown(name_or_path)}; {nearest(name_or_path, names)}")
+    raise UserError(f"unknown {kind} {shown(text)}; {nearest(text, names)}")
 
 
 def read_yaml(path: Path, what: str) -> Any:

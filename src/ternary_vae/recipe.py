@@ -665,7 +665,7 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(
-    name_or_path: str = DEFAULT_RECIPE,
+    name_or_path: str | Path = DEFAULT_RECIPE,
     *,
     overrides: Mapping[str, Any] | None = None,
     epochs: int | None = None,
@@ -736,7 +736,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise UserError(f"--set {shown(text)}: the value: {failure}") from None
 
 
-def _read_with_parents(name_or_path: str, seen: tuple[Path, ...]) -> tuple[dict[str, Any], str]:
+def _read_with_parents(name_or_path: str | Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], str]:
     path = find_description("recipe", name_or_path, recipe_directory(), beside=seen[-1].parent if seen else None)
     if path in seen:
         raise UserError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")

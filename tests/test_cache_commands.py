@@ -123,7 +123,8 @@ def test_audit_and_clean(printed: Any, refused: Any, tmp_path: Path, monkeypatch
         "purpose": rows["pip"]["purpose"], "known": True, "safe_to_clean": True, "problem": "",
     }  # fmt: skip
     assert not rows["mystery"]["known"]
-    assert "0.1 MB of it safe to clean" in printed("cache", "audit", *project)
+    clean = f"0.1 MB of it safe to clean: ternary-vae cache clean --project {tmp_path / 'project'}"
+    assert clean in printed("cache", "audit", *project)
     assert "would free 0.1 MB; nothing removed" in printed("cache", "clean", *project)
     assert "nothing removed" in printed("cache", "clean", "--dry-run", *project)
     assert wheel.exists()
@@ -211,4 +212,5 @@ def test_the_budget_is_watched_once_an_epoch(tmp_path: Path, monkeypatch: pytest
     (store.directory / "notes.txt").write_bytes(b"x" * 3_000_000)
     (message,) = warnings_of(tmp_path / "run", directory=str(store.directory), limit_megabytes=2)
     assert "3.0 MB, more than the limit of 2 MB; largest: notes.txt (3.0 MB)" in message
+    assert f"`ternary-vae cache clear --cache-dir {store.directory}` makes room" in message
     assert warnings_of(tmp_path / "another", directory=str(store.directory), limit_megabytes=4) == []

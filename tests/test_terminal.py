@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import sys
 
 import pytest
 from rich.console import Console
 
 from ternary_vae.experiments.monitoring import Overview
-from ternary_vae.terminal import forget_impossible_sizes, quoted, replace_what_cannot_be_shown
+from ternary_vae.terminal import forget_impossible_sizes, open_closed_streams, quoted, replace_what_cannot_be_shown
 from ternary_vae.training.progress import Display, Lines
 
 
@@ -56,6 +57,16 @@ def test_a_size_that_is_none_is_forgotten(monkeypatch, size):
 @pytest.mark.parametrize("path", ["a b", "it's", "a\nb", "😀", "$x", "plain/run"])
 def test_a_path_in_a_command_is_one_word(path):
     assert shlex.split(quoted(path)) == [path]
+
+
+def test_a_stream_that_is_closed_leads_nowhere(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", None)
+    open_closed_streams()
+    with sys.stdin, sys.stdout:
+        print("nobody reads this", flush=True)
+        assert sys.stdin.read() == ""
+        assert os.get_inheritable(sys.stdout.fileno())
 
 
 def test_a_path_in_a_command_is_no_option():

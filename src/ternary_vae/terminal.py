@@ -38,6 +38,15 @@ def _replaced(failure: UnicodeError) -> tuple[bytes, int]:
 codecs.register_error(_HANDLER, _replaced)
 
 
+def open_closed_streams() -> None:
+    """Puts the null device where a standard stream is closed: libraries write to it, and the next file would be it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode)  # noqa: SIM115
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
 def replace_what_cannot_be_shown(*streams: Any) -> None:
     """From now on a stream shows what its encoding has. A file's name that is no text goes out as its own bytes, as
     `ls` shows it; any other character that is missing becomes a question mark, and nothing fails."""

@@ -97,6 +97,31 @@ def test_a_report_replaces_nothing_but_an_earlier_one(refused, description, smal
     assert not (tmp_path / "experiments").exists()  # all of that is said before anything is run
 
 
+def test_another_experiments_directory_is_left_as_it_is(refused, description, small, tmp_path):
+    other = ExperimentDirectory(tmp_path / "other")
+    (other.runs / "resolution-seed3").mkdir(parents=True)
+    other.arms.mkdir()
+    other.experiment_file.write_text(small(name="mine").to_yaml())  # of the same name
+    says = "other: holds an experiment's runs; leave --output out, or name another"
+    assert says in refused("experiment", description, "--output", other.path)
+    (other.runs / "resolution-seed3").rmdir()
+    other.experiment_file.write_text(small(name="other").to_yaml())
+    says = "other: holds experiment 'other'; name another --directory"
+    assert says in refused("experiment", description, "--directory", other.path)
+
+
+def test_a_description_where_its_copy_belongs_is_not_rewritten(refused, description, tmp_path):
+    own = tmp_path / "own"
+    (own / "arms").mkdir(parents=True)
+    (own / "arms" / "draft.yaml").write_text("name: draft")
+    source = own / "experiment.yaml"
+    source.write_text("# mine\n" + description.read_text())
+    says = "lies where the experiment's own copy belongs; name another --directory"
+    assert says in refused("experiment", source, "--directory", own)
+    assert source.read_text().startswith("# mine\n")
+    assert (own / "arms" / "draft.yaml").exists()
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(printed, small, tmp_path):
     source = tmp_path / "experiment.yaml"

@@ -121,6 +121,17 @@ def test_a_complete_run_says_that_nothing_is_missing(report: str) -> None:
     assert "None: every milestone has both its records." in report
 
 
+def test_a_run_that_does_not_say_how_long_it_took_yet(failing_run: RunDirectory, tmp_path: Path) -> None:
+    run = RunDirectory(shutil.copytree(failing_run.path, tmp_path / "under way"))
+    path = run.path / "run.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts.pop("seconds")
+    path.write_text(json.dumps(facts | {"status": "running"}), encoding="utf-8")
+    text = evolution_markdown(measurements_of_run(run), tmp_path / "report.md")
+    assert "Run of 400 epochs, code " in text
+    assert "status running." in text
+
+
 def test_bare_records_give_a_report_without_events(failing_run: RunDirectory, tmp_path: Path) -> None:
     measured = measurements_of_records(failing_run.benchmarks, MILESTONES)
     text = evolution_markdown(measured, tmp_path / "report.md")

@@ -13,7 +13,12 @@ import signal
 import sys
 from typing import Annotated, Any
 
-from ternary_vae.terminal import forget_impossible_sizes, outlast_readers, replace_what_cannot_be_shown
+from ternary_vae.terminal import (
+    forget_impossible_sizes,
+    open_closed_streams,
+    outlast_readers,
+    replace_what_cannot_be_shown,
+)
 
 forget_impossible_sizes()  # before typer is imported
 
@@ -69,6 +74,7 @@ app.add_typer(export.export_app, name="export")
 def main() -> None:
     """Entry point: bad input is one line on standard error and exit code 2. SIGTERM and the end of the terminal are as
     Ctrl-C, exit code 130; see `ternary_vae.signals` for what is ignored. Output that nobody reads is dropped."""
+    open_closed_streams()
     replace_what_cannot_be_shown(sys.stdout, sys.stderr)
     outlast_readers()
     for number in signals_to_stop():

@@ -13,6 +13,7 @@ from ternary_vae.cli.options import NOT_AS_REQUIRED, CacheDirectory, DeviceOptio
 from ternary_vae.cli.output import print_json, print_table, say
 from ternary_vae.errors import UserError, nearest
 from ternary_vae.formats import counted
+from ternary_vae.terminal import quoted
 
 if TYPE_CHECKING:
     from ternary_vae.storage.checkpoints import Checkpoint
@@ -135,7 +136,9 @@ def audit(project: Project = Path("."), cache_dir: CacheDirectory = None, as_jso
     print_table(("cache", "place", "size", "files", "", "safe to clean", "purpose"), rows, right=(2, 3))
     safe = sum(place.bytes for place in places if place.safe)
     total = _size(sum(place.bytes for place in places))
-    say(f"{total} in all, {_size(safe)} of it safe to clean: ternary-vae cache clean")
+    options = "" if project == Path(".") else f" --project {quoted(project)}"
+    options += "" if cache_dir is None else f" --cache-dir {quoted(cache_dir)}"
+    say(f"{total} in all, {_size(safe)} of it safe to clean: ternary-vae cache clean{options}")
 
 
 @cache_app.command()

@@ -62,6 +62,8 @@ def structure(
     ]
     print_table(("", "required", "measured", "holds in"), rows, right=(3,), title="What the codes know")
     command = f"ternary-vae structure {' '.join(map(quoted, checkpoints))}"
+    command += "" if output is None else f" --output {quoted(output)}"
+    command += f" --seed {seed}" if seed else ""
     for written in write_structure_report(groups, reports_in / "STRUCTURE.md", command, followed(recipes)):
         say(f"wrote {written}")
     if records_in != reports_in:

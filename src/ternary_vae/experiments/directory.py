@@ -58,7 +58,7 @@ class ExperimentDirectory:
         results were seen, or choose afterwards what decides. As long as no run has started, everything may change.
 
         Raises:
-            UserError: the description or an arm's recipe has changed otherwise.
+            UserError: the description or an arm's recipe has changed otherwise, or lies where its copy belongs.
         """
         if self.experiment_file.exists():
             if self.has_runs():
@@ -66,7 +66,11 @@ class ExperimentDirectory:
                 if self.comparisons_file.exists():
                     self._note_additions(experiment, arms)
             else:
-                self.experiment()  # whatever else is in that file is not ours to replace
+                # What is written there is the program's own, of this experiment, or the user's.
+                if source.resolve() == self.experiment_file.resolve():
+                    raise UserError(f"{source}: lies where the experiment's own copy belongs; name another --directory")
+                if (name := self.experiment().name) != experiment.name:
+                    raise UserError(f"{self.path}: holds experiment {name!r}; name another --directory")
                 for path in self.arms.glob("*.yaml"):
                     path.unlink()
         # The description first: whatever else lies in a directory without one is not an experiment's.

@@ -10,6 +10,7 @@ from ternary_vae.descriptions import read_yaml
 from ternary_vae.errors import UserError
 from ternary_vae.experiments.content import shown_content
 from ternary_vae.experiments.description import Experiment, load_experiment, validate_experiment
+from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.figures import curves_figure, effects_figure, seeds_figure
 from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import Results, comparisons_csv, figures_csv
@@ -65,6 +66,8 @@ def require_place_for_report(output: Path, experiment: Experiment) -> None:
     """
     described = output / "experiment.yaml"
     if described.exists():
+        if (place := ExperimentDirectory(output)).has_runs() and place.arms.is_dir():
+            raise UserError(f"{output}: holds an experiment's runs; leave --output out, or name another")
         name = validate_experiment(read_yaml(described, "an experiment"), str(described)).name
         if name != experiment.name:
             raise UserError(f"{output}: holds a report of experiment {name!r}; name another --output")

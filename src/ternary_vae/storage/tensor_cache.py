@@ -21,6 +21,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.storage.cache_entry import Damaged, Entry, entry_bytes, read_description, read_entry
 from ternary_vae.storage.cache_readme import README, readme
 from ternary_vae.storage.files import is_leftover, locked, reported, require_utf_8, write_bytes, write_text
+from ternary_vae.terminal import quoted
 
 if TYPE_CHECKING:  # looking at files needs no torch
     import torch
@@ -220,7 +221,7 @@ class TensorCache:
             largest = ", ".join(f"{name} ({size / MEGABYTE:.1f} MB)" for size, name in sizes[:3])
             self.report(
                 f"{self.directory}: {total / MEGABYTE:.1f} MB, more than the limit of {self.limit_megabytes:g} MB; "
-                f"largest: {largest}; `ternary-vae cache clear` makes room"
+                f"largest: {largest}; `ternary-vae cache clear --cache-dir {quoted(self.directory)}` makes room"
             )
 
     def path(self, key: str, made_from: Mapping[str, Any] | None = None) -> Path:

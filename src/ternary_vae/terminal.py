@@ -42,9 +42,9 @@ def open_closed_streams() -> None:
     """Puts the null device where a standard stream is closed: libraries write to it, and the next file would be it."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = open(os.devnull, mode)  # noqa: SIM115
-            os.set_inheritable(stream.fileno(), True)
-            setattr(sys, name, stream)
+            descriptor = os.open(os.devnull, os.O_RDWR)  # stays open when another stream takes its place
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115
 
 
 def replace_what_cannot_be_shown(*streams: Any) -> None:

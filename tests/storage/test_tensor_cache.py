@@ -519,6 +519,37 @@ def test_the_readme_says_what_each_file_is_and_how_to_remake_it(store: TensorCac
     assert file not in (store.directory / "README.md").read_text()
 
 
+def _a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [lambda path: path.write_text("# My project\n"), lambda path: path.write_bytes(b"\xff"), Path.mkdir, _a_pipe],
+    ids=["text", "bytes", "directory", "pipe"],
+)
+def test_a_readme_of_somebody_else_is_left_alone(store: TensorCache, said: list[str], place: object) -> None:
+    store.directory.mkdir()
+    readme = store.directory / "README.md"
+    place(readme)  # type: ignore[operator]
+    before = readme.lstat()
+    store.save("some", TENSOR)
+    store.keep({"other": (TENSOR, {})})
+    store.remove("some")
+    assert readme.lstat().st_mtime_ns == before.st_mtime_ns
+    assert (readme.lstat().st_ino, readme.lstat().st_size) == (before.st_ino, before.st_size)
+    assert said == []
+
+
+def test_damaged_files_of_somebody_else_are_left_alone(store: TensorCache) -> None:
+    store.save("some", TENSOR).write_bytes(b"")
+    store.load("some")
+    other = store.directory / "photo.damaged"
+    other.write_text("mine")
+    store.remove_leftovers()
+    assert {path.name for path in store.directory.iterdir()} == {"README.md", other.name}
+
+
 def test_entries_kept_together_are_described_once(store: TensorCache, monkeypatch: pytest.MonkeyPatch) -> None:
     described, write = [], tensor_cache.write_text
     monkeypatch.setattr(tensor_cache, "write_text", lambda *given: described.append(given) or write(*given))

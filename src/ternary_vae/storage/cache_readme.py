@@ -8,17 +8,19 @@ from ternary_vae.formats import code
 from ternary_vae.storage.cache_entry import Entry
 
 README = "README.md"
+SIGN = "Written by ternary-vae, anew with every change in this directory."
+"""What stands within the first 1,000 bytes of every such README, and of no other."""
 
-_TEXT = """# Cached tensors
+_TEXT = f"""# Cached tensors
 
-Written by ternary-vae, anew with every change in this directory. Everything here can be computed again, so anything may
+{SIGN} Everything here can be computed again, so anything may
 be removed at any time: `ternary-vae cache clear`.
 
 ## Files
 
 | File | Size | Shape | Purpose | Made from | Regenerate |
 |------|-----:|-------|---------|-----------|------------|
-{rows}
+{{rows}}
 
 ## How it works
 

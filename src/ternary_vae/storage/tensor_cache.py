@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Shaped
 
 from ternary_vae.errors import UserError
+from ternary_vae.reading import file_bytes
 from ternary_vae.storage.cache_entry import Damaged, Entry, entry_bytes, read_description, read_entry
-from ternary_vae.storage.cache_readme import README, readme
+from ternary_vae.storage.cache_readme import README, SIGN, readme
 from ternary_vae.storage.files import is_leftover, locked, reported, require_utf_8, write_bytes, write_text
 from ternary_vae.terminal import quoted
 
@@ -32,6 +33,7 @@ ENVIRONMENT_VARIABLE = "TERNARY_VAE_CACHE_DIR"
 LIMIT_MEGABYTES = 500.0
 MEGABYTE = 1_000_000
 DAMAGED_SUFFIX = ".damaged"
+_SET_ASIDE = ".safetensors" + DAMAGED_SUFFIX
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,150}")
 _ABANDONED_SECONDS = 3600
 
@@ -167,7 +169,7 @@ class TensorCache:
             try:
                 whole.append(read_entry(path)[0])
             except (Damaged, UserError) as problem:
-                wrong[path.name] = "set aside as damaged" if path.suffix == DAMAGED_SUFFIX else str(problem)
+                wrong[path.name] = "set aside as damaged" if path.name.endswith(_SET_ASIDE) else str(problem)
         return whole, wrong
 
     def remove_leftovers(self) -> int:
@@ -176,7 +178,7 @@ class TensorCache:
 
     def leftovers(self) -> list[Path]:
         """Entries set aside, and files that nobody has written to for an hour and that never became entries."""
-        return [path for path in self._files() if path.suffix == DAMAGED_SUFFIX or _is_abandoned(path)]
+        return [path for path in self._files() if path.name.endswith(_SET_ASIDE) or _is_abandoned(path)]
 
     def recall(self, key: str, device: torch.device | str = "cpu", **made_from: Any) -> Tensor | None:
         """As `load`, for work that goes on without the cache: what is wrong is reported once, never raised."""
@@ -294,12 +296,17 @@ class TensorCache:
 
     def _describe(self) -> None:
         """Writes the README for what is there now, one process at a time. In a directory where everybody may replace
-        only what is theirs, that of another user stays as it is."""
+        only what is theirs, that of another user stays as it is; and so does, anywhere, a README that is none of a
+        cache's."""
         path = self.directory / README
         with locked(self.directory):
             text = readme(self.list_cache())
-            with suppress(OSError, UnicodeDecodeError):
-                if path.read_text(encoding="utf-8") == text:
+            if os.path.lexists(path):
+                try:
+                    there = file_bytes(path)
+                except OSError:
+                    return
+                if SIGN.encode() not in there[:1000] or there == text.encode(errors="backslashreplace"):
                     return
             try:
                 write_text(path, text)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fault_injection.processes import CONTEXT
@@ -248,6 +249,31 @@ def test_a_damaged_entry_is_reported_set_aside_and_computed_again(
     assert store.verify()[1] == {aside.name: "set aside as damaged"}
     assert store.remove_leftovers() == len(damaged)
     assert store.verify()[1] == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"metadata": []}, {"metadata": {"purpose": float("nan")}}, {"created": 5}, {"dtype": None}, {"shape": [2.0, 3, 4]},
+     {"made_from": "x"}, {"sha256": [1]}],
+    ids=str,
+)  # fmt: skip
+def test_a_header_of_other_types_is_damage(store: TensorCache, said: list[str], change: dict[str, object]) -> None:
+    path = store.save("some", TENSOR)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["entry"])
+    save_file({"tensor": TENSOR}, path, metadata={"entry": json.dumps({**header, **change})})
+    assert (store.exists("some"), store.list_cache(), list(store.verify()[1])) == (False, [], [path.name])
+    store.save("other", TENSOR)  # and describes what there is
+    assert store.recall("some") is None
+    assert len(said) == 1
+    assert "set aside" in said[0]
+    store.keep({"some": (TENSOR, {})})
+    assert store.recall("some") is not None
+
+
+def test_what_could_not_be_read_again_is_not_stored(store: TensorCache) -> None:
+    with pytest.raises(UserError, match="cannot be stored: a number is too large"):
+        store.save("some", TENSOR, {"count": 10**400})
 
 
 def test_the_readme_forgets_an_entry_that_was_set_aside(store: TensorCache, said: list[str]) -> None:

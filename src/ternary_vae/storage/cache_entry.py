@@ -17,6 +17,7 @@ from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 
 from ternary_vae.errors import UserError
+from ternary_vae.reading import parse_json
 from ternary_vae.storage.files import reported
 
 if TYPE_CHECKING:  # headers are read without torch
@@ -83,7 +84,9 @@ def entry_bytes(
         )
         description = {**asdict(entry), "format": FORMAT}
         del description["size"]
-        header = {"entry": json.dumps(description, allow_nan=False, sort_keys=True)}
+        text = json.dumps(description, allow_nan=False, sort_keys=True)
+        parse_json(text)  # as it is read again
+        header = {"entry": text}
         return _aligned(safetensors_bytes({"tensor": content}, metadata=header))
     except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError, NotImplementedError) as failure:
         raise UserError(f"cache entry {key!r}: cannot be stored: {failure}") from None
@@ -133,16 +136,27 @@ def _opened(path: Path, with_tensor: bool) -> tuple[Entry, Tensor | None]:
             pass
         try:
             with safe_open(path, framework="pt" if with_tensor else "np") as file:
-                description = json.loads(file.metadata()["entry"])
+                description = parse_json(file.metadata()["entry"])
                 tensor = file.get_tensor("tensor") if with_tensor else None
             if description.pop("format") != FORMAT:
                 raise Damaged("it was written by another program or version")
             entry = Entry(**{**description, "shape": tuple(description["shape"]), "size": status.st_size})
+            _require_types(entry)
         except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as failure:
             raise Damaged(f"it is torn or of another program ({failure})") from None
     if f"{entry.key}.safetensors" != path.name:
         raise Damaged(f"it is the entry {entry.key!r} under another name")
     return entry, tensor
+
+
+def _require_types(entry: Entry) -> None:
+    """Raises TypeError: a value of another type than the program writes."""
+    types = {"key": str, "made_from": dict, "metadata": dict, "created": str, "dtype": str, "sha256": str}
+    for name, expected in types.items():
+        if not isinstance(getattr(entry, name), expected):
+            raise TypeError(f"{name} is {getattr(entry, name)!r}")
+    if not all(isinstance(size, int) for size in entry.shape):
+        raise TypeError(f"shape is {entry.shape}")
 
 
 def _digest(tensor: Tensor) -> str:

@@ -447,6 +447,25 @@ class TestVersion5_5:
         assert "damaged or not of v5.5" in message
         assert f"ρ is {float(rho)}" in message
 
+    @pytest.mark.parametrize(
+        "weights",
+        [
+            {3: torch.ones(1)},
+            {"encoder_A.fc_mu.bias": torch.zeros(16).to(torch.float8_e4m3fn)},
+            {"encoder_A.fc_mu.bias": torch.zeros(16, device="meta")},
+            {"encoder_A.fc_mu.bias": torch.zeros(16).to_sparse()},
+        ],
+        ids=["name", "float8", "meta", "sparse"],
+    )
+    def test_weights_that_are_none(self, made, path, weights):
+        torch.save({**made[0], "model": {**made[0]["model"], **weights}}, path)
+        assert "damaged or not of v5.5" in refusal(path)
+
+    def test_an_epoch_before_the_first(self, made, path):
+        torch.save({**made[0], "epoch": -5}, path)
+        with pytest.raises(UserError, match=r"damaged or not of v5\.5 .*the epoch is -5"):
+            load_checkpoint(path)
+
     def test_the_older_file_format_is_read_too(self, made, tmp_path):
         path = tmp_path / "legacy.pt"
         torch.save(made[0], path, _use_new_zipfile_serialization=False)

@@ -311,12 +311,18 @@ def _plain(value: Any) -> Any:
 
 def _v5_5_checkpoint(path: Path, saved: dict[str, Any]) -> Checkpoint:
     weights = {name: value for name, value in saved["model"].items() if isinstance(value, Tensor)}
+    for name, value in weights.items():
+        if not isinstance(name, str):
+            raise TypeError(f"a tensor's name is {name!r}")
+        bool(torch.isfinite(value).all())  # an error for kinds of tensors that no model has, such as float8
     training = {
         f"gradient_norm_{side}": weights.pop(f"grad_norm_{side.upper()}_ema").reshape(())
         for side in ("a", "b")
         if f"grad_norm_{side.upper()}_ema" in weights
     }
     epoch = int(saved["epoch"])
+    if epoch < 0:
+        raise ValueError(f"the epoch is {epoch}")
     values = {name: _plain(value) for name, value in saved.items()}
     plain = ("lambda1", "lambda2", "lambda3", "rho", "best_val_loss", "grad_balance_achieved")
     return Checkpoint(

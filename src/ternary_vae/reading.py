@@ -7,6 +7,7 @@ import codecs
 import errno
 import json
 import math
+import os
 import stat
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,14 +24,24 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
     Raises:
         OSError: it cannot be read, is no regular file, or holds more.
     """
+    found = require_regular(path)
+    if most is not None and found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes; at most {most:,} are read", str(path))
+    return path.read_bytes()
+
+
+def require_regular(path: Path) -> os.stat_result:
+    """What the system says of a regular file.
+
+    Raises:
+        OSError: there is none, or it is a directory, a pipe or a device, of which the last two may block.
+    """
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         raise OSError(errno.EISDIR, "it is a directory; name a file", str(path))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
-    if most is not None and found.st_size > most:
-        raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes; at most {most:,} are read", str(path))
-    return path.read_bytes()
+    return found
 
 
 def as_text(content: bytes) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ternary_vae.errors import UserError
-from ternary_vae.experiments.arms import arms_of
+from ternary_vae.experiments.arms import arms_of, planned_runs
 from ternary_vae.experiments.backends import InProcess
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.execution import run_experiment, state_of
@@ -64,6 +64,18 @@ def test_a_changed_experiment_is_refused_and_nothing_is_touched(done, small, cha
     with pytest.raises(UserError, match=message):
         run_experiment(small(**changes), execution.directory, source="small.yaml")
     assert execution.directory.experiment_file.read_text() == before
+
+
+def test_a_pipe_in_the_place_of_a_failures_account_is_refused(done, small):
+    _, execution = done
+    grown = small(seeds=[1, 2, 3])
+    run = next(run for run in planned_runs(grown, arms_of(grown, "small.yaml")) if run.seed == 3)
+    pipe = execution.directory.failure_file(run)
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match=r"cannot read .*: it is no regular file"):
+        state_of(grown, execution.directory)
+    pipe.unlink()
 
 
 def test_seeds_and_arms_may_be_added(done, small):

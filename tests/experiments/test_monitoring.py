@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 from rich.console import Console
 
@@ -25,6 +26,10 @@ def test_the_last_whole_row_is_found(tmp_path):
     assert last_row(written(tmp_path, "half", '{"epoch": 7}\n{"epoch": 8, "cov'))["epoch"] == 7
     assert last_row(written(tmp_path, "empty", "")) is None
     assert last_row(RunDirectory(tmp_path / "nothing")) is None
+    pipe = RunDirectory(tmp_path / "pipe")
+    pipe.path.mkdir()
+    os.mkfifo(pipe.metrics_file)
+    assert last_row(pipe) is None
 
 
 def test_endings_are_lines_and_progress_is_told_in_a_pipe(tmp_path, monkeypatch):

@@ -94,6 +94,16 @@ def touch(path):
     os.utime(path, (before, before + 5))
 
 
+def test_a_pipe_in_its_place_is_refused_and_not_waited_for(path):
+    os.mkfifo(path)
+    assert holder(path) == ""
+    assert not is_locked(path)
+    with pytest.raises(UserError, match=r"cannot lock .*run\.lock: it is no regular file"), Lease(path, DOING):
+        raise AssertionError("held")
+    assert list(path.parent.iterdir()) == [path]
+    assert path.is_fifo()
+
+
 class TestTwoMachines:
     def test_the_second_is_refused_as_soon_as_the_first_touches_its_lease(self, locks, here, clock, path):
         first = taken(path)

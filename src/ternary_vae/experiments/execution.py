@@ -17,7 +17,8 @@ from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.monitoring import MonitoredRun, Overview
 from ternary_vae.experiments.task import Ending, Task, is_complete
 from ternary_vae.formats import counted
-from ternary_vae.storage.files import require_utf_8, write_text
+from ternary_vae.reading import file_bytes
+from ternary_vae.storage.files import reported, require_utf_8, write_text
 from ternary_vae.storage.lease import Lease
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.interruption import interruptions
@@ -120,7 +121,8 @@ def _state(
         if is_complete(directory.run(run), run.recipe, experiment.benchmarks != "none", experiment.pages):
             execution.complete.add(run.name)
         elif directory.failure_file(run).exists():
-            text = directory.failure_file(run).read_text(encoding="utf-8", errors="replace")
+            with reported("read", directory.failure_file(run)):
+                text = file_bytes(directory.failure_file(run)).decode(errors="replace")
             execution.failed[run.name] = text.partition("\n")[0]
     return execution
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ternary_vae.experiments.task import Ending
 from ternary_vae.formats import counted, duration, percent
+from ternary_vae.reading import require_regular
 from ternary_vae.storage.files import row_of
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.terminal import replace_what_cannot_be_shown
@@ -181,6 +182,7 @@ class Overview:
 def last_row(run: RunDirectory) -> dict[str, Any] | None:
     """The last whole line of a run's metrics, without reading the rest."""
     try:
+        require_regular(run.metrics_file)
         with open(run.metrics_file, "rb") as file:
             end = file.seek(0, 2)
             file.seek(max(0, end - _TAIL))

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 from ternary_vae.errors import UserError
+from ternary_vae.reading import file_bytes, require_regular
 from ternary_vae.storage.files import reported
 
 SECONDS_BETWEEN_TOUCHES = 5.0
@@ -32,7 +33,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 def holder(path: Path) -> str:
     """Who holds a lease, or held it last: "process 123 on name"; empty if that is not known."""
     try:
-        return path.read_text(encoding="utf-8").partition("\n")[0].strip()
+        return file_bytes(path).decode().partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -247,7 +248,9 @@ def _seen(path: Path) -> _Seen:
 
     Raises:
         FileNotFoundError: there is none.
+        OSError: it is no regular file.
     """
+    require_regular(path)
     with open(path, "rb") as file:
         touched = os.fstat(file.fileno()).st_mtime
         with suppress(OSError):  # some systems let nobody read what is locked

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +252,44 @@ def test_a_path_is_a_directory_and_no_name(tmp_path, monkeypatch):
     random_model().save_pretrained(tmp_path / "resolution")
     assert DualVAE.from_pretrained(Path("./resolution")).origin is None
     assert DualVAE.from_pretrained("resolution").origin is not None
+
+
+@pytest.mark.parametrize("fails", [2, 3])
+@pytest.mark.parametrize("place", ["model", "new"])
+def test_a_disk_that_fills_up_leaves_what_was_there(fails, place, saved, tmp_path, monkeypatch):
+    directory = tmp_path / place
+    before = {path.name: path.read_bytes() for path in directory.glob("*")}
+    other = random_model(injection="translated")
+    with monkeypatch.context() as patched:
+        synced = iter(range(1, 10))
+        patched.setattr(os, "fsync", lambda _: full() if next(synced) == fails else None)
+        with pytest.raises(UserError, match=r"cannot write .*: no space left on the disk"):
+            other.save_pretrained(directory)
+    assert {path.name: path.read_bytes() for path in directory.glob("*")} == before
+    other.save_pretrained(directory)
+    assert DualVAE.from_pretrained(directory).architecture == other.architecture
+
+
+def test_a_card_that_cannot_be_written_leaves_the_model_as_it_was(saved):
+    before = (saved / "model.safetensors").read_bytes()
+    (saved / "README.md").unlink()
+    (saved / "README.md").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*README\.md: it is a directory"):
+        random_model(injection="translated").save_pretrained(saved)
+    assert sorted(path.name for path in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert (saved / "model.safetensors").read_bytes() == before
+    assert DualVAE.from_pretrained(saved)
+
+
+def test_a_new_directory_whose_last_rename_fails_can_be_written_again(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        replace = os.replace
+        patched.setattr(os, "replace", lambda old, new: full() if new.name == "config.json" else replace(old, new))
+        with pytest.raises(UserError, match=r"cannot write .*config\.json: no space left on the disk"):
+            random_model().save_pretrained(tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
+    random_model().save_pretrained(tmp_path / "new")
+
+
+def full():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -19,7 +19,7 @@ from ternary_vae.errors import UserError, nearest, shown
 from ternary_vae.pretrained.configuration import FORMAT, FORMAT_VERSION, Architecture, Configuration, Origin
 from ternary_vae.reading import file_bytes
 from ternary_vae.space import Space
-from ternary_vae.storage.files import read_json, reported, require_absent, write_bytes, write_json, write_text
+from ternary_vae.storage.files import json_text, read_json, reported, require_absent, write_together
 from ternary_vae.terminal import quoted
 
 CONFIGURATION, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -172,7 +172,7 @@ def _known_keys(place: tuple[int | str, ...]) -> list[str]:
 
 
 def write_model(files: ModelFiles, directory: Path) -> None:
-    """Writes a model's directory; an earlier model in it is replaced, each file as a whole.
+    """Writes a model's directory; an earlier model in it is replaced once all files of this one are whole.
 
     Raises:
         UserError: it is a run's, holds something else by one of these names, or cannot be written.
@@ -189,7 +189,8 @@ def write_model(files: ModelFiles, directory: Path) -> None:
             raise UserError(f"{existing}: is not of a ternary-vae model and is not overwritten; name another directory")
     else:
         require_absent(directory / WEIGHTS, directory / CARD)
-    card = model_card(files.configuration)
-    write_bytes(directory / WEIGHTS, files.weights)
-    write_text(directory / CARD, card)
-    write_json(existing, files.configuration.model_dump(mode="json"))  # last: without it there is no model
+    content = json_text(files.configuration.model_dump(mode="json"))
+    # Renamed in this order: an earlier model is as it was until its weights are, and without a configuration is none.
+    write_together(
+        {directory / CARD: model_card(files.configuration), directory / WEIGHTS: files.weights, existing: content}
+    )

@@ -7,8 +7,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -104,23 +104,34 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequ
         UserError: if the place cannot be written or the disk is full.
     """
     path = Path(path)
-    _require_room_for_file(path)
-    temporary = _temporary(path)
-    with reported("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            for name in also:
-                _replace_by_link(temporary, name)
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):  # what went wrong first is what is reported
-                temporary.unlink(missing_ok=True)
-            raise
-        _sync_directory(path.parent)
+    with reported("write", path), _whole(path, write) as temporary:
+        for name in also:
+            _replace_by_link(temporary, name)
+        os.replace(temporary, path)
+    _sync_directory(path.parent)
+
+
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
+    """Writes files of one directory that belong together, text as UTF-8: all to temporary names, each synced, and only
+    then renamed, in the order given. Should a rename fail, those renamed to names that were free are removed.
+
+    Raises:
+        UserError: if the place cannot be written or the disk is full.
+    """
+    with ExitStack() as stack:
+        temporaries = {}
+        for path, content in contents.items():
+            data = content if isinstance(content, bytes) else _utf_8(content)
+            with reported("write", path):
+                temporaries[path] = stack.enter_context(_whole(path, lambda file, data=data: file.write(data)))
+        for path, temporary in temporaries.items():
+            free = not os.path.lexists(path)
+            with reported("write", path):
+                os.replace(temporary, path)
+            if free:
+                stack.enter_context(_removed_on_failure(path))
+    for directory in {path.parent for path in contents}:
+        _sync_directory(directory)
 
 
 def write_bytes(path: Path, content: bytes, also: Sequence[Path] = ()) -> None:
@@ -136,7 +147,12 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes indented JSON atomically. NaN and infinity are errors: JSON has neither."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path, what: str = "a JSON file") -> Any:
@@ -269,20 +285,40 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
+@contextmanager
+def _whole(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
+    """A temporary file beside `path` that `write` has written, synced; removed on failure."""
+    _require_room_for_file(path)
+    temporary = _temporary(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _removed_on_failure(temporary):
+        with open(temporary, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # what went wrong first is what is reported
+            path.unlink(missing_ok=True)
+        raise
+
+
 def _replace_by_link(existing: Path, path: Path) -> None:
     """Gives `path` the content of `existing`, atomically."""
     temporary = _temporary(path)
-    try:
+    with _removed_on_failure(temporary):
         try:
             os.link(existing, temporary)
         except (OSError, AttributeError):  # no hard links here, or no more of them
             write_bytes(path, existing.read_bytes())
         else:
             os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
 
 
 def _sync_directory(directory: Path) -> None:

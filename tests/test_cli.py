@@ -132,8 +132,40 @@ def test_a_run_is_benchmarked_with_a_seed_and_reported_and_held_against_what_is_
     assert f"{checkpoint}: epoch 2  " in out
     assert read_coupled_record(Path("run/benchmarks/coupled_resolution_2.json")).header.benchmark_seed == 5
     assert Path("run/benchmarks/manifold_resolution_2.json").exists()
+    assert run("benchmark", checkpoint, "-o", "run/benchmarks", "--seed", 6, "--no-cache", "--device", "cpu")[0] == 0
+    assert read_coupled_record(Path("run/benchmarks/coupled_resolution_2.json")).header.benchmark_seed == 6
     assert run("report", "run", "--require", "stretch")[0] == 1  # after two epochs
     assert Path("run/reports/index.html").exists()
+
+
+_OF_ANOTHER_RUN = r"is a record of another run \('0123', seed 42; this is '\w+', seed \d+\) and is not overwritten"
+
+
+@pytest.mark.parametrize("output", [None, "elsewhere"])
+@pytest.mark.parametrize("kind", ["manifold", "coupled"])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("my notes", "not valid JSON; expected a benchmark record, as nothing else is overwritten"),
+        ('{"my": "notes"}', "exists and is no benchmark record"),
+        ('{"header": {"recipe_fingerprint": "0123", "training_seed": 42}}', _OF_ANOTHER_RUN),
+    ],
+)
+def test_a_benchmark_overwrites_no_file_of_others(
+    refused, finished, monkeypatch, tmp_path, output, kind, content, told
+):
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("measured before it was known that nothing may be written")
+
+    monkeypatch.setattr("ternary_vae.resolution.measure.measure_isolated", measured)
+    monkeypatch.chdir(tmp_path)
+    path = Path(output or "reports/benchmarks") / f"{kind}_resolution_2.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content, encoding="utf-8")
+    options = [] if output is None else ["--output", output]
+    line = refused("benchmark", finished / "checkpoints" / "epoch_2.safetensors", *options)
+    assert re.search(f"{re.escape(str(path))}: {told}; name another directory with --output", line)
+    assert path.read_text(encoding="utf-8") == content
 
 
 def test_two_checkpoints_of_an_epoch_would_share_a_record(refused, finished):

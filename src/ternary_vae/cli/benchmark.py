@@ -26,7 +26,7 @@ def benchmark(
     from ternary_vae.devices import choose_device
     from ternary_vae.resolution.figures import summary
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
-    from ternary_vae.resolution.records import write_record
+    from ternary_vae.resolution.records import require_record_of, write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.files import require_writable
     from ternary_vae.storage.tensor_cache import TensorCache
@@ -34,14 +34,21 @@ def benchmark(
     device = choose_device(device)
     loaded = [load_checkpoint(path) for path in checkpoints]
     require_different_epochs([checkpoint.epoch for checkpoint in loaded])
-    require_writable(output / f"coupled_resolution_{loaded[0].epoch}.json")
+    places = [
+        [output / f"{kind}_resolution_{checkpoint.epoch}.json" for kind in ("manifold", "coupled")]
+        for checkpoint in loaded
+    ]
+    for checkpoint, paths in zip(loaded, places):
+        for path in paths:
+            require_writable(path)
+            require_record_of(path, checkpoint.recipe)
     # A checkpoint's own recipe does not say where the cache lies.
     store = TensorCache(cache_dir) if cache else None
     keep_freed_memory()
-    for checkpoint in loaded:
+    for checkpoint, (isolated_path, coupled_path) in zip(loaded, places):
         isolated = measure_isolated(checkpoint, seed=seed, device=device, cache=store)
         coupled = measure_coupled(checkpoint, seed=seed, device=device, cache=store)
-        write_record(output / f"manifold_resolution_{checkpoint.epoch}.json", isolated)
-        write_record(output / f"coupled_resolution_{checkpoint.epoch}.json", coupled)
+        write_record(isolated_path, isolated)
+        write_record(coupled_path, coupled)
         say(f"{checkpoint.path}: epoch {checkpoint.epoch}  {summary(isolated, coupled)}")
     say(f"records in {output}")

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from ternary_vae.descriptions import Section
 from ternary_vae.errors import UserError, shown
-from ternary_vae.recipe import TruthTables
+from ternary_vae.recipe import Recipe, TruthTables
 from ternary_vae.storage.files import read_json, write_text
 
 SCHEMA_VERSION = 1
@@ -378,6 +378,26 @@ def write_record(path: Path, record: Section) -> None:
     write_text(Path(path), record.model_dump_json(indent=1) + "\n")
 
 
+def require_record_of(path: Path, recipe: Recipe) -> None:
+    """Refuses to overwrite what is no record of a recipe and its seed.
+
+    Raises:
+        UserError: something else is there, or cannot be read.
+    """
+    if not path.exists():
+        return
+    instead = "name another directory with --output"
+    header = _header_of(read_json(path, what=f"a benchmark record, as nothing else is overwritten; {instead}"))
+    fingerprint, seed = header.get("recipe_fingerprint"), header.get("training_seed")
+    if fingerprint is None or seed is None:
+        raise UserError(f"{path}: exists and is no benchmark record; {instead}")
+    if (fingerprint, seed) != (recipe.fingerprint(), recipe.seed):
+        raise UserError(
+            f"{path}: is a record of another run ({shown(fingerprint)}, seed {shown(seed)}; this is "
+            f"{recipe.fingerprint()!r}, seed {recipe.seed}) and is not overwritten; {instead}"
+        )
+
+
 def read_isolated_record(path: str | Path) -> IsolatedRecord:
     """Reads `manifold_resolution_{N}.json`.
 
@@ -395,8 +415,7 @@ def read_coupled_record(path: str | Path) -> CoupledRecord:
 def read_record(path: Path, schema: type[Any]) -> Any:
     """Reads a record of a schema; errors as `read_isolated_record`."""
     content = read_json(path, what="a benchmark record")
-    header = content.get("header") if isinstance(content, dict) else None
-    version = header.get("schema_version") if isinstance(header, dict) else None
+    version = _header_of(content).get("schema_version")
     if version != SCHEMA_VERSION:
         found = "no schema version" if version is None else f"schema version {version}"
         raise UserError(f"{path}: {found}; this program reads version {SCHEMA_VERSION}: measure the checkpoint again")
@@ -408,3 +427,9 @@ def read_record(path: Path, schema: type[Any]) -> Any:
         raise UserError(
             f"{path}: {where}: {error['msg']} (found {shown(error['input'])}); measure the checkpoint again"
         ) from None
+
+
+def _header_of(content: Any) -> dict[str, Any]:
+    """The header of what was read as a record; empty where there is none."""
+    header = content.get("header") if isinstance(content, dict) else None
+    return header if isinstance(header, dict) else {}

@@ -37,7 +37,14 @@ def structure(
 ) -> None:
     """Measure what the codes of checkpoints know: distances, algebra, arithmetic, axes, paths, noise."""
     from ternary_vae.devices import choose_device
-    from ternary_vae.reports.structure import by_recipe, followed, judged, last_of_each_seed, write_structure_report
+    from ternary_vae.reports.structure import (
+        by_recipe,
+        followed,
+        judged,
+        last_of_each_seed,
+        require_own_report,
+        write_structure_report,
+    )
     from ternary_vae.resolution.records import write_record
     from ternary_vae.resolution.structure.measure import measure_structure
     from ternary_vae.storage.files import require_writable
@@ -45,8 +52,9 @@ def structure(
 
     device = choose_device(device)
     loaded, records_in, reports_in = _chosen(checkpoints, output)
-    for place in (records_in, reports_in):
-        require_writable(place / f"structure_{loaded[0].epoch}.json")
+    require_writable(records_in / f"structure_{loaded[0].epoch}.json")
+    report = reports_in / "STRUCTURE.md"
+    require_own_report(report)
     records = []
     for checkpoint in loaded:
         # Of a run's milestones only the last is probed, which takes most of the time and is not followed over epochs.
@@ -64,7 +72,7 @@ def structure(
     command = f"ternary-vae structure {' '.join(map(quoted, checkpoints))}"
     command += "" if output is None else f" --output {quoted(output)}"
     command += f" --seed {seed}" if seed else ""
-    for written in write_structure_report(groups, reports_in / "STRUCTURE.md", command, followed(recipes)):
+    for written in write_structure_report(groups, report, command, followed(recipes)):
         say(f"wrote {written}")
     if records_in != reports_in:
         say(f"its page shows it after `ternary-vae report {quoted(checkpoints[0])}`")

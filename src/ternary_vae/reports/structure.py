@@ -12,8 +12,9 @@ from ternary_vae.recipe import TruthTables
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.resolution.records import ResolutionCurve
 from ternary_vae.resolution.structure.records import CodeStructure, StructureRecord
-from ternary_vae.storage.files import write_text
+from ternary_vae.storage.files import require_own, require_writable, write_text
 
+_HEADING = "# What the manifold knows, and what it does not"
 EPOCHS_FIGURE_NAME = "structure_over_epochs.png"
 VAES = {"vae_a": "VAE-A", "vae_b": "VAE-B"}
 KNOWN = {
@@ -440,8 +441,9 @@ def write_structure_report(
         over_epochs: for each recipe that is followed over its runs, records of each seed at several epochs.
 
     Raises:
-        UserError: as `structure_markdown`, or a place that cannot be written.
+        UserError: as `structure_markdown` or `require_own_report`, or a place that cannot be written.
     """
+    require_own_report(output)
     from ternary_vae.reports.figures import write_figure
     from ternary_vae.reports.structure_figure import structure_figure, structure_over_epochs_figure
 
@@ -451,6 +453,16 @@ def write_structure_report(
         written.append(write_figure(structure_over_epochs_figure(over_epochs), output.with_name(EPOCHS_FIGURE_NAME)))
     write_text(output, text)
     return [output, *written]
+
+
+def require_own_report(output: Path) -> None:
+    """Says before anything is measured that a report could not be written, or would overwrite what is none.
+
+    Raises:
+        UserError: it is so.
+    """
+    require_writable(output)
+    require_own(output, _HEADING, "report on structure", instead="directory")
 
 
 def by_recipe(records: Sequence[StructureRecord]) -> list[Group]:

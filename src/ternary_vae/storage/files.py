@@ -64,12 +64,13 @@ def require_writable(path: Path) -> None:
         raise UserError(f"cannot write {path}: no permission in {parent}; choose another place")
 
 
-def require_own(path: Path, sign: str, kind: str) -> None:
+def require_own(path: Path, sign: str, kind: str, instead: str = "file") -> None:
     """Refuses to overwrite a file that is not one of a kind.
 
     Args:
         sign: what stands within the first 1,000 bytes of every file of that kind.
         kind: what such a file is called.
+        instead: what `--output` names.
 
     Raises:
         UserError: a file is there that does not have it, or cannot be read.
@@ -78,7 +79,7 @@ def require_own(path: Path, sign: str, kind: str) -> None:
         with reported("read", path), open(path, "rb") as file:
             beginning = file.read(1000)
         if sign.encode() not in beginning:
-            raise UserError(f"{path}: exists and is no {kind}; name another file with --output")
+            raise UserError(f"{path}: exists and is no {kind}; name another {instead} with --output")
 
 
 def require_absent(*paths: Path, instead: str = "directory") -> None:

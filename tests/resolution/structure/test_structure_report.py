@@ -224,6 +224,22 @@ def test_the_command_writes_records_and_a_report(record, checkpoint_file, run_co
     assert "it adds modulo 3" in out
     assert f"ternary-vae structure {checkpoint_file}" in (tmp_path / "STRUCTURE.md").read_text(encoding="utf-8")
     assert (tmp_path / "structure.png").exists()
+    assert run_command("structure", checkpoint_file, "-o", tmp_path)[0] == 0  # its own report is replaced
+
+
+def test_the_command_overwrites_no_report_of_others(checkpoint_file, run_command, tmp_path, monkeypatch) -> None:
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("measured before it was known that nothing may be written")
+
+    monkeypatch.setattr(measure, "measure_structure", measured)
+    report = tmp_path / "st" / "STRUCTURE.md"
+    report.parent.mkdir()
+    report.write_text("# The structure of my thesis\n", encoding="utf-8")
+    code, out, told = run_command("structure", checkpoint_file, "-o", report.parent)
+    assert (code, out, told.count("\n")) == (2, "", 1)
+    assert f"{report}: exists and is no report on structure; name another directory with --output" in told
+    assert report.read_text(encoding="utf-8") == "# The structure of my thesis\n"
+    assert list(report.parent.iterdir()) == [report]
 
 
 def test_the_command_refuses_what_would_share_a_record(checkpoint_file, run_command, tmp_path) -> None:

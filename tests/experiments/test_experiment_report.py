@@ -6,11 +6,13 @@ import csv
 import io
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from synthetic_experiments import made_up
 
+from ternary_vae.errors import UserError
 from ternary_vae.experiments import report, wording
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
@@ -19,6 +21,7 @@ from ternary_vae.experiments.statistics import Paired, Summary
 from ternary_vae.experiments.tables import differences_table, verdict
 from ternary_vae.experiments.wording import headlines, sentence
 from ternary_vae.resolution.figures import MEASURES
+from ternary_vae.storage.files import write_text
 
 ARMS = {"better": {}, "same": {}, "worse": {}}
 
@@ -185,6 +188,17 @@ def test_the_report_and_everything_beside_it_is_written(results, tmp_path):
         "seeds.png",
     }  # fmt: skip
     text = report_markdown(results)
+    with pytest.MonkeyPatch.context() as patch:  # the disk is full on the way; then there is room for it
+
+        def write(path: Path, text: str) -> None:
+            if path.name == "report.md":
+                raise UserError("no space left on the disk")
+            write_text(path, text)
+
+        patch.setattr(report, "write_text", write)
+        with pytest.raises(UserError, match="no space left"):
+            write_experiment_report(results, tmp_path / "later")
+    assert write_experiment_report(results, tmp_path / "later")
     for picture in ("curves.png", "effects.png", "seeds.png"):
         assert f"({picture})" in text
         assert len(Image.open(tmp_path / picture).convert("RGB").getcolors(2**24)) > 10  # more than an empty frame

@@ -126,12 +126,15 @@ def test_files_of_another_space_take_its_own_values(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch):
+    """And an export that does not come to its end leaves nothing that the next one would find there already."""
+    exported = []
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package)
 
     def export(part, *how, **named):
         assert not any(module.training for module in part.modules())
-        if fails:
+        exported.append(part)
+        if fails and len(exported) == 3:
             raise OSError
         return SimpleNamespace(model_proto=SimpleNamespace(SerializeToString=lambda: b"a part"))
 
@@ -142,6 +145,7 @@ def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch):
     with pytest.raises(OSError) if fails else nullcontext():
         write_onnx(model, tmp_path)
     assert [module.training for module in model.modules()] == before
+    assert len(list(tmp_path.iterdir())) == (0 if fails else len(exported))
 
 
 def test_what_is_refused(model, tmp_path, monkeypatch):

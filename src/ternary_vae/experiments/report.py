@@ -41,15 +41,16 @@ def write_experiment_report(results: Results, output: Path | None = None) -> lis
     figures = {"curves.png": curves_figure(results), "seeds.png": seeds_figure(results)}
     if results.deciding:
         figures["effects.png"] = effects_figure(results)
-    texts = {
+    described = place / "experiment.yaml"
+    texts: dict[Path, str] = {}
+    if output is not None and described.resolve() != results.execution.source.resolve():
+        texts[described] = results.experiment.to_yaml()  # first: by it a report that was interrupted is known
+    texts |= {
         place / "results.csv": figures_csv(results.figures),
         place / "comparisons.csv": comparisons_csv(results.comparisons, sentence),
         place / "report.md": report_markdown(results),
         place / "index.html": experiment_page(results, linked=output is None),
     }
-    described = place / "experiment.yaml"
-    if output is not None and described.resolve() != results.execution.source.resolve():
-        texts[described] = results.experiment.to_yaml()
     for path, text in texts.items():
         write_text(path, text)
     if output is not None:

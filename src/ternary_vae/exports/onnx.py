@@ -17,7 +17,7 @@ from ternary_vae.model import STRATEGIES, DualVAE
 from ternary_vae.model.networks import Encoder
 from ternary_vae.operations import random_operations
 from ternary_vae.space import Space
-from ternary_vae.storage.files import require_absent, write_bytes
+from ternary_vae.storage.files import require_absent, write_together
 
 _NEEDED = ("onnx", "onnxscript")
 
@@ -72,8 +72,7 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
     require_absent(*files.values())
     training = [module for module in model.modules() if module.training]
     try:
-        for name, part in parts.items():
-            write_bytes(files[name], _onnx_bytes(*part))
+        write_together({files[name]: _onnx_bytes(*part) for name, part in parts.items()})
     finally:
         for module in training:
             module.training = True

@@ -8,7 +8,7 @@ from typing import Any
 
 from ternary_vae.exports.embeddings import codes_of_all, gates_of_all
 from ternary_vae.pretrained.networks import SIDES, Networks
-from ternary_vae.storage.files import require_absent, write_text
+from ternary_vae.storage.files import require_absent, write_together
 
 CONFIGURATION, METADATA = "projector_config.pbtxt", "gates.tsv"
 
@@ -32,8 +32,7 @@ def write_projector(networks: Networks, directory: Path) -> None:
         f'  metadata_path: "{METADATA}"\n}}'
         for vae in SIDES
     )
-    for name, text in texts.items():
-        write_text(directory / name, text + "\n")
+    write_together({directory / name: text + "\n" for name, text in texts.items()})
 
 
 def _codes_file(vae: str) -> str:

@@ -142,7 +142,14 @@ _OF_ANOTHER_RUN = r"is a record of another run \('0123', seed 42; this is '\w+',
 
 
 @pytest.mark.parametrize("output", [None, "elsewhere"])
-@pytest.mark.parametrize("kind", ["manifold", "coupled"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("benchmark", "manifold_resolution_2"),
+        ("benchmark", "coupled_resolution_2"),
+        ("structure", "structure_2"),
+    ],
+)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -151,20 +158,21 @@ _OF_ANOTHER_RUN = r"is a record of another run \('0123', seed 42; this is '\w+',
         ('{"header": {"recipe_fingerprint": "0123", "training_seed": 42}}', _OF_ANOTHER_RUN),
     ],
 )
-def test_a_benchmark_overwrites_no_file_of_others(
-    refused, finished, monkeypatch, tmp_path, output, kind, content, told
+def test_a_record_overwrites_no_file_of_others(
+    refused, finished, monkeypatch, tmp_path, output, command, name, content, told
 ):
     def measured(*_: object, **__: object) -> None:
         raise AssertionError("measured before it was known that nothing may be written")
 
     monkeypatch.setattr("ternary_vae.resolution.measure.measure_isolated", measured)
+    monkeypatch.setattr("ternary_vae.resolution.structure.measure.measure_structure", measured)
     monkeypatch.chdir(tmp_path)
-    path = Path(output or "reports/benchmarks") / f"{kind}_resolution_2.json"
+    path = Path(output or "reports/benchmarks") / f"{name}.json"
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8")
     options = [] if output is None else ["--output", output]
-    line = refused("benchmark", finished / "checkpoints" / "epoch_2.safetensors", *options)
-    assert re.search(f"{re.escape(str(path))}: {told}; name another directory with --output", line)
+    line = refused(command, finished / "checkpoints" / "epoch_2.safetensors", *options)
+    assert re.search(f"{re.escape(str(path))}: {told}; name another place with --output", line)
     assert path.read_text(encoding="utf-8") == content
 
 

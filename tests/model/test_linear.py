@@ -68,6 +68,25 @@ def test_nothing_is_kept_where_no_gradient_is_wanted():
     assert layer(torch.randn(2, 4)).grad_fn is not None
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # PyTorch's own
+@pytest.mark.parametrize("vae", ["A", "B"])
+def test_out_of_training_a_model_goes_through_the_transforms_of_torch_func(vae):
+    """The Jacobian of every code's own logits, in both directions, beside that of all logits by all codes, which
+    autograd takes through the layers as they train."""
+    torch.manual_seed(0)
+    model, tables = DualVAE("translated").double(), all_operations()[::5000]
+    codes = torch.randn(len(tables), 16, dtype=torch.float64)
+    wanted = torch.autograd.functional.jacobian(lambda z: model.decode(z, vae), codes)
+    assert model.training
+    model.eval()
+    every = torch.arange(len(codes))
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        one = torch.func.vmap(transform(lambda z: model.decode(z[None], vae)[0]))
+        assert torch.allclose(one(codes), wanted[every, :, :, every])
+    encoded = torch.func.jacrev(lambda rows: model.encode(rows).mu_a)(tables.double())
+    assert encoded.shape == (len(tables), 16, *tables.shape)
+
+
 def test_bfloat16_factors_are_rounded_once_each(bfloat16):
     """Beside double precision of the rounded factors: sums are of float32, answers and the gradient of the input are
     rounded to bfloat16, whose steps are 2⁻⁸ of a number; those of the weights are float32 again."""

@@ -73,6 +73,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
     foreign.write_text("no checkpoint")
     blocker = tmp_path / "file"
     blocker.write_text("")
+    notes = tmp_path / "notes.json"
+    notes.write_text("[]")
     before = sorted(tmp_path.rglob("*"))
     good, output = str(checkpoint_file), str(tmp_path / "new" / "record.json")
     for arguments, says in (
@@ -81,6 +83,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (["--checkpoint", good, "--output", output, "--device", "gpu"], "expected auto, cpu"),
         (["--checkpoint", good, "--output", str(tmp_path)], "it is a directory"),
         (["--checkpoint", good, "--output", str(blocker / "record.json")], "is a file, not a directory"),
+        (["--checkpoint", good, "--output", str(notes)], "no benchmark record"),
     ):
         assert benchmark_script(name, None, arguments) == 2
         shown = capsys.readouterr()
@@ -89,3 +92,4 @@ def test_bad_input_is_one_line_and_exit_code_2(
         assert shown.err.startswith(f"measure_{name}: ")
         assert says in shown.err
     assert sorted(tmp_path.rglob("*")) == before
+    assert notes.read_text() == "[]"

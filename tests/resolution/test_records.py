@@ -17,7 +17,7 @@ from ternary_vae.resolution.records import (
     comparable,
     read_coupled_record,
     read_isolated_record,
-    require_record_of,
+    require_place_of_record,
     write_record,
 )
 
@@ -121,12 +121,12 @@ def test_records_that_cannot_be_read_say_why_in_one_line(records: Records, tmp_p
 def test_a_record_of_another_recipe_or_seed_is_not_overwritten(records: Records, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     recipe = load_recipe("resolution", seed=5)
-    require_record_of(path, recipe)
+    require_place_of_record(path, recipe)
     changed(path, records[0], recipe_fingerprint=recipe.fingerprint(), training_seed=5, schema_version=2)
-    require_record_of(path, recipe)  # of another version too: `read_record` asks for it to be measured again
+    require_place_of_record(path, recipe)  # of another version too: `read_record` asks for it to be measured again
     for other in (load_recipe("resolution", seed=6), load_recipe("two_valued_two_inputs", seed=5)):
         with pytest.raises(UserError, match="is a record of another run"):
-            require_record_of(path, other)
+            require_place_of_record(path, other)
 
 
 def test_a_record_cannot_hold_nan(records: Records) -> None:

@@ -20,6 +20,7 @@ from ternary_vae.storage.files import (
     append_json_line,
     read_json,
     read_json_lines,
+    require_absent,
     require_writable,
     write_atomically,
     write_bytes,
@@ -58,6 +59,15 @@ def test_a_failing_writer_leaves_the_old_file_and_no_temporary(tmp_path, error):
         write_atomically(path, write)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("target", ["file", "absent"])
+def test_a_link_counts_as_a_file_that_is_there(tmp_path, target):
+    (tmp_path / "file").write_bytes(b"old")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / target)
+    with pytest.raises(UserError, match="is there already"):
+        require_absent(tmp_path / "free", link)
 
 
 def test_a_failing_writer_of_a_new_file_leaves_none(tmp_path):

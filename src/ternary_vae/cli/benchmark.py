@@ -26,9 +26,8 @@ def benchmark(
     from ternary_vae.devices import choose_device
     from ternary_vae.resolution.figures import summary
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
-    from ternary_vae.resolution.records import require_record_of, write_record
+    from ternary_vae.resolution.records import require_place_of_record, write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
-    from ternary_vae.storage.files import require_writable
     from ternary_vae.storage.tensor_cache import TensorCache
 
     device = choose_device(device)
@@ -40,8 +39,7 @@ def benchmark(
     ]
     for checkpoint, paths in zip(loaded, places):
         for path in paths:
-            require_writable(path)
-            require_record_of(path, checkpoint.recipe)
+            require_place_of_record(path, checkpoint.recipe)
     # A checkpoint's own recipe does not say where the cache lies.
     store = TensorCache(cache_dir) if cache else None
     keep_freed_memory()

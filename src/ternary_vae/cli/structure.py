@@ -45,22 +45,22 @@ def structure(
         require_own_report,
         write_structure_report,
     )
-    from ternary_vae.resolution.records import write_record
+    from ternary_vae.resolution.records import require_place_of_record, write_record
     from ternary_vae.resolution.structure.measure import measure_structure
-    from ternary_vae.storage.files import require_writable
     from ternary_vae.terminal import quoted
 
     device = choose_device(device)
     loaded, records_in, reports_in = _chosen(checkpoints, output)
-    require_writable(records_in / f"structure_{loaded[0].epoch}.json")
+    places = [records_in / f"structure_{checkpoint.epoch}.json" for checkpoint in loaded]
+    for checkpoint, path in zip(loaded, places):
+        require_place_of_record(path, checkpoint.recipe)
     report = reports_in / "STRUCTURE.md"
     require_own_report(report)
     records = []
-    for checkpoint in loaded:
+    for checkpoint, path in zip(loaded, places):
         # Of a run's milestones only the last is probed, which takes most of the time and is not followed over epochs.
         probed = records_in == reports_in or checkpoint is loaded[-1]
         records.append(measure_structure(checkpoint, seed=seed, device=device, probed=probed))
-        path = records_in / f"structure_{checkpoint.epoch}.json"
         write_record(path, records[-1])
         say(f"{checkpoint.path}: {path}")
     recipes = by_recipe(records)

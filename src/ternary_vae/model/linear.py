@@ -32,7 +32,9 @@ class Linear(nn.Linear):
 
     def forward(self, x: Float[Tensor, "*n in"]) -> Float[Tensor, "*n out"]:
         if self._rounded is None or torch.is_grad_enabled():
-            return linear(x, self.weight, self.bias)
+            # Out of training every transform of `torch.func` goes through, which needs PyTorch's own product.
+            product = linear if self.training else _plain
+            return product(x, self.weight, self.bias)
         if x.dtype not in self._rounded:
             self._rounded[x.dtype] = _like(x, self.weight, self.bias)
         return F.linear(x, *self._rounded[x.dtype])
@@ -62,6 +64,10 @@ def linear(
     stacked = weight.ndim > 2
     if torch.is_grad_enabled() and (stacked or (x.ndim == 2 and x.device.type == "cpu")):
         return _Product.apply(x, weight, bias)
+    return _plain(x, weight, bias)
+
+
+def _plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return _forward(x, *_like(x, weight, bias))
 
 

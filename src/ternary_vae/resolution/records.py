@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from ternary_vae.descriptions import Section
 from ternary_vae.errors import UserError, shown
 from ternary_vae.recipe import Recipe, TruthTables
-from ternary_vae.storage.files import read_json, write_text
+from ternary_vae.storage.files import read_json, require_writable, write_text
 
 SCHEMA_VERSION = 1
 
@@ -378,15 +378,17 @@ def write_record(path: Path, record: Section) -> None:
     write_text(Path(path), record.model_dump_json(indent=1) + "\n")
 
 
-def require_record_of(path: Path, recipe: Recipe) -> None:
-    """Refuses to overwrite what is no record of a recipe and its seed.
+def require_place_of_record(path: Path, recipe: Recipe) -> None:
+    """Says before something long is measured that its record could not be written there. Only a record of the same
+    recipe and seed is overwritten.
 
     Raises:
-        UserError: something else is there, or cannot be read.
+        UserError: as `require_writable`; something else is there, or cannot be read.
     """
+    require_writable(path)
     if not path.exists():
         return
-    instead = "name another directory with --output"
+    instead = "name another place with --output"
     header = _header_of(read_json(path, what=f"a benchmark record, as nothing else is overwritten; {instead}"))
     fingerprint, seed = header.get("recipe_fingerprint"), header.get("training_seed")
     if fingerprint is None or seed is None:

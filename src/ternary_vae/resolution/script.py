@@ -33,9 +33,8 @@ def benchmark_script(
 
     from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
-    from ternary_vae.resolution.records import write_record
+    from ternary_vae.resolution.records import require_place_of_record, write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
-    from ternary_vae.storage.files import require_writable
     from ternary_vae.storage.tensor_cache import TensorCache
 
     measure = measure_isolated if name == "manifold_resolution" else measure_coupled
@@ -43,7 +42,7 @@ def benchmark_script(
     def write() -> None:
         checkpoint = load_checkpoint(options.checkpoint)
         output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
-        require_writable(output)
+        require_place_of_record(output, checkpoint.recipe)
         cache = None if options.no_cache else TensorCache(options.cache_dir)
         keep_freed_memory()
         write_record(output, measure(checkpoint, seed=options.seed, device=options.device, cache=cache))

@@ -83,13 +83,13 @@ def require_own(path: Path, sign: str, kind: str, instead: str = "file") -> None
 
 
 def require_absent(*paths: Path, instead: str = "directory") -> None:
-    """Refuses to overwrite a file.
+    """Refuses to overwrite a file, or a link, whatever it leads to.
 
     Raises:
         UserError: one of the paths is there already.
     """
     for path in paths:
-        if path.exists():
+        if os.path.lexists(path):
             raise UserError(f"{path}: is there already and is not overwritten; name another {instead}")
 
 

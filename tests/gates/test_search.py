@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ternary_vae.errors import UserError
 from ternary_vae.gates import search
-from ternary_vae.gates.names import Gate, find_gate, parse_table
+from ternary_vae.gates.names import HARDWARE_NAMES, Gate, find_gate, parse_table
 from ternary_vae.gates.properties import all_properties
 from ternary_vae.gates.search import find_gates, parse_condition
 from ternary_vae.space import Space
@@ -174,6 +174,32 @@ class TestTables:
         assert matches.count == 19_683
         assert matches.distances == [0] + [1] * 18
         assert matches.gates[0] == SUM
+
+
+class TestGatesThatHaveAName:
+    @pytest.mark.parametrize("size", [(3, 1), (3, 2), (2, 1), (2, 3)])
+    @pytest.mark.parametrize("near", [False, True])
+    def test_are_those_of_all_that_have_one(self, size, near):
+        space = Space(*size)
+        asked = {"near": Gate(space, 2) if near else None, "where": "surjective", "limit": 20_000}
+        named = find_gates(space, named=True, **asked)
+        assert named.gates == [gate for gate in find_gates(space, **asked).gates if gate.names]
+        assert 0 < named.count == len(named.gates)
+
+    def test_where_gates_cannot_be_listed(self):
+        named = find_gates(Space(3, 3), named=True)
+        assert {name for gate in named.gates for name in gate.names} == set(HARDWARE_NAMES[3])
+        assert indices(named) == sorted(indices(named))
+        carry, multiplexer = find_gate("CAR3")[0], find_gate("MUX3")[0]
+        kept = find_gates(Space(3, 3), named=True, where="not commutative")
+        assert (kept.count, kept.gates) == (1, [multiplexer])
+        fits = find_gates(Space(3, 3), named=True, table=carry.table.tolist()[:20] + [None] * 7)
+        assert fits.gates == [carry]
+
+    def test_may_be_none(self):
+        for asked in ({}, {"where": "idempotent"}, {"near": Gate(Space(7, 2), 5)}, {"table": [None] * 48 + [3]}):
+            named = find_gates(Space(7, 2), named=True, **asked)
+            assert (named.count, named.gates) == (0, [])
 
 
 class TestSpacesThatCannotBeListed:

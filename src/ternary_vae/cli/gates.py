@@ -111,6 +111,7 @@ def gates(
         Distance, typer.Option(help="How near: by entries that differ, or by the codes of VAE-A or VAE-B.")
     ] = Distance.entries,
     model: ModelOption = None,
+    named: Annotated[bool, typer.Option("--named", help="Only gates that have a name.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="How many to list; all are counted.")] = 20,
     form: Annotated[ListFormat, typer.Option("--format", help="How to print them.")] = ListFormat.text,
     properties: Annotated[bool, typer.Option("--properties", help="List the properties there are, and stop.")] = False,
@@ -146,7 +147,7 @@ def gates(
             raise UserError(f"--distance {distance}: no model comes along that knows gates of {space}; give --model")
         require_space(space, networks)
         measured, meaning = latent_distance(networks, distance.value), f"Euclidean, between codes of VAE-{distance}"
-    matches = find_gates(space, where=where, table=partial, near=target, distance=measured, limit=limit)
+    matches = find_gates(space, where=where, table=partial, near=target, distance=measured, named=named, limit=limit)
     columns: dict[str, list] = {}
     if matches.distances is not None:
         columns["distance"] = [each if isinstance(each, int) else round(each, 4) for each in matches.distances]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from ternary_vae.errors import UserError, nearest, shortened, shown
-from ternary_vae.gates.names import Gate
+from ternary_vae.gates.names import Gate, names_of_gates
 from ternary_vae.gates.properties import Properties
 from ternary_vae.space import MOST_LISTED, Space
 
@@ -53,11 +53,15 @@ def find_gates(
     table: Sequence[int | None] | None = None,
     near: Gate | None = None,
     distance: Distance = hamming_distance,
+    named: bool = False,
     limit: int = 20,
 ) -> Found:
     """The gates that fit a partial table (values, None where any will do) and a condition on their properties, ordered
     by distance to `near`, then by index. What fits a partial table is counted exactly and listed in any space; a
     condition, and another distance than Hamming's, can be asked of at most `MOST_LISTED` gates.
+
+    Args:
+        named: only those that have a name, of which there are few in any space.
 
     Raises:
         UserError: a condition that is none, a table or `near` of another space, a negative limit, or too many gates for
@@ -74,7 +78,7 @@ def find_gates(
     space.index([space.lowest if value is None else value for value in table])  # says what is wrong with it
     free = [entry for entry, value in enumerate(table) if value is None]
     count = space.values ** len(free)
-    if count > MOST_LISTED:
+    if count > MOST_LISTED and not named:
         if limit > MOST_LISTED:
             raise UserError(f"limit {shown(limit)}: at most {MOST_LISTED:,} gates can be listed; give a lower one")
         if condition is not None:
@@ -89,13 +93,17 @@ def find_gates(
             )
         tables = np.array(list(itertools.islice(_in_order(space, table, near), limit)), dtype=np.int8)
     else:
-        tables = np.repeat(np.array([value or 0 for value in table], dtype=np.int8)[None], count, axis=0)
-        # The last free entry is the most significant one of an index.
-        grids = np.indices((space.values,) * len(free), dtype=np.int8).reshape(len(free), count)
-        tables[:, free[::-1]] = grids.T + np.int8(space.lowest)
-        if condition is not None:
+        if named:
+            tables = space.table(list(names_of_gates(space)))
+            tables = tables[[all(value in (None, own) for own, value in zip(row, table)) for row in tables.tolist()]]
+        else:
+            tables = np.repeat(np.array([value or 0 for value in table], dtype=np.int8)[None], count, axis=0)
+            # The last free entry is the most significant one of an index.
+            grids = np.indices((space.values,) * len(free), dtype=np.int8).reshape(len(free), count)
+            tables[:, free[::-1]] = grids.T + np.int8(space.lowest)
+        if condition is not None and len(tables):
             tables = tables[condition(Properties(space, tables))]
-            count = len(tables)
+        count = len(tables)
         if near is not None:
             tables = tables[np.argsort(distance(tables, near.table), kind="stable")]
         tables = tables[:limit]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from ternary_vae.resolution.structure.distances import (
     changed,
     class_distance,
     distances,
+    other_order,
     rank_correlations,
     ranks,
     without_group_means,
@@ -37,7 +40,7 @@ class TreeCode(AxisCode):
     """Entry j weighs 3^(−j): operations are near that have the same first entries."""
 
     def encode(self, tables: torch.Tensor) -> torch.Tensor:
-        return tables.double() * 3.0 ** -torch.arange(9)
+        return tables.double() * 3.0 ** -torch.arange(self.space.entries)
 
 
 @given(space=st.sampled_from([Space(2, 2), Space(3, 2), Space(4, 2), Space(3, 3)]), data=st.data())
@@ -138,6 +141,24 @@ def test_a_tree_of_digits_knows_its_own_numbering_and_no_other() -> None:
     shuffled = found.adic_given_hamming_random_numbering
     assert shuffled.repeats == 6
     assert max(abs(shuffled.least), abs(shuffled.most)) < ERROR
+
+
+@pytest.mark.parametrize("space", [Space(2, 1), Space(3, 1), Space(2, 2)], ids=str)
+def test_in_a_short_table_too_a_tree_of_digits_knows_no_other_order_as_well_as_its_own(space: Space) -> None:
+    """Of two, three or four entries a random order is often their own."""
+    found = measured(TreeCode(space), torch.from_numpy(space.table(np.arange(space.operations))))
+    assert found.adic_given_hamming > found.adic_given_hamming_other_digit_orders.most + 0.02
+    assert found.adic_given_hamming_other_digit_orders.repeats == 6
+
+
+@pytest.mark.parametrize("entries", [2, 3, 9])
+def test_another_order_has_every_entry_and_is_never_their_own(entries: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    orders = {tuple(other_order(entries, generator)) for _ in range(200)}
+    own = tuple(range(entries))
+    assert own not in orders
+    assert {tuple(sorted(order)) for order in orders} == {own}
+    assert len(orders) == min(200, math.factorial(entries) - 1)
 
 
 def test_without_its_part_in_hamming_distance_the_adic_distance_still_correlates_with_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
@@ -29,7 +30,9 @@ from ternary_vae.reports.structure import (
 )
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure import measure
+from ternary_vae.resolution.structure.codes import AxisCode
 from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
+from ternary_vae.space import Space
 from ternary_vae.space_recipe import recipe_for_space
 from ternary_vae.storage.checkpoints import Checkpoint
 from ternary_vae.storage.runs import RunDirectory
@@ -104,6 +107,21 @@ def test_a_random_orthogonal_code_is_a_sum_over_entries(record: StructureRecord,
     additive = next(row for row in judged([[orthogonal]]) if row.claim.text == "it is a sum of what each entry says")
     assert (additive.holds, additive.of) == (2, 2)
     assert additive.least == pytest.approx(1, abs=1e-3)
+
+
+def test_no_numbering_organises_a_code_in_which_all_distances_are_equal(record: StructureRecord) -> None:
+    """0 is not more than the 0 of every other order of digits."""
+    space, tables = Space(2, 2), torch.from_numpy(Space(2, 2).table(range(16)))
+
+    class Collapsed(AxisCode):
+        def encode(self, tables: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(tables), 4, dtype=torch.float64)
+
+    collapsed = Collapsed(space)
+    equal = measure.structure_of(collapsed, tables, collapsed.encode(tables), seed=0)
+    of_equal = record.model_copy(update={"codes": {**record.codes, "vae_a": equal, "vae_b": equal}})
+    tree = next(row for row in judged([[of_equal]]) if "adic tree" in row.claim.text)
+    assert (tree.holds, tree.of, tree.least, tree.most) == (0, 2, 0, 0)
 
 
 def test_the_report_names_what_holds_nowhere_first(record: StructureRecord, orthogonal: StructureRecord) -> None:

@@ -94,7 +94,8 @@ def distances(
     Args:
         tables, points: the operations to take pairs from, and their code.
         numberings: random numberings to compare the q-adic distance (of q values) with: of the same kind, entries being
-            digits in another order; and of any kind, operations being numbered at random.
+            digits in another order, of two entries always the one there is; and of any kind, operations being numbered
+            at random.
     """
     space, count = code.space, len(tables)
     first = torch.randint(count, (pairs,), generator=generator)
@@ -104,7 +105,7 @@ def distances(
     latent = (latent / latent.mean().clamp(min=torch.finfo(latent.dtype).tiny)).round(decimals=_DIGITS)
     one, other = tables[first], tables[second]
     hamming = hamming_distance(one, other)
-    orders = [torch.randperm(space.entries, generator=generator).tolist() for _ in range(numberings)]
+    orders = [other_order(space.entries, generator) for _ in range(numberings)]
     shuffles = [tables[torch.randperm(count, generator=generator)] for _ in range(numberings)]
     known = [hamming, class_distance(one, other), adic_distance(one, other, space.values)]
     reordered = (adic_distance(one, other, space.values, order) for order in orders)
@@ -125,6 +126,13 @@ def distances(
         adic_given_hamming_random_numbering=spread(left[numberings:]),
         by_hamming=by_hamming(code, generator),
     )
+
+
+def other_order(entries: int, generator: torch.Generator) -> list[int]:
+    """Entries in a random order that is not their own. Of few entries the own one is often drawn, and with it no
+    numbering would do better than all others."""
+    order = torch.randperm(entries, generator=generator).tolist()
+    return order if order != sorted(order) else [*order[1:], order[0]]
 
 
 def by_hamming(code: Code, generator: torch.Generator, pairs: int = PAIRS_AT_A_DISTANCE) -> list[DistanceAtHamming]:

@@ -89,6 +89,16 @@ def test_draws_without_a_coincidence_have_a_lower_bound_only() -> None:
     assert section.low == pytest.approx(100 * 99 / 2 / 3**27 / 3.6889, rel=1e-4)
 
 
+@pytest.mark.parametrize("draws", [1, 3, 1000])
+@pytest.mark.parametrize("space", [Space(2, 1), Space(3, 2), Space(3, 3)], ids=str)
+def test_draws_that_all_agree_tell_no_less_than_nothing(draws: int, space: Space) -> None:
+    """An entropy is never negative, where the interval reaches below the share of one operation as elsewhere."""
+    section = uniformity.uniformity_of_counts(torch.tensor([1]), torch.tensor([draws]), space)
+    assert section.coincident_pairs == draws * (draws - 1) / 2
+    assert section.low < 1 / space.operations
+    assert section.information_bits == 0
+
+
 def test_a_step_of_one_entry_against_a_loop() -> None:
     torch.manual_seed(2)
     model = DualVAE(values=2, inputs=2).eval().requires_grad_(False)

@@ -70,6 +70,21 @@ def test_cross_injected_sampling_is_the_prior_widened_by_the_additive_mix_only(r
     assert section.by_draws[-1].coverage_rate == section.coverage_rate
 
 
+@pytest.mark.parametrize(("draws", "points"), [(5, []), (2_001, [10, 2_000]), (6_000, [10, 2_000, 4_000])])
+def test_what_is_said_of_so_many_draws_is_counted_on_so_many(draws: int, points: list[int]) -> None:
+    """Whether a curve ends before or beyond them; of an odd number the halves of both VAEs make one fewer."""
+    decoder, curve = ThresholdDecoder(), (11, 2_000, 4_000)
+    section = coupled.cross_injected_sampling(decoder, 0.0, generator(), draws, 2, curve)
+    assert [point.draws for point in section.by_draws] == points
+    single, _, _ = isolated.sampling(decoder, "A", generator(), draws, 2, curve)
+    assert [point.draws for point in single.by_draws] == ([11, *points[1:]] if points else [])
+    for coverage_of in (section, section.prior_preserving, single.decoded, *section.by_draws, *single.by_draws):
+        assert coverage_of.coverage_limit == coverage_limit(coverage_of.draws)
+        margin = 6 * coverage_standard_deviation(coverage_of.draws)
+        assert coverage_of.coverage_rate == pytest.approx(coverage_of.coverage_limit, abs=margin)
+    assert (section.draws, single.decoded.draws) == (draws // 2 * 2, draws)
+
+
 def test_counting_agrees_with_a_python_set() -> None:
     first, second = torch.randint(TWO_INPUT_TERNARY.operations, (2, 3_000), generator=generator())
     everything = {"operations": TWO_INPUT_TERNARY.operations}

@@ -96,7 +96,7 @@ def counts_by_draws(draws: Sequence[int], *indices: Int[Tensor, " n"], operation
             table[vector[start:end]] = True
         counts.append(table.sum())
         start = end
-    return torch.stack(counts).tolist()
+    return torch.stack(counts).tolist() if counts else []
 
 
 def coverage_record(counts: Sequence[int], draws: int, operations: int) -> Coverage:

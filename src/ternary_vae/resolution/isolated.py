@@ -156,7 +156,11 @@ def sampling(
 
     Decoding is deterministic, so that mutual information is the decoded operation's entropy. The estimate is cut at
     log2 of all operations, which it can exceed by its own noise only.
+
+    Args:
+        curve: points with more than `draws` are left out.
     """
+    curve = [total for total in curve if total <= draws]
     decoded, drawn, curves = [], [], []
     space = model.sizes.space
     counts = torch.zeros(space.operations, dtype=torch.long, device=generator.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import weakref
 from dataclasses import replace
@@ -286,6 +287,15 @@ class TestEvaluation:
         assert torch.equal(trainer.generator.get_state(), before)
         assert rows[0] == rows[2]
         assert rows[0]["coverage"] != rows[1]["coverage"]
+
+    def test_a_limit_is_of_as_many_draws_as_were_made(self, small_recipe, monkeypatch):
+        """Each VAE makes half of them, so of three one. A model that meets another operation every time."""
+        met = itertools.count()
+        monkeypatch.setattr(evaluation, "decoded_indices", lambda *_: torch.tensor([next(met)]))
+        recipe = small_recipe(space__values=2, space__inputs=1, evaluation__coverage_draws=3)
+        row = evaluate(Trainer(recipe).model, recipe, 0)
+        assert (row["coverage_draws"], row["coverage"], row["coverage_a"]) == (2, 2 / 4, 1 / 4)
+        assert (row["coverage_limit"], row["coverage_single_limit"]) == pytest.approx((1 - 0.75**2, 1 / 4))
 
     def test_full_coverage_is_said_when_asked_for(self, small_recipe):
         recipe = small_recipe(evaluation__full_coverage_draws=4000)

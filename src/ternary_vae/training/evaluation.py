@@ -118,14 +118,15 @@ def _homes(n_a: int, n_b: int, by_chance: int) -> dict[str, float | None]:
 def _coverage(covered: list[int], operations: int, recipe: Recipe) -> dict[str, Any]:
     """The figures of `_COVERAGE`, from how many operations were met by both VAEs, by A, by B, and in full by either."""
     union, single_a, single_b, all_a, all_b = covered
-    draws, complete = recipe.evaluation.coverage_draws, recipe.evaluation.full_coverage_draws is not None
+    half, complete = recipe.evaluation.coverage_draws // 2, recipe.evaluation.full_coverage_draws is not None
+    draws = 2 * half  # of an odd number one is not drawn
     return {
         "coverage": union / operations,
         "coverage_draws": draws,
         "coverage_limit": coverage_limit(draws, operations),
         "coverage_a": single_a / operations,
         "coverage_b": single_b / operations,
-        "coverage_single_limit": coverage_limit(draws // 2, operations),
+        "coverage_single_limit": coverage_limit(half, operations),
         "covered_all_a": all_a == operations if complete else None,
         "covered_all_b": all_b == operations if complete else None,
     }

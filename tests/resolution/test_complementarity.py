@@ -98,6 +98,17 @@ def test_one_draw_says_nothing_of_how_operations_differ() -> None:
     assert complementarity.covariance_between_operations(NoiseOutcome(one, 1 - one, 0 * one, 1)) is None
 
 
+@pytest.mark.parametrize("sigma", [0.1, complementarity.NOISE_SIGMA])
+def test_the_section_says_under_which_noise_it_was_measured(sigma: float) -> None:
+    decoder, few = ThresholdDecoder(), slice(0, None, 37)
+    some, means = ALL.rows(few), posteriors(decoder.means("A")[few], decoder.means("B")[few])
+    noise = complementarity.decode_under_noise(decoder, means, some, named_generator(2, "noise", "cpu"), sigma, draws=8)
+    zeros = torch.zeros(len(some.tables), dtype=torch.long)
+    section = complementarity.complementary_coverage(zeros, zeros, noise)
+    assert (section.noise_sigma, section.noise_draws) == (sigma, 8)
+    assert section.exact_under_noise_a == pytest.approx(decoder.exact_rate(sigma), abs=0.02)
+
+
 def test_mcnemar_agrees_with_the_binomial_test_everywhere() -> None:
     draws = 24
     pairs = [(a, b) for a in range(draws + 1) for b in range(draws + 1 - a)]

@@ -29,21 +29,23 @@ class NoiseOutcome(NamedTuple):
     Attributes:
         only_a, only_b, both: draws in which A alone, B alone, both were exact.
         draws: draws an operation.
+        sigma: standard deviation of the noise.
     """
 
     only_a: Int[Tensor, "n"]
     only_b: Int[Tensor, "n"]
     both: Int[Tensor, "n"]
     draws: int
+    sigma: float = NOISE_SIGMA
 
     def counts(self) -> Int16[Tensor, "4 n"]:
-        """Draws in which A alone, B alone, both and neither were exact: all there is to keep."""
+        """Draws in which A alone, B alone, both and neither were exact: all there is to keep under the usual noise."""
         exact = torch.stack(self[:3])
         return torch.cat([exact, self.draws - exact.sum(dim=0, keepdim=True)]).to(torch.int16)
 
     @classmethod
     def of_counts(cls, counts: Int16[Tensor, "4 n"]) -> NoiseOutcome:
-        """What `counts` was made from."""
+        """What `counts` was made from, under the usual noise."""
         return cls(*counts[:3].long(), int(counts[:, 0].sum()))
 
 
@@ -71,7 +73,7 @@ def decode_under_noise(
         exact_a, exact_b = exact("A", z_a), exact("B", z_b)
         for outcome, true in zip(outcomes, (exact_a & ~exact_b, exact_b & ~exact_a, exact_a & exact_b)):
             outcome += true.sum(dim=0)
-    return NoiseOutcome(*outcomes, draws)
+    return NoiseOutcome(*outcomes, draws, sigma)
 
 
 @torch.no_grad()
@@ -187,7 +189,7 @@ def complementary_coverage(
         share_a=home_a / (home_a + home_b) if home_a + home_b else None,
         errors_a_fewer=fewer_a,
         errors_b_fewer=fewer_b,
-        noise_sigma=NOISE_SIGMA,
+        noise_sigma=noise.sigma,
         noise_draws=noise.draws,
         exact_under_noise_a=exact_a,
         exact_under_noise_b=exact_b,

@@ -263,3 +263,15 @@ def test_what_is_added_after_a_report_is_told_in_the_next(small, tmp_path):
     note = "Added after a report had been written: seeds 3 and 4 and arms other."
     assert note in (directory.path / "report.md").read_text()
     assert note in (directory.path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{}", '{"seeds": [1]}', '{"seeds": 1, "arms": []}', '{"seeds": [1, "2"], "arms": []}',
+     '{"seeds": [null, 1], "arms": []}', '{"seeds": [true], "arms": []}', '{"seeds": [], "arms": [["a"]]}'],
+)  # fmt: skip
+def test_additions_that_are_none_are_refused_in_one_line(tmp_path, line):
+    directory = ExperimentDirectory(tmp_path)
+    directory.additions_file.write_text(f'{{"seeds": [3], "arms": ["a"]}}\n{line}\n')
+    with pytest.raises(UserError, match="row 2 has no seeds and arms; restore the file"):
+        directory.additions()

@@ -21,9 +21,11 @@ def written(place, name, text):
 
 
 def test_the_last_whole_row_is_found(tmp_path):
-    long = "".join(f'{{"epoch": {epoch}, "pad": "{"x" * 500}"}}\n' for epoch in range(1, 101))
+    long = "".join(f'{{"epoch": {epoch}, "pad{"x" * 500}": 0}}\n' for epoch in range(1, 101))
     assert last_row(written(tmp_path, "long", long))["epoch"] == 100
     assert last_row(written(tmp_path, "half", '{"epoch": 7}\n{"epoch": 8, "cov'))["epoch"] == 7
+    odd = '{"epoch": 7}\n{"epoch": null}\n{"epoch": 8, "coverage": "all"}\n'
+    assert last_row(written(tmp_path, "odd", odd))["epoch"] == 7
     assert last_row(written(tmp_path, "empty", "")) is None
     assert last_row(RunDirectory(tmp_path / "nothing")) is None
     pipe = RunDirectory(tmp_path / "pipe")

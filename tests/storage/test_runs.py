@@ -201,9 +201,52 @@ def test_rows_are_read_in_order(run):
     assert run.events() == [{"epoch": 2, "kind": "guard"}]
 
 
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"exact_match_a": True}, "exact_match_a is True, not a number"),
+        ({"coverage": "all"}, "coverage is 'all', not a number"),
+        ({"rho": {}}, "rho is {}, not a number"),
+        ({"covered_all_a": 1}, "covered_all_a is 1, neither true nor false"),
+        ({"guard_events": 1.5}, "guard_events is 1.5, not a whole number"),
+        ({"terms": True}, "terms is True, not a section"),
+        ({"terms": {"kl_a": {}}}, "terms.kl_a is {}, not a number"),
+        ({"terms": {"kl_a": False}}, "terms.kl_a is False, not a number"),
+        ({"statenet": {"corrections": [1]}}, "statenet.corrections is [1], not a section"),
+        ({"statenet": {"corrections": {"rho": "up"}}}, "statenet.corrections.rho is 'up', not a number"),
+        ({"epoch": 1}, "epoch 1 comes after epoch 1"),
+        ({"epoch": 0}, "epoch 0 comes after epoch 1"),
+    ],
+)
+def test_rows_of_metrics_that_cannot_be_are_told_in_one_line(run, row, problem):
+    for one in ({"epoch": 1}, {"epoch": 2, **row}):
+        append_json_line(run.metrics_file, one)
+    with pytest.raises(UserError) as raised:
+        run.metrics()
+    assert str(raised.value) == f"{run.metrics_file}: row 2: {problem}; restore the file"
+
+
+def test_anything_in_metrics_may_be_nothing_and_sections_empty(run):
+    rows = [
+        {"epoch": 3, "exact_match_a": None, "terms": None, "statenet": None, "gate_open": None, "guard_events": None},
+        {"epoch": 5, "terms": {}, "statenet": {"corrections": {}}, "gate_open": True, "guard_events": 2},
+        {"epoch": 6, "terms": {"lab.term": 0.5, "kl_a": None}, "statenet": {"corrections": None}, "coverage": 1},
+    ]
+    for row in rows:
+        append_json_line(run.metrics_file, row)
+    assert run.metrics() == rows
+
+
 def test_events_without_an_epoch_are_refused(run):
     run.events_file.write_text('{"epoch": 1, "kind": "guard"}\n{"kind": "guard"}\n')
     with pytest.raises(UserError, match=r"events\.jsonl: row 2 has no epoch; restore the file"):
+        run.events()
+
+
+@pytest.mark.parametrize("actions", ["true", "1", '"restore"', "[1]", '{"restore": 1}'])
+def test_events_whose_actions_are_no_names_are_refused(run, actions):
+    run.events_file.write_text(f'{{"epoch": 1, "actions": []}}\n{{"epoch": 1, "actions": {actions}}}\n')
+    with pytest.raises(UserError, match=r"events\.jsonl: row 2: actions is no list of names; restore the file"):
         run.events()
 
 

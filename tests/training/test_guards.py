@@ -92,6 +92,10 @@ class TestCoveragePlateau:
     def test_stopped_short_of_the_limit(self, recipe):
         assert self.run(recipe, [0.85] * 150) == [120, 130, 140]
 
+    def test_a_log_that_lacks_it_for_some_epochs(self, recipe):
+        history = [{"epoch": epoch} for epoch in range(1, 101)] + [row(i, coverage=0.85) for i in range(101, 120)]
+        assert watch(recipe, Interventions(), row(120, coverage=0.85), history)
+
     def test_still_gaining(self, recipe):
         assert self.run(recipe, [0.85 + 0.0001 * i for i in range(200)]) == []  # 0.003 in 30 epochs
 

@@ -95,7 +95,8 @@ class ExperimentDirectory:
         """
         added = read_json_lines(self.additions_file)
         for number, row in enumerate(added, start=1):
-            if not all(isinstance(row.get(key), list) for key in ("seeds", "arms")):
+            there = all(isinstance(row.get(key), list) for key in ("seeds", "arms"))
+            if not (there and {int} >= set(map(type, row["seeds"])) and {str} >= set(map(type, row["arms"]))):
                 raise UserError(f"{self.additions_file}: row {number} has no seeds and arms; restore the file")
         return added
 

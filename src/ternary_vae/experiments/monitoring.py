@@ -20,7 +20,7 @@ from ternary_vae.experiments.task import Ending
 from ternary_vae.formats import counted, duration, percent
 from ternary_vae.reading import require_regular
 from ternary_vae.storage.files import row_of
-from ternary_vae.storage.runs import RunDirectory
+from ternary_vae.storage.runs import RunDirectory, misplaced_in_metrics
 from ternary_vae.terminal import replace_what_cannot_be_shown
 from ternary_vae.training.progress import is_screen, print_line, shown_time_left, table_of_figures
 from ternary_vae.training.time_left import TimeLeft, TimeLeftOfRuns
@@ -180,7 +180,8 @@ class Overview:
 
 
 def last_row(run: RunDirectory) -> dict[str, Any] | None:
-    """The last whole line of a run's metrics, without reading the rest."""
+    """The last whole line of a run's metrics, without reading the rest. What else lies there is told where the run is
+    read."""
     try:
         require_regular(run.metrics_file)
         with open(run.metrics_file, "rb") as file:
@@ -189,4 +190,5 @@ def last_row(run: RunDirectory) -> dict[str, Any] | None:
             lines = file.read().split(b"\n")
     except OSError:
         return None
-    return next((row for row in map(row_of, reversed(lines)) if row and "epoch" in row), None)
+    rows = filter(None, map(row_of, reversed(lines)))
+    return next((row for row in rows if type(row.get("epoch")) is int and not misplaced_in_metrics(row)), None)

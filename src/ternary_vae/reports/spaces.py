@@ -278,9 +278,9 @@ def first_exact(metrics: Sequence[dict[str, Any]]) -> int | None:
     none."""
     first = None
     for row in metrics:
-        if row["exact_match_a"] is None:
+        if row.get("exact_match_a") is None:
             continue
-        if row["exact_match_a"] == row["exact_match_b"] == 1:
+        if row["exact_match_a"] == row.get("exact_match_b") == 1:
             first = row["epoch"] if first is None else first
         else:
             first = None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,9 @@ from ternary_vae.storage.files import (
 from ternary_vae.storage.lease import Lease
 from ternary_vae.terminal import quoted
 
-_SECTIONS_OF_METRICS = ("terms", "statenet")
+_SECTIONS_OF_METRICS = ("terms", "statenet", "statenet.corrections")
+_TRUTH_VALUES_OF_METRICS = ("gate_open", "covered_all_a", "covered_all_b")
+_COUNTS_OF_METRICS = ("guard_events",)
 
 
 class _Facts(BaseModel):
@@ -230,8 +232,11 @@ class RunDirectory:
             UserError: a damaged file, or one without that epoch.
         """
         rows = _with_epochs(self.metrics_file)
-        for number, row in enumerate(rows, start=1):
-            if misplaced := _misplaced(row):
+        for number, (before, row) in enumerate(zip([{"epoch": 0}, *rows], rows), start=1):
+            misplaced = misplaced_in_metrics(row)
+            if row["epoch"] <= before["epoch"]:
+                misplaced = f"epoch {shown(row['epoch'])} comes after epoch {shown(before['epoch'])}"
+            if misplaced:
                 raise UserError(f"{self.metrics_file}: row {number}: {misplaced}; restore the file")
         last = self.recipe().epochs if whole else None
         if whole and (not rows or rows[-1]["epoch"] != last):
@@ -246,7 +251,12 @@ class RunDirectory:
         Raises:
             UserError: a damaged file.
         """
-        return _with_epochs(self.events_file)
+        rows = _with_epochs(self.events_file)
+        for number, row in enumerate(rows, start=1):
+            actions = row.get("actions") or []
+            if not (isinstance(actions, list) and all(isinstance(action, str) for action in actions)):
+                raise UserError(f"{self.events_file}: row {number}: actions is no list of names; restore the file")
+        return rows
 
 
 def _with_epochs(path: Path) -> list[dict[str, Any]]:
@@ -257,19 +267,27 @@ def _with_epochs(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _misplaced(row: dict[str, Any], sections: Container[str] | None = _SECTIONS_OF_METRICS) -> str:
-    """What is said of the first value of a row of metrics that is neither a number, a truth value nor nothing; empty if
-    there is none.
+def misplaced_in_metrics(row: dict[str, Any], within: str = "") -> str:
+    """What is said of the first value of a row of metrics that cannot be where it is, empty if there is none. Anything
+    may be null; most else is numbers, whatever terms and strategies others have registered.
 
     Args:
-        sections: keys that may hold a section of such values; None: any.
+        within: the place of a section, with a dot after it, whose values these are.
     """
     for key, value in row.items():
-        if isinstance(value, dict) and (sections is None or key in sections):
-            if inside := _misplaced(value, None):
-                return f"{key}.{inside}"
-        elif not isinstance(value, int | float | None):
-            return f"{key} is {shown(value)}, not a number"
+        place = within + key
+        if value is None:
+            continue
+        if place in _SECTIONS_OF_METRICS:
+            if not isinstance(value, dict):
+                return f"{place} is {shown(value)}, not a section"
+            if inside := misplaced_in_metrics(value, f"{place}."):
+                return inside
+        elif place in _TRUTH_VALUES_OF_METRICS:
+            if not isinstance(value, bool):
+                return f"{place} is {shown(value)}, neither true nor false"
+        elif isinstance(value, bool) or not isinstance(value, int if place in _COUNTS_OF_METRICS else int | float):
+            return f"{place} is {shown(value)}, not a {'whole ' if place in _COUNTS_OF_METRICS else ''}number"
     return ""
 
 

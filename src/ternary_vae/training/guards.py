@@ -57,7 +57,7 @@ def _larger_share(row: dict[str, Any], _: list[dict[str, Any]], __: Guard) -> fl
 def _coverage_plateau(row: dict[str, Any], history: list[dict[str, Any]], guard: Guard) -> float | None:
     """How far coverage is below a uniform model's, if it has gained less than `gain` over the guard's window; else
     nothing."""
-    earlier = [past["coverage"] for past in history[-guard.window :] if past["coverage"] is not None]
+    earlier = [past["coverage"] for past in history[-guard.window :] if past.get("coverage") is not None]
     if row["coverage"] is None or len(history) < guard.window or not earlier:
         return None
     if row["coverage"] - earlier[0] >= guard.gain:

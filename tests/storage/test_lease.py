@@ -202,6 +202,23 @@ class TestOneMachine:
         assert clock.now == 0
         assert list(path.parent.iterdir()) == []
 
+    def test_a_holder_that_ends_while_another_looks_may_be_succeeded_by_a_third(self, here, clock, path, monkeypatch):
+        first, held = taken(path), []
+
+        def end_and_succeed(looked_at):
+            if not held:
+                first.__exit__()
+                held.append(taken(path))
+            return seen(looked_at)
+
+        seen = lease._seen
+        monkeypatch.setattr(lease, "_seen", end_and_succeed)
+        with pytest.raises(UserError, match="is training in it; let it finish"), Lease(path, DOING):
+            raise AssertionError("held twice")
+        assert held[0].is_held()
+        held[0].__exit__()
+        assert list(path.parent.iterdir()) == []
+
     @pytest.mark.parametrize("locks", NO_LOCKS, indirect=True)
     def test_without_locks_a_living_process_is_not_taken_for_dead(self, locks, here, clock, path):
         first = taken(path)

@@ -165,8 +165,8 @@ class Lease:
         self._hold(self.path, descriptor)
         if not is_dead:
             time.sleep(_SECONDS_BETWEEN_LOOKS)  # somebody else may have watched as long; who wrote last has it
-            if not self.is_held():
-                raise self._refusal()
+        if not self.is_held():  # or what was opened is another's by now, given back since, and a third has its name
+            raise self._refusal()
         return True
 
     def _watch(self, left: _Seen, own: Path) -> None:

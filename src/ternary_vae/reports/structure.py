@@ -150,7 +150,7 @@ def claims_of_codes(values: int) -> list[Claim]:
         ),
         *(
             Claim(
-                f"{change} is an affine map of it", "tables decoded exactly, not those fitted on", "share",
+                f"{change} is an affine map of it", "tables decoded exactly, drawn anew", "share",
                 lambda record, name, key=key: _map_rate(record.codes[name], key),
             )
             for key, change in (

@@ -10,6 +10,7 @@ import torch
 from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
 from ternary_vae.model import DualVAE
+from ternary_vae.operations import random_operations
 from ternary_vae.recipe import TruthTables, load_recipe
 from ternary_vae.reports.structure import (
     MARGIN,
@@ -31,6 +32,7 @@ from ternary_vae.reports.structure import (
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure import measure
 from ternary_vae.resolution.structure.codes import AxisCode
+from ternary_vae.resolution.structure.distances import distances
 from ternary_vae.resolution.structure.records import Probe, Spread, StructureRecord, read_structure_record
 from ternary_vae.space import Space
 from ternary_vae.space_recipe import recipe_for_space
@@ -87,6 +89,19 @@ def test_an_error_of_drawn_pairs_is_told_where_there_are_more(
 ) -> None:
     text = structure_markdown([[record.model_copy(update={"operations": operations})]], "repeat me")
     assert said in text
+
+
+def test_how_to_read_the_claims_is_true_of_small_spaces(record: StructureRecord) -> None:
+    """Two values on lines follow Hamming distance, and an affine map is judged on what it was fitted on too."""
+    tables = torch.from_numpy(Space(2, 2).table(range(16)))
+    code = AxisCode(Space(2, 2))
+    assert distances(code, tables, code.encode(tables), torch.Generator().manual_seed(0)).hamming == pytest.approx(1)
+    drawn = random_operations(2000, Space(2, 2), torch.Generator().manual_seed(0))
+    assert len(drawn[:1000].unique(dim=0)) == len(drawn[1000:].unique(dim=0)) == 16
+    text = structure_markdown([[record]], "repeat me")
+    assert "On a line of three values or more, one entry changed by two steps" in text
+    assert "least squares on 1,000 operations drawn at random and decoded on as many more, of which some" in text
+    assert "not those fitted on" not in text
 
 
 def test_what_can_be_said_of_random_weights(record: StructureRecord) -> None:

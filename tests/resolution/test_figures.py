@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -109,6 +110,23 @@ def test_a_registered_measure_is_read_and_its_key_is_taken(
 def test_a_place_that_no_record_has_is_refused_with_the_measures_name(places: dict[str, str], says: str) -> None:
     with pytest.raises(ValueError, match=f"measure 'mine': .*{says}"):
         register(Measure("mine", "Mine", "share", 1, **places))
+    assert "mine" not in MEASURES
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("unit", "percent", "unit: 'percent'; expected one of 'share', 'points'"),
+        ("better", 2, "better: 2; expected one of -1, 0, 1"),
+    ],
+)
+def test_a_unit_or_a_direction_that_there_is_not_is_refused_before_a_report_needs_it(
+    name: str, value: Any, says: str
+) -> None:
+    measure = Measure("mine", "Mine", "share", 1, row="exact_match_a")
+    object.__setattr__(measure, name, value)  # as its own check of types, which tests have, would not let it be made
+    with pytest.raises(ValueError, match=f"measure 'mine': {says}"):
+        register(measure)
     assert "mine" not in MEASURES
 
 

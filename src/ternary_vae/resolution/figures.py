@@ -520,10 +520,15 @@ def register(measure: Measure) -> Measure:
         the measure.
 
     Raises:
-        ValueError: a key that is taken, or a measure that is read nowhere, or where no record has a number.
+        ValueError: a key that is taken, a unit or a direction that there is not, or a measure that is read nowhere, or
+            where no record has a number.
     """
     if measure.key in MEASURES:
         raise ValueError(f"measure {measure.key!r} is there already; choose another key")
+    for name, given, known in (("unit", measure.unit, tuple(DIGITS)), ("better", measure.better, get_args(Direction))):
+        if given not in known:
+            expected = ", ".join(map(repr, known))
+            raise ValueError(f"measure {measure.key!r}: {name}: {given!r}; expected one of {expected}")
     if measure.row is measure.isolated is measure.coupled is None:
         raise ValueError(f"measure {measure.key!r} is read nowhere; give it row, isolated or coupled")
     for name, record in (("isolated", IsolatedRecord), ("coupled", CoupledRecord)):

@@ -86,6 +86,39 @@ def test_no_space(size):
         Space(*size)
 
 
+def given_as(values, inputs):
+    """A space of what a caller gave, past the check of types that tests have."""
+    space = object.__new__(Space)
+    for name, value in (("values", values), ("inputs", inputs)):
+        object.__setattr__(space, name, value)
+    space.__post_init__()
+    return space
+
+
+@pytest.mark.parametrize("number", [np.int8, np.uint8, np.int64])
+def test_numbers_of_numpy_count_without_a_limit(number):
+    space = given_as(number(6), number(2))
+    assert (space.operations, space.entries, space.highest) == (6**36, 36, 5)
+    assert not space.is_enumerable()
+    assert space == Space(6, 2)
+    assert given_as(number(3), number(2)).table(19_682).tolist() == [1] * 9
+
+
+@pytest.mark.parametrize(
+    ("values", "inputs", "says"),
+    [
+        (3.0, 2, "3.0 values"),
+        ("3", 2, "'3' values"),
+        (None, 2, "None values"),
+        (2, 1.5, "1.5 inputs"),
+        (3, True, "True "),
+    ],
+)
+def test_what_is_no_whole_number_makes_no_space(values, inputs, says):
+    with pytest.raises(UserError, match=f"a space of {says}.*: expected a whole number"):
+        given_as(values, inputs)
+
+
 @pytest.mark.parametrize("index", [-1, 19_683, 10**30, 0.5, [0, 19_683]])
 def test_no_index(index):
     with pytest.raises(UserError, match="expected 0 to 19682"):

@@ -32,13 +32,20 @@ class Space:
     """All functions of `inputs` inputs over `values` values; 19,683 of them for three values and two inputs.
 
     Raises:
-        UserError: fewer than 2 or more than 36 values, no input, or more than 1,024 entries.
+        UserError: a number that is not whole, fewer than 2 or more than 36 values, no input, or more than 1,024
+            entries.
     """
 
     values: int = 3
     inputs: int = 2
 
     def __post_init__(self) -> None:
+        for name in ("values", "inputs"):
+            given = getattr(self, name)
+            if isinstance(given, bool) or not isinstance(given, int | np.integer):
+                raise UserError(f"a space of {shown(given)} {name}: expected a whole number")
+            # One of numpy's would overflow without a word, where operations are more than it holds.
+            object.__setattr__(self, name, int(given))
         if not 2 <= self.values <= _MOST_VALUES:
             raise UserError(f"a space of {shown(self.values)} values: expected 2 to {_MOST_VALUES}")
         if self.inputs < 1:

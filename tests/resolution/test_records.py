@@ -118,6 +118,35 @@ def test_records_that_cannot_be_read_say_why_in_one_line(records: Records, tmp_p
     assert "unknown_key" in failure()
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("vae_a.reconstruction.exact_match_rate", True, "exact_match_rate: Input should be a valid number"),
+        ("vae_a.reconstruction.exact_match_rate", "1", "exact_match_rate: Input should be a valid number"),
+        ("vae_b.interpolation.pairs", 4000.0, "pairs: Input should be a valid integer"),
+        ("vae_a.resolution_curve.points.0.sigma", -0.1, "sigma: Input should be greater than or equal to 0"),
+        ("complementary_coverage.share_a", False, "share_a: Input should be a valid number"),
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_are_not_taken_for_figures(
+    records: Records, tmp_path: Path, place: str, value: object, message: str
+) -> None:
+    of_both = place.startswith(("cross", "complementary"))
+    content = json.loads(records[of_both].model_dump_json())
+    *sections, last = place.split(".")
+    section = content
+    for name in sections:
+        section = section[int(name) if name.isdecimal() else name]
+    section[last] = value
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError) as caught:
+        (read_coupled_record if of_both else read_isolated_record)(path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).endswith("; measure the checkpoint again")
+
+
 def test_a_record_of_another_recipe_or_seed_is_not_overwritten(records: Records, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     recipe = load_recipe("resolution", seed=5)

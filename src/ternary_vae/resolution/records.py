@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -205,7 +206,7 @@ class Information(Section):
 
 
 class CurvePoint(Section):
-    sigma: float
+    sigma: Annotated[float, Field(ge=0)]
     exact_match_rate: Share
 
 
@@ -422,7 +423,8 @@ def read_record(path: Path, schema: type[Any]) -> Any:
         found = "no schema version" if version is None else f"schema version {version}"
         raise UserError(f"{path}: {found}; this program reads version {SCHEMA_VERSION}: measure the checkpoint again")
     try:
-        return schema.model_validate(content)
+        # Strictly, since else true would be a share of 1; from JSON, which has keys of text alone.
+        return schema.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(map(str, error["loc"]))

@@ -199,7 +199,11 @@ class TestDamagedNative:
 
     def test_missing_directory_and_unreadable(self, tmp_path, monkeypatch):
         assert "not found" in refusal(tmp_path / "none.safetensors")
-        assert "is a directory" in refusal(tmp_path)
+        assert "is a directory; name one file in it" in refusal(tmp_path)
+        for name, said in (("config.json", "is a saved model"), ("run.json", "is a run; name one of its checkpoints")):
+            (tmp_path / name).touch()
+            assert said in refusal(tmp_path)
+        assert str(tmp_path / "checkpoints" / "latest.safetensors") in refusal(tmp_path)
         (tmp_path / "x.safetensors").write_bytes(b"")
 
         def closed(*arguments):

@@ -137,13 +137,21 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         if not path.exists():
             raise UserError(f"{path}: checkpoint not found; expected a .safetensors or a v5.5 .pt file")
         if path.is_dir():
-            raise UserError(f"{path}: is a directory; name one file in it, such as latest.safetensors")
+            raise UserError(f"{path}: {_instead_of_directory(path)}")
         # Read once: a run may replace `latest` meanwhile, and the hash must be that of what was read.
         content = file_bytes(path, _MOST_BYTES)
     of_v5_5 = content[:2] == b"PK" or path.suffix in (".pt", ".pth")
     checkpoint = (_load_v5_5 if of_v5_5 else _load_native)(path, content)
     checkpoint.content_hash = _sha256(content)
     return checkpoint
+
+
+def _instead_of_directory(path: Path) -> str:
+    if (path / "run.json").exists():
+        return f"is a run; name one of its checkpoints, such as {path / 'checkpoints' / 'latest.safetensors'}"
+    if (path / "config.json").exists():
+        return "is a saved model, which DualVAE.from_pretrained and --model read; this takes a run's checkpoint"
+    return "is a directory; name one file in it, such as latest.safetensors"
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[DualVAE, Checkpoint]:

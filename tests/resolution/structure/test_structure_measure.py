@@ -103,3 +103,13 @@ def test_a_model_of_such_a_space_is_measured_on_a_sample(tmp_path: Path, monkeyp
     assert (found.space, found.operations, found.all_operations) == (TruthTables(values=3, inputs=3), 300, False)
     assert len(found.codes["vae_a"].axes.carried[0]) == 27
     assert "3-adic" in structure_markdown([[found]], "")
+
+
+def test_a_code_in_single_precision_is_told_so_before_it_is_measured() -> None:
+    class Single(AxisCode):
+        def encode(self, tables: torch.Tensor) -> torch.Tensor:
+            return super().encode(tables).float()
+
+    code, tables = Single(Space(2, 1)), torch.from_numpy(Space(2, 1).table(range(4)))
+    with pytest.raises(ValueError, match=r"points are in double precision on the CPU; got torch\.float32 on cpu"):
+        structure_of(code, tables, code.encode(tables).double(), 0)

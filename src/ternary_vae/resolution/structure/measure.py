@@ -117,7 +117,14 @@ def known_codes(
 def structure_of(
     code: Code, tables: Int8[Tensor, "n entries"], points: Float64[Tensor, "n dimensions"], seed: int
 ) -> CodeStructure:
-    """All measures of one code. Every code is measured with the same random numbers."""
+    """All measures of one code. Every code is measured with the same random numbers.
+
+    Raises:
+        ValueError: points that are not in double precision on the CPU.
+    """
+    for some in (points, code.encode(tables[:1])):
+        if (some.dtype, some.device.type) != (torch.float64, "cpu"):
+            raise ValueError(f"a code's points are in double precision on the CPU; got {some.dtype} on {some.device}")
 
     def generator(measure: str) -> torch.Generator:
         return named_generator(seed, f"structure {measure}", "cpu")

@@ -148,6 +148,7 @@ def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = (), fu
         goals="\n".join(goals_table(seeds, every_seed=False)) if seeds else "",
         further=further,
         promises=_promises(),
+        criteria=CRITERIA,
         figure=FIGURE_NAME,
         trained_by=command_that_trains,
     )

@@ -131,8 +131,9 @@ def distances(
 def other_order(entries: int, generator: torch.Generator) -> list[int]:
     """Entries in a random order that is not their own. Of few entries the own one is often drawn, and with it no
     numbering would do better than all others."""
-    order = torch.randperm(entries, generator=generator).tolist()
-    return order if order != sorted(order) else [*order[1:], order[0]]
+    while (order := torch.randperm(entries, generator=generator).tolist()) == sorted(order):
+        pass
+    return order
 
 
 def by_hamming(code: Code, generator: torch.Generator, pairs: int = PAIRS_AT_A_DISTANCE) -> list[DistanceAtHamming]:

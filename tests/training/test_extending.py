@@ -128,6 +128,23 @@ class TestTerm:
             assert (row["terms"]["some"], row["terms"]["none"]) == (3, None)
         assert [len(batch) for batch in trainers[0].plan.batches][-2:] == [512, 432]
 
+    @pytest.mark.parametrize(
+        ("value", "runs", "says"),
+        [
+            (lambda forward: forward.x.sum(dim=-1), 1, r"of shape \(\), .*got shape \(512,\)"),
+            (lambda forward: forward.x.mean(), 2, r"of shape \(2,\), .*got shape \(\)"),
+            (lambda forward: 3.0, 1, r"of shape \(\), .*got a float"),
+        ],
+    )
+    def test_what_is_not_one_number_a_run_is_told_with_its_name(
+        self, value, runs, says, nothing_registered, plans_recipe
+    ):
+        register_term(Term("mine", value))
+        changes = {"objective__extra": {"mine": 1.0}, "optimizer__first_batches__epochs": 0}
+        trainers = [Trainer(plans_recipe(**changes, seed=seed)) for seed in range(runs)]
+        with pytest.raises(UserError, match=f"term 'mine': expected a tensor {says}; sum or average"):
+            Fleet(trainers).train_epoch() if runs > 1 else trainers[0].train_epoch()
+
     def test_one_that_nobody_has_registered(self, code_length, plans_recipe, quick_train, tmp_path):
         """Nothing is written, and the nearest is named."""
         with pytest.raises(UserError, match=r"objective\.extra\.code_lenght: unknown term; did you mean 'code_length'"):

@@ -80,13 +80,24 @@ def weighed(terms: Sequence[Term], controls: Controls, settings: Objective) -> t
 def total_loss(
     forward: ForwardPass, terms: Iterable[WeighedTerm]
 ) -> tuple[Float[Tensor, "*runs"], dict[str, Float[Tensor, "*runs"]]]:
-    """Loss of a batch, and its terms by name, unweighted, the loss among them."""
+    """Loss of a batch, and its terms by name, unweighted, the loss among them.
+
+    Raises:
+        UserError: a term's value is not one number, or one a run.
+    """
+    runs = forward.x.shape[:-2]
     values: dict[str, Tensor] = {}
     parts: dict[str, tuple[Side | None, Tensor]] = {}
     for term, weight in terms:
         if not term.is_due(forward) or (term.on_prior_draws and forward.noise.prior_draws is None):
             continue
         value = values[term.name] = term.value(forward)
+        if getattr(value, "shape", None) != runs:
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise UserError(
+                f"term {term.name!r}: expected a tensor of shape {tuple(runs)}, a number for each run trained at once, "
+                f"got {got}; sum or average over all dimensions but those of runs, which come first"
+            )
         if counts(weight):
             part, weighted = term.added_to or term.name, _times(weight, value)
             vae, before = parts.get(part, (term.vae, None))  # what is added to another is scaled as that is

@@ -231,6 +231,13 @@ def test_one_arm_has_no_comparisons_and_a_spread(small, tmp_path):
     assert "| Coverage, both VAEs, not mixed | resolution | 4 |" in text
 
 
+def test_of_a_measure_without_a_better_direction_no_seed_is_called_the_worst(small, tmp_path):
+    one = {"epochs": 4, "milestones": [4]}
+    for primary, header in ((["coverage"], "| Worst | Best |"), (["kl_a"], "| Worst or lowest | Best or highest |")):
+        experiment = small(primary=primary, **one)
+        assert header in report_markdown(gather(experiment, made_up(experiment, tmp_path / primary[0], {})))
+
+
 def test_without_a_reference_each_is_compared_with_each(small, tmp_path):
     three = small(arms={"b": {}, "c": {}}, reference=None, epochs=4, milestones=[4])
     results = gather(three, made_up(three, tmp_path / "three", {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ternary_vae.experiments.results import Comparison, Results
@@ -148,7 +148,7 @@ def _mark(one: Comparison) -> str:
     return {"better": BETTER, "worse": WORSE}.get(verdict(one), DIFFERENT)
 
 
-def seeds_table(results: Results, measures: Iterable[Measure]) -> Table:
+def seeds_table(results: Results, measures: Sequence[Measure]) -> Table:
     """Mean, interval and spread of every arm, its worst seed and its best; lowest and highest where no direction is
     better."""
     rows = []
@@ -167,7 +167,8 @@ def seeds_table(results: Results, measures: Iterable[Measure]) -> Table:
                 (measure.title, arm.name, str(summary.count), measure.value(summary.mean),
                  measure.interval(summary.low, summary.high), spread, *shown)
             )  # fmt: skip
-    header = ("Measure", "Arm", "Seeds", "Mean", "95% interval of the mean", "Spread of seeds", "Worst", "Best")
+    worst, best = ("Worst", "Best") if all(one.better for one in measures) else ("Worst or lowest", "Best or highest")
+    header = ("Measure", "Arm", "Seeds", "Mean", "95% interval of the mean", "Spread of seeds", worst, best)
     return Table(header, rows, right_from=2)
 
 

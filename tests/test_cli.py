@@ -172,7 +172,7 @@ def test_a_record_overwrites_no_file_of_others(
     path.write_text(content, encoding="utf-8")
     options = [] if output is None else ["--output", output]
     line = refused(command, finished / "checkpoints" / "epoch_2.safetensors", *options)
-    assert re.search(f"{re.escape(str(path))}: {told}; name another place with --output", line)
+    assert re.search(f"{re.escape(str(path))}: {told}; move it away, or name another place with --output", line)
     assert path.read_text(encoding="utf-8") == content
 
 

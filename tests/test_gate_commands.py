@@ -212,3 +212,4 @@ def test_without_torch():
         assert (done.returncode, done.stderr) == (0, "")
         answers.append(done.stdout)
     assert answers[0] == answers[1]
+    assert "PC0" in answers[0]

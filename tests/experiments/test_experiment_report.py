@@ -231,7 +231,7 @@ def test_one_arm_has_no_comparisons_and_a_spread(small, tmp_path):
     assert "| Coverage, both VAEs, not mixed | resolution | 4 |" in text
 
 
-def test_of_a_measure_without_a_better_direction_no_seed_is_called_the_worst(small, tmp_path):
+def test_of_a_measure_without_a_better_direction_seeds_are_the_lowest_and_the_highest(small, tmp_path):
     one = {"epochs": 4, "milestones": [4]}
     for primary, header in ((["coverage"], "| Worst | Best |"), (["kl_a"], "| Worst or lowest | Best or highest |")):
         experiment = small(primary=primary, **one)

@@ -218,19 +218,19 @@ def test_the_final_report_tells_a_leap_of_rho_only_when_there_was_one(
     assert "**ρ leaps.** It changes by 0.40 from one epoch to the next, at epoch 251." in later
 
 
-def test_the_final_report_says_that_nothing_is_left_to_complement_only_where_the_score_is_low(
+def test_the_final_report_says_that_little_is_left_to_complement_only_where_the_score_is_low(
     good_run: RunDirectory, failing_run: RunDirectory, tmp_path: Path
 ) -> None:
     """Seeds of one of the plan's schedules end anywhere from 0.05 to 0.99."""
     low = write_final_report(failing_run, good_run, tmp_path / "low.md").read_text(encoding="utf-8")
-    assert "where the plan wants about 0.26. That leaves nothing to complement: 0.05" in low
+    assert "where the plan wants about 0.26. That leaves little to complement: 0.05" in low
     run = RunDirectory(shutil.copytree(failing_run.path, tmp_path / "run"))
     record = json.loads(run.coupled_record(400).read_text(encoding="utf-8"))
     record["complementary_coverage"]["complementarity_score"] = 0.99
     run.coupled_record(400).write_text(json.dumps(record), encoding="utf-8")
     high = write_final_report(run, good_run, tmp_path / "high.md").read_text(encoding="utf-8")
     assert "where the plan wants about 0.26.\n" in high
-    assert "nothing to complement" not in high
+    assert "to complement" not in high
 
 
 def test_epochs_without_an_evaluation_are_not_counted_among_those_that_could_be_exact(

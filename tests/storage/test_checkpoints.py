@@ -200,10 +200,11 @@ class TestDamagedNative:
     def test_missing_directory_and_unreadable(self, tmp_path, monkeypatch):
         assert "not found" in refusal(tmp_path / "none.safetensors")
         assert "is a directory; name one file in it" in refusal(tmp_path)
-        for name, said in (("config.json", "is a saved model"), ("run.json", "is a run; name one of its checkpoints")):
-            (tmp_path / name).touch()
-            assert said in refusal(tmp_path)
-        assert str(tmp_path / "checkpoints" / "latest.safetensors") in refusal(tmp_path)
+        (tmp_path / "config.json").touch()
+        (tmp_path / "model.safetensors").touch()
+        assert "is a saved model" in refusal(tmp_path)
+        (tmp_path / "run.json").touch()
+        assert f"is a run; name one of its checkpoints, in {tmp_path / 'checkpoints'}" in refusal(tmp_path)
         (tmp_path / "x.safetensors").write_bytes(b"")
 
         def closed(*arguments):

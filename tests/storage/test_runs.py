@@ -207,15 +207,15 @@ def test_rows_are_read_in_order(run):
         ({"exact_match_a": True}, "exact_match_a is True, not a number"),
         ({"coverage": "all"}, "coverage is 'all', not a number"),
         ({"rho": {}}, "rho is {}, not a number"),
-        ({"covered_all_a": 1}, "covered_all_a is 1, neither true nor false"),
+        ({"covered_all_a": 1}, "covered_all_a is 1, not a truth value"),
         ({"guard_events": 1.5}, "guard_events is 1.5, not a whole number"),
         ({"terms": True}, "terms is True, not a section"),
         ({"terms": {"kl_a": {}}}, "terms.kl_a is {}, not a number"),
         ({"terms": {"kl_a": False}}, "terms.kl_a is False, not a number"),
         ({"statenet": {"corrections": [1]}}, "statenet.corrections is [1], not a section"),
         ({"statenet": {"corrections": {"rho": "up"}}}, "statenet.corrections.rho is 'up', not a number"),
-        ({"epoch": 1}, "epoch 1 comes after epoch 1"),
-        ({"epoch": 0}, "epoch 0 comes after epoch 1"),
+        ({"epoch": 1}, "epoch 1, where one after 1 is expected"),
+        ({"epoch": 0}, "epoch 0, where one after 1 is expected"),
     ],
 )
 def test_rows_of_metrics_that_cannot_be_are_told_in_one_line(run, row, problem):

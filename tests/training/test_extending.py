@@ -134,6 +134,7 @@ class TestTerm:
             (lambda forward: forward.x.sum(dim=-1), 1, r"of shape \(\), .*got shape \(512,\)"),
             (lambda forward: forward.x.mean(), 2, r"of shape \(2,\), .*got shape \(\)"),
             (lambda forward: 3.0, 1, r"of shape \(\), .*got a float"),
+            (lambda forward: np.float64(3), 1, r"of shape \(\), .*got a float64"),
         ],
     )
     def test_what_is_not_one_number_a_run_is_told_with_its_name(

@@ -2,9 +2,9 @@
 
 Its answers are those of `torch.nn.Linear`. Two things are its own, both for speed on a CPU:
 
-- The gradient of its input comes with rows one after another in memory. Autograd's own comes transposed, over which the
-  derivative of a ReLU in front takes eight times as long. For several runs at once so does the gradient of the weights,
-  as the optimizer's kernel reads it.
+- In training the gradient of its input comes with rows one after another in memory. Autograd's own comes transposed,
+  over which the derivative of a ReLU in front takes eight times as long. For several runs at once so does the gradient
+  of the weights, as the optimizer's kernel reads it.
 - Where float32 products may round their factors to bfloat16 (`torch.set_float32_matmul_precision("medium")`) and the
   processor multiplies bfloat16, hidden activations and their gradients stay bfloat16 from one product to the next,
   rather than rounded and widened again at each. That takes half the time of rounding every time.

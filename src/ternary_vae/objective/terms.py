@@ -92,7 +92,7 @@ def total_loss(
         if not term.is_due(forward) or (term.on_prior_draws and forward.noise.prior_draws is None):
             continue
         value = values[term.name] = term.value(forward)
-        if getattr(value, "shape", None) != runs:
+        if not isinstance(value, Tensor) or value.shape != runs:
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
             raise UserError(
                 f"term {term.name!r}: expected a tensor of shape {tuple(runs)}, a number for each run trained at once, "

@@ -42,7 +42,6 @@ def evolution_markdown(measured: Measurements, output: Path) -> str:
         nothing=NOTHING,
         secondary=(*_OF_EACH_VAE, *(one.key for one in registered() if one.source != "metrics")),
         epochs_with=epochs_with,
-        evaluated=sum(value is not None for value in measured.column("exact_match_a")),
         covered=sum(value is not None for value in measured.column("covered_all_a")),
         below=below,
         events=[event for event in measured.events if event.get("kind") != "milestone"],

@@ -155,6 +155,11 @@ class Measurements:
         names = dict.fromkeys((*_TERMS_OF_EVERY_RUN, *logged))
         return [name for name in names if any(value is not None for value in self.column(f"terms.{name}"))]
 
+    @property
+    def evaluated_epochs(self) -> int:
+        """Epochs that the log has an evaluation of."""
+        return sum(value is not None for value in self.column("exact_match_a"))
+
     def column(self, name: str) -> list[Any]:
         """One value a row of the metrics; None where absent. `name` may be dotted."""
         return [looked_up(row, name) for row in self.metrics]

@@ -57,9 +57,10 @@ def _of_the_plans_space(measured: Measurements) -> bool:
 def _counts(verdict: Verdict, measured: Measurements) -> str:
     if not measured.metrics:
         return ""
-    evaluated = sum(value is not None for value in measured.column("exact_match_a"))
     exact = verdict.sustained_reconstruction_epochs
-    sentences = [f"Both VAEs were exact on {measured.every_operation} in {exact} of {evaluated} epochs."]
+    sentences = [
+        f"Both VAEs were exact on {measured.every_operation} in {exact} of {measured.evaluated_epochs} epochs."
+    ]
     if any(value is not None for value in measured.column("covered_all_a")):
         draws = measured.full_coverage_draws
         sentence = f"{draws:,} draws of each VAE alone met every operation in {verdict.full_coverage_epochs}"

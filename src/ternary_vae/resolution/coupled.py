@@ -82,17 +82,16 @@ def cross_injected_sampling(
         draws, curve: of both VAEs; of an odd number the last is left out. So are points of the curve with more draws.
     """
     half = draws // 2
-    draws, curve = 2 * half, [2 * (total // 2) for total in curve if total <= draws]
-    curves, additive, preserving = [], [], []
+    draws, curve = 2 * half, sorted({2 * (total // 2) for total in curve if 2 <= total <= draws})
+    additive, preserving = [], []
     operations = model.sizes.space.operations
     for _ in range(repeats):
         z_a, z_b = prior_draws(model, half, generator), prior_draws(model, half, generator)
         met = {mix: _mixed_indices(model, z_a, z_b, rho, mix) for mix in get_args(Mix)}
-        curves.append(counts_by_draws(curve, *met["additive"], operations=operations))
-        additive += counts_by_draws([draws], *met["additive"], operations=operations)
+        additive.append(counts_by_draws([*curve, draws], *met["additive"], operations=operations))
         preserving += counts_by_draws([draws], *met["preserving"], operations=operations)
-    by_draws = coverage_points(curve, curves, operations)
-    coverage = coverage_record(additive, draws, operations)
+    by_draws = coverage_points(curve, additive, operations)
+    coverage = coverage_record([counts[-1] for counts in additive], draws, operations)
     return CrossInjectedSampling(
         rho=rho,
         prior_preserving=coverage_record(preserving, draws, operations),

@@ -389,7 +389,7 @@ def require_place_of_record(path: Path, recipe: Recipe) -> None:
     require_writable(path)
     if not path.exists():
         return
-    instead = "name another place with --output"
+    instead = "move it away, or name another place with --output"
     header = _header_of(read_json(path, what=f"a benchmark record, as nothing else is overwritten; {instead}"))
     fingerprint, seed = header.get("recipe_fingerprint"), header.get("training_seed")
     if fingerprint is None or seed is None:
@@ -427,9 +427,9 @@ def read_record(path: Path, schema: type[Any]) -> Any:
         return schema.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as failure:
         error = failure.errors()[0]
-        where = ".".join(map(str, error["loc"]))
+        where = ": ".join(filter(None, [str(path), ".".join(map(str, error["loc"]))]))
         raise UserError(
-            f"{path}: {where}: {error['msg']} (found {shown(error['input'])}); measure the checkpoint again"
+            f"{where}: {error['msg']} (found {shown(error['input'])}); measure the checkpoint again"
         ) from None
 
 

@@ -148,8 +148,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def _instead_of_directory(path: Path) -> str:
     if (path / "run.json").exists():
-        return f"is a run; name one of its checkpoints, such as {path / 'checkpoints' / 'latest.safetensors'}"
-    if (path / "config.json").exists():
+        return f"is a run; name one of its checkpoints, in {path / 'checkpoints'}"
+    if (path / "config.json").exists() and (path / "model.safetensors").exists():
         return "is a saved model, which DualVAE.from_pretrained and --model read; this takes a run's checkpoint"
     return "is a directory; name one file in it, such as latest.safetensors"
 

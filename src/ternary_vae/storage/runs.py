@@ -37,9 +37,12 @@ from ternary_vae.storage.files import (
 from ternary_vae.storage.lease import Lease
 from ternary_vae.terminal import quoted
 
-_SECTIONS_OF_METRICS = ("terms", "statenet", "statenet.corrections")
-_TRUTH_VALUES_OF_METRICS = ("gate_open", "covered_all_a", "covered_all_b")
-_COUNTS_OF_METRICS = ("guard_events",)
+_KINDS_IN_METRICS: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("terms", "statenet", "statenet.corrections"), ((dict,), "section")),
+    **dict.fromkeys(("gate_open", "covered_all_a", "covered_all_b"), ((bool,), "truth value")),
+    "guard_events": ((int,), "whole number"),
+}
+"""What rows of metrics hold that is no number of any kind, by place, and what it is called."""
 
 
 class _Facts(BaseModel):
@@ -235,7 +238,7 @@ class RunDirectory:
         for number, (before, row) in enumerate(zip([{"epoch": 0}, *rows], rows), start=1):
             misplaced = misplaced_in_metrics(row)
             if row["epoch"] <= before["epoch"]:
-                misplaced = f"epoch {shown(row['epoch'])} comes after epoch {shown(before['epoch'])}"
+                misplaced = f"epoch {shown(row['epoch'])}, where one after {shown(before['epoch'])} is expected"
             if misplaced:
                 raise UserError(f"{self.metrics_file}: row {number}: {misplaced}; restore the file")
         last = self.recipe().epochs if whole else None
@@ -275,19 +278,14 @@ def misplaced_in_metrics(row: dict[str, Any], within: str = "") -> str:
         within: the place of a section, with a dot after it, whose values these are.
     """
     for key, value in row.items():
-        place = within + key
         if value is None:
             continue
-        if place in _SECTIONS_OF_METRICS:
-            if not isinstance(value, dict):
-                return f"{place} is {shown(value)}, not a section"
-            if inside := misplaced_in_metrics(value, f"{place}."):
-                return inside
-        elif place in _TRUTH_VALUES_OF_METRICS:
-            if not isinstance(value, bool):
-                return f"{place} is {shown(value)}, neither true nor false"
-        elif isinstance(value, bool) or not isinstance(value, int if place in _COUNTS_OF_METRICS else int | float):
-            return f"{place} is {shown(value)}, not a {'whole ' if place in _COUNTS_OF_METRICS else ''}number"
+        place = within + key
+        kinds, said = _KINDS_IN_METRICS.get(place, ((int, float), "number"))
+        if type(value) not in kinds:
+            return f"{place} is {shown(value)}, not a {said}"
+        if isinstance(value, dict) and (inside := misplaced_in_metrics(value, f"{place}.")):
+            return inside
     return ""
 
 

@@ -100,7 +100,7 @@ def test_how_to_read_the_claims_is_true_of_small_spaces(record: StructureRecord)
     assert len(drawn[:1000].unique(dim=0)) == len(drawn[1000:].unique(dim=0)) == 16
     text = structure_markdown([[record]], "repeat me")
     assert "On a line of three values or more, one entry changed by two steps" in text
-    assert "least squares on 1,000 operations drawn at random and decoded on as many more, of which some" in text
+    assert "least squares on 1,000 operations drawn at random and decoded on as many more drawn alike" in text
     assert "not those fitted on" not in text
 
 

@@ -197,7 +197,8 @@ def _run(report: Callable[[int], object], where: Path, recipe: Any, benchmarks: 
 
 
 def _comparison(report: Callable[[int], object], where: Path, dots: int | None, *runs: Path) -> None:
-    from ternary_vae.reports import figures, write_comparison
+    from ternary_vae.reports import figures
+    from ternary_vae.reports.comparison import write_comparison
     from ternary_vae.storage.runs import RunDirectory
 
     figures.DPI = dots or figures.DPI

@@ -20,7 +20,8 @@ from few_draws import FEW_DOTS
 from ternary_vae.errors import UserError
 from ternary_vae.formats import percent
 from ternary_vae.recipe import load_recipe
-from ternary_vae.reports import write_comparison, write_reports
+from ternary_vae.reports import write_reports
+from ternary_vae.reports.comparison import write_comparison
 from ternary_vae.reports.evolution import evolution_markdown
 from ternary_vae.reports.final import write_final_report
 from ternary_vae.reports.goals import goals_table

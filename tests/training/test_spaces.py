@@ -17,7 +17,8 @@ from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import measured_operations, operation_index
 from ternary_vae.recipe import load_recipe
-from ternary_vae.reports import write_comparison, write_reports
+from ternary_vae.reports import write_reports
+from ternary_vae.reports.comparison import write_comparison
 from ternary_vae.reports.spaces import first_exact, pooled
 from ternary_vae.resolution import kept, measure, uniformity
 from ternary_vae.resolution.figures import MEASURES

@@ -20,7 +20,7 @@ def compare(
     output: Annotated[Path, typer.Option("--output", "-o", help="Markdown file to write.")] = Path("COMPARISON.md"),
 ) -> None:
     """Compare runs milestone by milestone: a table and a figure."""
-    from ternary_vae.reports import write_comparison
+    from ternary_vae.reports.comparison import write_comparison
     from ternary_vae.storage.runs import RunDirectory
 
     for path in write_comparison([RunDirectory(run) for run in runs], output):

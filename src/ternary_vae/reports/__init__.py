@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ternary_vae.storage.runs import RunDirectory
 
-__all__ = ["write_comparison", "write_reports"]
+__all__ = ["write_reports"]
 
 
 def write_reports(run: RunDirectory) -> list[Path]:
@@ -44,10 +43,3 @@ def write_reports(run: RunDirectory) -> list[Path]:
     for path, text in texts.items():
         write_text(path, text)
     return [evolution, figure, *list(texts)[1:]]
-
-
-def write_comparison(runs: Sequence[RunDirectory], output: str | Path) -> list[Path]:
-    """Writes a comparison of runs, see `reports.comparison.write_comparison`."""
-    from ternary_vae.reports import comparison
-
-    return comparison.write_comparison(runs, output)

@@ -132,13 +132,8 @@ def write_final_report(
     """
     if plan_run.path.resolve() == own_run.path.resolve():
         raise UserError(f"{plan_run.path}: given twice; name a run of the plan's recipe and another of yours")
-    write_text(Path(output), final_markdown(_side(plan_run), _side(own_run), seeds, further))
-    return Path(output)
-
-
-def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = (), further: str = "") -> str:
-    """The report's text."""
-    return markdown(
+    plan, own = _side(plan_run), _side(own_run)
+    text = markdown(
         "final",
         plan=plan,
         own=own,
@@ -152,6 +147,8 @@ def final_markdown(plan: Side, own: Side, seeds: Sequence[Measurements] = (), fu
         figure=FIGURE_NAME,
         trained_by=command_that_trains,
     )
+    write_text(Path(output), text)
+    return Path(output)
 
 
 def _side(run: RunDirectory) -> Side:

@@ -63,7 +63,7 @@ def goals_table(runs: Sequence[Measurements], every_seed: bool = True) -> list[s
     for goal in GOALS:
         values = [reached(goal, run) for run in runs]
         mean = "–" if None in values else goal.measure.value(sum(values) / len(values))
-        figures = [_shown(goal, value) for value in values]
+        figures = ["not measured" if value is None else goal.measure.value(value, goal.bounds) for value in values]
         each = [f"{figure} {_mark(goal.bounds, value)}" for figure, value in zip(figures, values)]
         worst, met = worst_and_met(goal.bounds, values, figures, [run.seed for run in runs])
         rows.append([goal.name, goal.required, worst, met, mean])
@@ -96,10 +96,6 @@ def missed_goals(runs: Sequence[Measurements]) -> list[str]:
 
 def _mark(bounds: Expected, value: float | None) -> str:
     return "✓" if bounds.met(value) else "✗"
-
-
-def _shown(goal: Goal, value: float | None) -> str:
-    return "not measured" if value is None else goal.measure.value(value, beside=goal.bounds)
 
 
 def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) -> list[str]:

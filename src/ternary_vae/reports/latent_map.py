@@ -126,16 +126,16 @@ def _side(
 
 
 def principal_axes(
-    mu: Float[Tensor, "n latent"], components: int = COMPONENTS
+    mu: Float[Tensor, "n latent"],
 ) -> tuple[Float64[Tensor, "latent components"], Float64[Tensor, "components"]]:
     """First principal components of points, and the share of variance of each; of fewer dimensions nothing varies along
     the others. The sign of a component is fixed by its largest loading being positive, so that the same points give the
     same picture."""
     centred = mu.double() - mu.double().mean(dim=0)
     eigenvalues, vectors = torch.linalg.eigh(centred.T @ centred / len(mu))
-    vectors = vectors.flip(1)[:, :components]
+    vectors = vectors.flip(1)[:, :COMPONENTS]
     largest = vectors.abs().argmax(dim=0)
     vectors = vectors * vectors[largest, torch.arange(vectors.shape[1])].sign()
-    share = eigenvalues.flip(0)[:components] / eigenvalues.sum().clamp(min=1e-30)
-    lacking = (0, components - len(share))
+    share = eigenvalues.flip(0)[:COMPONENTS] / eigenvalues.sum().clamp(min=1e-30)
+    lacking = (0, COMPONENTS - len(share))
     return torch.nn.functional.pad(vectors, lacking), torch.nn.functional.pad(share, lacking)

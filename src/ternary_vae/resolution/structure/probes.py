@@ -104,7 +104,6 @@ def probe(
     values: Shaped[np.ndarray, " n"],
     features: Mapping[str, list[Float64[Tensor, "n _"]]],
     generator: torch.Generator,
-    folds: int = FOLDS,
 ) -> Probe:
     """How well a property is read from each of several codes, on the same folds.
 
@@ -115,13 +114,13 @@ def probe(
     """
     whole, counts = np.unique(values.astype(np.int64), return_counts=True)
     shares = {int(value): count / len(values) for value, count in zip(whole, counts)}
-    kept = whole[counts >= folds]
-    left_out = int(counts[counts < folds].sum())
+    kept = whole[counts >= FOLDS]
+    left_out = int(counts[counts < FOLDS].sum())
     accuracies: dict[str, Spread] = {}
     if len(kept) > 1:
         chosen = torch.from_numpy(np.flatnonzero(np.isin(values.astype(np.int64), kept)))
         labels = torch.from_numpy(np.searchsorted(kept, values.astype(np.int64)))[chosen]
-        fold = folds_of(labels, folds, generator)
+        fold = folds_of(labels, FOLDS, generator)
         for name, codes in features.items():
             over_codes = [balanced_accuracies(code[chosen], labels, fold) for code in codes]
             accuracies[name] = spread(torch.stack(over_codes).mean(dim=0).tolist())

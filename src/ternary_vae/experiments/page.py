@@ -31,17 +31,13 @@ def experiment_page(results: Results, *, linked: bool = True) -> str:
         (asset("base.js"), asset("layout.js"), asset("theme.js"), asset("experiment.js", "ternary_vae.experiments")),
         _page_data(results, links),
         deciding_measures=listed(measure.title for measure in results.primary),
-        states=[_state_class(one) for one in results.deciding],
+        states=[{"better": "met", "worse": "missed"}.get(verdict(one), "unknown") for one in results.deciding],
         charts=[{"at": at, "title": measure.title} for at, measure in enumerate(results.primary)],
         against=results.experiment.reference or "the second of each pair",
         links=links,
         yaml=results.experiment.to_yaml(),
         **shown_content(results),
     )
-
-
-def _state_class(one: Comparison) -> str:
-    return {"better": "met", "worse": "missed"}.get(verdict(one), "unknown")
 
 
 def _links(results: Results) -> dict[str, str]:

@@ -209,15 +209,13 @@ def measured_values(
     by_epoch = {row["epoch"]: row for row in rows}
     measured: dict[int, dict[str, float]] = {}
     for epoch in epochs:
-        sources: dict[str, dict[str, Any] | IsolatedRecord | CoupledRecord | None] = {"metrics": by_epoch.get(epoch)}
         isolated, coupled = run.isolated_record(epoch), run.coupled_record(epoch)
-        sources["isolated"] = read_isolated_record(isolated) if isolated.exists() else None
-        sources["coupled"] = read_coupled_record(coupled) if coupled.exists() else None
-        values = {
-            key: measure.read(sources[measure.source])
-            for key, measure in MEASURES.items()
-            if measure.compared and sources[measure.source] is not None
+        sources: dict[str, dict[str, Any] | IsolatedRecord | CoupledRecord | None] = {
+            "metrics": by_epoch.get(epoch),
+            "isolated": read_isolated_record(isolated) if isolated.exists() else None,
+            "coupled": read_coupled_record(coupled) if coupled.exists() else None,
         }
+        values = {key: measure.read(sources[measure.source]) for key, measure in MEASURES.items() if measure.compared}
         measured[epoch] = {key: value for key, value in values.items() if value is not None}
     return measured
 

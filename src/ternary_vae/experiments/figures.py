@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.reports.figures import canvas, figure_title
@@ -27,9 +27,8 @@ def effects_figure(results: Results) -> Figure:
     """One panel a deciding measure: differences with 95% intervals, every seed a small dot, and the zone in which the
     experiment could not have seen a difference. A filled mark is a difference that stands after correction."""
     labels = list(dict.fromkeys(map(results.label, results.deciding)))
-    with _panels(results.primary, height=1.3 + 0.34 * len(labels)) as (figure, axes):
-        for axis, measure in zip(axes, results.primary):
-            axis.set_title(measure.title)
+    with _panels(results.primary, height=1.3 + 0.34 * len(labels)) as (figure, panels):
+        for axis, measure in panels:
             axis.axvline(0, color=QUIET, linewidth=0.8)
             for one in results.deciding:
                 if one.measure == measure:
@@ -45,24 +44,23 @@ def effects_figure(results: Results) -> Figure:
 
 def curves_figure(results: Results) -> Figure:
     """One panel a deciding measure: the mean over seeds by epoch, in a band that holds all seeds."""
-    with _panels(results.primary, height=3.6) as (figure, axes):
-        for axis, measure in zip(axes, results.primary):
-            axis.set_title(measure.title)
-            for (name, colour, dash, marker), arm in zip(_looks(results), results.arms):
-                curve = sorted(results.curve(arm.name, measure).items())
+    with _panels(results.primary, height=3.6) as (figure, panels):
+        for axis, measure in panels:
+            for arm, colour, dash, marker in _looks(results):
+                curve = sorted(results.curve(arm, measure).items())
                 if not curve:
                     continue
                 epochs = [epoch for epoch, _ in curve]
                 few = len(epochs) <= 20
                 means = [fmean(values) for _, values in curve]
                 axis.plot(
-                    epochs, means, label=name, color=colour, linestyle=dash, marker=marker if few else None, alpha=0.9
+                    epochs, means, label=arm, color=colour, linestyle=dash, marker=marker if few else None, alpha=0.9
                 )
                 lows, highs = [min(values) for _, values in curve], [max(values) for _, values in curve]
                 axis.fill_between(epochs, lows, highs, color=colour, alpha=0.13, linewidth=0)
             _value_axis(axis, measure)
         # An arm may lack a measure of the first panel.
-        drawn = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+        drawn = {label: handle for axis, _ in panels for handle, label in zip(*axis.get_legend_handles_labels())}
         figure.legend(drawn.values(), drawn.keys(), loc="outside lower left", ncols=3)
         figure_title(figure, f"{results.experiment.name}: mean over seeds by epoch")
     return figure
@@ -70,11 +68,10 @@ def curves_figure(results: Results) -> Figure:
 
 def seeds_figure(results: Results) -> Figure:
     """One panel a deciding measure: every seed of every arm after the last common milestone, and the mean."""
-    with _panels(results.primary, height=1.3 + 0.34 * len(results.arms)) as (figure, axes):
-        for axis, measure in zip(axes, results.primary):
-            axis.set_title(measure.title)
-            for place, ((_, colour, _, marker), arm) in enumerate(zip(_looks(results), results.arms)):
-                values = list(results.of(arm.name, results.last, measure.key).values())
+    with _panels(results.primary, height=1.3 + 0.34 * len(results.arms)) as (figure, panels):
+        for axis, measure in panels:
+            for place, (arm, colour, _, marker) in enumerate(_looks(results)):
+                values = list(results.of(arm, results.last, measure.key).values())
                 if not values:
                     continue
                 scaled = [measure.factor * value for value in values]
@@ -133,10 +130,12 @@ def _value_axis(axis: Axes, measure: Measure) -> None:
 
 
 @contextmanager
-def _panels(measures: Sequence[Measure], height: float) -> Iterator[tuple[Figure, list[Any]]]:
+def _panels(measures: Sequence[Measure], height: float) -> Iterator[tuple[Figure, list[tuple[Axes, Measure]]]]:
     rows = math.ceil(len(measures) / _COLUMNS)
     with canvas(rows, _COLUMNS, size=(11, 0.9 + height * rows)) as (figure, axes):
-        flat = list(axes.flat)
-        for unused in flat[len(measures) :]:
+        for unused in axes.flat[len(measures) :]:
             unused.set_axis_off()
-        yield figure, flat[: len(measures)]
+        panels = list(zip(axes.flat, measures))
+        for axis, measure in panels:
+            axis.set_title(measure.title)
+        yield figure, panels

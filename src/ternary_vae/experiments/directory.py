@@ -121,7 +121,22 @@ class ExperimentDirectory:
         Raises:
             UserError: it has changed.
         """
-        self._require_same(self.experiment(), experiment, source)
+        both = (self.experiment(), experiment)
+        old, new = (one.model_dump(mode="json", by_alias=True, exclude=_MAY_CHANGE) for one in both)
+        for key, value in old.items():
+            if key in _MAY_GROW:
+                gone = [item for item in value if item not in new[key]]
+                gone += [
+                    f"{name}: {item}"
+                    for name in (value if key == "grid" else ())
+                    if name in new[key]
+                    for item in value[name]
+                    if item not in new[key][name]
+                ]
+                if gone:
+                    raise self._changed(source, f"{key} no longer has {gone[0]}")
+            elif new[key] != value:
+                raise self._changed(source, f"{key} was {value}, now {new[key]}")
         self._require_same_arms(arms, source)
 
     @contextmanager
@@ -145,23 +160,6 @@ class ExperimentDirectory:
 
     def _arm_file(self, name: str) -> Path:
         return self.arms / f"{name}.yaml"
-
-    def _require_same(self, before: Experiment, now: Experiment, source: Path) -> None:
-        old, new = (one.model_dump(mode="json", by_alias=True, exclude=_MAY_CHANGE) for one in (before, now))
-        for key, value in old.items():
-            if key in _MAY_GROW:
-                gone = [item for item in value if item not in new[key]]
-                gone += [
-                    f"{name}: {item}"
-                    for name in (value if key == "grid" else ())
-                    if name in new[key]
-                    for item in value[name]
-                    if item not in new[key][name]
-                ]
-                if gone:
-                    raise self._changed(source, f"{key} no longer has {gone[0]}")
-            elif new[key] != value:
-                raise self._changed(source, f"{key} was {value}, now {new[key]}")
 
     def _require_same_arms(self, arms: Sequence[Arm], source: Path) -> None:
         by_name = {arm.name: arm.recipe for arm in arms}

@@ -20,7 +20,6 @@ from ternary_vae.formats import counted
 from ternary_vae.reading import file_bytes
 from ternary_vae.storage.files import reported, require_utf_8, write_text
 from ternary_vae.storage.lease import Lease
-from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.training.interruption import interruptions
 from ternary_vae.training.progress import print_line
 
@@ -78,7 +77,18 @@ def run_experiment(
         directory.freeze(experiment, arms, Path(source))
         directory.stop_file.unlink(missing_ok=True)
         execution = _state(experiment, directory, arms, runs, Path(source))
-        monitored = [_monitored(run, directory.run(run), execution, experiment.benchmarks != "none") for run in runs]
+        benchmarks = experiment.benchmarks != "none"
+        monitored = [
+            MonitoredRun(
+                run.name,
+                directory.run(run),
+                run.recipe.epochs,
+                status="complete" if run.name in execution.complete else "waiting",
+                benchmarks=directory.run(run).benchmarks_missing(run.recipe) if benchmarks else (),
+                unusual=run.recipe.optimizer.first_batches.epochs,
+            )
+            for run in runs
+        ]
         tasks = [
             Task(
                 name=run.name,
@@ -87,7 +97,7 @@ def run_experiment(
                 stop_file=str(directory.stop_file.resolve()),
                 failure_file=str(directory.failure_file(run).resolve()),
                 device=device,
-                benchmarks=experiment.benchmarks != "none",
+                benchmarks=benchmarks,
                 pages=experiment.pages,
             )
             for run in runs
@@ -125,17 +135,6 @@ def _state(
                 text = file_bytes(directory.failure_file(run)).decode(errors="replace")
             execution.failed[run.name] = text.partition("\n")[0]
     return execution
-
-
-def _monitored(planned: PlannedRun, run: RunDirectory, execution: Execution, benchmarks: bool) -> MonitoredRun:
-    return MonitoredRun(
-        planned.name,
-        run,
-        planned.recipe.epochs,
-        status="complete" if planned.name in execution.complete else "waiting",
-        benchmarks=run.benchmarks_missing(planned.recipe) if benchmarks else (),
-        unusual=planned.recipe.optimizer.first_batches.epochs,
-    )
 
 
 def _do(

@@ -358,20 +358,15 @@ def _v5_5_optimizer(optimizer: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(optimizer, dict) or not optimizer.get("state"):
         return {}
     with torch.device("meta"):  # names and shapes alone
-        template = DualVAE()
-    names = _v5_5_parameter_order([name for name, _ in template.named_parameters()])
-    shapes = {name: parameter.shape for name, parameter in template.named_parameters()}
+        parameters = dict(DualVAE().named_parameters())
+    order = ("encoder_A.", "decoder_A.", "encoder_B.", "decoder_B.", "state_net.")
+    names = [name for prefix in order for name in parameters if name.startswith(prefix)]
     moments: dict[str, Tensor] = {}
     for number, entry in optimizer["state"].items():
         name = names[int(number)]
         for key in ("step", "exp_avg", "exp_avg_sq"):
             tensor = torch.as_tensor(entry[key], dtype=torch.float32)
-            if key != "step" and tensor.shape != shapes[name]:
+            if key != "step" and tensor.shape != parameters[name].shape:
                 raise UserError(f"{path}: optimizer state of parameter {number} does not fit {name}")
             moments[f"{name}.{key}"] = tensor
     return moments
-
-
-def _v5_5_parameter_order(names: list[str]) -> list[str]:
-    order = ("encoder_A.", "decoder_A.", "encoder_B.", "decoder_B.", "state_net.")
-    return [name for prefix in order for name in names if name.startswith(prefix)]

@@ -1,20 +1,22 @@
 // Resolution curves, and coverage against draws.
+const SIDES = [
+  ["a", "VAE-A", "dash", "circle-open"],
+  ["b", "VAE-B", "solid", "square-open"],
+];
 charts["chart-curve"] = (c) => {
   const traces = [],
     shapes = [],
     annotations = [];
   data.curves.forEach((curve, at) => {
     const last = at === data.curves.length - 1;
-    for (const [side, name, colour, dash] of [
-      ["a", "A", c.a, "dash"],
-      ["b", "B", c.b, "solid"],
-    ]) {
-      const { sigma, rate, half } = curve[side];
+    for (const [side, name, dash, symbol] of SIDES) {
+      const { sigma, rate, half } = curve[side],
+        colour = c[side];
       traces.push(
-        line(`VAE-${name}, epoch ${curve.epoch}`, sigma, rate, colour, dash, {
+        line(`${name}, epoch ${curve.epoch}`, sigma, rate, colour, dash, {
           mode: last ? "lines+markers" : "lines",
           opacity: last ? 1 : 0.25 + 0.5 * (at / data.curves.length),
-          marker: { symbol: side === "a" ? "circle-open" : "square-open", size: 6 },
+          marker: { symbol, size: 6 },
           width: last ? 2 : 1.2,
           visible: last ? true : "legendonly",
           showlegend: last || at % Math.ceil(data.curves.length / 4) === 0,
@@ -33,7 +35,7 @@ charts["chart-curve"] = (c) => {
         annotations.push({
           x: half,
           y: side === "a" ? 0.57 : 0.66,
-          text: `&nbsp;${name}: σ½ = ${fixed(half, 3)}`,
+          text: `&nbsp;${side.toUpperCase()}: σ½ = ${fixed(half, 3)}`,
           showarrow: false,
           xanchor: "left",
           font: { size: 12, color: colour },
@@ -74,11 +76,7 @@ function drawsLayout(c, yaxis) {
 const drawsHover = (x, y) => x.map((draws, i) => `${percent(y[i])} with ${grouped(draws)} draws`);
 // A curve of each VAE and of both over draws; `made` is its heights and what is said of each.
 const ofDraws = (c, made) =>
-  [
-    ["a", "VAE-A", "dash", "circle-open"],
-    ["b", "VAE-B", "solid", "square-open"],
-    ["both", "both, ρ = 0.7", "dot", "diamond-open"],
-  ].map(([key, name, dash, symbol]) => {
+  [...SIDES, ["both", "both, ρ = 0.7", "dot", "diamond-open"]].map(([key, name, dash, symbol]) => {
     const [heights, customdata] = made(data.draws[key]);
     return joined(name, data.draws[key].draws, heights, c[key], symbol, { dash, width: 1.6 }, { customdata });
   });

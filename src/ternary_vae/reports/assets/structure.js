@@ -1,9 +1,5 @@
 // What the codes know: distances, probes, what dimensions carry, and claims over milestones.
 const known = data.structure;
-const SIDES = [
-  ["a", "VAE-A", "dash", "circle-open"],
-  ["b", "VAE-B", "solid", "square-open"],
-];
 const titled = (text) => ({ title: { text, standoff: 6, font: { size: 11 } } });
 
 charts["chart-distances"] = (c) => {

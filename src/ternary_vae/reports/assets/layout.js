@@ -74,13 +74,10 @@ function level(c, value, text, dash = "solid", side = "right") {
     },
   };
 }
+const titled = (text) => ({ title: { text, standoff: 6, font: { size: 11 } } });
 function timeLayout(c, { yaxis = {}, levels = [], shapes = [] }) {
   return baseLayout(c, {
-    xaxis: {
-      range: [0, data.epochs * 1.01],
-      title: { text: "completed epochs", standoff: 6, font: { size: 11 } },
-      zeroline: false,
-    },
+    xaxis: { ...titled("completed epochs"), range: [0, data.epochs * 1.01], zeroline: false },
     yaxis,
     shapes: [...phaseShapes(c), ...levels.map((one) => one.shape), ...shapes],
     annotations: [...phaseLabels(c), ...levels.map((one) => one.label)],

@@ -51,7 +51,7 @@ charts["chart-curve"] = (c) => {
     1.08 *
     Math.max(...["a", "b"].flatMap((side) => last[side].sigma.filter((_, i) => i < 3 || last[side].rate[i] > 0.005)));
   const layout = baseLayout(c, {
-    xaxis: { title: { text: "latent noise σ", standoff: 6, font: { size: 11 } }, range: [-0.01 * reach, reach] },
+    xaxis: { ...titled("latent noise σ"), range: [-0.01 * reach, reach] },
     yaxis: { ...shares, range: SHARES },
     shapes,
     annotations,
@@ -63,13 +63,7 @@ function drawsLayout(c, yaxis) {
   const every = isNarrow() ? [1e3, 1e4, 1e5, 1e6] : [1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6];
   const tickvals = every.filter((draws) => draws <= data.draws.reach);
   return baseLayout(c, {
-    xaxis: {
-      type: "log",
-      title: { text: "draws", standoff: 6, font: { size: 11 } },
-      tickvals,
-      ticktext: tickvals.map(grouped),
-      tickangle: 0,
-    },
+    xaxis: { ...titled("draws"), type: "log", tickvals, ticktext: tickvals.map(grouped), tickangle: 0 },
     yaxis,
   });
 }

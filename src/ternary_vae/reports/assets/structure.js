@@ -1,6 +1,5 @@
 // What the codes know: distances, probes, what dimensions carry, and claims over milestones.
 const known = data.structure;
-const titled = (text) => ({ title: { text, standoff: 6, font: { size: 11 } } });
 
 charts["chart-distances"] = (c) => {
   const traces = SIDES.flatMap(([side, name, dash, symbol]) => {

@@ -187,10 +187,10 @@ async function drawMap() {
     delete layout.xaxis;
     delete layout.yaxis;
   }
-  if (mapView && mapView.dimensions !== dimensions) Plotly.purge(target);
+  if (mapDimensions && mapDimensions !== dimensions) Plotly.purge(target);
   if (!target.classList.contains("js-plotly-plot")) target.replaceChildren();
   await Plotly.react(target, traces, layout, { ...config(dimensions === 3 ? SPATIAL : FLAT), scrollZoom: !isTouch() });
-  if (!mapView || mapView.dimensions !== dimensions) {
+  if (mapDimensions !== dimensions) {
     target.on("plotly_click", ({ points }) => {
       drawing = drawing.then(() => choose(points[0].customdata)).catch(sayFailure);
     });
@@ -202,7 +202,7 @@ async function drawMap() {
     });
     target.on("plotly_legenddoubleclick", () => false);
   }
-  mapView = { dimensions };
+  mapDimensions = dimensions;
   document.getElementById("map-caption").textContent =
     `${caption} Posterior means of VAE-${side.toUpperCase()} projected on their first ${dimensions} principal components. Click a point to keep it.`;
   if (chosen !== null) await choose(chosen);

@@ -1,6 +1,6 @@
 // The map's data unpacked, operations in words, and the one chosen on the map.
 const map = data.map && unpackMap(data.map);
-let mapView = null; // {dimensions} of what is drawn
+let mapDimensions = null; // of what is drawn
 
 function unpackMap(packed) {
   const side = (one) => ({
@@ -41,7 +41,7 @@ async function ring() {
   const target = document.getElementById("map-plot"),
     c = colours();
   const side = map[document.getElementById("map-vae").value],
-    flat = mapView.dimensions === 2;
+    flat = mapDimensions === 2;
   const old = target.data.findIndex((trace) => trace.meta === "chosen");
   if (old >= 0) await Plotly.deleteTraces(target, old);
   await Plotly.addTraces(target, {

@@ -9,7 +9,7 @@ function drawForPaper() {
       const one = document.getElementById(id);
       if (one) Plotly.relayout(one, { width: 660 });
     });
-  if (mapView?.dimensions === 2) drawMap().then(() => Plotly.relayout("map-plot", { width: 660 }));
+  if (mapDimensions === 2) drawMap().then(() => Plotly.relayout("map-plot", { width: 660 }));
 }
 addEventListener("afterprint", () => {
   for (const one of document.querySelectorAll(".js-plotly-plot")) Plotly.relayout(one, { width: undefined });
@@ -27,6 +27,6 @@ if (map) {
     document.getElementById("map-status").textContent = trouble ?? "";
     if (index !== undefined) drawing = drawing.then(() => choose(index)).catch(sayFailure);
   });
+  chosen = find("minimum").index ?? 0;
 }
-if (map) chosen = find("minimum").index ?? 0;
 drawAll();

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = {"vae_a": VERMILION, "vae_b": BLUE}
+_COLOURS, _MARKERS = {"vae_a": VERMILION, "vae_b": BLUE}, {"vae_a": "o", "vae_b": "s"}
 _DASHES = ("-", "--", ":", "-.")
 _DIMENSIONS = 30  # shown, those that vary most
 _NAMED = 7  # properties far off the diagonal that are named
@@ -53,22 +53,25 @@ def structure_over_epochs_figure(groups: Sequence[Group]) -> Figure:
     return figure
 
 
-def _over_epochs(axis: Axes, groups: Sequence[Group], claim: Claim) -> None:
-    axis.set_title("\n".join(wrap(claim.text, 46)), fontsize=8, fontweight="normal", pad=5)
+def _looks(groups: Sequence[Group]) -> Iterator[tuple[Group, str, dict[str, Any]]]:
+    """Each VAE of each group, by the name of its code, and how its line is drawn."""
     for group, dash in zip(groups, cycle(_DASHES)):
         for name, vae in VAES.items():
-            by_epoch: dict[int, list[float]] = {}
-            for record in group:
-                value = claim.read(record, name)
-                if value is not None:
-                    by_epoch.setdefault(record.header.epoch, []).append(value)
-            epochs = sorted(by_epoch)
-            mean, low, high = ([reduced(by_epoch[epoch]) for epoch in epochs] for reduced in (np.mean, min, max))
-            colour, label = _COLOURS[name], f"{group[0].header.recipe}, {vae}"
-            axis.plot(
-                epochs, mean, color=colour, linestyle=dash, marker="os"[name == "vae_b"], markersize=3, label=label
-            )
-            axis.fill_between(epochs, low, high, color=colour, alpha=0.1, linewidth=0)
+            yield group, name, dict(color=_COLOURS[name], linestyle=dash, label=f"{group[0].header.recipe}, {vae}")
+
+
+def _over_epochs(axis: Axes, groups: Sequence[Group], claim: Claim) -> None:
+    axis.set_title("\n".join(wrap(claim.text, 46)), fontsize=8, fontweight="normal", pad=5)
+    for group, name, style in _looks(groups):
+        by_epoch: dict[int, list[float]] = {}
+        for record in group:
+            value = claim.read(record, name)
+            if value is not None:
+                by_epoch.setdefault(record.header.epoch, []).append(value)
+        epochs = sorted(by_epoch)
+        mean, low, high = ([reduced(by_epoch[epoch]) for epoch in epochs] for reduced in (np.mean, min, max))
+        axis.plot(epochs, mean, marker=_MARKERS[name], markersize=3, **style)
+        axis.fill_between(epochs, low, high, color=_COLOURS[name], alpha=0.1, linewidth=0)
     if claim.least_of is None:
         axis.axhline(claim.least, color=INK, linewidth=0.7)
     axis.tick_params(labelsize=7.5)
@@ -79,18 +82,16 @@ def _over_epochs(axis: Axes, groups: Sequence[Group], claim: Claim) -> None:
 
 def _distances(axis: Axes, groups: Sequence[Group]) -> None:
     axis.set_title("Distance in the code by Hamming distance")
-    for group, dash in zip(groups, cycle(_DASHES)):
-        for name, vae in VAES.items():
-            curves = [record.codes[name].distances.by_hamming for record in group]
-            hamming = [point.hamming for point in curves[0]]
-            mean, low, high = (
-                np.mean([[getattr(point, key) for point in curve] for curve in curves], axis=0)
-                for key in ("mean", "low", "high")
-            )
-            label = f"{group[0].header.recipe}, {vae}"
-            axis.plot(hamming, mean, color=_COLOURS[name], linestyle=dash, marker="os"[name == "vae_b"], label=label)
-            if group is groups[0] and name == "vae_a":
-                axis.fill_between(hamming, low, high, color=_COLOURS[name], alpha=0.12, linewidth=0)
+    for group, name, style in _looks(groups):
+        curves = [record.codes[name].distances.by_hamming for record in group]
+        hamming = [point.hamming for point in curves[0]]
+        mean, low, high = (
+            np.mean([[getattr(point, key) for point in curve] for curve in curves], axis=0)
+            for key in ("mean", "low", "high")
+        )
+        axis.plot(hamming, mean, marker=_MARKERS[name], **style)
+        if group is groups[0] and name == "vae_a":
+            axis.fill_between(hamming, low, high, color=_COLOURS[name], alpha=0.12, linewidth=0)
     ideal = groups[0][0].codes["ideal_axes_a"].distances.by_hamming
     axis.plot(hamming, [point.mean for point in ideal], color=INK, linewidth=0.9, label="ideal axes")
     axis.set_xlabel(f"entries that differ (band: 5% to 95% of pairs, {groups[0][0].header.recipe}, VAE-A)")
@@ -100,12 +101,10 @@ def _distances(axis: Axes, groups: Sequence[Group]) -> None:
 
 def _noise(axis: Axes, groups: Sequence[Group]) -> None:
     axis.set_title("Exact match under latent noise")
-    for group, dash in zip(groups, cycle(_DASHES)):
-        for name, vae in VAES.items():
-            curves = [record.codes[name].noise.measured.points for record in group]
-            mean = np.mean([[point.exact_match_rate for point in curve] for curve in curves], axis=0)
-            label = f"{group[0].header.recipe}, {vae}"
-            axis.plot([point.sigma for point in curves[0]], mean, color=_COLOURS[name], linestyle=dash, label=label)
+    for group, name, style in _looks(groups):
+        curves = [record.codes[name].noise.measured.points for record in group]
+        mean = np.mean([[point.exact_match_rate for point in curve] for curve in curves], axis=0)
+        axis.plot([point.sigma for point in curves[0]], mean, **style)
     limit = groups[0][0].codes["vae_a"].noise.ideal_axes.points
     axis.plot(
         [point.sigma for point in limit],

@@ -44,13 +44,6 @@ def sentence(one: Comparison) -> str:
     return f"{shown}; differences beyond {span} are excluded (95% interval, {seeds}), smaller ones are not."
 
 
-def p_value(p: float | None) -> str:
-    """`p = 0.012`, `p < 0.001`."""
-    if p is None:
-        return "no p"
-    return "p < 0.001" if p < 0.001 else f"p = {number(p, 3)}"
-
-
 def headlines(results: Results) -> list[str]:
     """What follows, arm by arm, from the measures that decide."""
     against = sorted({one.against for one in results.deciding}, key=[arm.name for arm in results.arms].index)
@@ -141,7 +134,10 @@ def _lead(one: Comparison, digits: int) -> str:
 
 
 def _corrected(one: Comparison) -> str:
-    return f"{p_value(one.p_corrected)} corrected for {counted(one.family, 'comparison')}"
+    """`p = 0.012 corrected for 8 comparisons`; of two pairs or more, as a single one has no p."""
+    assert one.p_corrected is not None
+    p = "p < 0.001" if one.p_corrected < 0.001 else f"p = {number(one.p_corrected, 3)}"
+    return f"{p} corrected for {counted(one.family, 'comparison')}"
 
 
 def _seeds(results: Results) -> str:

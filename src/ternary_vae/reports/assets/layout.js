@@ -48,7 +48,6 @@ function phaseLabels(c) {
     showarrow: false,
     text: isNarrow() || phase.last - phase.first < 0.09 * data.epochs ? `${phase.number}` : `phase ${phase.number}`,
     font: { size: 11, color: c.quiet },
-    name: "phase",
   }));
 }
 function level(c, value, text, dash = "solid", side = "right") {

@@ -211,10 +211,9 @@ def _of_project(project: Path, cache_directory: Path) -> Iterator[Place]:
         yield measured(Place("tensor cache, usual place", usual, purpose))
     leftovers = set(_leftovers(cache_directory))
     yield _with(everything, lambda path: path not in leftovers)
-    rest = Place(
-        "tensor cache, set aside", cache_directory, "damaged entries, and what a killed process left", safe=True
-    )
-    yield _with(measured(rest), lambda path: path in leftovers)
+    purpose = "damaged entries, and what a killed process left"
+    rest = replace(everything, name="tensor cache, set aside", purpose=purpose, safe=True)
+    yield _with(rest, lambda path: path in leftovers)
 
 
 def _runs(directory: Path) -> Iterator[Place]:

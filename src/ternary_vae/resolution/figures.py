@@ -267,9 +267,8 @@ class Measure:
         """A difference without its sign: `0.31 points`."""
         return number(self.factor * abs(amount), digits or DIGITS[self.unit]) + self.unit_word
 
-    def span(self, low: float, high: float, digits: int | None = None) -> str:
+    def span(self, low: float, high: float, digits: int) -> str:
         """An interval of differences: `−0.10 to +0.25 points`."""
-        digits = digits or DIGITS[self.unit]
         first = number(self.factor * low, digits, signed=True)
         return f"{first} to {number(self.factor * high, digits, signed=True)}{self.unit_word}"
 

@@ -45,7 +45,12 @@ def reconstruction(axis: Axes, measured: Measurements) -> None:
     )  # fmt: skip
     for label, key, style in series:
         shares = [measured.value(key, epoch) for epoch in epochs]
-        _each_epoch_and_milestones(axis, every_epoch(measured, key), (epochs, shares), label, style)
+        if every := every_epoch(measured, key):  # a line through them, with hollow marks at the milestones
+            axis.plot(*zip(*every), **{**style, "marker": ""})
+            axis.plot(epochs, shares, **{**style, "linestyle": "none"}, **_HOLLOW)
+            axis.plot([], [], label=label, **style, **_HOLLOW)
+        else:
+            axis.plot(epochs, shares, label=label, **style, **_HOLLOW)
     percent_axis(axis)
     share_axis(axis, 0, 1)
     legend(axis)
@@ -219,8 +224,7 @@ def time_axis(axis: Axes, measured: Measurements) -> None:
 
 def milestones(measured: Measurements, key: str) -> tuple[list[int], list[float]]:
     """Milestones at which a measure was measured, and its values there."""
-    values = [(epoch, measured.value(key, epoch)) for epoch in measured.milestones]
-    known = [(epoch, value) for epoch, value in values if value is not None]
+    known = [(epoch, value) for epoch in measured.milestones if (value := measured.value(key, epoch)) is not None]
     return [epoch for epoch, _ in known], [value for _, value in known]
 
 
@@ -293,19 +297,3 @@ def legend(axis: Axes) -> None:
     """A legend where there is something to name."""
     if axis.get_legend_handles_labels()[0]:
         axis.legend(loc="best")
-
-
-def _each_epoch_and_milestones(
-    axis: Axes,
-    every: list[tuple[int, float]],
-    milestones: tuple[list[int], list[float]],
-    label: str,
-    style: dict[str, Any],
-) -> None:
-    """A line through every epoch with hollow marks at the milestones, or marks joined where there are no epochs."""
-    if not every:
-        axis.plot(*milestones, label=label, **style, **_HOLLOW)
-        return
-    axis.plot(*zip(*every), **{**style, "marker": ""})
-    axis.plot(*milestones, **{**style, "linestyle": "none"}, **_HOLLOW)
-    axis.plot([], [], label=label, **style, **_HOLLOW)

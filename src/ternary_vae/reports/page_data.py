@@ -118,10 +118,9 @@ def _milestones(measured: Measurements) -> dict[str, Any]:
     """Every measure of the table at every milestone, by its key; coverage with its intervals."""
     epochs = measured.milestones
     columns: dict[str, Any] = {"epoch": epochs}
-    for measure in MEASURES.values():
-        values = [measured.value(measure.key, epoch) for epoch in epochs]
+    for key, measure in MEASURES.items():
         if measure.isolated or measure.coupled:
-            columns[measure.key] = values
+            columns[key] = [measured.value(key, epoch) for epoch in epochs]
     for key in ("coverage_rho_07", "coverage_rho_07_prior_preserving"):
         parts = [measured.part(key, epoch) for epoch in epochs]
         columns[f"{key}_low"] = [part and part.interval.low for part in parts]

@@ -64,14 +64,11 @@ def goals_table(runs: Sequence[Measurements], every_seed: bool = True) -> list[s
         values = [reached(goal, run) for run in runs]
         mean = "–" if None in values else goal.measure.value(sum(values) / len(values))
         figures = ["not measured" if value is None else goal.measure.value(value, goal.bounds) for value in values]
-        each = [f"{figure} {_mark(goal.bounds, value)}" for figure, value in zip(figures, values)]
+        each = [f"{figure} {_mark(goal.bounds, value)}" for figure, value in zip(figures, values)] if every_seed else []
         worst, met = worst_and_met(goal.bounds, values, figures, [run.seed for run in runs])
-        rows.append([goal.name, goal.required, worst, met, mean])
-        if every_seed:
-            rows[-1] += each
+        rows.append([goal.name, goal.required, worst, met, mean, *each])
     header = ["goal", "required", "worst seed", "met by", "mean"]
-    if every_seed:
-        header += [f"seed {run.seed}" for run in runs]
+    header += [f"seed {run.seed}" for run in runs] if every_seed else []
     return table(header, rows, right_from=2).split("\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -276,12 +277,6 @@ def pooled(found: Sequence[Uniformity]) -> tuple[float | None, float, float | No
 def first_exact(metrics: Sequence[dict[str, Any]]) -> int | None:
     """The first measured epoch from which on both VAEs were exact whenever they were measured; None if there is
     none."""
-    first = None
-    for row in metrics:
-        if row.get("exact_match_a") is None:
-            continue
-        if row["exact_match_a"] == row.get("exact_match_b") == 1:
-            first = row["epoch"] if first is None else first
-        else:
-            first = None
-    return first
+    measured = [row for row in metrics if row.get("exact_match_a") is not None]
+    exact = list(takewhile(MEASURES["epochs_both_exact"].read, reversed(measured)))
+    return exact[-1]["epoch"] if exact else None

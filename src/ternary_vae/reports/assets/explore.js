@@ -91,10 +91,9 @@ function showNeighbours() {
     `${grouped(near.length)} gates differ from ${calledOf(values)} in one entry. Their codes lie ${distances[0]} to ` +
     `${distances.at(-1)} from its own, and VAE-${explored.vae.toUpperCase()} decodes ` +
     `${exact === near.length ? "all of them" : `${grouped(exact)} of them`} exactly.`;
-  const letters = [...LETTERS.slice(0, space.inputs)].join(" ");
   place("neighbours").replaceChildren(
     plainTable(
-      [`at ${letters}`, "value", "gate", "distance", "decoded"],
+      [`at ${INPUTS.join(" ")}`, "value", "gate", "distance", "decoded"],
       near.map((one, at) => [
         argumentsAt(one.entry).map(sign).join(" "),
         `${sign(values[one.entry])} → ${sign(one.values[one.entry])}`,

@@ -44,7 +44,7 @@ function heptavintimalOf(values) {
     text = data.alphabet[values[at] + 1 + 3 * (values[at + 1] + 1) + 9 * (values[at + 2] + 1)] + text;
   return text;
 }
-const LETTERS = "abcdefghij"; // what inputs are called
+const INPUTS = [..."abcdefghij"].slice(0, space.inputs); // what they are called
 // The values of the inputs at an entry; the last of them changes fastest.
 function argumentsAt(entry) {
   const found = [];
@@ -55,7 +55,7 @@ function argumentsAt(entry) {
   return found;
 }
 // A truth table by rows: one for all inputs but the last, whose values are the columns.
-const CORNER = [[...LETTERS.slice(0, space.inputs - 1)].join(" "), LETTERS[space.inputs - 1]].filter(Boolean).join("╲");
+const CORNER = [INPUTS.slice(0, -1).join(" "), INPUTS.at(-1)].filter(Boolean).join("╲");
 function tableRows(values) {
   const rows = [];
   for (let start = 0; start < space.entries; start += space.values)
@@ -87,9 +87,8 @@ function factList() {
 }
 // A truth table to look at; where others are expected, the values that differ from them are marked.
 function truthTable(values, expected = values) {
-  const letters = LETTERS.slice(0, space.inputs),
-    rowLetters = [...letters.slice(0, -1)].join(" and "),
-    label = `Truth table: ${rowLetters && `rows ${rowLetters}, `}columns ${letters.at(-1)}`;
+  const rowInputs = INPUTS.slice(0, -1).join(" and "),
+    label = `Truth table: ${rowInputs && `rows ${rowInputs}, `}columns ${INPUTS.at(-1)}`;
   return tableOf(
     [make("th", CORNER), ...VALUES.map((value) => make("th", sign(value), { scope: "col" }))],
     tableRows(values).map(({ label: before, start, values: answers }) => [

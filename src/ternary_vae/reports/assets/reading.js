@@ -1,6 +1,5 @@
 // What gate a text names, read as by `ternary-vae gate`: names, heptavintimal names, indices and truth tables, in which
 // ? stands for any value.
-const KINDS = ["index", "table", "heptavintimal", "name"];
 
 function folded(name) {
   return name
@@ -56,9 +55,9 @@ const READINGS = {
 function readGate(text) {
   const colon = text.indexOf(":"),
     kind = text.slice(0, Math.max(colon, 0)).trim().toLowerCase();
-  if (colon >= 0 && !KINDS.includes(kind)) return { readings: [] };
+  if (colon >= 0 && !Object.hasOwn(READINGS, kind)) return { readings: [] };
   const word = text.slice(colon + 1).trim(),
-    kinds = colon >= 0 ? [kind] : KINDS;
+    kinds = colon >= 0 ? [kind] : Object.keys(READINGS);
   const partial = kinds.includes("table") && word.includes("?") ? parseTable(word) : null;
   if (partial) return { readings: [], partial };
   let found = kinds.flatMap((one) => READINGS[one](word).map((reading) => ({ ...reading, kind: one })));

@@ -26,18 +26,6 @@ DONT_CARE = "?"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def _consensus(a: int, b: int) -> int:
-    return a if a == b else 0
-
-
-def _any(a: int, b: int) -> int:
-    return max(-1, min(1, a + b))
-
-
-def _balanced_sum(a: int, b: int) -> int:
-    return (a + b + 1) % 3 - 1
-
-
 NAMED_GATES: dict[str, Callable[[int, int], int]] = {
     "false": lambda a, b: -1,
     "unknown": lambda a, b: 0,
@@ -52,9 +40,9 @@ NAMED_GATES: dict[str, Callable[[int, int], int]] = {
     "not maximum": lambda a, b: -max(a, b),
     "product (exclusive nor)": lambda a, b: a * b,
     "exclusive or": lambda a, b: -a * b,
-    "sum modulo 3": _balanced_sum,
-    "consensus": _consensus,
-    "any": _any,
+    "sum modulo 3": lambda a, b: (a + b + 1) % 3 - 1,
+    "consensus": lambda a, b: a if a == b else 0,
+    "any": lambda a, b: max(-1, min(1, a + b)),
     "comparison": lambda a, b: (a > b) - (a < b),
     "equality": lambda a, b: 1 if a == b else -1,
     "Kleene implication": lambda a, b: max(-a, b),

@@ -19,8 +19,6 @@ from ternary_vae.operations import random_operations
 from ternary_vae.space import Space
 from ternary_vae.storage.files import require_absent, write_together
 
-_NEEDED = ("onnx", "onnxscript")
-
 
 class _Encoder(nn.Module):
     def __init__(self, encoder: Encoder, space: Space) -> None:
@@ -53,7 +51,7 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
         UserError: onnx or onnxscript is not installed, one of the files is there already, or they cannot be written.
     """
     directory = Path(directory)
-    for package in _NEEDED:
+    for package in ("onnx", "onnxscript"):
         try:
             importlib.import_module(package)
         except ImportError:

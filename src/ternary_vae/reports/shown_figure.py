@@ -6,13 +6,11 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
-_DPI = 80
-
 
 class ShownFigure(Figure):
     """A figure that is a picture as the last value of a notebook's cell, though pyplot knows nothing of it."""
 
     def _repr_png_(self) -> bytes:
         drawn = BytesIO()
-        self.savefig(drawn, format="png", dpi=_DPI)
+        self.savefig(drawn, format="png", dpi=80)
         return drawn.getvalue()

@@ -39,7 +39,6 @@ _MOST_BYTES = 2**30
 """Of a checkpoint. A run's own have about 3 MB."""
 _BYTES_OF_A_VALUE = 4  # float32
 _NO_DIGEST = "0" * 64
-_V5_5_RECIPE = "ternary_v5_5"
 TENSORS = {"model": "model", "optimizer": "optimizer", "generator": "generators", "training": "training"}
 """What names of tensors begin with in a file → the attribute of `Checkpoint` that has them."""
 
@@ -336,7 +335,7 @@ def _v5_5_checkpoint(path: Path, saved: dict[str, Any]) -> Checkpoint:
     return Checkpoint(
         epoch=epoch,
         epochs_completed=epoch + 1,
-        recipe=load_recipe(_V5_5_RECIPE),
+        recipe=load_recipe("ternary_v5_5"),
         model=weights,
         optimizer=_v5_5_optimizer(saved.get("optimizer"), path),
         training=training,

@@ -14,7 +14,6 @@ from ternary_vae.resolution.structure.records import AffineMap, Arithmetic
 from ternary_vae.space import Space
 
 PAIRS = 20_000
-FITTED_SHARE = 0.5
 
 Tables = Int8[Tensor, "n entries"]
 
@@ -69,10 +68,10 @@ def symmetries(space: Space) -> dict[str, Callable[[Tables], Tables]]:
 
 def affine_map(code: Code, tables: Tables, change: Callable[[Tables], Tables]) -> AffineMap:
     """The affine map of a code that best sends every operation to what a change makes of it, fitted by least squares
-    on the first part of `tables`, judged on the rest."""
+    on the first half of `tables`, judged on the rest."""
     start, wanted = code.encode(tables), change(tables)
     end = code.encode(wanted)
-    fitted = round(FITTED_SHARE * len(tables))
+    fitted = round(len(tables) / 2)
     augmented = torch.nn.functional.pad(start, (0, 1), value=1.0)
     # Dimensions that do not vary leave the solution open; this one takes the smallest.
     weights = torch.linalg.lstsq(augmented[:fitted], end[:fitted], driver="gelsd").solution

@@ -45,7 +45,6 @@ def page_html(run: RunDirectory, measured: Measurements, verdict: VerdictView) -
         has_map=latent_map is not None,
         has_networks=networks is not None,
         map_note=map_note,
-        map_description=f"Scatter plot of all operations. {map_note}",
         operations=f"{space.operations:,}",
         search_example=f"{space.operations // 2}{', or consensus' if space == TWO_INPUT_TERNARY else ''}",
         is_listed=space.is_enumerable(),

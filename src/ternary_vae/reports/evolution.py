@@ -28,7 +28,6 @@ def evolution_markdown(measured: Measurements, output: Path) -> str:
     return markdown(
         "evolution",
         run=measured,
-        facts=measured.facts,
         plan_space=TWO_INPUT_TERNARY,
         plan_expects=any(
             MEASURES["exact_match_a"].expected_at(epoch, measured.recipe.schedule_epochs)

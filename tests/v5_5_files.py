@@ -7,7 +7,7 @@ import torch
 from ternary_vae.model import DualVAE
 
 
-def v5_5_content(seed=0, steps=3):
+def v5_5_content(seed=0):
     """What a v5.5 run saves: a plain model, AdamW over all its parameters in v5.5's order (StateNet
     last and without gradients), and the plain values."""
     with torch.random.fork_rng():
@@ -17,7 +17,7 @@ def v5_5_content(seed=0, steps=3):
         named = {id(parameter): name for name, parameter in model.named_parameters()}
         parameters = [parameter for part in groups for parameter in part.parameters()]
         optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-4)
-        for _ in range(steps):
+        for _ in range(3):
             optimizer.zero_grad()
             outputs = model(torch.randint(-1, 2, (16, 9)), rho=0.1)
             sum(output.square().mean() for output in outputs.values()).backward()

@@ -18,15 +18,16 @@ from ternary_vae.experiments.execution import Execution, state_of
 from ternary_vae.resolution.records import write_record
 from ternary_vae.storage.runs import RunDirectory
 
+SPREAD = 0.002  # standard deviation of the noise
 
-def made_up(experiment: Experiment, place: Path, gains: Mapping[str, float], spread: float = 0.002) -> Execution:
+
+def made_up(experiment: Experiment, place: Path, gains: Mapping[str, float]) -> Execution:
     """Writes every run of an experiment that is not there yet. Coverage of an arm is a curve common to all, less 0.02,
     plus the arm's gain, plus noise of the seed and of the run; VAE-A of an arm with a negative gain collapses in
     phase 4.
 
     Args:
         gains: coverage that an arm gains, by name; 0 where absent.
-        spread: standard deviation of the noise.
     """
     directory = ExperimentDirectory(place)
     arms = arms_of(experiment)
@@ -35,16 +36,16 @@ def made_up(experiment: Experiment, place: Path, gains: Mapping[str, float], spr
         for seed in experiment.seeds:
             run = PlannedRun(arm.name, arm.recipe.model_copy(update={"seed": seed}))
             if not directory.run(run).exists:
-                _write(directory.run(run), run, gains.get(arm.name, 0.0), spread, experiment.benchmarks != "none")
+                _write(directory.run(run), run, gains.get(arm.name, 0.0), experiment.benchmarks != "none")
     return state_of(experiment, directory)
 
 
-def _write(run: RunDirectory, planned: PlannedRun, gain: float, spread: float, benchmarks: bool) -> None:
+def _write(run: RunDirectory, planned: PlannedRun, gain: float, benchmarks: bool) -> None:
     common, own = random.Random(planned.seed), random.Random(planned.name)
     recipe = planned.recipe
     run.create(recipe, {"device": "cpu", "environment": ENVIRONMENT, "status": "completed", "seconds": 180.0})
     rows = synthetic_metrics(recipe, recipe.epochs, gain < 0)
-    shifts = {row["epoch"]: gain - 0.02 + common.gauss(0, spread) + own.gauss(0, spread) for row in rows}
+    shifts = {row["epoch"]: gain - 0.02 + common.gauss(0, SPREAD) + own.gauss(0, SPREAD) for row in rows}
     for row in rows:
         for key in ("coverage", "coverage_a", "coverage_b"):
             row[key] += shifts[row["epoch"]]

@@ -159,6 +159,20 @@ def text_of(page):
     return text
 
 
+def test_what_is_included_begins_and_ends_where_a_page_says():
+    marks = [
+        (page.parent / included, mark)
+        for page in (*PAGES, ROOT / "docs" / "index.md")
+        for included, options in re.findall(
+            r"^```\{include\} (\S+)\n((?::.*\n)*)", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        for mark in re.findall(r'^:(?:start-after|end-before): "(.+)"$', options, re.MULTILINE)
+    ]
+    assert marks
+    for included, mark in marks:
+        assert mark in text_of(included), (included, mark)
+
+
 def anchors(text):
     """Labels of a page, and its headings as GitHub and MyST make anchors of them."""
     outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)

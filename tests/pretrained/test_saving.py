@@ -132,7 +132,7 @@ def test_a_held_out_part_is_stated(tmp_path):
     ("architecture", "permeability", "place"),
     [
         ({"latent_dimensions": 1}, 0.5, "architecture.latent_dimensions"),
-        ({"width": 20.0}, 0.5, "architecture.width"),
+        ({"decoder_a_width": 20.0}, 0.5, "architecture.decoder_a_width"),
         ({}, 2.0, "permeability"),
         ({}, float("nan"), "permeability"),
     ],

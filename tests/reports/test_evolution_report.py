@@ -158,7 +158,9 @@ def test_the_final_report_sets_promises_beside_both_runs(
     rows = rows_of(text, "## What was promised, what was measured")
     a = measurements_of_run(failing_run).isolated[400].vae_a.reconstruction.exact_match_rate
     assert rows["VAE-A exact (2, 6)"] == ["≥ 95% by the end", f"{percent(a)} ✗", "100% ✓"]
-    assert rows["Latent correlation, largest of any milestone (4)"][1:] == ["0.980 ✗", "0.120 ✓"]
+    correlation = rows["Latent correlation, largest of any milestone (4)"]
+    assert correlation == ["stable, about 0.26; here at most 0.52", "0.980 ✗", "0.120 ✓"]
+    assert rows["Dimensions in effect, of all (4)"][0] == "about 50%; here at least 40%"
     assert rows["Epochs with the ensemble below 99.9%, once reached (2)"][2] == "0 ✓"
     assert "**Two codes become one.**" in text
     assert "their correlation is 0.980" in text
@@ -232,6 +234,12 @@ def test_the_final_report_says_that_little_is_left_to_complement_only_where_the_
     high = write_final_report(run, good_run, tmp_path / "high.md").read_text(encoding="utf-8")
     assert "where the plan wants about 0.26.\n" in high
     assert "to complement" not in high
+    # What counts is the score where the codes are most alike, not that of the end.
+    record["latent_coupling"]["mean_absolute_correlation"] = 0.3
+    run.coupled_record(400).write_text(json.dumps(record), encoding="utf-8")
+    apart = write_final_report(run, good_run, tmp_path / "apart.md").read_text(encoding="utf-8")
+    assert "their correlation is 0.980 at epoch 350" in apart
+    assert "That leaves little to complement: 0.05" in apart
 
 
 def test_epochs_without_an_evaluation_are_not_counted_among_those_that_could_be_exact(

@@ -201,7 +201,8 @@ def _promises() -> list[Promise]:
             "time_overhead",
         )
     )  # fmt: skip
-    stretch = {key: Expected(least).text(MEASURES[key].unit)[2:] for key, least in CRITERIA["stretch"].items()}
+    most, least = 2 * (coupling.low or 0.0), 0.8 * (dimensions.low or 0.0)  # what counts as "about"
+    stretch = {key: Expected(low).text(MEASURES[key].unit)[2:] for key, low in CRITERIA["stretch"].items()}
     homes = of_measure("share_a", share, "40:60 to 60:40", share.met)
     return [
         of_measure("exact_match_a", a, f"{a.text()} by the end"),
@@ -217,11 +218,12 @@ def _promises() -> list[Promise]:
             "complementarity_score", score, f"{score.text('score')}, stretch {stretch['complementarity_score']}"
         ),
         replace(homes, shown=shares_of_both),
-        over_milestones("latent_correlation", coupling, f"stable, about {coupling.text('score')}", max,
-                        "largest of any milestone", lambda value: value <= 2 * (coupling.low or 0.0)),
+        over_milestones("latent_correlation", coupling,
+                        f"stable, about {coupling.text('score')}; here at most {most:.2f}", max,
+                        "largest of any milestone", lambda value: value <= most),
         of_measure("nearest_neighbours_at_1", neighbours, neighbours.text(), weaker=True),
-        of_measure("dimensionality_efficiency", dimensions, f"about {dimensions.text()}",
-                   lambda value: value >= 0.8 * (dimensions.low or 0.0), weaker=True),
+        of_measure("dimensionality_efficiency", dimensions, f"about {dimensions.text()}; here at least {least:.0%}",
+                   lambda value: value >= least, weaker=True),
         over_milestones("time_overhead", cost, f"< {cost.text()[2:]}", median, "median of the milestones",
                         lambda value: value < (cost.high or 0.0)),
         Promise("Training (9)", "about 40 GPU hours", lambda side: side.run.facts.get("seconds"),

@@ -1,7 +1,7 @@
 """The objective: a list of terms, each a named quantity with a weight; a term of weight 0 is not computed.
 
 loss = λ1·gA·(w_A·CE_A + β_A·KL_A) + λ2·gB·(w_B·CE_B + β_B·KL_B − η·H(mean output of B) + κ·repulsion(z_B))
-     + λ3·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes
+     + λ3·ζ·|H(z_A) − H(z_B)| + α·‖μ_A − μ_B‖² + ο·β_A·overlap of the codes
      + τ·β_A·error of the translations − υ·log P(A or B is exact under noise)
      + what A's and B's fresh prior draws cost: − ι·information − ε·entropy + μ·divergence of moments
      − ϱ·log q(z | what z was decoded to)

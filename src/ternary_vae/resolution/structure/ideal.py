@@ -21,8 +21,8 @@ def ideal_exact_match(space: Space, sigma: float) -> float:
     """Exact match of points + σ·ε of the ideal code of an axis an entry (`codes.AxisCode`), over all operations: the
     chance that a level stays between its cuts, averaged over the values, to the power of the number of entries.
 
-    It is the limit of codes that use an axis an entry and are spread as the prior is. Codes that mix entries, or that
-    are spread wider, may bear more.
+    It is the limit of codes that use an axis an entry, are spread as the prior is, and whose values prior draws meet
+    equally often. Codes that mix entries, are spread wider, or are cut halfway between levels may bear more.
 
     Raises:
         ValueError: σ is negative.

@@ -97,7 +97,7 @@ def _mark(bounds: Expected, value: float | None) -> str:
 
 def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) -> list[str]:
     """Two recipes with many seeds each, as lines of Markdown: for every measure of which the plan expects something a
-    table with a row a milestone that all runs have, in which the worst seed comes first.
+    table with a row a milestone that all runs have, in which the worst seed comes first; a dash where a seed lacks it.
 
     Raises:
         UserError: no run of either, or no milestone in common.
@@ -117,9 +117,9 @@ def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) 
             expected = measure.expected_at(epoch, own[0].epochs)
             rows.append([f"{epoch}", NOTHING if expected is None else expected.text(measure.unit)])
             for runs in (plan, own):
-                values = [value for run in runs if (value := run.value(measure.key, epoch)) is not None]
-                mean = sum(values) / len(values) if values else None
-                rows[-1] += [measure.value(min(values, default=None)), measure.value(mean)]
+                values = [run.value(measure.key, epoch) for run in runs]
+                known = [] if None in values else [min(values), sum(values) / len(values)]
+                rows[-1] += [measure.value(value) for value in known or (None, None)]
         lines += [f"**{measure.name}**", "", table(header, rows), ""]
     return lines
 

@@ -10,6 +10,7 @@ from ternary_vae.formats import (
     NOTHING,
     beside_uniform,
     cell,
+    code,
     counted,
     duration,
     listed,
@@ -18,6 +19,7 @@ from ternary_vae.formats import (
     percent,
     points,
     rough,
+    shares_of_both,
     table,
 )
 
@@ -74,9 +76,12 @@ def test_a_large_number_roughly() -> None:
 def test_numbers_durations_and_lists() -> None:
     assert number(-0.001) == "0.00"
     assert number(-1.5) == "−1.50"
+    assert number(0.001, signed=True) == "0.00"
     assert number(None) == NOTHING
     assert points(0.0815) == "+8.15 points"
     assert [duration(s) for s in (3.21, 48, 200, 7500, None)] == ["3.2 s", "48 s", "3 min 20 s", "2 h 05 min", NOTHING]
+    assert duration(60) == "1 min 00 s"
+    assert [shares_of_both(share) for share in (0.476, 0.005, 0, None)] == ["48 : 52", "1 : 99", "0 : 100", "0 : 0"]
     assert (counted(1, "entry"), counted(2, "entry"), counted(0, "run")) == ("1 entry", "2 entries", "0 runs")
     assert [listed(range(n)) for n in (0, 1, 2, 3)] == ["none", "0", "0 and 1", "0, 1 and 2"]
 
@@ -84,9 +89,10 @@ def test_numbers_durations_and_lists() -> None:
 @given(st.text())
 def test_any_text_stays_in_its_markdown_cell(text: str) -> None:
     row = table(["a", "b"], [[cell(text), "x"]]).split("\n")
-    assert len(row) == 3
+    assert (len(row), row[1]) == (3, "| --- | ---: |")
     assert row[2].replace("\\|", "").replace("\\\\", "").count("|") == 3
     assert "<" not in cell(text)
+    assert code("a `b`\n| c") == r"`a 'b' \| c`"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_what_is_no_whole_number_makes_no_space(values, inputs, says):
         given_as(values, inputs)
 
 
-@pytest.mark.parametrize("index", [-1, 19_683, 10**30, 0.5, [0, 19_683]])
+@pytest.mark.parametrize("index", [-1, 19_683, 10**30, 0.5, True, [0, 19_683]])
 def test_no_index(index):
     with pytest.raises(UserError, match="expected 0 to 19682"):
         Space().table(index)

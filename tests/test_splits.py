@@ -46,7 +46,7 @@ def test_the_split_depends_on_the_seed_alone() -> None:
 
 # ------------------------------------------------------------------ spaces that cannot be listed
 
-LARGE = {"space.values": 3, "space.inputs": 3, "data.train_share": 0.7, "data.validation_share": 0.2}
+LARGE = {"space.values": 3, "space.inputs": 3, "data.train_share": 0.3, "data.validation_share": 0.4}
 
 
 def test_a_large_space_is_not_split_by_a_permutation():
@@ -54,7 +54,7 @@ def test_a_large_space_is_not_split_by_a_permutation():
         training_split(load_recipe(overrides=LARGE))
 
 
-@pytest.mark.parametrize(("part", "low", "high"), [("train", 0, 0.7), ("validation", 0.7, 0.9), ("test", 0.9, 1)])
+@pytest.mark.parametrize(("part", "low", "high"), [("train", 0, 0.3), ("validation", 0.3, 0.7), ("test", 0.7, 1)])
 def test_drawn_operations_are_those_whose_hash_lies_in_their_part(part, low, high):
     recipe = load_recipe(overrides=LARGE, seed=5)
     tables = drawn_operations(recipe, 2000, torch.Generator().manual_seed(1), part)
@@ -65,6 +65,12 @@ def test_drawn_operations_are_those_whose_hash_lies_in_their_part(part, low, hig
     # Every value as often in every entry: five standard errors.
     shares = torch.stack([(tables == value).double().mean(dim=0) for value in (-1, 0, 1)])
     torch.testing.assert_close(shares, torch.full_like(shares, 1 / 3), atol=5 * (2 / 9 / 2000) ** 0.5, rtol=0)
+
+
+def test_as_many_are_drawn_as_asked_for_where_few_are_kept():
+    recipe = load_recipe(overrides=LARGE | {"data.train_share": 0.01})
+    generator = torch.Generator().manual_seed(1)
+    assert [len(drawn_operations(recipe, count, generator)) for count in range(1, 30)] == list(range(1, 30))
 
 
 @pytest.mark.parametrize("train_share", [1.0, 0.7])

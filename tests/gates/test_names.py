@@ -311,6 +311,7 @@ class TestFindGate:
                 "'zzzzzz' names no gate; expected an index, a truth table of 81 values; these gates have no",
             ),
             ("zzzzzz", 2, 3, "a truth table of 8 values, or a name such as AND3"),
+            ("zzzzzz", 2, 1, "a truth table such as 01 of one input, or a name such as NOT"),
         ],
     )
     def test_a_gate_of_another_space_is_said_to_be_one(self, text, values, inputs, says):
@@ -318,7 +319,13 @@ class TestFindGate:
             find_gate(text, values, inputs)
 
     @pytest.mark.parametrize(
-        ("values", "table", "name"), [(2, "01", "AND"), (4, "0123", "MAX"), (5, "-2,-1,0,1,2", None)]
+        ("values", "table", "name"),
+        [
+            (2, "01", "AND"),
+            (4, "0123", "MAX"),
+            (5, "-2,-1,0,1,2", None),
+            (36, "0123456789abcdefghijklmnopqrstuvwxyz", None),
+        ],
     )
     def test_what_is_expected_is_of_that_space(self, values, table, name):
         assert find_gate(f"table:{table}", values)[0].space == Space(values, 1)
@@ -361,6 +368,7 @@ class TestFindGate:
         [
             ("summ", "did you mean 'sum'"),
             ("godel", "did you mean 'godel implication'"),
+            ("minimum (Kleene or)", "names no gate"),
             ("00012012", "table '00012012': 8 values; expected 3, 9, 27"),
             ("index:007", "is no index: expected a whole number, without zeros before it"),
             ("1,0234", "'0234' is no value"),
@@ -374,7 +382,7 @@ class TestFindGate:
             ("heptavintimal:PCI", "no heptavintimal name"),
             ("index:000-", "is no index"),
             ("heptavintimal:99999", "no heptavintimal name"),
-            ("", "names no gate"),
+            ("", "'' names no gate; expected an index"),
             ("9" * 5000, "no index"),
         ],
     )

@@ -249,6 +249,8 @@ def test_every_number_has_bounds_and_is_a_number(name, kind, metadata):
         ("optimizer.learning_rate.peak=.inf", "finite number"),
         ("statenet.enabled=on", "statenet.enabled: expected true or false (given: 'on')"),
         ("name=1e5", "name: expected text; put it in quotes if it is (given: 100000.0)"),
+        ("beta=3", "beta: expected a section, key: value (given: 3)"),
+        ("guards=3", "guards: expected a section, key: value (given: 3)"),
         ("optimizer.learning_rate.steps={0: 1e-3, on: 1}", "expected a number (given: 'on')"),
     ],
 )

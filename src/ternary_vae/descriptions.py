@@ -39,7 +39,7 @@ Described = TypeVar("Described", bound=BaseModel)
 Location = tuple[int | str, ...]
 _EXPECTED = {
     "tuple_type": "expected a list",
-    "dict_type": "expected a section, key: value",
+    **dict.fromkeys(("dict_type", "model_type"), "expected a section, key: value"),
     "too_short": "expected at least one",
     "string_type": "expected text; put it in quotes if it is",
     "bool_type": "expected true or false",

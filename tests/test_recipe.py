@@ -543,7 +543,7 @@ class TestLength:
 
     def test_shorter_run_keeps_schedules_unless_scaled(self):
         recipe = load_recipe("ternary_v5_5", epochs=40)
-        assert (recipe.epochs, recipe.schedule_epochs) == (40, 400)
+        assert (recipe.epochs, recipe.schedule_epochs, recipe.benchmarked) == (40, 400, [3, 40])
         assert recipe.phases == load_recipe("ternary_v5_5").phases
         scaled = load_recipe("ternary_v5_5", epochs=40, scale_phases=True)
         assert [part.epochs for part in scaled.phases] == [(0, 4), (4, 12), (12, 25), (25, 40)]

@@ -46,7 +46,10 @@ def test_the_card_says_how_to_read_the_table():
     assert "entries from a b = -1 -1 to 1 1, b changes fastest" in card
     rows = [line.split() for line in card.splitlines() if re.fullmatch(r" +(-?\d) \| +.*", line)]
     assert rows == [["-1", "|", "0", "-1", "-1"], ["0", "|", "1", "0", "-1"], ["1", "|", "1", "1", "0"]]
-    assert "is      surjective" in card
+    assert "\nis      surjective, balanced, " in card
+    assert "\nis not  idempotent, constant, " in card
+    assert "\nvalues_taken = 3\ninputs_used = 2\n" in card
+    assert f"{19_682 - 12_529:>14} {2:>7}  exchange (" in card  # with its inputs exchanged it is its negation
     assert max(map(len, card.splitlines())) <= 120
 
 

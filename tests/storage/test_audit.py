@@ -246,11 +246,15 @@ def test_a_directory_that_becomes_a_link_after_it_was_looked_at_is_not_followed(
 
 
 @pytest.mark.parametrize(
-    "moved", ["home", "project", ".", "project/runs", "project/runs/one", "temporary", "home/.cache", "home/letter"]
-)
+    "moved",
+    ["home", "project", ".", "project/runs", "project/runs/one", "temporary", "home/.cache", "home/letter",
+     "project/runs/notes", "project/reports"],
+)  # fmt: skip
 def test_a_variable_that_points_at_something_else_is_refused(world: World, moved: str) -> None:
     world.put("project/runs/one/metrics.jsonl")
     world.put("home/letter")
+    world.put("project/runs/notes/log")
+    world.put("project/reports/benchmarks/record")
     world.environment["PIP_CACHE_DIR"] = str(world.home.parent / moved)
     before = world.files()
     refused = {i.place.name: i.refused for i in cleanable(world.project, world.store.directory, world.environment)}

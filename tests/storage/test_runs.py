@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +72,18 @@ def test_an_empty_directory_may_become_a_run(tmp_path, recipe):
     (tmp_path / "empty").mkdir()
     RunDirectory(tmp_path / "empty").create(recipe, {})
     assert RunDirectory(tmp_path / "empty").recipe() == recipe
+
+
+def test_a_directory_is_cleared_but_for_its_lease_and_no_link_is_followed(run, tmp_path):
+    (tmp_path / "thesis.tex").write_text("do not lose me")
+    with run.held():
+        append_json_line(run.metrics_file, {"epoch": 1})
+        run.checkpoints.mkdir()
+        run.checkpoint(3).write_text("")
+        (run.path / "link").symlink_to(tmp_path)
+        run.clear()
+        assert os.listdir(run.path) == [run.lock_file.name]
+    assert contents(tmp_path) == {"thesis.tex": b"do not lose me"}
 
 
 def test_one_process_at_a_time(run, recipe):
@@ -199,6 +213,9 @@ def test_rows_are_read_in_order(run):
     append_json_line(run.events_file, {"epoch": 2, "kind": "guard"})
     assert [row["epoch"] for row in run.metrics()] == [1, 2, 3]
     assert run.events() == [{"epoch": 2, "kind": "guard"}]
+    run.metrics_file.write_text('{"epoch": 0}\n')
+    with pytest.raises(UserError, match="row 1: epoch 0, where one after 0 is expected"):
+        run.metrics()
 
 
 @pytest.mark.parametrize(
@@ -255,7 +272,9 @@ def test_version_and_environment_are_plain_and_complete():
 
     import ternary_vae
 
-    assert code_version().startswith(ternary_vae.__version__)
+    root = Path(ternary_vae.__file__).parents[2]
+    of_checkout = (root / ".git").exists() and subprocess.call(["git", "-C", root, "rev-parse", "--git-dir"]) == 0
+    assert re.fullmatch(re.escape(ternary_vae.__version__) + r"\+.+" * of_checkout, code_version())
     actual = environment("cpu")
     assert actual["device"] == "cpu"
     assert actual["torch"] == torch.__version__

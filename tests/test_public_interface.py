@@ -36,6 +36,7 @@ def test_a_public_name_is_documented_and_so_are_its_methods(name):
 def test_type_checkers_read_the_same_names_from_the_same_modules():
     tree = ast.parse(Path(ternary_vae.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
+    assert all(alias.asname == alias.name for node in block.body for alias in node.names)  # else they keep it private
     seen = {alias.name: node.module for node in block.body for alias in node.names}
     assert seen == ternary_vae._PUBLIC
     assert (Path(ternary_vae.__file__).parent / "py.typed").exists()

@@ -6,24 +6,31 @@ nor numpy.
 
 from __future__ import annotations
 
-# ruff: noqa: F401
 import importlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what `_PUBLIC` says, for type checkers
-    from ternary_vae.errors import UserError
-    from ternary_vae.gates import Gate, data_frame, find_gate, find_gates
-    from ternary_vae.gates.names import named_gate_index
-    from ternary_vae.model import DualVAE
-    from ternary_vae.operations import all_operations, operation_index, operation_table, random_operations
-    from ternary_vae.pretrained import FrozenEncoder
-    from ternary_vae.pretrained.transformer import GateTransformer
-    from ternary_vae.recipe import Recipe, load_recipe
-    from ternary_vae.space import Space
-    from ternary_vae.space_recipe import recipe_for_space
-    from ternary_vae.storage.checkpoints import load_checkpoint, load_model
-    from ternary_vae.training.loop import train
+if TYPE_CHECKING:  # what `_PUBLIC` says; `as` tells type checkers that it is for others
+    from ternary_vae.errors import UserError as UserError
+    from ternary_vae.gates import Gate as Gate
+    from ternary_vae.gates import data_frame as data_frame
+    from ternary_vae.gates import find_gate as find_gate
+    from ternary_vae.gates import find_gates as find_gates
+    from ternary_vae.gates.names import named_gate_index as named_gate_index
+    from ternary_vae.model import DualVAE as DualVAE
+    from ternary_vae.operations import all_operations as all_operations
+    from ternary_vae.operations import operation_index as operation_index
+    from ternary_vae.operations import operation_table as operation_table
+    from ternary_vae.operations import random_operations as random_operations
+    from ternary_vae.pretrained import FrozenEncoder as FrozenEncoder
+    from ternary_vae.pretrained.transformer import GateTransformer as GateTransformer
+    from ternary_vae.recipe import Recipe as Recipe
+    from ternary_vae.recipe import load_recipe as load_recipe
+    from ternary_vae.space import Space as Space
+    from ternary_vae.space_recipe import recipe_for_space as recipe_for_space
+    from ternary_vae.storage.checkpoints import load_checkpoint as load_checkpoint
+    from ternary_vae.storage.checkpoints import load_model as load_model
+    from ternary_vae.training.loop import train as train
 
 try:
     __version__ = version("ternary-vae")
@@ -52,14 +59,14 @@ _PUBLIC = {
     "recipe_for_space": "ternary_vae.space_recipe",
     "train": "ternary_vae.training.loop",
 }
-__all__ = ["__version__", *_PUBLIC]
 
+if not TYPE_CHECKING:  # type checkers would take any name for public
+    __all__ = ["__version__", *_PUBLIC]
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    def __dir__() -> list[str]:
+        return sorted(__all__)

@@ -8,6 +8,7 @@ import random
 from contextlib import suppress
 from typing import Annotated
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -226,7 +227,7 @@ NUMBERS = [
 def test_every_number_has_bounds_and_is_a_number(name, kind, metadata):
     setting = TypeAdapter(Annotated[kind, *metadata])
     low, high = bounds(metadata)
-    for inside in (low, high):
+    for inside in (low, high, *np.array([low, high], dtype=kind)):
         assert setting.validate_python(inside) == inside
         assert type(setting.validate_python(inside)) is kind
     texts = () if (name, kind) == ("optimizer.learning_rate.steps", int) else ("5",)  # JSON has no keys but text

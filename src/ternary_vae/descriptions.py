@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from functools import lru_cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -48,9 +49,9 @@ _EXPECTED = {
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):  # pydantic reads true as 1 and "5" as 5
+    if isinstance(value, bool) or not isinstance(value, Real):  # pydantic reads true as 1 and "5" as 5
         raise PydanticCustomError("number_type", "expected a number")
-    return value
+    return int(value) if isinstance(value, Integral) else float(value)  # of numpy too
 
 
 Whole = Annotated[int, BeforeValidator(_number)]

@@ -25,7 +25,7 @@ def require_device_name(name: str) -> str:
     return name
 
 
-def choose_device(name: str | torch.device) -> str:
+def choose_device(name: torch.device | str) -> str:
     """ "cpu", "cuda" or "cuda:N" for one of these or for "auto". Here too PyTorch learns how many cores it has, see
     `follow_quota`: whoever computes chooses a device first.
 
@@ -51,7 +51,7 @@ def choose_device(name: str | torch.device) -> str:
     return name
 
 
-def device_to_go_on_with(name: str, before: object) -> str:
+def device_to_go_on_with(name: torch.device | str, before: object) -> str:
     """As `choose_device`; "auto" is where the run was before, if this machine has that.
 
     Args:

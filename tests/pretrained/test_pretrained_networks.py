@@ -64,6 +64,7 @@ def test_the_frozen_encoder(model_and_place):
     assert isinstance(tensor, torch.Tensor)
     np.testing.assert_allclose(tensor, expected.mu_b[0], atol=1e-5)
     assert FrozenEncoder(place).encode(np.stack([table.numpy()] * 6).reshape(2, 3, 9)).shape == (2, 3, 16)
+    assert FrozenEncoder(place).encode([table.numpy()] * 2).shape == (2, 16)
     assert FrozenEncoder(place).encode([[-1] * 9]).shape == (1, 16)
     column = np.array([["SUM"], ["MIN"]], dtype=object)  # of a data frame
     np.testing.assert_array_equal(FrozenEncoder(place, vae="both").encode(column), both[:2])

@@ -68,7 +68,7 @@ def quick_resume():
     """`resume` on the CPU without benchmarks of milestones."""
 
     def run(directory, **options):
-        return loop.resume(directory, device="cpu", **{"benchmark_milestones": False, **options})
+        return loop.resume(directory, device=torch.device("cpu"), **{"benchmark_milestones": False, **options})
 
     return run
 

@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, Int8, Shaped
@@ -28,7 +27,7 @@ LETTERS = "abcdefghij"
 """What inputs are called, the first one `a`."""
 
 
-class Properties(Mapping[str, Any]):
+class Properties(Mapping[str, Shaped[np.ndarray, " gates"]]):
     """Properties of gates by name, each computed when it is asked for: true or false, or a whole number."""
 
     def __init__(self, space: Space, tables: Int8[np.ndarray, "gates entries"]) -> None:

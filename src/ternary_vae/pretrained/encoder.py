@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Shaped
@@ -28,7 +28,8 @@ class DataFrame(Protocol):
 
 Gates = (
     DataFrame | str | Gate | Sequence[str | Gate] | Sequence[int] | Sequence[Sequence[int]] | Shaped[np.ndarray, "..."]
-)
+    | Sequence[Shaped[np.ndarray, " entries"]]
+)  # fmt: skip
 
 
 class FrozenEncoder:
@@ -48,11 +49,18 @@ class FrozenEncoder:
         self.networks = Networks(find_model(model))
         self.sides = SIDES if vae == "both" else (vae,)
 
+    @overload
+    def encode(self, gates: Tensor) -> Tensor: ...
+
+    @overload
+    def encode(self, gates: Gates) -> Float32[np.ndarray, "*n d"]: ...
+
     def encode(self, gates: Gates | Tensor) -> Float32[np.ndarray, "*n d"] | Tensor:
         """Codes of gates: of one a vector, of several a matrix. Of a torch tensor they are a tensor on its device.
 
         Args:
-            gates: names as `ternary-vae gate` reads them, or truth tables as values −1, 0, 1.
+            gates: names as `ternary-vae gate` reads them, gates as `find_gate` gives them, or truth tables (…, entries)
+                of the values of the model's space, such as −1, 0, 1.
 
         Raises:
             UserError: names that name no gate of the model's space, or what is no truth table.
@@ -67,7 +75,7 @@ class FrozenEncoder:
 
     @property
     def feature_names(self) -> list[str]:
-        """A name for each of the numbers: those of the columns of exported embeddings."""
+        """A name for each of the numbers, those of the columns of exported embeddings."""
         one = self.networks.space.table([0])
         return [
             f"mean_{side.lower()}_{number}"

@@ -40,7 +40,7 @@ class GateTransformer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Gates) -> Float32[np.ndarray, "n d"]:
-        """Codes of gates, given as names or as truth tables of shape (n, 9).
+        """Codes of gates, given as names or as truth tables of shape (n, entries).
 
         Raises:
             UserError: as `FrozenEncoder.encode`.

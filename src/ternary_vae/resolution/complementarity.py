@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, Int8, Int16
 from scipy import special
 from torch import Tensor
 
-from ternary_vae.model import EnsembleStrategy, Posteriors, combine
+from ternary_vae.model import DualVAE, EnsembleStrategy, Posteriors, combine
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.operations import Operations
 from ternary_vae.pretrained.codes import NOISE_SIGMA
@@ -78,7 +78,7 @@ def decode_under_noise(
 
 @torch.no_grad()
 def ensembles_under_noise(
-    model: Decoder,
+    model: DualVAE,
     posteriors: Posteriors,
     operations: Operations,
     generator: torch.Generator,

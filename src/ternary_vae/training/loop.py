@@ -40,7 +40,7 @@ def train(
     recipe: Recipe,
     directory: RunDirectory | str | Path,
     *,
-    device: str = "auto",
+    device: torch.device | str = "auto",
     start: Checkpoint | None = None,
     progress: Progress | bool | None = None,
     benchmark_milestones: bool = True,
@@ -48,7 +48,7 @@ def train(
     """Trains a recipe in a new run directory.
 
     Args:
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda" or "cuda:N", or such a device of PyTorch's.
         start: a checkpoint to go on from, such as a v5.5 file; training continues at its next epoch.
         progress: who watches; nobody by default. True shows a live panel in a terminal and lines elsewhere, as in a
             notebook.
@@ -66,7 +66,7 @@ def train(
 def resume(
     directory: RunDirectory | str | Path,
     *,
-    device: str = "auto",
+    device: torch.device | str = "auto",
     epochs: int | None = None,
     progress: Progress | bool | None = None,
     benchmark_milestones: bool = True,
@@ -92,7 +92,7 @@ def train_together(
     recipes: Sequence[Recipe],
     directories: Sequence[RunDirectory | str | Path],
     *,
-    device: str = "auto",
+    device: torch.device | str = "auto",
     progress: Sequence[Progress] | None = None,
     benchmark_milestones: bool = True,
 ) -> list[Outcome]:
@@ -244,7 +244,7 @@ def _new_run(recipe: Recipe, directory: RunDirectory, device: str, start: Checkp
 
 
 @contextmanager
-def _resumed_run(directory: RunDirectory, device: str, epochs: int | None = None) -> Iterator[Start]:
+def _resumed_run(directory: RunDirectory, device: torch.device | str, epochs: int | None = None) -> Iterator[Start]:
     """A run that is there already, its directory held until the block ends."""
     require_utf_8(directory.tensorboard, "TensorBoard")
     recipe = directory.recipe()

@@ -31,6 +31,8 @@ def test_a_public_name_is_documented_and_so_are_its_methods(name):
         own = {key: value for key, value in vars(actual).items() if not key.startswith("_")}
         methods = {key: value for key, value in own.items() if inspect.isfunction(value) or isinstance(value, property)}
         assert all(inspect.getdoc(value) for value in methods.values()), name
+        first_lines = [inspect.getdoc(value).split("\n")[0] for value in own.values() if isinstance(value, property)]
+        assert not any(":" in line for line in first_lines)  # the site takes what is before it for a type
 
 
 def test_type_checkers_read_the_same_names_from_the_same_modules():

@@ -13,7 +13,7 @@ import itertools
 import json
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from numbers import Integral
@@ -288,7 +288,7 @@ class Phases(Section):
     phase_3: Phase = Phase(epochs=(120, 250), rho_start=0.3, rho_end=0.7, ramp_epochs=80, gradient_balance_gate=True)
     phase_4: Phase = Phase(epochs=(250, 400), rho=0.7, temperature_boost=True)
 
-    def __iter__(self):  # type: ignore[override]
+    def __iter__(self) -> Iterator[Phase]:  # type: ignore[override]
         return iter((self.phase_1, self.phase_2, self.phase_3, self.phase_4))
 
     @model_validator(mode="after")
@@ -626,7 +626,7 @@ class Recipe(Section):
 
     @property
     def benchmarked(self) -> list[int]:
-        """Epochs after which a run is kept and benchmarked: its milestones, and its end."""
+        """Epochs after which a run is kept and benchmarked, its milestones and its end."""
         return sorted({*(epoch for epoch in self.evaluation.milestones if epoch < self.epochs), self.epochs})
 
     def is_evaluated(self, epoch: int) -> bool:

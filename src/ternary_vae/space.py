@@ -71,7 +71,7 @@ class Space:
 
     @property
     def bits(self) -> float:
-        """Information in one operation drawn uniformly: 14.26 bits of 19,683."""
+        """Information in one operation drawn uniformly, in bits; 14.26 of 19,683."""
         return math.log2(self.operations)
 
     @property

@@ -52,7 +52,8 @@ class DualVAE(Pretrained, nn.Module):
         decoder_a_width: factor of the hidden layers of VAE-A's decoder, see `Sizes`.
 
     Raises:
-        ValueError: if there is no such injection.
+        UserError: there is no such space.
+        ValueError: there is no such injection.
 
     Attributes:
         space: the space of the operations.
@@ -165,6 +166,9 @@ class DualVAE(Pretrained, nn.Module):
         Returns:
             logits_A, logits_B (n, entries, values); mu_A, logvar_A, z_A and the same for B (n, latent); and with the
             ensemble ensemble_reconstruction (n, entries) and ensemble_strategy.
+
+        Raises:
+            ValueError: as `ensemble_reconstruct`.
         """
         posteriors = self.encode(x)
         z_a, z_b = posteriors.mu_a, posteriors.mu_b
@@ -207,8 +211,8 @@ class DualVAE(Pretrained, nn.Module):
         """Reconstruction: the ensemble by default; with `vae` that VAE alone, with `strategy=None` VAE-B.
 
         Raises:
-            ValueError: an ensemble strategy beside a VAE, an entry that is none of the space's values, or as `encode`
-                and `ensemble_reconstruct`.
+            ValueError: an ensemble strategy beside a VAE, an unknown VAE, an entry that is none of the space's values,
+                or as `ensemble_reconstruct`.
         """
         require_tables(x, self.space)
         if vae is None and strategy is not None:

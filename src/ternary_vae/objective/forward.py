@@ -145,7 +145,7 @@ class ForwardPass:
 
     @cached_property
     def kl(self) -> dict[Side, Float[Tensor, "*runs"]]:
-        """KL divergence of both VAEs at once: with codes this small, calling an operation takes longer than doing it.
+        """KL divergence of both VAEs at once. With codes this small, calling an operation takes longer than doing it.
         Where it does not count, its variances have no gradient: 0·∞ is not 0, and they may grow without bound."""
         mu_a, logvar_a, mu_b, logvar_b = self.posteriors
         both = (logvar_a, self.controls.beta_a), (logvar_b, self.controls.beta_b)

@@ -22,7 +22,7 @@ Direction = Literal[-1, 0, 1]
 Source = Literal["metrics", "isolated", "coupled"]
 LevelName = Literal["minimum", "target", "stretch"]
 Place = str | Callable[[Any], "float | None"]
-"""Where a figure is read: a dotted path, or a function of what it is read from."""
+"""Where a figure is read, a dotted path or a function of what it is read from."""
 
 PLAN_EPOCHS = 400
 """The length of run that the plan's milestones are written for."""
@@ -129,7 +129,7 @@ class Measure:
 
     @property
     def source(self) -> Source:
-        """Where an experiment reads it: the log of every epoch if it is there."""
+        """Where an experiment reads it, the log of every epoch if it is there."""
         return "metrics" if self.row is not None else "isolated" if self.isolated is not None else "coupled"
 
     def read(self, found: dict[str, Any] | IsolatedRecord | CoupledRecord | None) -> float | None:
@@ -214,7 +214,7 @@ class Measure:
 
     @property
     def factor(self) -> int:
-        """What figures are multiplied with for people: shares are percentages, and differences of them points."""
+        """What figures are multiplied with for people; shares are percentages, and differences of them points."""
         return 100 if self.unit in ("share", "points") else 1
 
     @property
@@ -593,7 +593,7 @@ CRITERIA: dict[LevelName | Literal["own"], dict[str, float]] = {
         "exact_match_a": 1.0, "exact_match_b": 1.0, "exact_match_best_of_two": 1.0, "coverage_rho_07": 0.985,
     },
 }  # fmt: skip
-"""The least of each measure: the plan's three levels (section 6) and this project's own lines."""
+"""The least of each measure, of the plan's three levels (section 6) and this project's own lines."""
 
 _PLANS_SPACE = TruthTables()
 EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")

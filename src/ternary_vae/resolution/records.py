@@ -131,14 +131,14 @@ class Uniformity(Section):
     expected_pairs: float
     """Of a perfectly uniform model."""
     effective_share: float | None
-    """1/(K·Σp²): 1 of a uniform model, 1/2 of one that is uniform on half of the space; null without any pair."""
+    """1/(K·Σp²), 1 of a uniform model, 1/2 of one that is uniform on half of the space; null without any pair."""
     low: float
     high: float | None
     """95% interval of a count whose variance is `dispersion` times its mean; null where it has no upper end."""
     dispersion: float = 1.0
-    """The variance of the number of pairs over a Poisson number's: above 1 where many draws meet in one operation."""
+    """The variance of the number of pairs over a Poisson number's, above 1 where many draws meet in one operation."""
     information_bits: float
-    """At least so much does a decoded operation tell of its draw: −log2 Σp², at the interval's low end."""
+    """At least so much does a decoded operation tell of its draw, −log2 Σp² at the interval's low end."""
     largest_entry_deviation: Share
     """Of how often a value is met in an entry from 1/values, the largest over values and entries."""
     largest_pair_deviation: Share
@@ -151,7 +151,7 @@ class Interpolation(Section):
     """Straight lines between pairs of posterior means."""
 
     valid_rate: Share
-    """The plan's rate: 1 by construction, any argmax is an operation."""
+    """The plan's rate, 1 by construction, since any argmax is an operation."""
     between_rate: Share
     """Share of interpolated operations every entry of which lies between the two ends' entries."""
     pairs: int
@@ -308,7 +308,7 @@ class ComplementaryCoverage(Section):
     ensemble_gain_by_chance: float
     """The gain that two VAEs of the same rates would have if they failed independently of each other."""
     ensemble_gain_if_shuffled: float | None = None
-    """The gain of the same two VAEs under the same noise, were it chance which operations are hard for each: more is
+    """The gain of the same two VAEs under the same noise, were it chance which operations are hard for each. More is
     gained where what is hard for one is easy for the other. Null in records of earlier versions, and for one draw."""
 
 

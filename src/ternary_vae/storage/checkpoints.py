@@ -79,8 +79,8 @@ class Checkpoint:
 
     @property
     def split_known(self) -> bool:
-        """Whether the recipe says what was never trained on: not where the weights are of a v5.5 file or of a run with
-        another split."""
+        """Whether the recipe says what was never trained on. It does not where the weights are of a v5.5 file or of a
+        run with another split."""
         return self.source != "v5.5" and bool(self.state.get("split_known", True))
 
 

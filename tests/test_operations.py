@@ -81,6 +81,13 @@ def test_table_refuses_an_index_outside(index):
         operation_table(torch.tensor([0, index]))
 
 
+def test_a_space_whose_indices_no_tensor_holds():
+    for space in (Space(2, 6), Space(3, 4)):
+        for function in (operation_index, operation_table):
+            with pytest.raises(ValueError, match="more than the 64 bits of a tensor"):
+                function(torch.zeros(space.entries, dtype=torch.int8), space)
+
+
 INTEGERS = [
     torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64
 ]  # fmt: skip

@@ -78,8 +78,10 @@ def operation_index(
     """Index of each truth table, the inverse of `operation_table`.
 
     Raises:
-        ValueError: if the last dimension is not the space's entries or an entry is none of its values.
+        ValueError: if the last dimension is not the space's entries, an entry is none of its values, or an index of
+            the space may need more than 64 bits.
     """
+    _require_64_bits(space)
     require_tables(tables, space)
     return class_index(as_classes(tables, space), space.values)
 
@@ -107,8 +109,9 @@ def operation_table(
     """Truth table of each index, the inverse of `operation_index`.
 
     Raises:
-        ValueError: if an index is no integer, or outside 0 … operations − 1.
+        ValueError: if an index is no integer, or outside 0 … operations − 1, or may need more than 64 bits.
     """
+    _require_64_bits(space)
     if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
         raise ValueError(f"an operation index is an integer in 0 … {space.operations - 1:,}, got {index.dtype}")
     index = index.long()  # in a narrow type bound and powers would wrap
@@ -146,6 +149,11 @@ def hamming_distance(
 def as_classes(tables: Shaped[Tensor, "*batch entries"], space: Space) -> Int[Tensor, "*batch entries"]:
     """Truth tables as the classes 0 … values − 1 of their entries."""
     return tables.long() - space.lowest
+
+
+def _require_64_bits(space: Space) -> None:
+    if not space.is_indexed_in_64_bits:
+        raise ValueError(f"an index of {space} has more than the 64 bits of a tensor; use Space.index or Space.table")
 
 
 def _tables(index: Int[Tensor, "*batch"], space: Space) -> Int8[Tensor, "*batch entries"]:

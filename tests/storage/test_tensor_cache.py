@@ -146,6 +146,9 @@ def test_an_entry_made_from_something_else_is_not_found(store: TensorCache) -> N
     actual = store.load("encodings", made_from={"code": "1", "checkpoint": "a" * 64})  # order is nothing
     assert actual is not None
     assert torch.equal(actual[0], TENSOR)
+    whole = store.load(store.list_cache()[0].key)  # whatever it was made from
+    assert whole is not None
+    assert torch.equal(whole[0], TENSOR)
 
 
 def test_a_stale_entry_under_the_name_of_a_new_one_is_not_returned(store: TensorCache, said: list[str]) -> None:
@@ -321,7 +324,8 @@ def test_a_directory_that_is_a_link_or_a_file_is_refused(said: list[str], tmp_pa
     for name, says in (("link", "is a link"), ("dangling", "is a link"), ("file", "is a file")):
         store = TensorCache(tmp_path / name, report=said.append)
         for call in (lambda s=store: s.save("some", TENSOR), lambda s=store: s.load("some"),
-                     lambda s=store: s.list_cache(), lambda s=store: s.remove("some")):  # fmt: skip
+                     lambda s=store: s.exists("some"), lambda s=store: s.list_cache(),
+                     lambda s=store: s.remove("some")):  # fmt: skip
             with pytest.raises(UserError, match=says):
                 call()
     assert list((tmp_path / "real").iterdir()) == []

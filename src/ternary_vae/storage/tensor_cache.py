@@ -104,8 +104,7 @@ class TensorCache:
             UserError: not a key, the directory cannot be read, or the device is not there or has no room.
         """
         path = self.path(key, made_from)
-        if not self._require_directory() or not _there(path):
-            return None
+        self._require_directory()
         try:
             entry, tensor = read_entry(path)
             if made_from is not None and entry.made_from != _plain(made_from):
@@ -114,7 +113,7 @@ class TensorCache:
             self._set_aside(path, damage)
             return None
         except UserError:
-            if not _there(path):  # removed by another process meanwhile
+            if not _there(path):
                 return None
             raise
         return _moved(tensor, device, path), entry.metadata
@@ -122,8 +121,7 @@ class TensorCache:
     def exists(self, key: str, *, made_from: Mapping[str, Any] | None = None) -> bool:
         """Whether there is an entry whose header is whole; `load` also checks its content."""
         path = self.path(key, made_from)
-        if not self._require_directory() or not _there(path):
-            return False
+        self._require_directory()
         try:
             entry = read_description(path)
         except (Damaged, UserError):

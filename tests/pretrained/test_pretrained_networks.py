@@ -89,6 +89,7 @@ def test_the_frozen_encoder_reads_tensors_of_any_number_type_alike(dtype, model_
         ([0, 1, -1], "a truth table has 9 entries"),
         ([[0, 0, 0, 0, 0, 0, 0, 0, 2]], "a truth table's entries are -1 to 1"),
         (np.zeros((0,)), "a truth table has 9 entries"),
+        (np.array([["SUM", "MIN"]]), "a truth table has 9 entries"),
         (np.array(["SUM", None], dtype=object), "gate 1: None is no gate; expected a name"),
         ([[0, 0, 0], [0, 0]], "truth tables of different lengths; each has 9 entries"),
     ],

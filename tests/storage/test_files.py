@@ -26,6 +26,7 @@ from ternary_vae.storage.files import (
     write_bytes,
     write_json,
     write_text,
+    write_together,
 )
 
 
@@ -84,7 +85,7 @@ def test_a_failing_writer_of_a_new_file_leaves_none(tmp_path):
         (errno.EDQUOT, "quota"),
         (errno.EACCES, "no permission"),
         (errno.EROFS, "read-only"),
-        (errno.EIO, os.strerror(errno.EIO)),
+        (errno.EIO, f": {os.strerror(errno.EIO)}$"),
     ],
 )
 def test_what_the_system_refuses_is_one_line_and_changes_nothing(tmp_path, monkeypatch, call, code, says):
@@ -130,7 +131,7 @@ def test_a_file_system_that_cannot_sync_directories_is_no_failure(tmp_path, monk
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_places_that_cannot_be_written(tmp_path):
+def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
     (tmp_path / "directory" / "inside").mkdir(parents=True)
     with pytest.raises(UserError, match="a part of the path is a file"):
@@ -139,7 +140,14 @@ def test_places_that_cannot_be_written(tmp_path):
         write_bytes(tmp_path / "file" / "deeper" / "child", b"")
     with pytest.raises(UserError, match="it is a directory"):
         write_bytes(tmp_path / "directory", b"")
+    for path in (tmp_path / "file" / "child", tmp_path / "file" / "deeper" / "child"):
+        with pytest.raises(UserError, match=r"/file is a file, not a directory"):
+            require_writable(path)
+    require_writable(tmp_path / "new" / "deeper" / "child")
     assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(UserError, match=f"no permission in {tmp_path};"):
+        require_writable(tmp_path / "new" / "deeper" / "child")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
@@ -155,6 +163,15 @@ def test_pipes_and_devices_are_not_replaced(tmp_path):
             require_writable(path)
     assert pipe.is_fifo()
     assert device.is_symlink()
+
+
+def test_of_files_that_belong_together_only_new_ones_go_when_the_last_fails(tmp_path, monkeypatch):
+    rename, fail = os.replace, failing(errno.EIO)
+    monkeypatch.setattr(os, "replace", lambda old, new: (fail if new.name == "last" else rename)(old, new))
+    (tmp_path / "before").write_text("old")
+    with pytest.raises(UserError, match=r"cannot write .*last"):
+        write_together({tmp_path / name: "new" for name in ("before", "free", "last")})
+    assert os.listdir(tmp_path) == ["before"]
 
 
 def _write_over_and_over(path, enough):

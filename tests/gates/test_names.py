@@ -188,7 +188,7 @@ class TestHeptavintimal:
         assert len(set(names)) == 19_683
         assert [from_heptavintimal(name).index for name in names] == list(range(19_683))
 
-    @given(st.sampled_from([1, 2, 3, 4]), st.data())
+    @given(st.sampled_from([1, 2, 3, 6]), st.data())
     def test_is_the_inverse_of_the_index(self, inputs, data):
         gate = Gate(Space(3, inputs), data.draw(st.integers(0, Space(3, inputs).operations - 1)))
         assert from_heptavintimal(gate.heptavintimal) == gate
@@ -204,7 +204,7 @@ class TestHeptavintimal:
 
 
 class TestTables:
-    @given(st.sampled_from([(3, 1), (3, 2), (3, 3), (2, 2), (2, 4), (4, 2), (5, 2)]), st.data())
+    @given(st.sampled_from([(3, 1), (3, 2), (3, 3), (2, 2), (2, 10), (4, 2), (5, 2)]), st.data())
     def test_text_is_read_back(self, size, data):
         space = Space(*size)
         gate = Gate(space, data.draw(st.integers(0, space.operations - 1)))

@@ -197,7 +197,7 @@ class TestGatesThatHaveAName:
         assert fits.gates == [carry]
 
     def test_may_be_none(self):
-        for asked in ({}, {"where": "idempotent"}, {"near": Gate(Space(7, 2), 5)}, {"table": [None] * 48 + [3]}):
+        for asked in ({}, {"where": "commutative"}, {"near": Gate(Space(7, 2), 5)}, {"table": [None] * 48 + [3]}):
             named = find_gates(Space(7, 2), named=True, **asked)
             assert (named.count, named.gates) == (0, [])
 

@@ -25,7 +25,7 @@ GATES = [
 
 def test_all_that_is_known():
     actual = described(find_gate("sum")[0])
-    assert actual["index"] == 5_681
+    assert (actual["index"], actual["values"], actual["inputs"]) == (5_681, [-1, 0, 1], ["a", "b"])
     assert actual["names"] == ["sum modulo 3", "SUM"]
     assert actual["table"] == [1, -1, 0, -1, 0, 1, 0, 1, -1]
     assert actual["arguments"][1] == [-1, 0]

@@ -120,6 +120,11 @@ def test_weights_of_another_network(model_and_place):
     del files.arrays["decoder_B.fc_in.bias"]
     with pytest.raises(UserError, match=r"the weights do not fit the model: 'decoder_B\.fc_in\.bias'"):
         Networks(files)
+    files = read_model(model_and_place[1])
+    for name in [name for name in files.arrays if name.startswith("decoder_B.residual1.")]:
+        del files.arrays[name]
+    with pytest.raises(UserError, match=r"'decoder_B\.residual1\.block\.0\.weight'"):
+        Networks(files)
 
 
 def test_encoding_a_name_does_not_import_torch():

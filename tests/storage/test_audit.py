@@ -75,6 +75,7 @@ def test_a_known_cache_is_found_where_it_is_and_where_its_variable_moves_it(
     world.put(f"{usual}/deep/two", 50)
     place = world.audit()[name]
     assert (place.bytes, place.files, place.known, place.safe, place.exists) == (350, 2, True, safe, True)
+    assert f"{name}, usual place" not in world.audit()
     world.environment[variable] = str(world.home.parent / "else")
     world.put(f"{moved}/three", 7)
     place = world.audit()[name]

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -260,6 +261,13 @@ def test_the_holder_touches_its_lease_as_long_as_it_is_its_own(path):
     assert touched_in_a_while()
     path.write_text("process 3 on three\n")
     assert not touched_in_a_while()
+
+
+def test_it_is_touched_beside_what_the_holder_does(path, monkeypatch):
+    touched = threading.Event()
+    monkeypatch.setattr(Lease, "_keep_touching", lambda held: touched.set())
+    with Lease(path, DOING):
+        assert touched.wait(60)
 
 
 def test_while_the_file_server_does_not_answer_nothing_is_given_up(path, monkeypatch):

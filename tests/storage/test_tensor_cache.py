@@ -254,6 +254,7 @@ def test_a_damaged_entry_is_reported_set_aside_and_computed_again(
     assert store.verify()[1] == {}
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "change",
     [{"metadata": []}, {"metadata": {"purpose": float("nan")}}, {"created": 5}, {"dtype": None}, {"shape": [2.0, 3, 4]},

@@ -87,7 +87,7 @@ def shipped_model_of(space: Space) -> str | None:
     """The model that the package brings along for a space, if it brings one."""
     for name in shipped_models():
         architecture = read_json(_SHIPPED / name / CONFIGURATION, what="a model's configuration")["architecture"]
-        if (architecture.get("values", 3), architecture.get("inputs", 2)) == (space.values, space.inputs):
+        if (architecture["values"], architecture["inputs"]) == (space.values, space.inputs):
             return name
     return None
 

@@ -62,6 +62,8 @@ def test_build_list_show_verify_clear(printed: Any, checkpoint: Path, store: Ten
         "exact_under_noise_epoch3": [4, 256],
     }
     described = {row["key"]: row for row in listed}
+    _, *rows, _ = (line.split() for line in printed("cache", "list", *option).splitlines())
+    assert {row[0]: row[3] for row in rows} == {key: "×".join(map(str, row["shape"])) for key, row in described.items()}
     readme = (store.directory / "README.md").read_text()
     for key in described:
         shown = json.loads(printed("cache", "show", key, *option).partition("\n")[2])
@@ -125,7 +127,11 @@ def test_audit_and_clean(printed: Any, refused: Any, tmp_path: Path, monkeypatch
     assert not rows["mystery"]["known"]
     clean = f"0.1 MB of it safe to clean: ternary-vae cache clean --project {tmp_path / 'project'}"
     assert clean in printed("cache", "audit", *project)
-    assert "would free 0.1 MB; nothing removed" in printed("cache", "clean", *project)
+    elsewhere = ("--cache-dir", tmp_path / "elsewhere")
+    assert f"{clean} --cache-dir {elsewhere[1]}" in printed("cache", "audit", *project, *elsewhere)
+    _, row, end = printed("cache", "clean", *project).splitlines()
+    assert row.split() == ["pip", str(wheel.parent), "0.1", "MB", "1"]
+    assert end.startswith("would free 0.1 MB; nothing removed")
     assert "nothing removed" in printed("cache", "clean", "--dry-run", *project)
     assert wheel.exists()
     assert "removed 1 file, freed 0.1 MB" in printed("cache", "clean", "--yes", *project)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ternary_vae import cli
-from ternary_vae.gates import find_gate, find_gates, known_properties
+from ternary_vae.gates import Gate, find_gate, find_gates, known_properties
 from ternary_vae.space import Space
 
 SOURCES = str(Path(cli.__file__).parents[2])
@@ -33,7 +33,10 @@ class TestCodes:
             assert [len(line.split()) for line in part[:2]] == [8, 8]
             assert part[2].startswith("  decoded exactly from ")
             assert part[2].split("noise of ")[1].startswith("0.3, half of them under")
-            assert len(part[4:]) == 2
+            assert part[3] == "  nearest gates: distance, index, heptavintimal, table, names"
+            gates = [line.split()[1:4] for line in part[4:]]
+            assert gates == [[index, Gate(Space(), int(index)).heptavintimal, text] for index, _, text in gates]
+            assert len(gates) == 2
 
     def test_and_as_json(self, run):
         code, out, _ = run("gate", "PC0", "--format", "json")

@@ -36,6 +36,8 @@ def test_forward_adds_the_ensemble_in_evaluation_only(model, strategy):
     outputs = model(x, use_ensemble=True, ensemble_strategy=strategy)
     assert outputs["ensemble_strategy"] == strategy
     assert torch.equal(outputs["ensemble_reconstruction"], model.ensemble_reconstruct(x, strategy))
+    coupled = model(x, use_ensemble=True, ensemble_strategy=strategy, rho=0.5)  # of the means as they are, all the same
+    assert torch.equal(coupled["ensemble_reconstruction"], outputs["ensemble_reconstruction"])
     assert not outputs["ensemble_reconstruction"].requires_grad
     assert outputs["logits_A"].requires_grad
     model.train()

@@ -27,12 +27,13 @@ class TestGradientNorms:
         assert loss_scales(torch.tensor([1.0, 9.0]), GradientBalance(enabled=False)) == (1.0, 1.0)
 
     def test_averages_of_several_runs_move_by_their_own_ratio(self):
-        """Momentum 0.95 while the ratio of the averages is in (0.8, 1.2), and 0.5 elsewhere."""
-        averages, norms = torch.tensor([[1.0, 1.0], [1.0, 3.0]]), torch.tensor([[2.0, 2.0], [4.0, 4.0]])
+        """Momentum 0.95 while the ratio of the averages is in (0.8, 1.2), and 0.5 elsewhere, as at its ends."""
+        averages = torch.tensor([[2.0, 1.0, 2.0, 2.0], [2.0, 3.0, 1.6, 2.4]])
+        norms = torch.tensor([[2.0], [4.0]]).expand(2, 4)
         found = averaged_norms(norms, averages, GradientBalance())
-        expected = torch.tensor([[0.95 + 0.05 * 2, 0.5 + 0.5 * 2], [0.95 + 0.05 * 4, 1.5 + 0.5 * 4]])
+        expected = torch.tensor([[2.0, 1.5, 2.0, 2.0], [0.95 * 2 + 0.05 * 4, 1.5 + 2, 0.8 + 2, 1.2 + 2]])
         torch.testing.assert_close(found, expected)
-        for run in range(2):
+        for run in range(4):
             torch.testing.assert_close(
                 averaged_norms(norms[:, run], averages[:, run], GradientBalance()), found[:, run]
             )

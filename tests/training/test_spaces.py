@@ -172,16 +172,21 @@ def test_runs_at_once_train_on_the_operations_of_their_own_seeds(space, recipe_o
     assert len(Fleet(different).train_epoch([0, 1])) == 2
 
 
-@pytest.mark.parametrize(("space", "homes", "share"), [((3, 3), 1, None), ((3, 3), 100, 1.0), ((2, 3), 1, 1.0)])
-def test_homes_so_few_that_chance_gives_them_say_nothing_of_a_sample(space, homes, share, recipe_of, monkeypatch):
+@pytest.mark.parametrize(
+    ("space", "homes", "share", "ratio"), [((3, 3), 1, None, None), ((3, 3), 100, 0.75, 1 / 3), ((2, 3), 1, 1.0, 0)]
+)
+def test_homes_so_few_that_chance_gives_them_say_nothing_of_a_sample(
+    space, homes, share, ratio, recipe_of, monkeypatch
+):
     def home_under_noise(noise):
-        return (torch.arange(len(noise.both)) < homes).to(torch.int8)
+        """Of the first, each fourth is at home in B."""
+        place = torch.arange(len(noise.both))
+        return torch.where(place % 4 == 3, -1, 1) * (place < homes)
 
     monkeypatch.setattr(evaluation, "home_under_noise", home_under_noise)
     recipe = recipe_of(space, evaluation__noise_cycle=1)
     row = evaluate(Trainer(recipe).model, recipe, 1)
-    assert row["share_a"] == share
-    assert row["complementarity"] == (None if share is None else 0)
+    assert (row["share_a"], row["complementarity"]) == (share, ratio)
 
 
 @pytest.mark.parametrize("space", [(2, 2), (3, 1), (3, 3), (2, 5)])

@@ -17,8 +17,8 @@ from ternary_vae.experiments import report, wording
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
 from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
-from ternary_vae.experiments.statistics import Paired, Summary
-from ternary_vae.experiments.tables import differences_table, verdict
+from ternary_vae.experiments.statistics import Paired, Summary, paired_power
+from ternary_vae.experiments.tables import deciding_table, differences_table, verdict
 from ternary_vae.experiments.wording import headlines, sentence
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.storage.files import write_text
@@ -53,6 +53,8 @@ def test_intervals_hold_the_known_differences_and_what_decides_is_certain(result
             assert one.paired.summary.mean == pytest.approx(gain, abs=0.005)
             assert one.paired.summary.low < one.paired.summary.mean < one.paired.summary.high
             assert (one.decides, one.family) == (True, 6)
+            effect = one.detectable_corrected / one.paired.summary.deviation
+            assert paired_power(effect, 5, level=0.05 / 6) == pytest.approx(0.8)
             assert verdict(one) == expected
     early = comparison(results, "better", epoch=10)
     assert not early.decides
@@ -113,60 +115,72 @@ def test_a_headline_names_what_is_different_without_a_better_direction(results):
 
 
 @pytest.mark.parametrize(
-    ("paired", "means", "says"),
+    ("paired", "means", "in_table", "says"),
     [
         (
             Paired(Summary(5, 0.0031, 0.0007, 0.0022, 0.0040), 0.0004, 0.001),
             (0.9931, 0.99),
+            ("better", "0.10 · 0.20 points"),
             "better covers 0.310 points more than resolution (95% interval +0.220 to +0.400 points, 5 seeds; "
             "p = 0.002 corrected for 6 comparisons).",
         ),
         (
-            Paired(Summary(5, 0.02, 0.02, 0.001, 0.039), 0.04, 0.03),
+            Paired(Summary(5, 0.02, 0.02, 0.001, 0.039), 0.04, 0.5),
             (0.95, 0.93),
+            ("not told apart", "50.00 points · beyond the scale"),
             "better covers 2.00 points more than resolution (95% interval +0.10 to +3.90 points, 5 seeds), which may "
             "be chance among 6 comparisons (p = 0.240 corrected for 6 comparisons).",
         ),
         (
             Paired(Summary(5, 0.0, 0.001, -0.001, 0.001), 1.0, 0.002),
             (0.95, 0.95),
+            ("not told apart", "0.20 · 0.40 points"),
             "no difference shown between better and resolution; differences beyond −0.10 to +0.10 points are excluded "
             "(95% interval, 5 seeds), smaller ones are not.",
         ),
         (
             Paired(Summary(2, 0.1, 0.12, -1.0, 1.2), 0.5, 1.5),
             (0.5, 0.4),
+            ("not told apart", "beyond · beyond the scale"),
             "no difference shown between better and resolution; none is excluded (95% interval −100.00 to +120.00 "
             "points, 2 seeds, wider than the scale).",
         ),
         (
             Paired(Summary(5, 0.0, 0.0, None, None), 1.0, None),
             (1.0, 1.0),
+            ("equal", "—"),
             "better and resolution both reach 100% with each of 5 seeds; this measure can tell no more.",
         ),
         (
             Paired(Summary(5, 0.0, 0.0, None, None), 1.0, None),
             (0.5, 0.5),
+            ("equal", "—"),
             "better and resolution are equal with each of 5 seeds; without a spread there is no interval.",
         ),
         (
             Paired(Summary(5, 0.5, 0.0, None, None), 0.0625, None),
             (1.0, 0.5),
+            ("always higher", "—"),
             "better covers 50.00 points more than resolution with each of 5 seeds, by exactly as much; without a "
             "spread there is no interval (p = 0.375 corrected for 6 comparisons).",
         ),
         (
             Paired(Summary(1, -0.5, None, None, None), None, None),
             (0.5, 1.0),
+            ("not told apart", "—"),
             "better covers 50.00 points less than resolution, with the one seed 0; a single pair says nothing about "
             "other seeds.",
         ),
     ],
 )
-def test_every_kind_of_sentence(results, paired, means, says):
+def test_every_kind_of_sentence(results, paired, means, in_table, says):
     corrected = None if paired.p is None else min(1.0, 6 * paired.p)
-    one = replace(comparison(results, "better"), paired=paired, means=means, p_corrected=corrected)
+    reach = paired.detectable and 2 * paired.detectable
+    one = replace(
+        comparison(results, "better"), paired=paired, means=means, p_corrected=corrected, detectable_corrected=reach
+    )
     assert sentence(one).partition("epochs: ")[2] == says
+    assert deciding_table(replace(results, comparisons=[one])).rows[0][-2:] == in_table
 
 
 def test_tables_are_complete_and_read_back_exactly(results):

@@ -55,11 +55,19 @@ def test_without_a_pair_that_coincides_evenness_is_missed(rows_of):
 @pytest.mark.parametrize(
     ("recipe", "expected"), [("two_valued_four_inputs", "≤ 0.3 points"), ("two_valued_five_inputs", None)]
 )
-def test_coverage_counts_where_operations_are_listed(rows_of, recipe, expected):
+def test_coverage_counts_where_operations_are_listed(rows_of, good_run, recipe, expected):
     rows = rows_of(recipe, (0.99, 0.99, []))
-    assert rows.get("Coverage of both VAEs", [None])[0] == expected
+    last = measurements_of_run(good_run).metrics[-1]
+    figure = f"**+{100 * (last['coverage_limit'] - last['coverage']):.2f} points** ✗ (seed 0)"
+    assert rows.get("Coverage of both VAEs") == (expected and (expected, figure, "0 of 1"))
     assert "Effective share" not in rows
     assert not any(name.startswith("Training") for name in rows)  # without a run to hold it against
+
+
+def test_as_many_draws_as_tell_a_share_within_bounds():
+    fewest, draws, most = (spaces.usual_draws(Space(*each)) for each in ((3, 2), (4, 2), (3, 3)))
+    assert (fewest, most) == (1_000_000, 80_000_000)
+    assert draws * (draws - 1) / 2 / 4**16 == pytest.approx(3_200, rel=1e-6)
 
 
 @pytest.mark.parametrize(("recipe", "told"), [("three_inputs", True), ("five_valued", False)])

@@ -131,6 +131,14 @@ def test_a_milestone_at_which_a_figure_was_not_measured(run, failing_run):
     assert "—" not in rows[-2][2:4]
 
 
+def test_what_the_plan_expected_goes_by_the_schedule_however_long_a_run_is(run):
+    """As if 400 epochs were the first half of the schedule."""
+    half = replace(run, recipe=run.recipe.model_copy(update={"schedule_epochs": 800}))
+    lines = milestone_tables([run], [half])
+    last = lines[lines.index("**Exact match of VAE-A**") + 2].splitlines()[-1].strip("| ")
+    assert [cell.strip() for cell in last.split(" | ")[:2]] == ["400", "60–75%"]
+
+
 def test_a_short_table_leaves_the_seeds_out(run):
     full, short = goals_table([run]), goals_table([run], every_seed=False)
     assert [line.split(" |")[:5] for line in full] == [line.split(" |")[:5] for line in short]

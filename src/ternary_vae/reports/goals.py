@@ -114,7 +114,7 @@ def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) 
     for measure in (measure for measure in MEASURES.values() if measure.expected):
         rows = []
         for epoch in epochs:
-            expected = measure.expected_at(epoch, own[0].epochs)
+            expected = measure.expected_at(epoch, own[0].recipe.schedule_epochs)
             rows.append([f"{epoch}", NOTHING if expected is None else expected.text(measure.unit)])
             for runs in (plan, own):
                 values = [run.value(measure.key, epoch) for run in runs]

@@ -189,7 +189,10 @@ def test_tables_are_complete_and_read_back_exactly(results):
     first = results.figures[0]
     assert float(figures[0]["value"]) == first.value
     compared = {key for key, measure in MEASURES.items() if measure.compared}
-    assert compared - {figure.measure for figure in results.figures if figure.epoch == 20} == {"half_sigma_a"}
+    of_epochs = {epoch: {each.measure for each in results.figures if each.epoch == epoch} for epoch in (10, 20)}
+    assert of_epochs[20] == compared - {"half_sigma_a"}
+    assert of_epochs[10] == {key for key in compared if MEASURES[key].source == "metrics"}  # it is not benchmarked
+    assert {epoch: {measure.key for measure in results.measures_at(epoch)} for epoch in (10, 20)} == of_epochs
     comparisons = list(csv.DictReader(io.StringIO(comparisons_csv(results.comparisons, sentence))))
     assert len(comparisons) == len(results.comparisons)
     assert {row["epoch"] for row in comparisons if row["measure"] == "coverage_rho_07"} == {"20"}

@@ -55,7 +55,11 @@ def test_epochs_with_both_by_counting(run):
 
 def test_milestones_by_hand(run):
     last, dumped = run.coupled[400].model_dump(), {n: record.model_dump() for n, record in run.coupled.items()}
-    assert reached(goal("Complementarity at the end"), run) == last["complementary_coverage"]["complementarity_score"]
+    homes = last["complementary_coverage"]
+    assert reached(goal("Complementarity at the end"), run) == homes["complementarity_score"]
+    for vaes, gain in (("the same VAEs", "if_shuffled"), ("two VAEs", "by_chance")):
+        above = homes["ensemble_gain"] - homes[f"ensemble_gain_{gain}"]
+        assert reached(goal(f"Ensemble's gain under noise, less that of {vaes}"), run) == above
     assert reached(goal("Complementarity, lowest"), run) == min(
         dumped[n]["complementary_coverage"]["complementarity_score"] for n in (250, 300, 350, 400)
     )

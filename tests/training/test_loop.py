@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import math
 import weakref
 from dataclasses import replace
 
@@ -214,8 +215,8 @@ class TestSameSeedSameBits:
 
 
 def test_small_batches_come_first(small_recipe):
-    trainer = Trainer(small_recipe(optimizer__first_batches__epochs=2))
-    plans = []
+    trainer = Trainer(small_recipe(optimizer__first_batches__epochs=2, optimizer__averaging_epochs=1))
+    plans, shares = [], []
     for _ in range(3):
         trainer.train_epoch()
         plans.append(trainer.plan)
@@ -223,6 +224,9 @@ def test_small_batches_come_first(small_recipe):
         (8, 256, 0), (8, 256, 8), (4, 512, 16),
     ]  # fmt: skip
     assert {int(state["step"]) for state in trainer.optimizer.state.values()} == {20}
+    for trainer.plan, number in zip(plans, (0, 5, 2)):
+        shares.append(trainer.averaging_share(number))
+    assert shares == [1, 1 / (1 + 13 / 5), 1 / 4]  # over a fifth of the steps so far, and at most those of one epoch
 
 
 class TestAllRecipes:
@@ -301,6 +305,14 @@ class TestEvaluation:
         recipe = small_recipe(evaluation__full_coverage_draws=4000)
         row = evaluate(Trainer(recipe).model, recipe, 0)
         assert (row["covered_all_a"], row["covered_all_b"]) == (False, False)
+
+    def test_drawing_ends_where_not_all_could_be_met(self):
+        """Twenty are missing, with (3 + 4·√(3 + 2·1 + 1)) / 1,000 together at most; odds of one in 10,000."""
+        met = torch.tensor([0] * 20 + [1, 1, 1, 2, 995])
+        mass, each = (3 + 4 * 6**0.5) / 1000, 1e-4 ** (1 / 20)
+        border = 1000 - math.log(1 - each) * 20 / mass
+        fulls = math.floor(border), math.ceil(border)
+        assert [evaluation._could_meet_all(met, 1000, full) for full in fulls] == [False, True]
 
     def test_full_coverage_of_fewer_draws_than_half_is_of_no_more(self, small_recipe, monkeypatch):
         """A model that meets each of four operations in turn."""

@@ -63,6 +63,9 @@ def test_pairs_and_marginals_against_a_double_loop() -> None:
     ]  # fmt: skip
     assert section.largest_entry_deviation == pytest.approx(max(abs(share - 1 / 2) for share in entries), abs=1e-7)
     assert section.largest_pair_deviation == pytest.approx(max(abs(share - 1 / 4) for share in pairs), abs=1e-7)
+    # Ten pairs and ten triples of ten draws.
+    uneven = uniformity.uniformity_of_counts(torch.arange(6), torch.tensor([5, 1, 1, 1, 1, 1]), space)
+    assert uneven.dispersion == 1 + 6 * 10 / 10 - 4 * 10 / 10
     each = 0.025 / (len(entries) + len(pairs))  # both sides of every share have as much of the 5%
     assert section.margin == pytest.approx(stats.norm.isf(each) * math.sqrt(1 / 4 / 60))
 

@@ -97,10 +97,10 @@ class TestCoveragePlateau:
         assert watch(recipe, Interventions(), row(120, coverage=0.85), history)
 
     def test_still_gaining(self, recipe):
-        assert self.run(recipe, [0.85 + 0.0001 * i for i in range(200)]) == []  # 0.003 in 30 epochs
+        assert self.run(recipe, [0.85 + 0.0000675 * i for i in range(200)]) == []  # 0.002025 in 30 epochs
 
     def test_gaining_too_slowly(self, recipe):
-        assert self.run(recipe, [0.85 + 0.00005 * i for i in range(200)])[0] == 120  # 0.0015 in 30 epochs
+        assert self.run(recipe, [0.85 + 0.000066 * i for i in range(200)])[0] == 120  # 0.00198 in 30 epochs
 
     def test_close_to_the_limit(self, recipe):
         assert self.run(recipe, [0.95] * 200) == []  # 4.4 points below 99.38%

@@ -295,7 +295,9 @@ class TestEvaluation:
     def test_a_limit_is_of_as_many_draws_as_were_made(self, small_recipe, monkeypatch):
         """Each VAE makes half of them, so of three one. A model that meets another operation every time."""
         met = itertools.count()
-        monkeypatch.setattr(evaluation, "decoded_indices", lambda *_: torch.tensor([next(met)]))
+        monkeypatch.setattr(
+            evaluation, "decoded_indices", lambda model, vae, draws, _: torch.tensor([next(met) for _ in range(draws)])
+        )
         recipe = small_recipe(space__values=2, space__inputs=1, evaluation__coverage_draws=3)
         row = evaluate(Trainer(recipe).model, recipe, 0)
         assert (row["coverage_draws"], row["coverage"], row["coverage_a"]) == (2, 2 / 4, 1 / 4)

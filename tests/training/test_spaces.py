@@ -21,6 +21,7 @@ from ternary_vae.reports import write_reports
 from ternary_vae.reports.comparison import write_comparison
 from ternary_vae.reports.spaces import first_exact, pooled
 from ternary_vae.resolution import kept, measure, uniformity
+from ternary_vae.resolution.complementarity import NoiseOutcome
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.resolution.intervals import poisson_interval
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
@@ -183,10 +184,16 @@ def test_homes_so_few_that_chance_gives_them_say_nothing_of_a_sample(
         place = torch.arange(len(noise.both))
         return torch.where(place % 4 == 3, -1, 1) * (place < homes)
 
+    def decode_under_noise(model, posteriors, some, *_):
+        """Of ten draws two are exact in A alone, three in B alone and one in both."""
+        return NoiseOutcome(*(torch.full((len(some.tables),), times) for times in (2, 3, 1)), 10)
+
     monkeypatch.setattr(evaluation, "home_under_noise", home_under_noise)
+    monkeypatch.setattr(evaluation, "decode_under_noise", decode_under_noise)
     recipe = recipe_of(space, evaluation__noise_cycle=1)
     row = evaluate(Trainer(recipe).model, recipe, 1)
     assert (row["share_a"], row["complementarity"]) == (share, ratio)
+    assert (row["exact_under_noise_a"], row["exact_under_noise_b"]) == (0.3, 0.4)
 
 
 @pytest.mark.parametrize("space", [(2, 2), (3, 1), (3, 3), (2, 5)])

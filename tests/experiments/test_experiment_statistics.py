@@ -38,7 +38,7 @@ def test_two_pairs_in_closed_form() -> None:
 
 def test_one_pair_has_a_difference_and_no_more() -> None:
     actual = compare_pairs([0.9], [0.4])
-    assert actual.summary.mean == pytest.approx(0.5)
+    assert (actual.summary.count, actual.summary.mean) == (1, pytest.approx(0.5))
     assert (actual.summary.low, actual.summary.high, actual.p, actual.detectable) == (None, None, None, None)
 
 

@@ -317,13 +317,19 @@ class TestEvaluation:
         assert [evaluation._could_meet_all(met, 1000, full) for full in fulls] == [False, True]
 
     def test_full_coverage_of_fewer_draws_than_half_is_of_no_more(self, small_recipe, monkeypatch):
-        """A model that meets each of four operations in turn."""
-        monkeypatch.setattr(evaluation, "decoded_indices", lambda model, vae, draws, _: torch.arange(draws) % 4)
-        for full, met_all in ((3, False), (4, True)):
+        """And of more than half goes on from there. A model that meets each of four operations in turn."""
+
+        def decoded_indices(model, vae, draws, _):
+            return torch.tensor([next(turns[vae]) % 4 for _ in range(draws)])
+
+        monkeypatch.setattr(evaluation, "decoded_indices", decoded_indices)
+        for draws, full, met_all in ((20, 3, False), (20, 4, True), (4, 3, False), (4, 4, True)):
+            turns = {vae: itertools.count() for vae in "AB"}
             settings = {"space__values": 2, "space__inputs": 1, "evaluation__full_coverage_draws": full}
-            recipe = small_recipe(**settings, evaluation__coverage_draws=20)
+            recipe = small_recipe(**settings, evaluation__coverage_draws=draws)
             row = evaluate(Trainer(recipe).model, recipe, 0)
-            assert (row["coverage_a"], row["covered_all_a"], row["covered_all_b"]) == (1, met_all, met_all)
+            assert (row["covered_all_a"], row["covered_all_b"]) == (met_all, met_all)
+            assert row["coverage_a"] == min(draws // 2, 4) / 4
 
 
 class TestBest:

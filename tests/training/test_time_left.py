@@ -78,13 +78,15 @@ def test_the_first_epochs_say_nothing_about_the_others():
     said = estimates(first=3)
     assert [left for epoch, _, left, _ in said if epoch <= 4] == [None] * 4
     require_steady(said, after=4)
+    said = estimates(first=3, milestones=())
+    assert [left is None for _, _, left, _ in said[:5]] == [True, True, True, False, False]
 
 
 def test_it_goes_on_while_a_benchmark_is_under_way_and_waits_for_one_that_takes_longer():
-    clock = TimeLeft(0, 100, [10, 50], at=0.0)
+    clock = TimeLeft(0, 100, [10, 50, 60], at=0.0)
     for epoch in range(1, 11):
         clock.epoch(epoch, 1.0 * epoch)
-    whole = 90 + 2 * EPOCHS_A_BENCHMARK
+    whole = 90 + 3 * EPOCHS_A_BENCHMARK
     assert clock.left(10) == pytest.approx(whole)
     assert clock.left(15) == pytest.approx(whole - 5)
     longest = EPOCHS_A_BENCHMARK + 1

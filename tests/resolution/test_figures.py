@@ -66,6 +66,11 @@ def test_a_difference_of_shares_is_in_points() -> None:
     assert MEASURES["coverage"].difference(0.0031) == "+0.31 points"
 
 
+def test_an_interval_is_cut_where_values_are() -> None:
+    assert MEASURES["coverage"].interval(-0.1, 1.2) == "0% to 100%"
+    assert MEASURES["time_overhead"].interval(-0.1, 1.2) == "−10.00% to 120.00%"
+
+
 def test_the_headline_coverage_is_spelled_in_four_files_at_most() -> None:
     name = "cross_injected_sampling_rho_07"
     files = [path for place in ("src", "scripts") for path in (ROOT / place).rglob("*.py")]

@@ -23,7 +23,10 @@ def test_so_many_draws_have_the_pairs_asked_for(space: Space) -> None:
     assert (draws - 1) * (draws - 2) < 100 * space.operations <= draws * (draws - 1)
 
 
-def test_a_uniform_decoder_has_all_of_its_space_and_an_uneven_one_its_closed_form() -> None:
+def test_a_uniform_decoder_has_all_of_its_space_and_an_uneven_one_its_closed_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uniformity, "_DRAWS_AT_ONCE", 2**15)  # as where there are millions
     even = uniformity.uniformity(ThresholdDecoder(), "A", named_generator(3, "even", "cpu"), 100_000)
     expected = 100_000 * 99_999 / 2 / 19_683
     assert even.expected_pairs == expected

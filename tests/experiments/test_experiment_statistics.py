@@ -27,6 +27,7 @@ def test_students_sleep_data() -> None:
         pytest.approx(2.4599, abs=5e-5),
     )
     assert actual.p == pytest.approx(stats.ttest_rel(SECOND_DRUG, FIRST_DRUG).pvalue, rel=1e-12)
+    assert compare_pairs(FIRST_DRUG, SECOND_DRUG).p == actual.p
 
 
 def test_two_pairs_in_closed_form() -> None:

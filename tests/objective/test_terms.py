@@ -824,6 +824,9 @@ class TestWholeObjective:
             loss, _ = objective(model, x, classes, noise, controls_with(), settings)
             found.append(torch.autograd.grad(loss, model.encoder_A.fc_mu.weight)[0])
         assert torch.equal(*found)
+        for temperatures in ((0.1, 2.0), (2.0, 0.1)):  # whichever has the larger entropy
+            controls = controls_with(**dict(zip(("temperature_a", "temperature_b"), temperatures)))
+            assert objective(model, x, classes, noise, controls, settings)[1]["entropy_alignment"] > 0
 
     def test_no_gradient_crosses_from_one_vae_into_the_others_encoder(self, generator):
         model = double_model("translated")

@@ -34,14 +34,15 @@ def test_wrong_entries_of_a_perfect_an_inverting_and_an_ignoring_decoder() -> No
 def test_reconstruction_counts_errors() -> None:
     errors = torch.zeros(TWO_INPUT_TERNARY.operations, dtype=torch.long)
     errors[:10_000] = 3
+    errors[:5_000] = 5
     errors[0] = 9
     section = isolated.reconstruction(errors, TWO_INPUT_TERNARY)
     assert section.zero_error_count == 9_683
     assert section.exact_match_rate == 9_683 / 19_683
-    assert section.mean_bit_error == (9_999 * 3 + 9) / 19_683
+    assert section.mean_bit_error == (5_000 * 3 + 4_999 * 5 + 9) / 19_683
     assert section.median_bit_error == 3.0
     assert section.max_bit_error == 9
-    assert section.error_histogram == {0: 9_683, 3: 9_999, 9: 1}
+    assert section.error_histogram == {0: 9_683, 3: 5_000, 5: 4_999, 9: 1}
 
 
 def test_distances_agree_with_a_double_loop() -> None:

@@ -163,6 +163,14 @@ class TestGates:
         assert rows[1]["names"] == "minimum (Kleene and); MIN; AND; TAND"
         assert error.startswith("9 gates;")
 
+    def test_those_that_have_a_name_and_those_of_two_values(self, run):
+        named = json.loads(run("gates", "--named", "--limit", "0", "--format", "json")[1])
+        assert named["count"] == find_gates(Space(), named=True).count < 100
+        alone = json.loads(run("gates", "--values", "2", "--where", "sheffer", "--format", "json")[1])
+        assert alone["gates"] == [
+            {"index": 1, "table": "1000", "names": "NOR"}, {"index": 7, "table": "1110", "names": "NAND"},
+        ]  # fmt: skip
+
     def test_nothing_found(self, run):
         assert run("gates", "--where", "constant and sheffer")[1].startswith("0 gates;")
         assert json.loads(run("gates", "--where", "constant and sheffer", "--format", "json")[1])["gates"] == []

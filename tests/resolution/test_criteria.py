@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ternary_vae.errors import UserError
-from ternary_vae.resolution.criteria import Verdict, judge
+from ternary_vae.recipe import TruthTables
+from ternary_vae.resolution.criteria import LEVELS, Verdict, judge
+from ternary_vae.resolution.figures import CRITERIA, EXACT, criteria_of
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
 
 Records = tuple[IsolatedRecord, CoupledRecord]
@@ -123,6 +125,15 @@ def test_a_figure_is_not_rounded_up_to_what_it_misses(records: Records) -> None:
 def test_a_verdict_is_lossless_json(records: Records) -> None:
     verdict = verdict_of(records)
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+
+
+def test_of_another_space_all_but_coverage_is_demanded_and_coupled_decoding_too() -> None:
+    other = criteria_of(TruthTables(values=2, inputs=3))
+    for level in LEVELS:
+        plans = dict(CRITERIA[level])
+        del plans["coverage_rho_07"]
+        assert other[level] == plans
+    assert other["own"] == dict.fromkeys(EXACT, 1.0)
 
 
 def test_records_of_different_checkpoints_are_not_judged_together(records: Records) -> None:

@@ -125,6 +125,10 @@ class TestFiring:
         assert interventions.fired == {"low": 2}
         assert interventions.fired_count == 2
 
+    def test_both_ends_of_its_epochs_belong_to_it(self):
+        guard = Guard(quantity="loss", above=0, from_epoch=2, until_epoch=6, every=2)
+        assert [epoch for epoch in range(10) if guards._is_due(guard, epoch)] == [2, 4, 6]
+
     def test_event(self):
         recipe = load_recipe("resolution")
         (event,) = watch(recipe, Interventions(), row(150, exact_match_a=0.25), [])

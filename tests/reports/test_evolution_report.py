@@ -159,7 +159,7 @@ def test_the_final_report_sets_promises_beside_both_runs(
     a = measurements_of_run(failing_run).isolated[400].vae_a.reconstruction.exact_match_rate
     assert rows["VAE-A exact (2, 6)"] == ["≥ 95% by the end", f"{percent(a)} ✗", "100% ✓"]
     correlation = rows["Latent correlation, largest of any milestone (4)"]
-    assert correlation == ["stable, about 0.26; here at most 0.52", "0.980 ✗", "0.120 ✓"]
+    assert correlation == ["stable, about 0.26; here up to 0.52", "0.980 ✗", "0.120 ✓"]
     assert rows["Dimensions in effect, of all (4)"][0] == "about 50%; here at least 40%"
     ensemble = [row["exact_match_best_of_two"] for row in failing_run.metrics()]
     reached = next(at for at, exact in enumerate(ensemble) if exact >= 0.999)

@@ -219,7 +219,7 @@ def _promises() -> list[Promise]:
         ),
         replace(homes, shown=shares_of_both),
         over_milestones("latent_correlation", coupling,
-                        f"stable, about {coupling.text('score')}; here at most {most:.2f}", max,
+                        f"stable, about {coupling.text('score')}; here up to {most:.2f}", max,
                         "largest of any milestone", lambda value: value <= most),
         of_measure("nearest_neighbours_at_1", neighbours, neighbours.text(), weaker=True),
         of_measure("dimensionality_efficiency", dimensions, f"about {dimensions.text()}; here at least {least:.0%}",

@@ -169,6 +169,7 @@ def test_the_final_report_sets_promises_beside_both_runs(
     assert rows["Homes A : B (2)"][1:] == ["5 : 95 ✗", "44 : 56 ✓"]
     assert "**Two codes become one.**" in text
     assert "their correlation is 0.980" in text
+    assert "One run's spread is 0.10 points, so that up to 0.28 points between two" in text
     assert f"ternary-vae report {good_run.path} --plan-run {failing_run.path}" in text
     assert len(text.split("\n")) < 90, "one page that a reader can act on"
 

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ternary_vae.experiments.results import Comparison, Results
+from ternary_vae.experiments.wording import brief
 from ternary_vae.reports.figures import canvas, figure_title
 from ternary_vae.reports.panels import BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, percent_axis, share_axis
 from ternary_vae.resolution.figures import Measure
@@ -33,7 +34,7 @@ def effects_figure(results: Results) -> Figure:
             for one in results.deciding:
                 if one.measure == measure:
                     _effect(axis, labels.index(results.label(one)), one, results)
-            axis.set_yticks(range(len(labels)), labels)
+            axis.set_yticks(range(len(labels)), map(brief, labels))
             axis.set_ylim(len(labels) - 0.4, -0.6)
             axis.set_xlabel("points" if measure.unit == "share" else measure.unit, fontsize=8)
         against = results.experiment.reference
@@ -61,7 +62,7 @@ def curves_figure(results: Results) -> Figure:
             _value_axis(axis, measure)
         # An arm may lack a measure of the first panel.
         drawn = {label: handle for axis, _ in panels for handle, label in zip(*axis.get_legend_handles_labels())}
-        figure.legend(drawn.values(), drawn.keys(), loc="outside lower left", ncols=3)
+        figure.legend(drawn.values(), map(brief, drawn), loc="outside lower left", ncols=3)
         figure_title(figure, f"{results.experiment.name}: mean over seeds by epoch")
     return figure
 
@@ -77,7 +78,7 @@ def seeds_figure(results: Results) -> Figure:
                 scaled = [measure.factor * value for value in values]
                 axis.plot(scaled, _spread_out(place, len(values)), marker, color=colour, alpha=0.65, markersize=3.5)
                 axis.plot([measure.factor * fmean(values)] * 2, (place - 0.3, place + 0.3), color=colour)
-            axis.set_yticks(range(len(results.arms)), [arm.name for arm in results.arms])
+            axis.set_yticks(range(len(results.arms)), [brief(arm.name) for arm in results.arms])
             axis.set_ylim(len(results.arms) - 0.4, -0.6)
             axis.set_xlabel("%" if measure.unit == "share" else measure.unit, fontsize=8)
             if measure.bounded:

@@ -9,7 +9,7 @@ from typing import Any
 from ternary_vae.experiments.content import shown_content
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.experiments.tables import verdict
-from ternary_vae.experiments.wording import sentence
+from ternary_vae.experiments.wording import brief, sentence
 from ternary_vae.formats import listed
 from ternary_vae.reports.self_contained import asset, rendered
 from ternary_vae.resolution.figures import Measure
@@ -57,7 +57,10 @@ def _page_data(results: Results, links: dict[str, str]) -> dict[str, Any]:
     return {
         "epochs": max(arm.recipe.epochs for arm in results.arms),
         "phases": [],
-        "arms": [{"name": arm.name, "symbol": symbol, "dash": dash} for arm, symbol, dash in styles],
+        "arms": [
+            {"name": arm.name, "label": _label(arm.name), "symbol": symbol, "dash": dash}
+            for arm, symbol, dash in styles
+        ],
         "measures": [_measure_data(results, measure, links) for measure in results.primary],
     }
 
@@ -83,7 +86,7 @@ def _effect(results: Results, one: Comparison) -> dict[str, Any]:
     summary, factor = one.paired.summary, one.measure.factor
     return {
         "arm": one.arm,
-        "label": results.label(one),
+        "label": _label(results.label(one)),
         "mean": factor * summary.mean,
         "low": None if summary.low is None else factor * summary.low,
         "high": None if summary.high is None else factor * summary.high,
@@ -92,6 +95,10 @@ def _effect(results: Results, one: Comparison) -> dict[str, Any]:
         "says": sentence(one),
         "seeds": results.differences(one),
     }
+
+
+def _label(text: str) -> str:
+    return brief(text).replace("\n", "<br>")
 
 
 def _curve(results: Results, arm: str, measure: Measure) -> dict[str, list[float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ternary_vae.errors import shortened
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.formats import counted, duration, listed, number
 
@@ -21,6 +22,11 @@ METHOD = (
     "asks for. The spread is itself estimated from few seeds. “Beyond the scale”: no difference that there can be "
     "would have been seen.",
 )
+
+
+def brief(label: str) -> str:
+    """A label as a chart has room for it: two arms in two lines, of a long name the beginning and the end."""
+    return " –\n".join(shortened(arm, 30) for arm in label.split(" – "))
 
 
 def sentence(one: Comparison) -> str:

@@ -74,7 +74,7 @@ data.measures.forEach((measure, at) => {
       const group = { legendgroup: arm.name };
       return [
         ...filledBand(curve.epoch, curve.low, curve.high, look.colour + "22", group),
-        joined(arm.name, curve.epoch, curve.mean, look.colour, look.symbol, { width: 2, dash: look.dash }, {
+        joined(arm.label, curve.epoch, curve.mean, look.colour, look.symbol, { width: 2, dash: look.dash }, {
           ...group,
           mode: curve.epoch.length > 20 ? "lines" : "lines+markers",
           marker: { symbol: look.symbol, size: 7 },
@@ -112,7 +112,7 @@ data.measures.forEach((measure, at) => {
       layout: baseLayout(c, {
         hovermode: "closest",
         xaxis: { ...shareAxis(measure), zeroline: false },
-        yaxis: rows(data.arms.map((arm) => arm.name)),
+        yaxis: rows(data.arms.map((arm) => arm.label)),
       }),
     };
   };

@@ -119,8 +119,11 @@ def _environment(measured: Measurements) -> list[tuple[str, str]]:
 def _events_lead(measured: Measurements) -> str:
     guards = sum(event.get("kind") == "guard" for event in measured.events)
     fired = {0: "No guard fired.", 1: "One guard fired."}.get(guards, f"Guards fired {guards} times.")
-    statenet = any(value is not None for value in measured.column("statenet.corrections.learning_rate"))
-    return fired + (" StateNet's corrections lie in [−1, 1]." if statenet else " StateNet was off.")
+    return fired + (" StateNet's corrections lie in [−1, 1]." if _corrected(measured) else " StateNet was off.")
+
+
+def _corrected(measured: Measurements) -> bool:
+    return any(value is not None for value in measured.column("statenet.corrections.learning_rate"))
 
 
 def _milestone_table(measured: Measurements) -> dict[str, Any]:
@@ -198,30 +201,30 @@ def _chart_lists(measured: Measurements) -> dict[str, list[dict[str, str]]]:
             _chart("permeability", "Permeability ρ and schedules", "ρ, gate, temperature and β by epoch"),
             _chart("loss", "Loss and its terms", "Mean over each epoch's steps"),
         ]
-    statenet = _chart("statenet", "StateNet's corrections, and events", _events_lead(measured).rstrip("."))
-    weights = _chart("lambda", "Weights λ and balance", "λ1, λ2, λ3 and the balance by epoch")
+    events = []
+    if _corrected(measured) or any(event.get("kind") != "milestone" for event in measured.events):
+        events.append(_chart("statenet", "StateNet's corrections, and events", _events_lead(measured).rstrip(".")))
+    if measured.metrics:
+        events.append(_chart("lambda", "Weights λ and balance", "λ1, λ2, λ3 and the balance by epoch"))
     return {
         "evolution_charts": evolution,
-        "curve_charts": [
-            _chart("curve", "Exact match against latent noise", half or "Resolution curves", "noise", wide=True)
-        ]
+        "curve_charts": [_chart("curve", "Exact match against latent noise", half or "Resolution curves", "noise")]
         if measured.isolated
         else [],
         "coverage_charts": [
             _chart("draws", "Coverage", covered or "Coverage against draws", "draws"),
             _chart("gap", "Less than a uniform model", "What that covers on average, less what was measured", "draws"),
         ],
-        "event_charts": [statenet, *([weights] if measured.metrics else [])],
+        "event_charts": events,
     }
 
 
-def _chart(name: str, title: str, caption: str, axis: str = "time", wide: bool = False) -> dict[str, str]:
+def _chart(name: str, title: str, caption: str, axis: str = "time") -> dict[str, str]:
     return {
         "id": f"chart-{name}",
         "title": title,
         "caption": f"{caption}.",
         "axis": axis,
-        "wide": "wide" if wide else "",
     }
 
 

@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 from synthetic_experiments import made_up
 
-from in_browser import READY, new_context, watched_page
+from in_browser import PHONE, READY, new_context, watched_page
 from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import gather
 from ternary_vae.storage.files import write_text
+
+LONG = "the_same_as_the_default_under_a_name_of_60_characters_or_so_"
 
 
 @pytest.fixture(scope="module")
 def page_file(small, tmp_path_factory) -> Path:
     """Three arms with three seeds; one of them is better. A run has a page of its own."""
     experiment = small(
-        arms={"better": {}, "same": {}}, seeds="0-2", epochs=8, milestones=[4, 8], description="</script><b>bold</b>"
+        arms={"better": {}, LONG: {}}, seeds="0-2", epochs=8, milestones=[4, 8], description="</script><b>bold</b>"
     )
     execution = made_up(experiment, tmp_path_factory.mktemp("page") / "up", {"better": 0.05})
     write_text(execution.directory.run(execution.runs[0]).reports / "index.html", "")
@@ -58,6 +60,31 @@ def test_charts_show_every_arm_and_seed_and_what_is_certain(page: Any) -> None:
     assert sorted(certain) == [0, 0, 0, 1]
     seeds = page.evaluate("document.getElementById('seed-0').data.map((one) => one.x.length)")
     assert seeds == [3, 3, 3]
+    labels = page.locator("#seed-0 .ytick text").all_text_contents()
+    assert labels == ["resolution", "better", f"{LONG[:17]} … {LONG[-10:]}"]
+
+
+def test_it_fits_a_phone_and_paper(browser: Any, page_file: Path) -> None:
+    context = new_context(browser, **PHONE)
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    page.wait_for_function(READY)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 1000, "height": 1400})
+    page.emulate_media(media="print")
+    hidden = "[...document.querySelectorAll('.scroll')].filter((one) => getComputedStyle(one).overflow !== 'visible')"
+    assert page.evaluate(f"{hidden}.length") == 0
+    context.close()
+
+
+def test_without_javascript_it_says_where_the_figures_are(browser: Any, page_file: Path) -> None:
+    context = new_context(browser, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    text = page.locator("main").inner_text()
+    assert text.startswith("The charts need JavaScript. The figures are in the tables.")
+    assert "Drawing…" not in text
+    context.close()
 
 
 def test_no_axis_of_shares_goes_beyond_what_a_share_can_be(page: Any) -> None:

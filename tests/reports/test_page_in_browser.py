@@ -277,6 +277,7 @@ def test_the_third_dimension_comes_only_when_chosen(good: Any) -> None:
 
 def test_a_phone_needs_no_sideways_scrolling(open_page: Callable[..., Any], pages: dict[str, Path]) -> None:
     page = open_page(pages["good"], **PHONE)
+    page.locator("h1").evaluate("(one) => { one.textContent = 'a_name'.repeat(30); }")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     outside = page.evaluate(
         """() => [...document.querySelectorAll("main *")].filter((one) => {
@@ -340,6 +341,7 @@ def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str
 def test_without_webgl_the_map_is_drawn_all_the_same(browser: Any, make_run: Callable[..., RunDirectory]) -> None:
     """Of the 256 operations of three Boolean inputs: tens of thousands take long to draw that way."""
     run = make_run(load_recipe("two_valued_three_inputs"), epochs=3, milestones=(3,), checkpoint=True)
+    run.events_file.write_text("")
     context = new_context(browser)
     context.add_init_script(
         "const get = HTMLCanvasElement.prototype.getContext;"
@@ -351,6 +353,7 @@ def test_without_webgl_the_map_is_drawn_all_the_same(browser: Any, make_run: Cal
     page.wait_for_function(READY)
     assert (plotted(page)["type"], plotted(page)["count"]) == ("scatter", 256)
     assert page.locator("#map-plot .scatterlayer .point").count() >= 256
+    assert page.locator("#chart-statenet").count() == 0, "StateNet is off, and nothing happened"
     choose(page, "#map-dimensions", "3")
     assert "3-D needs WebGL" in page.locator("#map-status").inner_text()
     assert plotted(page)["type"] == "scatter"
@@ -376,6 +379,7 @@ def test_without_javascript_the_verdict_and_the_figures_are_there(
     page = open_page(pages["bare"], java_script_enabled=False)
     assert page.locator("#verdict tr.line").count() == 16
     assert "The charts need JavaScript" in page.locator("#evolution").inner_text()
+    assert "Drawing…" not in page.locator("main").inner_text()
     page.locator("#evolution details summary").click()
     assert "60–75%" in page.locator("#evolution table").inner_text()
 

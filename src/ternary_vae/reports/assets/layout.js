@@ -21,7 +21,7 @@ function baseLayout(c, more = {}) {
       font: { size: 12 },
     },
     hovermode: "x unified",
-    hoverlabel: { bgcolor: c.surface, bordercolor: c.line, font: { color: c.ink, size: 12 } },
+    hoverlabel: { bgcolor: c.surface, bordercolor: c.line, font: { color: c.ink, size: isNarrow() ? 10 : 12 } },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: c.quiet, activecolor: c.ink },
     dragmode: isTouch() ? false : "zoom",
     ...more,

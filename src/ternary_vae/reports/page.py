@@ -71,7 +71,7 @@ def _latent_space(run: RunDirectory, space: Space) -> tuple[LatentMap | None, di
         model, checkpoint, name = latest_model(run)
     except UserError as failure:
         return None, None, f"{'No map' if _is_mapped(space) else 'Nothing to explore'}: {failure}."
-    after = f"after {checkpoint.epochs_completed} epochs"
+    after = f"after {counted(checkpoint.epochs_completed, 'epoch')}"
     if _is_mapped(space):
         latent_map = latent_map_of_checkpoint(model, checkpoint)
         return latent_map, None, f"Every point is an operation, as {name} places it {after}."
@@ -89,7 +89,7 @@ def _latent_space(run: RunDirectory, space: Space) -> tuple[LatentMap | None, di
 def _subtitle(measured: Measurements) -> str:
     facts = measured.facts
     parts = [
-        f"{measured.epochs} epochs",
+        counted(measured.epochs, "epoch"),
         f"in {duration(facts['seconds'])}" if facts.get("seconds") else "",
         str(facts.get("status", "")),
         str(facts.get("finished_at") or facts.get("started_at") or "")[:10],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from synthetic_runs import write_page
 
-from in_browser import PHONE
+from in_browser import PHONE, contrast
 from ternary_vae.formats import in_unit, percent
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.page import page_html
@@ -146,6 +147,17 @@ def test_the_section_is_drawn(
     assert heat["text"][0] == [percent(share, 0)[:-1] if share >= 0.1 else "" for share in first]
     assert heat["told"][0][3] == f"entry 3, inputs 0−<br>{percent(first[3])} of the variance of z{order[0]}"
     assert page.locator("#chart-carried-a .heatmaplayer image").count() == 1
+    for scheme, side in product(("light", "dark"), "ab"):
+        page.emulate_media(color_scheme=scheme)
+        drawn = f"document.getElementById('chart-carried-{side}').data[0]"
+        ink = "getComputedStyle(document.documentElement).getPropertyValue('--ink').trim()"
+        page.wait_for_function(f"{drawn}.textfont.color === {ink}")
+        low, high, most, ink = page.evaluate(
+            f"(({{colorscale, zmax, textfont}}) => [...colorscale.map((one) => one[1]), zmax, textfont.color])({drawn})"
+        )
+        low, high, ink = (np.array(list(bytes.fromhex(colour[1:]))) for colour in (low, high, ink))
+        full = (low + (high - low) / most).round().astype(int)
+        assert contrast(str(ink), str(full)) >= 4.5, (scheme, side)
     sums = page.evaluate("document.getElementById('chart-claims-a').data[0]")
     rates = [record.codes[name].arithmetic.sum_in_range.exact_rate for name in ("vae_b", "vae_a")]
     assert (sums["x"], sums["y"], sums["customdata"]) == ([3, 100], rates, [percent(rate) for rate in rates])

@@ -16,14 +16,14 @@ function classes(colouring, side, c) {
     return {
       of: map[side].errors.map((value) => Math.min(value, 3)),
       names: ["exact", "1 wrong entry", "2 wrong entries", top === 3 ? "3 or more" : ""],
-      colours: [c.b, c.amber, c.a, c.mark],
+      colours: [c.b, c.neither, c.amber, c.quiet], // told apart by the colour-blind too
       caption: `Entries that this VAE decodes wrongly from its own posterior mean, of ${ENTRIES}.`,
     };
   }
   return {
     of: map[side].neighbour.map((value) => Math.min(value, 3) - 1),
     names: ["1 entry apart", "2 entries apart", "3 or more"],
-    colours: [c.both, c.amber, c.a],
+    colours: [c.b, c.amber, c.quiet],
     caption: "Truth-table entries in which an operation differs from its nearest neighbour in this latent space.",
   };
 }

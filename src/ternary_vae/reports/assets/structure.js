@@ -64,7 +64,7 @@ for (const [side] of SIDES)
       x: numbers,
       y: dimensions.map((_, at) => at),
       zmin: 0,
-      zmax: 1,
+      zmax: written ? (isDark() ? 2 : 1.4) : 1, // so that ink is read on a full cell
       xgap: 1,
       ygap: 1,
       colorscale: [
@@ -75,6 +75,7 @@ for (const [side] of SIDES)
       colorbar: { thickness: 8, outlinewidth: 0, tickformat: ".0%", tickvals: [0, 0.5, 1] },
       showlegend: false,
       text: carried.map((shares) => shares.map((share) => (share >= 0.1 ? percent(share, 0).slice(0, -1) : ""))),
+      textfont: { color: c.ink },
       texttemplate: written ? "%{text}" : undefined,
       customdata: carried.map((shares, at) =>
         shares.map((share, entry) => `entry ${entry}, inputs ${entries[entry]}<br>${percent(share)} of the variance of z${dimensions[at]}`),

@@ -9,6 +9,7 @@ from synthetic_experiments import made_up
 
 from ternary_vae.experiments.figures import _looks, curves_figure, effects_figure, seeds_figure
 from ternary_vae.experiments.results import gather
+from ternary_vae.experiments.wording import brief
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +42,13 @@ def test_differences_are_no_shares(results):
 def test_two_dozen_arms_are_told_apart(results):
     many = replace(results, arms=results.arms[:1] * 24)
     assert len({(colour, dash) for _, colour, dash, _ in _looks(many)}) == 24
+
+
+def test_long_names_have_room(results):
+    assert brief(f"{'long' * 20} – other") == "longlonglonglongl … nglonglong –\nother"
+    named = replace(results, experiment=results.experiment.model_copy(update={"name": "n" * 100}))
+    figure = seeds_figure(named)
+    figure.draw_without_rendering()
+    title = figure.get_suptitle()
+    assert title.replace("\n", "").startswith("n" * 100)
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.texts)

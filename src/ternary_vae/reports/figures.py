@@ -154,7 +154,7 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
 
 def figure_title(figure: Figure, text: str) -> None:
     """A title at the left, over all panels, in as many lines as a long name needs."""
-    figure.suptitle("\n".join(wrap(text, 90)), fontsize=13, x=0.012, ha="left", weight="bold")
+    figure.suptitle("\n".join(wrap(text, 75)), fontsize=13, x=0.012, ha="left", weight="bold")
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Writes the moving picture of README: the pretrained model's codes of all gates, turned from a view in which they are
-one cloud to a view in which they lie on a grid.
+one cloud to a view in which they lie on a grid, and back.
 
     python scripts/publish/publish_picture.py
 
-Every frame is a linear projection of the 16 means of VAE-A. In the last view three entries of the truth table make the
+Every frame is a linear projection of the 16 means of VAE-A. On the grid three entries of the truth table make the
 place to the right and three others the place upwards, each with a third of the weight of the one before. Colour is the
 value of the first of them. Needs nothing but what comes with the package.
 """
@@ -44,10 +44,11 @@ def main() -> None:
     first, last = np.linalg.qr(np.random.default_rng(4).normal(size=(16, 2)))[0], grid_view(entries)
     steps = (1 - np.cos(np.linspace(0, np.pi, FRAMES))) / 2
     turn = [picture(view(codes, first, last, step), tables[:, RIGHT[0]]) for step in steps]
-    frames = [turn[0]] * (HELD // 2) + turn + [turn[-1]] * HELD + turn[::-1]
+    # Begins and ends on the grid, and stops there after three turns, since what moves for ever disturbs a reader.
+    frames = [turn[-1]] * HELD + turn[::-1] + [turn[0]] * (HELD // 2) + turn
     made = BytesIO()
     frames[0].save(
-        made, "WEBP", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, quality=45, method=6
+        made, "WEBP", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=3, quality=45, method=6
     )
     write_bytes(output, made.getvalue())
     print(f"wrote {output} ({len(made.getvalue()) / 1e6:.2f} MB)")

@@ -106,11 +106,17 @@ def test_sentences_say_what_was_measured(results):
     ]
 
 
-def test_a_headline_names_what_is_different_without_a_better_direction(results):
+def test_a_headline_names_what_is_worse_different_or_open(results):
     ones = [one for one in results.comparisons if one.decides and one.arm == "better"]
     changed = replace(ones[0], measure=replace(ones[0].measure, better=0))
     assert wording._headline("better", "resolution", [changed, ones[1]]) == [
         "better against resolution: better in Coverage, mixed, ρ = 0.7; different in Coverage, both VAEs, not mixed."
+    ]
+    lost = replace(ones[1], paired=replace(ones[1].paired, summary=Summary(5, -0.03, 0.002, -0.033, -0.027)))
+    constant = replace(ones[1], paired=Paired(Summary(5, 0.5, 0.0, None, None), 0.0625, None), p_corrected=0.375)
+    assert wording._headline("better", "resolution", [lost, constant, replace(ones[0], p_corrected=0.2)]) == [
+        "better against resolution: worse in Coverage, mixed, ρ = 0.7; in every seed apart by exactly as much in "
+        "Coverage, mixed, ρ = 0.7; not told apart in 1 of 3."
     ]
 
 
@@ -118,56 +124,63 @@ def test_a_headline_names_what_is_different_without_a_better_direction(results):
     ("paired", "means", "in_table", "says"),
     [
         (
-            Paired(Summary(5, 0.0031, 0.0007, 0.0022, 0.0040), 0.0004, 0.001),
+            Paired(Summary(5, 0.0031, 0.0007, 0.0022, 0.0040), 0.0001, 0.001),
             (0.9931, 0.99),
-            ("better", "0.10 · 0.20 points"),
+            ("+0.310 points", "+0.220 to +0.400 points", "<0.001", "better", "0.10 · 0.20 points"),
             "better covers 0.310 points more than resolution (95% interval +0.220 to +0.400 points, 5 seeds; "
-            "p = 0.002 corrected for 6 comparisons).",
+            "p < 0.001 corrected for 6 comparisons).",
         ),
         (
             Paired(Summary(5, 0.02, 0.02, 0.001, 0.039), 0.04, 0.5),
             (0.95, 0.93),
-            ("not told apart", "50.00 points · beyond the scale"),
+            ("+2.00 points", "+0.10 to +3.90 points", "0.240", "not told apart", "50.00 points · beyond the scale"),
             "better covers 2.00 points more than resolution (95% interval +0.10 to +3.90 points, 5 seeds), which may "
+            "be chance among 6 comparisons (p = 0.240 corrected for 6 comparisons).",
+        ),
+        (
+            Paired(Summary(5, -0.02, 0.02, -0.039, -0.001), 0.04, 0.5),
+            (0.93, 0.95),
+            ("−2.00 points", "−3.90 to −0.10 points", "0.240", "not told apart", "50.00 points · beyond the scale"),
+            "better covers 2.00 points less than resolution (95% interval −3.90 to −0.10 points, 5 seeds), which may "
             "be chance among 6 comparisons (p = 0.240 corrected for 6 comparisons).",
         ),
         (
             Paired(Summary(5, 0.0, 0.001, -0.001, 0.001), 1.0, 0.002),
             (0.95, 0.95),
-            ("not told apart", "0.20 · 0.40 points"),
+            ("0.00 points", "−0.10 to +0.10 points", "1.000", "not told apart", "0.20 · 0.40 points"),
             "no difference shown between better and resolution; differences beyond −0.10 to +0.10 points are excluded "
             "(95% interval, 5 seeds), smaller ones are not.",
         ),
         (
             Paired(Summary(2, 0.1, 0.12, -1.0, 1.2), 0.5, 1.5),
             (0.5, 0.4),
-            ("not told apart", "beyond · beyond the scale"),
+            ("+10.00 points", "−100.00 to +120.00 points", "1.000", "not told apart", "beyond · beyond the scale"),
             "no difference shown between better and resolution; none is excluded (95% interval −100.00 to +120.00 "
             "points, 2 seeds, wider than the scale).",
         ),
         (
             Paired(Summary(5, 0.0, 0.0, None, None), 1.0, None),
             (1.0, 1.0),
-            ("equal", "—"),
+            ("0.00 points", "—", "1.000", "equal", "—"),
             "better and resolution both reach 100% with each of 5 seeds; this measure can tell no more.",
         ),
         (
             Paired(Summary(5, 0.0, 0.0, None, None), 1.0, None),
             (0.5, 0.5),
-            ("equal", "—"),
+            ("0.00 points", "—", "1.000", "equal", "—"),
             "better and resolution are equal with each of 5 seeds; without a spread there is no interval.",
         ),
         (
             Paired(Summary(5, 0.5, 0.0, None, None), 0.0625, None),
             (1.0, 0.5),
-            ("always higher", "—"),
+            ("+50.00 points", "—", "0.375", "always higher", "—"),
             "better covers 50.00 points more than resolution with each of 5 seeds, by exactly as much; without a "
             "spread there is no interval (p = 0.375 corrected for 6 comparisons).",
         ),
         (
             Paired(Summary(1, -0.5, None, None, None), None, None),
             (0.5, 1.0),
-            ("not told apart", "—"),
+            ("−50.00 points", "—", "—", "not told apart", "—"),
             "better covers 50.00 points less than resolution, with the one seed 0; a single pair says nothing about "
             "other seeds.",
         ),
@@ -180,7 +193,7 @@ def test_every_kind_of_sentence(results, paired, means, in_table, says):
         comparison(results, "better"), paired=paired, means=means, p_corrected=corrected, detectable_corrected=reach
     )
     assert sentence(one).partition("epochs: ")[2] == says
-    assert deciding_table(replace(results, comparisons=[one])).rows[0][-2:] == in_table
+    assert deciding_table(replace(results, comparisons=[one])).rows[0][2:] == in_table
 
 
 def test_tables_are_complete_and_read_back_exactly(results):

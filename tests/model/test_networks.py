@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from ternary_vae.model import DualVAE
-from ternary_vae.model.networks import DecoderA, DecoderB, Encoder
+from ternary_vae.model.networks import DecoderA, DecoderB, Encoder, Sizes
 from ternary_vae.operations import all_operations
 from ternary_vae.recipe import load_recipe
+from ternary_vae.space import Space
 
 
 def parameters(module):
@@ -83,6 +84,14 @@ def test_the_middle_value_only_renames_what_an_encoder_reads(middle):
     assert (renamed[tables == middle] == 0).all()
     for found, expected in zip(turned(tables), plain(renamed)):
         assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(("values", "middle"), [(2, 1), (4, 1), (5, -2)])
+def test_other_values_are_read_so_many_places_around_their_cycle(values, middle):
+    inputs = torch.linspace(-1, 1, values).requires_grad_()
+    read = Encoder(middle, Sizes(Space(values, 1))).as_read(inputs)
+    assert torch.allclose(read, inputs.roll(middle))
+    assert torch.equal(torch.autograd.grad(read.sum(), inputs)[0], torch.ones(values))
 
 
 def test_a_recipe_describes_its_model():

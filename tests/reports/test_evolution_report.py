@@ -167,9 +167,14 @@ def test_the_final_report_sets_promises_beside_both_runs(
     assert rows["Epochs with the ensemble below 99.9%, once reached (2)"][1:] == [f"{below} ✗", "0 ✓"]
     assert rows["Complementarity (4, 6)"][1:] == ["0.050 ✗", "0.780 ✓"]
     assert rows["Homes A : B (2)"][1:] == ["5 : 95 ✗", "44 : 56 ✓"]
-    assert "**Two codes become one.**" in text
+    assert re.findall(r"^(\d\. \*\*.+?\.\*\*)", text, re.MULTILINE) == [
+        "1. **Trained on one thing, asked for another.**", "2. **Two codes become one.**",
+        "3. **An easy way out.**", "4. **A controller that cannot learn.**",
+    ]  # fmt: skip
+    assert "At ρ = 0.70 a decoder sees 30% of its own code while training" in text
     assert "their correlation is 0.980" in text
     assert "One run's spread is 0.10 points, so that up to 0.28 points between two" in text
+    assert "This run stopped short of it (prior draws carry 14.117 and 14.117 of 14.265 bits)" in text
     assert f"ternary-vae report {good_run.path} --plan-run {failing_run.path}" in text
     assert len(text.split("\n")) < 90, "one page that a reader can act on"
 
@@ -237,9 +242,13 @@ def test_the_final_report_says_that_little_is_left_to_complement_only_where_the_
     record = json.loads(run.coupled_record(400).read_text(encoding="utf-8"))
     record["complementary_coverage"]["complementarity_score"] = 0.99
     run.coupled_record(400).write_text(json.dumps(record), encoding="utf-8")
+    alone = json.loads(run.isolated_record(400).read_text(encoding="utf-8"))
+    alone["vae_b"]["information"]["mutual_information_bits"] = 3.0
+    run.isolated_record(400).write_text(json.dumps(alone), encoding="utf-8")
     high = write_final_report(run, good_run, tmp_path / "high.md").read_text(encoding="utf-8")
     assert "where the plan wants about 0.26.\n" in high
     assert "to complement" not in high
+    assert "Prior draws carry only 14.117 (A) and 3.000 (B) of 14.265 bits at the end." in high
     # What counts is the score where the codes are most alike, not that of the end.
     record["latent_coupling"]["mean_absolute_correlation"] = 0.3
     run.coupled_record(400).write_text(json.dumps(record), encoding="utf-8")
@@ -260,11 +269,13 @@ def test_epochs_without_an_evaluation_are_not_counted_among_those_that_could_be_
     assert f"- Both VAEs exact on every operation at once: {exact} of 80 epochs." in text
 
 
-def test_remedies_come_from_the_recipe(
+def test_causes_and_remedies_come_from_the_recipe(
     make_run: Callable[..., RunDirectory], failing_run: RunDirectory, tmp_path: Path
 ) -> None:
-    own = make_run(load_recipe("resolution"))
-    text = write_final_report(failing_run, own, tmp_path / "final.md").read_text(encoding="utf-8")
+    own, other = make_run(load_recipe("resolution")), make_run(load_recipe("resolution"), fails=True)
+    text = write_final_report(other, own, tmp_path / "final.md").read_text(encoding="utf-8")
+    assert "`resolution` reached 100% as an ensemble at epoch 100 and ended at 11.04%; VAE-A ended at 4.04%." in text
+    assert "1. **" not in text, "it has none of the known causes"
     recipe = own.recipe()
     objective = recipe.objective
     assert "| ρ leaps | nothing closes the gate |" in text
@@ -278,9 +289,9 @@ def test_remedies_come_from_the_recipe(
     assert f"as in use, under noise of {objective.mean_noise:g}" in text
     assert f"{recipe.permeability.isolated_share:.0%} of each batch is decoded unmixed" in text
     assert "No line of the success criteria is missed." in text
-    bare = make_run(load_recipe("ternary_v5_5_high_rho"))
-    text = write_final_report(failing_run, bare, tmp_path / "bare.md").read_text(encoding="utf-8")
-    assert "has none of the known remedies switched on" in text
+    text = write_final_report(own, failing_run, tmp_path / "swapped.md").read_text(encoding="utf-8")
+    assert "`resolution` kept its reconstruction to the end in this run." in text
+    assert "`ternary_v5_5` has none of the known remedies switched on" in text
 
 
 def test_the_same_run_twice_is_refused(good_run: RunDirectory, tmp_path: Path) -> None:

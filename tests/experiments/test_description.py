@@ -44,7 +44,10 @@ def test_seeds_by_range_and_grid_by_combination(small):
         "resolution-batch_size-128-injection-plain",
     ]
     assert [arm.recipe.optimizer.batch_size for arm in arms] == [64, 128]
-    assert {run.seed for run in planned_runs(experiment, arms)} == {3, 4, 5}
+    # All arms of a seed before the next, so that whatever is done when somebody stops can be compared.
+    assert [(run.arm, run.seed) for run in planned_runs(experiment, arms)] == [
+        (arm.name, seed) for seed in (3, 4, 5) for arm in arms
+    ]
 
 
 def test_an_arm_is_its_recipe_with_what_differs(small):

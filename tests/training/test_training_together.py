@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 import torch
@@ -51,7 +52,11 @@ def together(recipes, tmp_path, **options):
 def test_each_run_is_as_if_alone(recipes, stacks, quick_train, quick_resume, tmp_path, rows_of):
     """The same files and the same rows, to the rounding of sums: two epochs of ten steps. Each can be gone on with
     alone."""
+    started = time.monotonic()
     outcomes = together(recipes, tmp_path)
+    assert sum(outcome.seconds for outcome in outcomes) <= time.monotonic() - started, "each has its share of the time"
+    for outcome in outcomes:
+        assert sum(row["seconds_training"] for row in outcome.directory.metrics()) <= outcome.seconds
     assert [(outcome.status, outcome.epochs_completed) for outcome in outcomes] == [("completed", 2)] * 3
     assert stacks == [3]
     for number, recipe in enumerate(recipes):

@@ -203,7 +203,6 @@ class Run:
         if not self.benchmarks:
             return
         directory = self.directory
-        self._lacks_benchmarks = False
         for epoch in directory.benchmarks_missing(self.recipe):
             path = directory.checkpoint(epoch)
             if epoch > self.trainer.epochs_completed or not path.exists():

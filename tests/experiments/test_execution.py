@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,30 @@ def test_an_experiment_that_was_taken_for_dead_writes_nothing_more(small, tmp_pa
     assert execution.taken  # so that no report is written either
     assert not directory.failures.exists()
     assert directory.lock_file.read_text() == successor
+
+
+def test_signals_are_passed_on_to_the_runs(small, tmp_path):
+    """The first asks all runs to stop, the second stops at once. What an earlier process left asks for nothing."""
+    directory = ExperimentDirectory(tmp_path / "experiment")
+    asked = []
+
+    class Signalled(InProcess):
+        def endings(self, tasks, log):
+            asked.append(directory.stop_file.exists())
+            for _ in range(self.together):
+                signal.raise_signal(signal.SIGINT)
+            until = time.monotonic() + 60
+            while not directory.stop_file.exists() and time.monotonic() < until:
+                time.sleep(0.01)
+            asked.append(directory.stop_file.exists())
+            yield from (Ending(task.name, "interrupted") for task in tasks)
+
+    for signals, expected in ((1, [False, True]), (2, [False])):
+        asked.clear()
+        execution = run_experiment(small(), directory, backend=Signalled(signals))
+        assert (asked, execution.interrupted, execution.broken) == (expected, True, "")
+        assert not directory.stop_file.exists()
+        directory.stop_file.touch()
 
 
 def copied(execution, place):

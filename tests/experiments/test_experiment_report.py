@@ -7,6 +7,7 @@ import io
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 from PIL import Image
@@ -18,7 +19,16 @@ from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
 from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
 from ternary_vae.experiments.statistics import Paired, Summary, paired_power
-from ternary_vae.experiments.tables import deciding_table, differences_table, verdict
+from ternary_vae.experiments.tables import (
+    arms_table,
+    deciding_table,
+    differences_table,
+    milestones_table,
+    runs_table,
+    seeds_table,
+    verdict,
+    wins_table,
+)
 from ternary_vae.experiments.wording import headlines, sentence
 from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.storage.files import write_text
@@ -78,6 +88,44 @@ def test_the_other_arms_are_compared_with_one_another_by_what_decides(results):
 def test_every_comparison_has_its_sentence_in_the_table(results):
     rows = list(csv.DictReader(io.StringIO(comparisons_csv(results.comparisons, sentence))))
     assert [row["sentence"] for row in rows] == [sentence(one) for one in results.comparisons]
+
+
+def test_tables_are_of_the_figures(results):
+    coverage, shown = MEASURES["coverage"], "{:.2f}%".format
+    of_arms = {
+        arm: {
+            one.seed: 100 * one.value
+            for one in results.figures
+            if (one.arm, one.epoch, one.measure) == (arm, 20, "coverage")
+        }
+        for arm in ("resolution", *ARMS)
+    }
+    means = {arm: shown(fmean(values.values())) for arm, values in of_arms.items()}
+    marked = means | {"better": f"{means['better']} ▲", "worse": f"{means['worse']} ▼"}
+    assert [row[:2] for row in wins_table(results).rows] == list(marked.items())
+    assert (coverage.title, *marked.values()) in arms_table(results).rows
+    alone = replace(results, experiment=results.experiment.model_copy(update={"reference": None}))
+    assert [row[:2] for row in wins_table(alone).rows] == list(means.items()), "better than what?"
+    spreads = {arm: f"{stdev(values.values()):.2f} points" for arm, values in of_arms.items()}
+    rows = milestones_table(results, coverage).rows
+    assert [row[0] for row in rows] == ["10", "20"]
+    assert rows[1][1:] == tuple(f"{means[arm]} ± {spreads[arm]}" for arm in of_arms)
+    for row, (arm, values) in zip(seeds_table(results, [coverage]).rows, of_arms.items(), strict=True):
+        ends = [f"{shown(values[seed])} (seed {seed})" for seed in sorted(values, key=values.get)[:: len(values) - 1]]
+        assert (*row[:4], *row[5:]) == (coverage.title, arm, "5", means[arm], spreads[arm], *ends)
+    assert seeds_table(results, [MEASURES["exact_match_b"]]).rows[0][-2:] == ("98.90% (all)", "98.90% (all)")
+    assert deciding_table(results).header[-1] == "Could have seen: alone · among 6"
+
+
+def test_every_run_is_told_as_it_stands(results):
+    execution = replace(results.execution, complete={"better-seed0"}, failed={"same-seed0": "no space"})
+    facts = {name: each for name, each in results.facts.items() if name != "worse-seed0"}
+    rows = runs_table(replace(results, execution=execution, facts=facts)).rows[:4]
+    assert [row[:3] for row in rows] == [
+        ("resolution-seed0", "completed", "3 min 00 s"), ("better-seed0", "complete", "3 min 00 s"),
+        ("same-seed0", "failed: no space", "3 min 00 s"), ("worse-seed0", "not begun", "—"),
+    ]  # fmt: skip
+    assert rows[0][3] == f"{100 * results.of('resolution', 20, 'coverage')[0]:.2f}%"
 
 
 def test_differences_at_every_milestone(results):

@@ -79,13 +79,14 @@ class TestResuming:
         assert other.train_epoch() == trainer.train_epoch()
 
     def test_stopping_every_epoch(
-        self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of
+        self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of, tensorboard_of
     ):
         place = tmp_path / "run"
         quick_train(small_recipe(epochs=3), place, progress=stopper(1))
         quick_resume(place, progress=stopper(2))
         quick_resume(place)
         same_run(place, finished_run, rows_of)
+        assert [scalar.step for scalar in tensorboard_of(place).Scalars("terms/loss")] == [1, 2, 3]
 
     def test_extending_a_finished_run(self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, rows_of):
         quick_train(small_recipe(epochs=2), tmp_path / "run")
@@ -307,6 +308,7 @@ class TestKilledAtEachWrite:
             quick_train(small_recipe(epochs=3), place)
         monkeypatch.undo()
         assert quick_resume(place).status == "completed"
+        assert RunDirectory(place).events()[0]["message"] == "training goes on"
         same_run(place, finished_run, rows_of)
 
     def test_between_description_and_first_checkpoint_of_a_run_that_starts_elsewhere(
@@ -318,8 +320,11 @@ class TestKilledAtEachWrite:
         with pytest.raises(Killed):
             quick_train(small_recipe(epochs=3), tmp_path / "killed", start=start)
         monkeypatch.undo()
-        quick_resume(tmp_path / "killed")
-        assert rows_of(tmp_path / "killed") == rows_of(finished_run)[2:]
+        directory = quick_resume(tmp_path / "killed").directory
+        assert rows_of(directory.path) == rows_of(finished_run)[2:]
+        states = [load_checkpoint(RunDirectory(place).checkpoint(3)).state for place in (directory.path, finished_run)]
+        assert states[0] == states[1]
+        assert directory.events()[0]["message"] == "training goes on"
 
     def test_leftovers_are_cleared_away(self, finished_run, quick_resume):
         leftover = finished_run / "checkpoints" / ".latest.safetensors.4711.abcdef01.tmp"
@@ -573,6 +578,7 @@ class TestFromANativeCheckpoint:
         outcome = quick_train(small_recipe(epochs=3), tmp_path / "new", start=start)
         assert rows_of(tmp_path / "new") == rows_of(finished_run)[2:]
         last = [RunDirectory(place).checkpoint(3) for place in (finished_run, tmp_path / "new")]
-        models = [load_checkpoint(path).model for path in last]
-        assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+        expected, found = map(load_checkpoint, last)
+        assert all(torch.equal(found.model[name], expected.model[name]) for name in expected.model)
+        assert found.state == expected.state  # with what measuring epoch 2 has changed
         assert outcome.directory.facts()["started_from"].endswith("epoch_2.safetensors")

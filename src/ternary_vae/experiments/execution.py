@@ -117,7 +117,6 @@ def state_of(
         UserError: as `run_experiment`, or nothing has been run.
     """
     directory = directory if isinstance(directory, ExperimentDirectory) else ExperimentDirectory(directory)
-    directory.experiment()
     arms = arms_of(experiment, source)
     directory.require_same(experiment, arms, Path(source))
     return _state(experiment, directory, arms, planned_runs(experiment, arms), Path(source))

@@ -68,6 +68,14 @@ def test_a_changed_experiment_is_refused_and_nothing_is_touched(done, small, cha
     assert execution.directory.experiment_file.read_text() == before
 
 
+def test_a_value_of_the_grid_that_is_gone_is_an_arm_that_is_gone(small, tmp_path):
+    directory = ExperimentDirectory(tmp_path / "experiment")
+    both, one = (small(grid={"optimizer.batch_size": sizes}, reference=None) for sizes in ([64, 128], [128]))
+    directory.freeze(both, arms_of(both), tmp_path / "small.yaml")
+    with pytest.raises(UserError, match="there is no arm plain-batch_size-64 any more"):
+        directory.require_same(one, arms_of(one), tmp_path / "small.yaml")
+
+
 def test_a_pipe_in_the_place_of_a_failures_account_is_refused(done, small):
     _, execution = done
     grown = small(seeds=[1, 2, 3])

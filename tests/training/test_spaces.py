@@ -222,7 +222,13 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     write_record(run.coupled_record(2), both)
     written = {path.name: path for path in write_reports(run)}
     text = next(path for name, path in written.items() if name.endswith(".md")).read_text()
-    assert ("operations drawn at random" in text) == (not listed)
+    what = (
+        f"all {Space(*space).operations:,} operations"
+        if listed
+        else "operations drawn at random, the same at every milestone"
+    )
+    assert f"Exact match over {what}, posterior means decoded.\n" in text  # the plan expects nothing
+    assert (" of 400 operations drawn at random exactly. Complementarity is **" in text) == (not listed)
     assert "19,683" not in text
     assert "Of ternary operations of two inputs the plan expects" in text
     assert "/checkpoints/epoch_2.safetensors --output " in text  # braces around one number are taken as they are

@@ -126,14 +126,7 @@ class ExperimentDirectory:
         for key, value in old.items():
             if key in _MAY_GROW:
                 gone = [item for item in value if item not in new[key]]
-                gone += [
-                    f"{name}: {item}"
-                    for name in (value if key == "grid" else ())
-                    if name in new[key]
-                    for item in value[name]
-                    if item not in new[key][name]
-                ]
-                if gone:
+                if gone:  # values of a grid are missed as arms
                     raise self._changed(source, f"{key} no longer has {gone[0]}")
             elif new[key] != value:
                 raise self._changed(source, f"{key} was {value}, now {new[key]}")

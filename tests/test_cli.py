@@ -27,6 +27,7 @@ from few_draws import SMALL_SPACE
 from ternary_vae import cli
 from ternary_vae.cli import info, reporting
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
+from ternary_vae.resolution.criteria import Verdict
 from ternary_vae.resolution.records import read_coupled_record
 from ternary_vae.storage import files
 from ternary_vae.storage.runs import RunDirectory
@@ -134,7 +135,13 @@ def test_a_run_is_benchmarked_with_a_seed_and_reported_and_held_against_what_is_
     assert Path("run/benchmarks/manifold_resolution_2.json").exists()
     assert run("benchmark", checkpoint, "-o", "run/benchmarks", "--seed", 6, "--no-cache", "--device", "cpu")[0] == 0
     assert read_coupled_record(Path("run/benchmarks/coupled_resolution_2.json")).header.benchmark_seed == 6
-    assert run("report", "run", "--require", "stretch")[0] == 1  # after two epochs
+    code, out, _ = run("report", "run", "--require", "stretch")
+    assert code == 1  # after two epochs
+    verdict = Verdict.model_validate_json(Path("run/reports/verdict.json").read_text())
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    assert rows == [
+        [line.level, line.name, line.required, line.shown, "met" if line.met else "missed"] for line in verdict.lines
+    ]
     assert Path("run/reports/index.html").exists()
 
 
@@ -396,6 +403,7 @@ class TestBadInput:
     def test_a_directory_that_holds_another_run(self, refused, finished):
         line = refused("train", "--config", "ternary_v5_5", "--run-dir", finished)
         assert "already holds a run of 'resolution'" in line
+        assert "every epoch saved is kept" not in line  # which is said of a disk that is full
         assert f"ternary-vae resume {finished}" in line
 
     def test_a_directory_that_another_process_trains_in(self, refused, finished):
@@ -596,6 +604,7 @@ class TestTrainAndResume:
         assert f"stopped after {2 + cores} epochs" in out
 
     def test_the_last_lines_say_what_to_do_next(self, run, finished, unmeasured):
+        RunDirectory(finished).checkpoint("best").unlink()  # as of a run without an evaluation
         code, out, _ = run("resume", finished)
         page, model = out.splitlines()[-2:]
         assert code == 0

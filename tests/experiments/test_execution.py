@@ -74,6 +74,9 @@ def test_a_value_of_the_grid_that_is_gone_is_an_arm_that_is_gone(small, tmp_path
     directory.freeze(both, arms_of(both), tmp_path / "small.yaml")
     with pytest.raises(UserError, match="there is no arm plain-batch_size-64 any more"):
         directory.require_same(one, arms_of(one), tmp_path / "small.yaml")
+    next(directory.arms.iterdir()).write_text("from: another version\n")
+    with pytest.raises(UserError, match="; finish it with the version of this program"):
+        directory.require_same(both, arms_of(both), tmp_path / "small.yaml")
 
 
 def test_a_pipe_in_the_place_of_a_failures_account_is_refused(done, small):

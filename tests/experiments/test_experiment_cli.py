@@ -66,6 +66,19 @@ def test_exit_codes_of_what_did_not_complete(printed, description, monkeypatch, 
     assert says in printed("experiment", description, "--backend", "inprocess", code=code)
 
 
+def test_a_directory_that_is_anothers_by_now_gets_no_report(printed, description, monkeypatch, tmp_path):
+    place = ExperimentDirectory(tmp_path / "experiments" / "mine")
+
+    def ended(tasks):
+        place.lock_file.write_text("process 3 on three\n")
+        return [Ending(task.name, "failed", "why") for task in tasks]
+
+    monkeypatch.setattr(backends, "perform_together", ended)
+    says = "process 3 on three is running this experiment; stopped, nothing more is written; 0 of 1 runs are complete"
+    assert says in printed("experiment", description, "--backend", "inprocess", code=2)
+    assert not (place.path / "report.md").exists()
+
+
 def test_one_line_for_bad_input(refused, description, tmp_path):
     assert "holds no experiment" in refused("experiment", description, "--report")
     assert "did you mean 'ten_seeds'" in refused("experiment", "ten_seed")

@@ -79,7 +79,9 @@ def test_a_directory_that_is_anothers_by_now_gets_no_report(printed, description
     assert not (place.path / "report.md").exists()
 
 
-def test_one_line_for_bad_input(refused, description, tmp_path):
+def test_one_line_for_bad_input(refused, description, small, tmp_path):
+    (tmp_path / "wrong.yaml").write_text(small(primary=["coverag"]).to_yaml())
+    assert "did you mean 'coverage'" in refused("experiment", "wrong.yaml", "--plan")  # not when all runs are done
     assert "holds no experiment" in refused("experiment", description, "--report")
     assert "did you mean 'ten_seeds'" in refused("experiment", "ten_seed")
     for options in (["--plan"], ["--workers", 2]):
@@ -141,6 +143,7 @@ def test_the_description_itself_is_not_rewritten_by_a_report_beside_it(printed, 
     source.write_text(
         "# mine\n" + small(name="mine", arms={}, reference=None, seeds=[3], epochs=1, milestones=[1]).to_yaml()
     )
+    (tmp_path / "runs" / "other").mkdir(parents=True)  # which are no experiment's
     printed("experiment", source, "--backend", "inprocess", "--device", "cpu", "--output", tmp_path)
     assert source.read_text().startswith("# mine\n")
     assert (tmp_path / "report.md").exists()

@@ -265,6 +265,11 @@ def test_the_report_and_everything_beside_it_is_written(results, tmp_path):
         "results.csv", "comparisons.csv", "report.md", "index.html", "experiment.yaml", "curves.png", "effects.png",
         "seeds.png",
     }  # fmt: skip
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "report.md").write_text("keep")
+    with pytest.raises(UserError, match="is not a report of this experiment's"):
+        write_experiment_report(results, tmp_path / "letters")
+    assert (tmp_path / "letters" / "report.md").read_text() == "keep"
     text = report_markdown(results)
     with pytest.MonkeyPatch.context() as patch:  # the disk is full on the way; then there is room for it
 
@@ -288,8 +293,8 @@ def test_the_report_and_everything_beside_it_is_written(results, tmp_path):
     assert 'href="runs/' not in (tmp_path / "index.html").read_text()
 
 
-def test_the_command_that_repeats_it(results, monkeypatch):
-    """The name, where it means this experiment; else the file that was kept."""
+def test_the_command_that_repeats_it(results, monkeypatch, tmp_path):
+    """The name, where it means this experiment; else the file that it was read from, or the one that was kept."""
     kept = f"ternary-vae experiment {shlex.quote(str(results.execution.directory.experiment_file))}\n"
     assert kept in report_markdown(results)
     for known, command in (
@@ -298,6 +303,9 @@ def test_the_command_that_repeats_it(results, monkeypatch):
     ):
         monkeypatch.setattr(report, "load_experiment", lambda name, known=known: (known, None))
         assert command in report_markdown(results)
+    monkeypatch.chdir(tmp_path)
+    results.execution.source.touch()
+    assert "ternary-vae experiment experiment\n" in report_markdown(results)
 
 
 def test_one_arm_has_no_comparisons_and_a_spread(small, tmp_path):

@@ -82,6 +82,8 @@ def test_a_changed_checkpoint_has_the_hash_of_the_file_that_it_would_be(checkpoi
     save_checkpoint(tmp_path / "changed.safetensors", changed)
     assert kept.checkpoint_hash(changed) == load_checkpoint(tmp_path / "changed.safetensors").content_hash
     assert kept.checkpoint_hash(changed) != kept.checkpoint_hash(checkpoint)
+    checkpoint.content_hash = "that of a v5.5 file"
+    assert kept.checkpoint_hash(checkpoint) == "that of a v5.5 file"
 
 
 def test_what_is_missing_or_damaged_is_computed_again(checkpoint_file: Path, tmp_path: Path) -> None:
@@ -115,6 +117,12 @@ def test_a_task_computes_once_and_is_read_from_then_on(checkpoint_file: Path, tm
     (entry,) = store.list_cache()
     assert entry.key.startswith("wrong_entries_epoch3-")
     assert entry.metadata["remake"] == f"ternary-vae cache build {checkpoint_file}"
+    remade = [
+        kept.described_entry(ENCODINGS["B"], each).get("remake")
+        for each in (checkpoint, replace(checkpoint, path=None))
+    ]
+    command = "python scripts/cache/encode_all.py --vae B --epoch 3"
+    assert remade == [f"{command} --checkpoint {checkpoint_file}", command]
     before = store.path(entry.key).stat().st_mtime_ns
     first.keep_computed()
     assert store.path(entry.key).stat().st_mtime_ns == before

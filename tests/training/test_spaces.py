@@ -14,6 +14,7 @@ import torch
 from spaces import _first_held
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.errors import UserError
+from ternary_vae.formats import number
 from ternary_vae.model import DualVAE
 from ternary_vae.operations import measured_operations, operation_index
 from ternary_vae.recipe import load_recipe
@@ -229,6 +230,9 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
     )
     assert f"Exact match over {what}, posterior means decoded.\n" in text  # the plan expects nothing
     assert (" of 400 operations drawn at random exactly. Complementarity is **" in text) == (not listed)
+    for name, vae in zip("AB", (alone.vae_a, alone.vae_b) if not listed else ()):
+        even = vae.uniformity
+        assert f"| VAE-{name} | {even.draws:,} | {even.coincident_pairs:,} | {number(even.expected_pairs)} | " in text
     assert "19,683" not in text
     assert "Of ternary operations of two inputs the plan expects" in text
     assert "/checkpoints/epoch_2.safetensors --output " in text  # braces around one number are taken as they are

@@ -205,6 +205,29 @@ def test_who_waits_for_a_lost_worker_hears_the_experiment(task, monkeypatch):
     assert not Path(waiting.directory).exists()
 
 
+def test_a_page_is_of_a_run_that_is_complete_and_benchmarked(task, monkeypatch):
+    written = []
+    monkeypatch.setattr("ternary_vae.reports.write_reports", lambda run: written.append(run.path.name))
+    for name, result, changes in (
+        ("whole", "completed", {}), ("stopped", "interrupted", {}), ("unwanted", "completed", {"pages": False}),
+        ("unmeasured", "completed", {"benchmarks": False}),
+    ):  # fmt: skip
+        assert task_module._with_page(task(name, **{"benchmarks": True} | changes), result) == result
+    assert written == ["whole"]
+
+
+def test_what_was_killed_before_it_was_described_is_begun_anew_and_nothing_else_is_cleared(task):
+    run = RunDirectory(task().directory)
+    run.path.mkdir()
+    for name in ("recipe.yaml", ".run.json.4711.tmp", "letter.txt"):
+        (run.path / name).write_text("half")
+    task_module._clear_undescribed(run)
+    assert len(list(run.path.iterdir())) == 3
+    (run.path / "letter.txt").unlink()
+    task_module._clear_undescribed(run)
+    assert list(run.path.iterdir()) == []
+
+
 def test_a_failed_run_does_not_stop_the_others_and_is_tried_again(small, tmp_path):
     experiment = small(seeds=[1], reference=None)
     directory, letter = with_a_letter(experiment, tmp_path)

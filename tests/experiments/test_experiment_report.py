@@ -16,6 +16,7 @@ from synthetic_experiments import made_up
 from ternary_vae.errors import UserError
 from ternary_vae.experiments import report, wording
 from ternary_vae.experiments.directory import ExperimentDirectory
+from ternary_vae.experiments.execution import state_of
 from ternary_vae.experiments.report import report_markdown, write_experiment_report
 from ternary_vae.experiments.results import comparisons_csv, figures_csv, gather
 from ternary_vae.experiments.statistics import Paired, Summary, paired_power
@@ -340,6 +341,20 @@ def test_a_missing_run_leaves_its_pair_out_and_is_said(small, tmp_path):
     results = gather(experiment, execution)
     assert {one.seeds for one in results.comparisons} == {(1, 2)}
     assert "5 of 6 runs complete" in report_markdown(results)
+
+
+def test_a_run_without_its_page_or_a_record_is_not_complete(small, tmp_path):
+    experiment = small(arms={}, reference=None, seeds=[1], epochs=4, milestones=[4], benchmarks=[4])
+    execution = made_up(experiment, tmp_path / "one", {})
+    run = execution.directory.run(execution.runs[0])
+    assert execution.complete == set()
+    assert state_of(experiment.model_copy(update={"pages": False}), execution.directory).complete == {
+        "resolution-seed1"
+    }
+    write_text(run.page, "")
+    assert state_of(experiment, execution.directory).complete == {"resolution-seed1"}
+    run.coupled_record(4).unlink()
+    assert state_of(experiment, execution.directory).complete == set()
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -39,6 +39,7 @@ def test_endings_are_lines_and_progress_is_told_in_a_pipe(tmp_path, monkeypatch)
     output, rounds = io.StringIO(), []
     names = ("one", "two", "three", "four")
     runs = [MonitoredRun(name, written(tmp_path, name, '{"epoch": 1}\n'), 4) for name in names]
+    runs.append(MonitoredRun("earlier", written(tmp_path, "earlier", '{"epoch": 4}\n'), 4, "complete"))
     with Overview(Console(file=output, width=40), "title", runs, lambda: rounds.append(1)) as overview:
         runs[0].directory.metrics_file.write_text('{"epoch": 1}\n{"epoch": 4}\n')
         while "one 4/4" not in output.getvalue():
@@ -50,8 +51,8 @@ def test_endings_are_lines_and_progress_is_told_in_a_pipe(tmp_path, monkeypatch)
             overview.ended(Ending(name, "interrupted"))
     assert rounds
     lines = output.getvalue().splitlines()
-    assert any("of 16 epochs" in line and "one 4/4" in line for line in lines)
-    assert "one: completed after 4 epochs, 1 min 15 s; 1 of 4 runs complete" in output.getvalue()
+    assert any("of 20 epochs" in line and "one 4/4" in line for line in lines)
+    assert "one: completed after 4 epochs, 1 min 15 s; 2 of 5 runs complete, " in output.getvalue()
     assert "two: failed after 1 epoch: no space left on the disk; free some" in lines
     assert "three: interrupted after 2 epochs" in lines
     assert runs[3].status == "interrupted"

@@ -13,18 +13,23 @@ from ternary_vae.model import DualVAE
 from ternary_vae.operations import random_operations
 from ternary_vae.recipe import TruthTables, load_recipe
 from ternary_vae.reports.structure import (
+    KNOWN,
     MARGIN,
+    VAES,
     _borne,
     by_recipe,
     claims_of_codes,
     claims_of_probes,
+    claims_table,
     compared_with_table,
     epochs_table,
     followed,
+    further_table,
     judged,
     last_of_each_seed,
     mean_and_worst,
     parts_of,
+    probes_table,
     structure_markdown,
     title_of,
     write_structure_report,
@@ -145,6 +150,11 @@ def test_the_report_names_what_holds_nowhere_first(record: StructureRecord, orth
     assert "6 trained codes" in text
     assert text.index("Holds in no code:") < text.index("Holds in some:") < text.index("## Claims")
     assert "- it adds modulo 3: " in text.split("Holds in some:")[0]
+    assert text.count("Holds in no code:") == 1
+    assert "**Operations of " not in text  # nor are claims of one space apart
+    assert "### " not in text
+    least = min(record.codes[name].axes.additive_share for name in VAES)
+    assert f"in the {percent(1 - least)} of a code's variance, or less" in text
     header = next(line for line in text.splitlines() if line.startswith("| property"))
     assert header.count("`other`") == 3
     assert "| `commutative` | 3.70% | 50% |" in text
@@ -152,6 +162,36 @@ def test_the_report_names_what_holds_nowhere_first(record: StructureRecord, orth
     assert text.rstrip().endswith("repeat me\n```")
     assert "nan" not in text
     assert "None" not in text
+
+
+def rows_of(table: str) -> dict[str, list[str]]:
+    rows = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in table.splitlines()]
+    return {first: cells for first, *cells in rows}
+
+
+def test_tables_are_of_the_records(record: StructureRecord, orthogonal: StructureRecord) -> None:
+    groups = [[record, orthogonal], [of_seed(record, 7, "other", vae_a="random_orthogonal")]]
+    shares = {(one.header.training_seed, name): code.axes.additive_share
+              for group in groups for one in group for name, code in one.codes.items()}  # fmt: skip
+    rows = rows_of(claims_table(groups, judged(groups)))
+    trained = ["`resolution` A", "`resolution` B", "`other` A", "`other` B"]
+    assert rows[""] == ["measured", "required", "holds in", *trained, *KNOWN.values()]
+    of_groups = [[shares[seed, name] for seed in seeds] for seeds in ((42, 1), (7,)) for name in VAES]
+    holds = sum(share >= 0.99 for group in of_groups for share in group)
+    assert 0 < holds < 6
+    assert rows["it is a sum of what each entry says"][2:] == [
+        f"{holds} of 6", *(mean_and_worst(group, "share") for group in of_groups),
+        *(percent(shares[42, name]) for name in KNOWN),
+    ]  # fmt: skip
+    rows = rows_of(probes_table([[record]]))
+    read = ("vae_a", "vae_b", "both", "table_one_hot", "table_values", "random_orthogonal")
+    named = ["`resolution` A", "`resolution` B", "`resolution` both", "table, one-hot", "table, values"]
+    assert rows["property"][2:] == [*named, "random orthogonal"]
+    accuracies = [record.probes["commutative"].balanced_accuracy[which].mean for which in read]
+    assert rows["`commutative`"][2:] == [percent(accuracy) for accuracy in accuracies]
+    uneven = [one.codes["vae_b"].paths.unevenness for one in groups[0]]
+    shown = f"{sum(uneven) / 2:.3f} ({min(uneven):.3f} to {max(uneven):.3f})"
+    assert rows_of(further_table(groups))["unevenness of a line"][1] == shown
 
 
 def test_means_stand_beside_the_worst() -> None:
@@ -224,7 +264,7 @@ def test_runs_are_followed_over_epochs(record: StructureRecord, tmp_path: Path) 
     later = of_seed(record, 1, vae_a="ideal_axes_a", vae_b="ideal_axes_b").model_copy(update={"header": header})
     group = [record, later]
     assert followed([group, [record]]) == [group]
-    assert last_of_each_seed(group) == [later]
+    assert last_of_each_seed(group[::-1]) == [later]
     rows = {line.split(" | ")[0][2:]: line.split(" | ")[2:] for line in epochs_table(group).splitlines()}
     assert [cell.strip(" |") for cell in rows[""]] == ["3", "7"]
     worst, ideal = rows["it is a sum of what each entry says"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,6 +35,7 @@ from ternary_vae.reports.structure import (
     title_of,
     write_structure_report,
 )
+from ternary_vae.reports.structure_figure import structure_figure
 from ternary_vae.resolution.records import CurvePoint, ResolutionCurve
 from ternary_vae.resolution.structure import measure
 from ternary_vae.resolution.structure.codes import AxisCode
@@ -275,6 +277,30 @@ def test_runs_are_followed_over_epochs(record: StructureRecord, tmp_path: Path) 
     written = write_structure_report([[later]], tmp_path / "README.md", "repeat me", [group])
     assert written[-1].name == "structure_over_epochs.png"
     assert "](structure_over_epochs.png)" in written[0].read_text(encoding="utf-8")
+
+
+def test_the_figure_draws_what_was_measured(record: StructureRecord, orthogonal: StructureRecord) -> None:
+    group = [record, orthogonal]
+    distances, noise, numberings, probes, *carried = structure_figure([group]).axes
+    for name, vae in VAES.items():
+        codes = [one.codes[name] for one in group]
+        for axis, curves in (
+            (distances, [[point.mean for point in one.distances.by_hamming] for one in codes]),
+            (noise, [[point.exact_match_rate for point in one.noise.measured.points] for one in codes]),
+        ):
+            (line,) = (line for line in axis.lines if line.get_label() == f"resolution, {vae}")
+            assert line.get_ydata() == pytest.approx(np.mean(curves, axis=0))
+    ideal = [point.mean for point in record.codes["ideal_axes_a"].distances.by_hamming]
+    assert distances.lines[-1].get_ydata() == pytest.approx(ideal)
+    own = [one.codes[name].distances.adic_given_hamming for name in VAES for one in group]
+    assert [line.get_xdata()[0] for line in numberings.lines if line.get_marker() == "D"] == own
+    read = [probe.balanced_accuracy for probe in record.probes.values() if probe.balanced_accuracy]
+    assert probes.lines[0].get_xdata() == pytest.approx([each["table_one_hot"].mean for each in read])
+    assert probes.lines[0].get_ydata() == pytest.approx([each["both"].mean for each in read])  # in both records
+    for axis, name in zip(carried, VAES, strict=True):
+        axes = record.codes[name].axes
+        falling = sorted(range(len(axes.variances)), key=lambda place: -axes.variances[place])[:30]
+        assert np.asarray(axis.images[0].get_array()).tolist() == [axes.carried[place] for place in falling]
 
 
 def test_report_and_figure_are_the_same_bytes_again(record: StructureRecord, tmp_path: Path) -> None:

@@ -82,6 +82,18 @@ def test_a_share_is_told_where_draws_can_tell_it(good_run, recipe, told, tmp_pat
     assert any("no two draws agree" in line for line in lines) != told
 
 
+def test_seeds_that_miss_something_are_told(good_run, tmp_path):
+    run = replace(measurements_of_run(good_run), recipe=load_recipe("four_valued"))
+    whole = SeedOfSpace(run, (even(0.8), even(0.9)), 12, 10.0, [], {})
+    other = replace(whole, run=replace(run, seed=43), first_exact=None, missed=["MIN", "MAX"])
+    text = write_spaces([other, whole], tmp_path / "README.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| 42 | 100%", "| 43 | 100%"))]
+    assert [row[-2] for row in rows] == ["12", "—"]
+    assert "not reconstructed by VAE-A, VAE-B and every ensemble in every seed: MAX, MIN.\n" in text
+    assert "Time is judged beside a run of the default recipe on the same machine.\n" in text
+    assert "): reconstructed by VAE-A, VAE-B" in write_spaces([whole], tmp_path / "README.md").read_text()
+
+
 def test_constants_are_judged_where_a_sample_has_none():
     gates = judged_gates(Space(3, 3))
     assert gates["constant 0"].table.tolist() == [0] * 27

@@ -143,17 +143,3 @@ def v5_5_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("v5_5") / "epoch_20.pt"
     torch.save(content, path)
     return path
-
-
-@pytest.fixture
-def tensorboard_of():
-    """A function: directory of a run → what TensorBoard reads there."""
-
-    def read(run):
-        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-        board = EventAccumulator(str(run / "tensorboard"))
-        board.Reload()
-        return board
-
-    return read

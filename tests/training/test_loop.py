@@ -61,6 +61,14 @@ class Seen(Silent):
         self.events.append(event)
 
 
+def tensorboard_of(run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(run / "tensorboard"))
+    board.Reload()
+    return board
+
+
 class TestWhatARunWrites:
     def test_files(self, finished_run):
         names = {str(p.relative_to(finished_run)) for p in finished_run.rglob("*") if p.is_file()}
@@ -123,7 +131,7 @@ class TestWhatARunWrites:
         rows = RunDirectory(finished_run).metrics()
         assert rows[-1]["terms"]["reconstruction_b"] < rows[0]["terms"]["reconstruction_b"] - 0.3
 
-    def test_tensorboard_holds_the_rows(self, finished_run, tensorboard_of):
+    def test_tensorboard_holds_the_rows(self, finished_run):
         board = tensorboard_of(finished_run)
         rows = RunDirectory(finished_run).metrics()
         found = [(scalar.step, scalar.value) for scalar in board.Scalars("terms/loss")]
@@ -131,7 +139,7 @@ class TestWhatARunWrites:
         assert {"exact_match_a", "coverage"} <= set(board.Tags()["scalars"])
 
     def test_tensorboard_holds_what_lies_deeper_and_progress_is_told_every_epoch(
-        self, small_recipe, quick_train, tmp_path, tensorboard_of
+        self, small_recipe, quick_train, tmp_path
     ):
         seen = Seen()
         outcome = quick_train(small_recipe("ternary_v5_5", epochs=2), tmp_path / "run", progress=seen)

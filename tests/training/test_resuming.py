@@ -14,6 +14,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch.utils import tensorboard
 
 from fault_injection.processes import CONTEXT
 from ternary_vae.errors import UserError
@@ -79,14 +80,19 @@ class TestResuming:
         assert other.train_epoch() == trainer.train_epoch()
 
     def test_stopping_every_epoch(
-        self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of, tensorboard_of
+        self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, stopper, rows_of, monkeypatch
     ):
+        writer, purged = tensorboard.SummaryWriter, []
+        monkeypatch.setattr(
+            tensorboard, "SummaryWriter",
+            lambda *a, purge_step, **k: purged.append(purge_step) or writer(*a, purge_step=purge_step, **k),
+        )  # fmt: skip
         place = tmp_path / "run"
         quick_train(small_recipe(epochs=3), place, progress=stopper(1))
         quick_resume(place, progress=stopper(2))
         quick_resume(place)
         same_run(place, finished_run, rows_of)
-        assert [scalar.step for scalar in tensorboard_of(place).Scalars("terms/loss")] == [1, 2, 3]
+        assert purged == [1, 2, 3]  # from there on TensorBoard forgets what an earlier process wrote
 
     def test_extending_a_finished_run(self, finished_run, small_recipe, quick_train, quick_resume, tmp_path, rows_of):
         quick_train(small_recipe(epochs=2), tmp_path / "run")

@@ -26,6 +26,7 @@ from fault_injection.small_runs import QUICK
 from few_draws import SMALL_SPACE
 from ternary_vae import cli
 from ternary_vae.cli import info, reporting
+from ternary_vae.formats import counted
 from ternary_vae.recipe import Recipe, load_recipe, recipe_names
 from ternary_vae.resolution.criteria import Verdict
 from ternary_vae.resolution.records import read_coupled_record
@@ -598,7 +599,7 @@ class TestTrainAndResume:
         arguments = ["--epochs", "5", "--run-dir", "my run", "--device", "cpu"]
         code, out, _ = run("train", *arguments, *SMALL_OPTIONS)
         assert code == 130
-        assert f"stopped after {cores} epochs, all saved; go on with: ternary-vae resume 'my run'" in out
+        assert f"stopped after {counted(cores, 'epoch')}, all saved; go on with: ternary-vae resume 'my run'" in out
         code, out, _ = run("resume", "my run", "--device", "cpu")
         assert code == 130
         assert f"stopped after {2 + cores} epochs" in out
@@ -700,7 +701,7 @@ def test_a_signal_to_the_real_program(number, place):
     assert last.endswith("go on with: ternary-vae resume run")
     directory = RunDirectory(place / "run")
     done = len(directory.metrics())
-    assert f"stopped after {done} epochs, all saved" in last
+    assert f"stopped after {counted(done, 'epoch')}, all saved" in last
     assert directory.facts()["status"] == "interrupted"
     outcome = loop.resume(directory, device="cpu", epochs=done + 1, benchmark_milestones=False)
     assert (outcome.status, outcome.epochs_completed) == ("completed", done + 1)

@@ -172,7 +172,7 @@ class TestSignals:
         assert (outcome.status, outcome.epochs_completed) == ("interrupted", 1)
         directory = RunDirectory(tmp_path / "run")
         assert directory.facts()["status"] == "interrupted"
-        assert directory.events()[-1]["message"] == "stopped after 1 epochs; all of them are saved"
+        assert directory.events()[-1]["message"] == "stopped after 1 epoch; all of them are saved"
         assert load_checkpoint(directory.checkpoint("latest")).epoch == 1
         assert signal.getsignal(number) is before
 

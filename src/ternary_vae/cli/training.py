@@ -14,6 +14,7 @@ from ternary_vae.cli.options import INTERRUPTED, DeviceOption, Overrides, Requir
 from ternary_vae.cli.output import say
 from ternary_vae.cli.reporting import report_and_require
 from ternary_vae.errors import UserError
+from ternary_vae.formats import counted
 from ternary_vae.terminal import notify_without_reader, quoted
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _conclude(outcome: Any, require: RequiredLevel) -> None:
         if any(outcome.directory.benchmarks.glob("*.json")):
             say(f"see what there is: ternary-vae report {quoted(outcome.directory.path)}", always=True)
         resuming = _how_to_resume(outcome.directory)
-        say(f"stopped after {outcome.epochs_completed} epochs, all saved; {resuming}", always=True)
+        say(f"stopped after {counted(outcome.epochs_completed, 'epoch')}, all saved; {resuming}", always=True)
         raise SystemExit(INTERRUPTED)
     report_and_require(outcome.directory, require)
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 
 from ternary_vae.acceleration.parallel import SharedTasks, on_one_core
 from ternary_vae.errors import UserError
+from ternary_vae.formats import counted
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import write_record
 from ternary_vae.storage.checkpoints import TENSORS, Checkpoint, load_checkpoint
@@ -229,7 +230,7 @@ class Run:
         if self.status == "interrupted":
             epochs = self.trainer.epochs_completed
             what = "all of them are saved" if self.goes_on else "only benchmarks are missing"
-            self.log.event(epochs, "interrupted", "interrupted", f"stopped after {epochs} epochs; {what}")
+            self.log.event(epochs, "interrupted", "interrupted", f"stopped after {counted(epochs, 'epoch')}; {what}")
         self.close()
 
     def fail(self, failure: UserError) -> None:

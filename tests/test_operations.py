@@ -84,7 +84,7 @@ def test_table_refuses_an_index_outside(index):
 def test_a_space_whose_indices_no_tensor_holds():
     for space in (Space(2, 6), Space(3, 4)):
         for function in (operation_index, operation_table):
-            with pytest.raises(ValueError, match="more than the 64 bits of a tensor"):
+            with pytest.raises(ValueError, match="do not fit a tensor's signed 64 bits"):
                 function(torch.zeros(space.entries, dtype=torch.int8), space)
 
 

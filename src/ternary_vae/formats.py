@@ -7,6 +7,7 @@ import csv
 import io
 import math
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Literal
@@ -126,6 +127,11 @@ def listed(items: Iterable[object]) -> str:
     """`3, 100 and 120`."""
     words = [str(item) for item in items]
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "none"
+
+
+def in_lines(text: str, width: int) -> str:
+    """Text in lines of at most so many characters, broken at spaces and hyphens where it has them."""
+    return "\n".join(textwrap.wrap(text, width))
 
 
 def counted(number: int, word: str) -> str:

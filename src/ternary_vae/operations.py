@@ -78,8 +78,8 @@ def operation_index(
     """Index of each truth table, the inverse of `operation_table`.
 
     Raises:
-        ValueError: if the last dimension is not the space's entries, an entry is none of its values, or an index of
-            the space may need more than 64 bits.
+        ValueError: if the last dimension is not the space's entries, an entry is none of its values, or indices of
+            the space do not fit signed 64 bits.
     """
     _require_64_bits(space)
     require_tables(tables, space)
@@ -109,7 +109,7 @@ def operation_table(
     """Truth table of each index, the inverse of `operation_index`.
 
     Raises:
-        ValueError: if an index is no integer, or outside 0 … operations − 1, or may need more than 64 bits.
+        ValueError: if an index is no integer, or outside 0 … operations − 1, or as `operation_index` of the space.
     """
     _require_64_bits(space)
     if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
@@ -153,7 +153,7 @@ def as_classes(tables: Shaped[Tensor, "*batch entries"], space: Space) -> Int[Te
 
 def _require_64_bits(space: Space) -> None:
     if not space.is_indexed_in_64_bits:
-        raise ValueError(f"an index of {space} has more than the 64 bits of a tensor; use Space.index or Space.table")
+        raise ValueError(f"indices of {space} do not fit a tensor's signed 64 bits; use Space.index or Space.table")
 
 
 def _tables(index: Int[Tensor, "*batch"], space: Space) -> Int8[Tensor, "*batch entries"]:

@@ -72,7 +72,7 @@ def _write_reports(directory: RunDirectory) -> Verdict:
     """Writes the reports of a run, prints its verdict and where the files are."""
     from rich.text import Text
 
-    from ternary_vae.formats import duration
+    from ternary_vae.formats import counted, duration
     from ternary_vae.reports import write_reports
     from ternary_vae.resolution.criteria import Verdict
 
@@ -83,7 +83,7 @@ def _write_reports(directory: RunDirectory) -> Verdict:
         ("level", "criterion", "required", "measured", ""),
         [(line.level, line.name, line.required, line.shown, met if line.met else missed) for line in verdict.lines],
         right=(3,),
-        title=f"{verdict.recipe}, seed {verdict.seed}, after {verdict.epoch} epochs",
+        title=f"{verdict.recipe}, seed {verdict.seed}, after {counted(verdict.epoch, 'epoch')}",
     )
     seconds = directory.facts().get("seconds")
     if seconds:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ternary_vae.errors import shortened
 from ternary_vae.experiments.results import Comparison, Results
-from ternary_vae.formats import counted, duration, listed, number
+from ternary_vae.formats import counted, duration, in_lines, listed, number
 
 METHOD = (
     "The same seed in two arms is one pair. An effect is the mean of the differences over seeds, its 95% interval and "
@@ -25,8 +24,8 @@ METHOD = (
 
 
 def brief(label: str) -> str:
-    """A label as a chart has room for it: two arms in two lines, of a long name the beginning and the end."""
-    return " –\n".join(shortened(arm, 30) for arm in label.split(" – "))
+    """A label as a chart has room for it: each of two arms in lines of its own."""
+    return " –\n".join(in_lines(arm, 30) for arm in label.split(" – "))
 
 
 def sentence(one: Comparison) -> str:

@@ -59,8 +59,8 @@ class FrozenEncoder:
         """Codes of gates: of one a vector, of several a matrix. Of a torch tensor they are a tensor on its device.
 
         Args:
-            gates: names as `ternary-vae gate` reads them, gates as `find_gate` gives them, or truth tables (…, entries)
-                of the values of the model's space, such as −1, 0, 1.
+            gates: names as `ternary-vae gate` reads them, each a text or a `Gate`, or truth tables (…, entries) of the
+                values of the model's space, such as −1, 0, 1.
 
         Raises:
             UserError: names that name no gate of the model's space, or what is no truth table.

@@ -11,11 +11,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from ternary_vae.errors import shortened
-from ternary_vae.formats import uniform_level
+from ternary_vae.formats import in_lines, uniform_level
 from ternary_vae.reports import panels
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.reports.panels import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, VERMILION
@@ -121,9 +119,8 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
             else:
                 axis.set_xlim(0, max(milestones) * 1.02)
         handles, labels = axes.flat[0].get_legend_handles_labels()
-        figure.legend(
-            handles, [shortened(label, 40) for label in labels], loc="outside upper right", ncols=min(3, len(runs))
-        )
+        named = [in_lines(label, 40) for label in labels]
+        figure.legend(handles, named, loc="outside upper right", ncols=min(3, len(runs)))
         note = "" if same_phases else "; phases differ between these runs and are not shaded"
         figure_title(figure, "Runs compared")
         figure.supxlabel(f"completed epochs{note}", fontsize=8.5, color=QUIET)
@@ -154,7 +151,7 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
 
 def figure_title(figure: Figure, text: str) -> None:
     """A title at the left, over all panels, in as many lines as a long name needs."""
-    figure.suptitle("\n".join(wrap(text, 75)), fontsize=13, x=0.012, ha="left", weight="bold")
+    figure.suptitle(in_lines(text, 75), fontsize=13, x=0.012, ha="left", weight="bold")
 
 
 @contextmanager

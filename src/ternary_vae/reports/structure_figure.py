@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ternary_vae.formats import in_lines
 from ternary_vae.reports import panels
 from ternary_vae.reports.figures import canvas, figure_title
 from ternary_vae.reports.panels import BLUE, GREEN, INK, ORANGE, QUIET, SKY, VERMILION
@@ -61,7 +61,7 @@ def _looks(groups: Sequence[Group]) -> Iterator[tuple[Group, str, dict[str, Any]
 
 
 def _over_epochs(axis: Axes, groups: Sequence[Group], claim: Claim) -> None:
-    axis.set_title("\n".join(wrap(claim.text, 46)), fontsize=8, fontweight="normal", pad=5)
+    axis.set_title(in_lines(claim.text, 46), fontsize=8, fontweight="normal", pad=5)
     for group, name, style in _looks(groups):
         by_epoch: dict[int, list[float]] = {}
         for record in group:

@@ -593,7 +593,7 @@ CRITERIA: dict[LevelName | Literal["own"], dict[str, float]] = {
         "exact_match_a": 1.0, "exact_match_b": 1.0, "exact_match_best_of_two": 1.0, "coverage_rho_07": 0.985,
     },
 }  # fmt: skip
-"""The least of each measure, of the plan's three levels (section 6) and this project's own lines."""
+"""The least of each measure, for the plan's three levels (section 6) and for this project's own."""
 
 _PLANS_SPACE = TruthTables()
 EXACT = ("exact_match_a", "exact_match_b", "exact_match_best_of_two", "exact_match_coupled_a", "exact_match_coupled_b")

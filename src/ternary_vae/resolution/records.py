@@ -131,7 +131,7 @@ class Uniformity(Section):
     expected_pairs: float
     """Of a perfectly uniform model."""
     effective_share: float | None
-    """1/(K·Σp²), 1 of a uniform model, 1/2 of one that is uniform on half of the space; null without any pair."""
+    """1/(K·Σp²), which is 1 of a uniform model and 1/2 of one uniform on half of the space; null without any pair."""
     low: float
     high: float | None
     """95% interval of a count whose variance is `dispersion` times its mean; null where it has no upper end."""

@@ -75,7 +75,7 @@ def says_where_everything_is(whole_run):
     # A machine that is busy for five seconds while matplotlib looks for fonts, as it does once in a home, is told so.
     said = [line for line in done.stderr.splitlines() if not line.startswith("Matplotlib is building the font cache")]
     assert said == ["level 'own' is not met"]
-    assert "resolution, seed 42, after 1 epochs" in done.stdout
+    assert "resolution, seed 42, after 1 epoch" in done.stdout
     assert "missed" in done.stdout
     *files, page, model = done.stdout.partition("files:\n")[2].splitlines()
     named = [Path(line.strip()) for line in files]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model import linear as own
-from ternary_vae.model.linear import Linear, as_factor, linear, rounded_once
+from ternary_vae.model.linear import Linear, answering, as_factor, linear
 from ternary_vae.operations import all_operations
 from ternary_vae.training.precision import matrix_products
 
@@ -87,7 +87,7 @@ def test_out_of_training_a_model_goes_through_the_transforms_of_torch_func(vae):
     assert encoded.shape == (len(tables), 16, *tables.shape)
 
 
-def test_bfloat16_factors_are_rounded_once_each(bfloat16):
+def test_bfloat16_factors_are_answering_each(bfloat16):
     """Beside double precision of the rounded factors: sums are of float32, answers and the gradient of the input are
     rounded to bfloat16, whose steps are 2⁻⁸ of a number; those of the weights are float32 again."""
     x, weight, bias = tensors((64, 9), (7, 9), (7,), dtype=torch.float32)
@@ -138,11 +138,11 @@ def test_networks_answer_in_float32_close_to_exact(bfloat16):
             assert (value.double() - exact[name]).abs().max() < 0.02
 
 
-def test_rounded_once_gives_the_same_bits(bfloat16):
+def test_answering_rounds_weights_once_to_the_same_bits(bfloat16):
     torch.manual_seed(1)
     model, z = DualVAE().requires_grad_(False), torch.randn(40, 16)
     expected = model.decode(z, "A"), model.decode(z, "B")
-    with rounded_once(model), torch.no_grad():
+    with answering(model), torch.no_grad():
         for _ in range(2):
             assert torch.equal(model.decode(z, "A"), expected[0])
             assert torch.equal(model.decode(z, "B"), expected[1])
@@ -153,8 +153,28 @@ def test_rounded_once_gives_the_same_bits(bfloat16):
         assert torch.allclose(model.decode(z, "B"), expected[1] + 1)
 
 
-def test_rounded_once_leaves_gradients(bfloat16):
+@pytest.mark.parametrize("vae", ["A", "B"])
+def test_answering_in_float32_goes_through_onednn(monkeypatch, vae):
+    """Beside double precision; single latents and none do not."""
+    torch.manual_seed(1)
+    model, z = DualVAE().requires_grad_(False), torch.randn(40, 16)
+    exact = DualVAE().double()
+    exact.load_state_dict(model.state_dict())
+    wanted, seen, product = exact.decode(z.double(), vae), [], F.linear
+    monkeypatch.setattr(F, "linear", lambda x, *weights: seen.append(x.is_mkldnn) or product(x, *weights))
+    with answering(model), torch.no_grad():
+        answers = [model.decode(each, vae) for each in (z, z[:0], z[0])]
+    layers = len(seen) // 3
+    assert seen == [torch.backends.mkldnn.is_available()] * layers + [False] * 2 * layers
+    for found, expected in zip(answers, (wanted, wanted[:0], wanted[0]), strict=True):
+        assert not found.is_mkldnn
+        assert torch.allclose(found.double(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_answering_leaves_gradients(bfloat16, precision):
     layer, x = Linear(9, 4), torch.randn(3, 9)
-    with rounded_once(layer):
+    with answering(layer), matrix_products(precision):
+        assert not as_factor(x, layer).is_mkldnn
         (found,) = torch.autograd.grad(layer(x).sum(), layer.bias)
     assert torch.equal(found, torch.full((4,), 3.0))

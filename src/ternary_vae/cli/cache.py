@@ -182,17 +182,17 @@ def keep(store: TensorCache, checkpoint: Checkpoint, names: Sequence[str], devic
     """
     import torch
 
-    from ternary_vae.acceleration.parallel import side_by_side
     from ternary_vae.devices import choose_device
     from ternary_vae.operations import require_enumerable
     from ternary_vae.resolution.kept import Kept, save_kept
-    from ternary_vae.resolution.measure import encoded, keepable_tensors
+    from ternary_vae.resolution.measure import answers, encoded, keepable_tensors
 
     chosen = torch.device(choose_device(device))
     kept = Kept(checkpoint, chosen)
     require_enumerable(checkpoint.recipe.space.as_space(), "keeping what is computed of all operations")
-    keepable = keepable_tensors(*encoded(kept), kept.operations)
-    for name, tensor in side_by_side({name: keepable[name] for name in names}, chosen).items():
+    model, posteriors = encoded(kept)
+    keepable = keepable_tensors(model, posteriors, kept.operations)
+    for name, tensor in answers(model, {name: keepable[name] for name in names}, chosen).items():
         say(f"wrote {save_kept(store, checkpoint, chosen, str(name), tensor)}")
 
 

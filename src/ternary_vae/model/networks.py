@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ternary_vae.model.linear import Linear, as_factor
+from ternary_vae.model.linear import Linear, as_answer, as_factor
 from ternary_vae.space import TWO_INPUT_TERNARY, Space, latent_dimensions_of
 
 _MULTIPLE = 8
@@ -129,8 +129,8 @@ class DecoderA(nn.Module):
         )
 
     def forward(self, z: Float[Tensor, "*n latent"]) -> Float[Tensor, "*n entries values"]:
-        hidden = self.decoder[:-1](as_factor(z)).to(z.dtype)
-        return self.decoder[-1](hidden).unflatten(-1, self.table)
+        hidden = self.decoder[:-1](as_factor(z, self.decoder[0])).to(z.dtype)
+        return as_answer(self.decoder[-1](hidden)).unflatten(-1, self.table)
 
 
 class ResidualBlock(nn.Module):
@@ -157,5 +157,5 @@ class DecoderB(nn.Module):
         self.fc_out = Linear(width, sizes.logits)
 
     def forward(self, z: Float[Tensor, "*n latent"]) -> Float[Tensor, "*n entries values"]:
-        hidden = self.residual1(self.fc_in(as_factor(z)).relu_()).relu_()
-        return self.fc_out(self.residual2(hidden).to(z.dtype)).unflatten(-1, self.table)
+        hidden = self.residual1(self.fc_in(as_factor(z, self.fc_in)).relu_()).relu_()
+        return as_answer(self.fc_out(self.residual2(hidden).to(z.dtype))).unflatten(-1, self.table)

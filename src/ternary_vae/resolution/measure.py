@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors
 from ternary_vae.model.dual_vae import Side
+from ternary_vae.model.linear import answering
 from ternary_vae.operations import Operations
 from ternary_vae.recipe import FULL_COVERAGE_DRAWS
 from ternary_vae.resolution import complementarity, coupled, isolated
@@ -82,7 +83,7 @@ def measure_isolated(
     }
     tasks["both", WRONG_ENTRIES] = kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES])
     with finite(checkpoint):
-        results = side_by_side(tasks, device)
+        results = answers(model, tasks, device)
         kept.keep_computed()
         vae_a, vae_b = (
             _vae_resolution(model, {name: results[side, name] for side, name in tasks if side == vae}, wrong, unseen)
@@ -126,7 +127,7 @@ def measure_coupled(
             "covers_everything": lambda: covers_everything(model, FULL_COVERAGE_DRAWS, generator_for),
         }
     with finite(checkpoint):
-        results = side_by_side(tasks, device)
+        results = answers(model, tasks, device)
         kept.keep_computed()
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
         sections: dict[str, Any] = {
@@ -221,7 +222,7 @@ def encoded(kept: Kept) -> tuple[DualVAE, Posteriors]:
     model = model_of(kept.checkpoint, device).requires_grad_(False)
 
     def encode() -> Posteriors:
-        return side_by_side({"": lambda: model.encode(kept.operations.tables)}, device)[""]
+        return answers(model, {"": lambda: model.encode(kept.operations.tables)}, device)[""]
 
     posteriors = kept.posteriors(encode)
     if not all(bool(part.isfinite().all()) for part in posteriors):
@@ -249,6 +250,12 @@ def keepable_tensors(
             named_generator(seed, "complementarity", operations.tables.device),
         ).counts(),
     }
+
+
+def answers(model: DualVAE, tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
+    """What tasks answer that only ask `model`, side by side."""
+    with answering(model):
+        return side_by_side(tasks, device)
 
 
 def _few(space: Space, count: int = _FEW) -> slice:

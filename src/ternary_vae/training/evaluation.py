@@ -16,7 +16,7 @@ from ternary_vae.limits import completion_odds, coverage_limit
 from ternary_vae.model import STRATEGIES, DualVAE, Posteriors, combine, logits_to_tables
 from ternary_vae.model.dual_vae import Side
 from ternary_vae.model.ensemble import VOTERS
-from ternary_vae.model.linear import rounded_once
+from ternary_vae.model.linear import answering
 from ternary_vae.operations import Operations, measured_operations
 from ternary_vae.recipe import Recipe
 from ternary_vae.resolution.complementarity import (
@@ -81,7 +81,7 @@ def evaluate(
             **tasks,
             "A": lambda: _covered(model, "A", recipe, generator_for(2)),
         }
-    with rounded_once(model):
+    with answering(model):
         results = run_all(tasks, device)
     noise = results["noise"]
     home, exact = home_under_noise(noise), noise.both.sum()

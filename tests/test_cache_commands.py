@@ -189,11 +189,11 @@ def warnings_of(place: Path, **settings: object) -> list[str]:
 def benchmarks_encode_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Benchmarks that encode and do nothing else, after every epoch again, for nothing is written."""
 
-    def encode(checkpoint: Checkpoint, *, device: str, cache: TensorCache | None) -> None:
+    def encode(checkpoint: Checkpoint, *, device: str, cache: TensorCache | None) -> tuple[None, None]:
         encoded(Kept(checkpoint, torch.device(device), cache))
+        return None, None
 
-    monkeypatch.setattr(training_run, "measure_isolated", encode)
-    monkeypatch.setattr(training_run, "measure_coupled", encode)
+    monkeypatch.setattr(training_run, "measure_both", encode)
     monkeypatch.setattr(training_run, "write_record", lambda path, record: None)
     monkeypatch.delenv("TERNARY_VAE_CACHE_DIR")
 

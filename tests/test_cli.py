@@ -172,7 +172,7 @@ def test_a_record_overwrites_no_file_of_others(
     def measured(*_: object, **__: object) -> None:
         raise AssertionError("measured before it was known that nothing may be written")
 
-    monkeypatch.setattr("ternary_vae.resolution.measure.measure_isolated", measured)
+    monkeypatch.setattr("ternary_vae.resolution.measure.measure_both", measured)
     monkeypatch.setattr("ternary_vae.resolution.structure.measure.measure_structure", measured)
     monkeypatch.chdir(tmp_path)
     path = Path(output or "reports/benchmarks") / f"{name}.json"
@@ -427,7 +427,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         ("command", "measures"),
-        [("benchmark", "measure.measure_isolated"), ("structure", "structure.measure.measure_structure")],
+        [("benchmark", "measure.measure_both"), ("structure", "structure.measure.measure_structure")],
     )
     def test_an_output_that_cannot_be_written_is_told_before_anything_is_measured(
         self, refused, finished, place, monkeypatch, command, measures

@@ -14,7 +14,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution import isolated, kept
 from ternary_vae.resolution.kept import ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
-from ternary_vae.resolution.measure import encoded, keepable_tensors, measure_coupled, measure_isolated
+from ternary_vae.resolution.measure import encoded, keepable_tensors, measure_both, measure_coupled, measure_isolated
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, comparable
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.storage.tensor_cache import TensorCache
@@ -43,7 +43,7 @@ def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_comp
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     monkeypatch.setattr(isolated, "wrong_entries", refuse)
     monkeypatch.setattr(isolated, "pair_distances", refuse)
-    measured = measure_isolated(checkpoint, cache=store), measure_coupled(checkpoint, cache=store)
+    measured = measure_both(checkpoint, cache=store)
     assert said == []
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     for one, another in zip(measured, computed):

@@ -378,12 +378,7 @@ class TestMilestones:
     def measured(self, monkeypatch):
         """Counts measurements instead of making them."""
         calls = []
-        monkeypatch.setattr(
-            training_run, "measure_isolated", lambda c, **_: calls.append(("isolated", c.epoch)) or c.epoch
-        )
-        monkeypatch.setattr(
-            training_run, "measure_coupled", lambda c, **_: calls.append(("coupled", c.epoch)) or c.epoch
-        )
+        monkeypatch.setattr(training_run, "measure_both", lambda c, **_: calls.append(c.epoch) or (c.epoch, c.epoch))
         monkeypatch.setattr(
             training_run, "write_record", lambda path, r: path.parent.mkdir(exist_ok=True) or path.write_text(str(r))
         )
@@ -393,7 +388,7 @@ class TestMilestones:
         seen = Seen()
         recipe = small_recipe(epochs=3, evaluation__milestones=[0, 2, 50])  # the run's end always counts
         directory = quick_train(recipe, tmp_path / "run", benchmark_milestones=True, progress=seen).directory
-        assert measured == [(kind, epoch) for epoch in (0, 2, 3) for kind in ("isolated", "coupled")]
+        assert measured == [0, 2, 3]
         assert [(e["epoch"], e["name"]) for e in directory.events()] == [(0, "epoch_0"), (2, "epoch_2"), (3, "epoch_3")]
         assert seen.events == directory.events()
         assert (seen.to_come, seen.begun) == ([0, 2, 3], [(0, 0), (2, 1), (3, 2)])  # each before its event
@@ -403,14 +398,14 @@ class TestMilestones:
 
     def test_a_missing_record_is_made_up_for_on_resuming(self, finished_run, quick_resume, measured):
         quick_resume(finished_run, benchmark_milestones=True)
-        assert measured == [(kind, epoch) for epoch in (2, 3) for kind in ("isolated", "coupled")]
+        assert measured == [2, 3]
         directory = RunDirectory(finished_run)
         for path in (directory.coupled_record(2), directory.coupled_record(3), directory.checkpoint(3)):
             path.unlink()
         measured.clear()
         seen = Seen()
         quick_resume(finished_run, benchmark_milestones=True, progress=seen)
-        assert measured == [("isolated", 2), ("coupled", 2)]
+        assert measured == [2]
         assert seen.to_come == [2], "nothing is left of epoch 3 to measure"
         measured.clear()
         quick_resume(finished_run, benchmark_milestones=True)
@@ -425,7 +420,7 @@ class TestMilestones:
         assert outcome.directory.facts()["status"] == "interrupted"
         assert outcome.directory.events()[-1]["message"] == "stopped after 3 epochs; only benchmarks are missing"
         assert quick_resume(tmp_path / "run", benchmark_milestones=True).status == "completed"
-        assert measured == [("isolated", 3), ("coupled", 3)]
+        assert measured == [3]
 
 
 OUT_OF_MEMORY = {

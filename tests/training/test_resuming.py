@@ -261,9 +261,9 @@ class TestStoodStill:
     def test_it_writes_no_records(self, finished_run, tmp_path, monkeypatch):
         def measure(*arguments, **options):
             (finished_run / "run.lock").write_text(self.SUCCESSOR)
+            return None, None
 
-        monkeypatch.setattr(training_run, "measure_isolated", measure)
-        monkeypatch.setattr(training_run, "measure_coupled", measure)
+        monkeypatch.setattr(training_run, "measure_both", measure)
         with pytest.raises(UserError, match="stood still"):
             loop.resume(finished_run, device="cpu")
         assert not (finished_run / "benchmarks").exists()

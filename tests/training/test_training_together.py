@@ -147,10 +147,9 @@ def test_runs_of_different_lengths_and_milestones(recipes, tmp_path, monkeypatch
 
     def measure(checkpoint, **_):
         measured.append((checkpoint.recipe.seed, checkpoint.epoch))
-        return None
+        return None, None
 
-    monkeypatch.setattr(training_run, "measure_isolated", measure)
-    monkeypatch.setattr(training_run, "measure_coupled", lambda checkpoint, **_: None)
+    monkeypatch.setattr(training_run, "measure_both", measure)
     monkeypatch.setattr(training_run, "write_record", lambda path, _: path.parent.mkdir(exist_ok=True) or path.touch())
     longer, shorter = (recipe.model_copy(update={"epochs": n}) for recipe, n in zip(recipes, (3, 1)))
     outcomes = together([longer, shorter], tmp_path, benchmark_milestones=True)

@@ -25,7 +25,7 @@ def benchmark(
     from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.devices import choose_device
     from ternary_vae.resolution.figures import summary
-    from ternary_vae.resolution.measure import measure_coupled, measure_isolated
+    from ternary_vae.resolution.measure import measure_both
     from ternary_vae.resolution.records import require_place_of_record, write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.tensor_cache import TensorCache
@@ -44,8 +44,7 @@ def benchmark(
     store = TensorCache(cache_dir) if cache else None
     keep_freed_memory()
     for checkpoint, (isolated_path, coupled_path) in zip(loaded, places):
-        isolated = measure_isolated(checkpoint, seed=seed, device=device, cache=store)
-        coupled = measure_coupled(checkpoint, seed=seed, device=device, cache=store)
+        isolated, coupled = measure_both(checkpoint, seed=seed, device=device, cache=store)
         write_record(isolated_path, isolated)
         write_record(coupled_path, coupled)
         say(f"{checkpoint.path}: epoch {checkpoint.epoch}  {summary(isolated, coupled)}")

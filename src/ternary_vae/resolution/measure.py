@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -55,7 +55,14 @@ _FEW, FEW_UNDER_NOISE = 20_000, 5_000  # operations of a space that cannot be li
 GeneratorFor = Callable[[str], torch.Generator]
 
 
-@torch.no_grad()
+class _Benchmark(NamedTuple):
+    """Independent parts, the longest first, and what makes the sections of the record of what they answered."""
+
+    record: type[IsolatedRecord] | type[CoupledRecord]
+    parts: Tasks
+    sections: Callable[[dict[Hashable, Any]], dict[str, Any]]
+
+
 def measure_isolated(
     checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
 ) -> IsolatedRecord:
@@ -66,49 +73,79 @@ def measure_isolated(
     Raises:
         UserError: device not available, weights that do not fit the model, or figures that are not finite.
     """
-    device = torch.device(choose_device(device))
-    started = time.perf_counter()
-    kept = Kept(checkpoint, device, cache)
-    model, posteriors = encoded(kept)
-    space, operations = model.space, kept.operations
-    few = _few(space)
-    generator_for = partial(named_generator, seed, device=device)
-    keepable = keepable_tensors(model, posteriors, operations)
-    pairs = {vae: kept.task(name, keepable[name]) for vae, name in DISTANCES.items()}
-    some = _rows(posteriors, operations, few)
-    tasks: Tasks = {
-        (vae, name): task
-        for vae in SIDES
-        for name, task in _tasks_of_vae(model, vae, *some, pairs[vae], generator_for).items()
-    }
-    tasks["both", WRONG_ENTRIES] = kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES])
-    with finite(checkpoint):
-        results = answers(model, tasks, device)
-        kept.keep_computed()
-        vae_a, vae_b = (
-            _vae_resolution(model, {name: results[side, name] for side, name in tasks if side == vae}, wrong, unseen)
-            for vae, wrong, unseen in zip(
-                SIDES, results["both", WRONG_ENTRIES].long(), _held_out(kept, model, results["both", WRONG_ENTRIES])
-            )
-        )
-    header = header_of(checkpoint, seed, device, started)
-    return IsolatedRecord(header=header, space=checkpoint.recipe.space, vae_a=vae_a, vae_b=vae_b)
+    return _measured([_isolated], checkpoint, seed, device, cache)[0]
 
 
-@torch.no_grad()
 def measure_coupled(
     checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
 ) -> CoupledRecord:
     """Measures both VAEs of a checkpoint together; otherwise as `measure_isolated`."""
+    return _measured([_coupled], checkpoint, seed, device, cache)[0]
+
+
+def measure_both(
+    checkpoint: Checkpoint, *, seed: int = 0, device: torch.device | str = "cpu", cache: TensorCache | None = None
+) -> tuple[IsolatedRecord, CoupledRecord]:
+    """What `measure_isolated` and `measure_coupled` answer, measured side by side."""
+    coupled_record, isolated_record = _measured([_coupled, _isolated], checkpoint, seed, device, cache)
+    return isolated_record, coupled_record
+
+
+@torch.no_grad()
+def _measured(
+    benchmarks: Sequence[Callable[[Kept, DualVAE, Posteriors, int], _Benchmark]],
+    checkpoint: Checkpoint,
+    seed: int,
+    device: torch.device | str,
+    cache: TensorCache | None,
+) -> list[Any]:
+    """The benchmarks' records. Parts of one name are computed once."""
     device = torch.device(choose_device(device))
     started = time.perf_counter()
     kept = Kept(checkpoint, device, cache)
     model, posteriors = encoded(kept)
-    operations, listed = kept.operations, model.space.is_enumerable()
+    chosen = [benchmark(kept, model, posteriors, seed) for benchmark in benchmarks]
+    with finite(checkpoint):
+        results = answers(model, {name: part for each in chosen for name, part in each.parts.items()}, device)
+        kept.keep_computed()
+        sections = [benchmark.sections(results) for benchmark in chosen]
+        header = header_of(checkpoint, seed, device, started)
+        header = header.model_copy(update={"elapsed_seconds": header.elapsed_seconds / len(chosen)})
+        return [
+            benchmark.record(header=header, space=checkpoint.recipe.space, **each)
+            for benchmark, each in zip(chosen, sections)
+        ]
+
+
+def _isolated(kept: Kept, model: DualVAE, posteriors: Posteriors, seed: int) -> _Benchmark:
+    operations = kept.operations
+    generator_for = partial(named_generator, seed, device=kept.device)
+    keepable = keepable_tensors(model, posteriors, operations)
+    some = _rows(posteriors, operations, _few(model.space))
+    of_vaes = {
+        vae: _tasks_of_vae(model, vae, *some, kept.task(name, keepable[name]), generator_for)
+        for vae, name in DISTANCES.items()
+    }
+
+    def sections(results: dict[Hashable, Any]) -> dict[str, Any]:
+        wrong = results[WRONG_ENTRIES]
+        vaes = (
+            _vae_resolution(model, {name: results[vae, name] for name in of_vaes[vae]}, errors, unseen)
+            for vae, errors, unseen in zip(SIDES, wrong.long(), _held_out(kept, model, wrong))
+        )
+        return dict(zip(("vae_a", "vae_b"), vaes))
+
+    parts: Tasks = {(vae, name): task for vae, tasks in of_vaes.items() for name, task in tasks.items()}
+    parts[WRONG_ENTRIES] = kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES])
+    return _Benchmark(IsolatedRecord, parts, sections)
+
+
+def _coupled(kept: Kept, model: DualVAE, posteriors: Posteriors, seed: int) -> _Benchmark:
+    operations = kept.operations
     few, under_noise = _few(model.space), _few(model.space, FEW_UNDER_NOISE)
-    generator_for = partial(named_generator, seed, device=device)
+    generator_for = partial(named_generator, seed, device=kept.device)
     keepable = keepable_tensors(model, posteriors, operations, seed)
-    tasks: Tasks = {
+    parts: Tasks = {
         UNDER_NOISE: keepable[UNDER_NOISE] if seed else kept.task(UNDER_NOISE, keepable[UNDER_NOISE]),
         "ensembles": lambda: complementarity.ensembles_under_noise(
             model,
@@ -120,17 +157,16 @@ def measure_coupled(
         "coupling": lambda: coupled.latent_coupling(posteriors.mu_a, posteriors.mu_b),
         WRONG_ENTRIES: kept.task(WRONG_ENTRIES, keepable[WRONG_ENTRIES]),
     }
-    if listed:
-        tasks |= {
+    if model.space.is_enumerable():
+        parts |= {
             "rho_05": lambda: coupled.cross_injected_sampling(model, 0.5, generator_for("rho 0.5")),
             "rho_07": lambda: coupled.cross_injected_sampling(model, 0.7, generator_for("rho 0.7")),
             "covers_everything": lambda: covers_everything(model, FULL_COVERAGE_DRAWS, generator_for),
         }
-    with finite(checkpoint):
-        results = answers(model, tasks, device)
-        kept.keep_computed()
+
+    def sections(results: dict[Hashable, Any]) -> dict[str, Any]:
         ensemble_reconstruction, coupled_reconstruction = results["reconstructions"]
-        sections: dict[str, Any] = {
+        return {
             "ensemble_reconstruction": ensemble_reconstruction,
             "ensemble_under_noise": results["ensembles"],
             "cross_injected_sampling_rho_05": results.get("rho_05"),
@@ -143,8 +179,8 @@ def measure_coupled(
             "inference_overhead": coupled.inference_overhead(model, operations.tables[few]),
             "covers_everything": results.get("covers_everything"),
         }
-    header = header_of(checkpoint, seed, device, started)
-    return CoupledRecord(header=header, space=checkpoint.recipe.space, **sections)
+
+    return _Benchmark(CoupledRecord, parts, sections)
 
 
 def _tasks_of_vae(

@@ -46,6 +46,7 @@ class Header(Section):
     """Time of measurement, ISO 8601. With `elapsed_seconds` and the section `inference_overhead` all that differs
     between two measurements of one checkpoint, see `comparable`."""
     elapsed_seconds: float
+    """Of the measurement, start to end; of two benchmarks measured side by side each has half."""
 
 
 class Interval(Section):

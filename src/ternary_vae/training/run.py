@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 from ternary_vae.acceleration.parallel import SharedTasks, on_one_core
 from ternary_vae.errors import UserError
 from ternary_vae.formats import counted
-from ternary_vae.resolution.measure import measure_coupled, measure_isolated
+from ternary_vae.resolution.measure import measure_both
 from ternary_vae.resolution.records import write_record
 from ternary_vae.storage.checkpoints import TENSORS, Checkpoint, load_checkpoint
 from ternary_vae.storage.runs import RunDirectory
@@ -215,7 +215,7 @@ class Run:
             clock = time.monotonic()
             checkpoint, how = load_checkpoint(path), {"device": str(self.trainer.device), "cache": self.cache}
             with matrix_products("highest"):
-                isolated, coupled = measure_isolated(checkpoint, **how), measure_coupled(checkpoint, **how)
+                isolated, coupled = measure_both(checkpoint, **how)
             directory.require_held()
             write_record(directory.isolated_record(epoch), isolated)
             write_record(directory.coupled_record(epoch), coupled)

@@ -14,7 +14,14 @@ from ternary_vae.errors import UserError
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution import isolated, kept
 from ternary_vae.resolution.kept import ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
-from ternary_vae.resolution.measure import encoded, keepable_tensors, measure_both, measure_coupled, measure_isolated
+from ternary_vae.resolution.measure import (
+    answers,
+    encoded,
+    keepable_tensors,
+    measure_both,
+    measure_coupled,
+    measure_isolated,
+)
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, comparable
 from ternary_vae.storage.checkpoints import load_checkpoint, save_checkpoint
 from ternary_vae.storage.tensor_cache import TensorCache
@@ -36,10 +43,12 @@ def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_comp
     checkpoint = load_checkpoint(small_checkpoint_file)
     computed = measure_isolated(checkpoint), measure_coupled(checkpoint)
     kept = Kept(checkpoint, CPU)
-    keepable = keepable_tensors(*encoded(kept), kept.operations)
+    model, posteriors = encoded(kept)
+    keepable = keepable_tensors(model, posteriors, kept.operations)
     assert list(keepable) == list(PURPOSES)
-    for name, compute in keepable.items():
-        save_kept(store, checkpoint, CPU, name, compute())
+    assert answers(model, {"with gradients": torch.is_grad_enabled}, CPU) == {"with gradients": False}
+    for name, tensor in answers(model, keepable, CPU).items():
+        save_kept(store, checkpoint, CPU, name, tensor)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     monkeypatch.setattr(isolated, "wrong_entries", refuse)
     monkeypatch.setattr(isolated, "pair_distances", refuse)

@@ -1,4 +1,4 @@
-"""Tasks that two threads share: each is done once, by either."""
+"""Tasks done side by side, and tasks that two threads share: each is done once, by either."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ import threading
 import pytest
 import torch
 
-from ternary_vae.acceleration.parallel import InTurn, SharedTasks
+from ternary_vae.acceleration.parallel import InTurn, SharedTasks, side_by_side
 
 CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_side_by_side_a_task_has_a_core_and_gradients_as_its_caller(cores, gradients):
+    torch.set_num_threads(cores)
+    with torch.set_grad_enabled(gradients):
+        found = side_by_side({"cores": torch.get_num_threads, "gradients": torch.is_grad_enabled}, CPU)
+    assert found == {"cores": 1, "gradients": gradients}
+    assert torch.get_num_threads() == cores
 
 
 def test_one_thread_alone_does_all_in_order():

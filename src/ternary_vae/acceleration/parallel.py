@@ -16,15 +16,17 @@ Tasks = dict[Hashable, Callable[[], Any]]
 
 def side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
     """Runs independent tasks, on a CPU as many at once as PyTorch may use cores and each on one: they then never wait
-    for each other, and no sum depends on the number of cores."""
+    for each other, and no sum depends on the number of cores. Gradients are asked for where the caller does."""
     cores = torch.get_num_threads()
     if device.type != "cpu" or cores == 1:
         return {name: task() for name, task in tasks.items()}
-    with (
-        on_one_core(device),
-        # PyTorch keeps the number of threads for each thread.
-        ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-    ):
+    with_gradients = torch.is_grad_enabled()
+
+    def begin() -> None:  # PyTorch keeps both for each thread
+        torch.set_num_threads(1)
+        torch.set_grad_enabled(with_gradients)
+
+    with on_one_core(device), ThreadPoolExecutor(cores, initializer=begin) as pool:
         running = {name: pool.submit(task) for name, task in tasks.items()}
         try:
             return {name: future.result() for name, future in running.items()}

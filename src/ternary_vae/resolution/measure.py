@@ -288,8 +288,9 @@ def keepable_tensors(
     }
 
 
+@torch.no_grad()
 def answers(model: DualVAE, tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
-    """What tasks answer that only ask `model`, side by side."""
+    """What tasks answer that only ask `model`, side by side: the same on any number of cores, for any caller."""
     with answering(model):
         return side_by_side(tasks, device)
 

@@ -87,7 +87,7 @@ def test_out_of_training_a_model_goes_through_the_transforms_of_torch_func(vae):
     assert encoded.shape == (len(tables), 16, *tables.shape)
 
 
-def test_bfloat16_factors_are_answering_each(bfloat16):
+def test_bfloat16_factors_are_rounded_once_each(bfloat16):
     """Beside double precision of the rounded factors: sums are of float32, answers and the gradient of the input are
     rounded to bfloat16, whose steps are 2⁻⁸ of a number; those of the weights are float32 again."""
     x, weight, bias = tensors((64, 9), (7, 9), (7,), dtype=torch.float32)

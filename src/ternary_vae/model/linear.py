@@ -10,7 +10,8 @@ Its answers are those of `torch.nn.Linear`. Two things are its own, both for spe
   rather than rounded and widened again at each. That takes half the time of rounding every time.
 
 And one where a model only answers: inside `answering` decoders go through oneDNN, whose float32 products take half the
-time on processors that PyTorch's usual library does not use in full. Their sums are the same.
+time on processors that PyTorch's usual library does not use in full. Each library adds up in an order of its own: where
+tried, networks of the plan's size answered the same, and others up to rounding.
 """
 
 from __future__ import annotations
@@ -39,23 +40,25 @@ class Linear(nn.Linear):
         return self._rounded is not None and not torch.is_grad_enabled()
 
     def forward(self, x: Float[Tensor, "*n in"]) -> Float[Tensor, "*n out"]:
-        if not self.answers_only:
+        rounded = self._rounded  # once: the block may end in another thread
+        if rounded is None or torch.is_grad_enabled():
             # Out of training every transform of `torch.func` goes through, which needs PyTorch's own product.
             product = linear if self.training else _plain
             return product(x, self.weight, self.bias)
-        if x.dtype not in self._rounded:
-            self._rounded[x.dtype] = _like(x, self.weight, self.bias)
-        return F.linear(x, *self._rounded[x.dtype])
+        if x.dtype not in rounded:
+            rounded[x.dtype] = _like(x, self.weight, self.bias)
+        return F.linear(x, *rounded[x.dtype])
 
 
 @contextmanager
 def answering(model: nn.Module) -> Iterator[None]:
     """Inside the block, in which no weight may change, layers that answer without gradients convert their weights to a
-    format once, not at every call, and decoders go through oneDNN where PyTorch has it."""
+    format once, not at every call, and decoders go through oneDNN where PyTorch has it. Its ReLU makes 0 of NaN, so
+    weights have to be finite."""
     layers = [module for module in model.modules() if isinstance(module, Linear)]
-    for layer in layers:
-        layer._rounded = {}
     try:
+        for layer in layers:
+            layer._rounded = {}
         yield
     finally:
         for layer in layers:

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float, Float64, Int, Int8
 from torch import Tensor
 
+from ternary_vae.acceleration.parallel import Tasks
 from ternary_vae.errors import UserError
 from ternary_vae.model import DualVAE, Posteriors
 from ternary_vae.operations import Operations, all_operations, hamming_distance
 from ternary_vae.resolution.complementarity import NOISE_SIGMA, NoiseOutcome, home_table
 from ternary_vae.resolution.kept import DISTANCES, UNDER_NOISE, WRONG_ENTRIES, Kept
-from ternary_vae.resolution.measure import keepable_tensors
+from ternary_vae.resolution.measure import answers, keepable_tensors
 from ternary_vae.storage.checkpoints import Checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
 from ternary_vae.storage.tensor_cache import TensorCache, cache_directory
@@ -91,15 +92,14 @@ def latent_map(model: DualVAE, kept: Kept | None = None) -> LatentMap:
 
     posteriors = encode() if kept is None else kept.posteriors(encode)
     keepable = keepable_tensors(model, posteriors, operations)
-
-    def tensor(name: str) -> Tensor:
-        return (keepable[name] if kept is None else kept.task(name, keepable[name]))()
-
-    wrong = tensor(WRONG_ENTRIES).long()
+    names = (UNDER_NOISE, *DISTANCES.values(), WRONG_ENTRIES)
+    tasks: Tasks = {name: keepable[name] if kept is None else kept.task(name, keepable[name]) for name in names}
+    tensors = answers(model, tasks, tables.device)
+    wrong = tensors[WRONG_ENTRIES].long()
     # Of the coupled benchmark, so that the map counts the homes that the record reports.
-    noise = NoiseOutcome.of_counts(tensor(UNDER_NOISE))
-    a = _side(tables, posteriors.mu_a, wrong[0], tensor(DISTANCES["A"]), noise.only_a + noise.both, noise.draws)
-    b = _side(tables, posteriors.mu_b, wrong[1], tensor(DISTANCES["B"]), noise.only_b + noise.both, noise.draws)
+    noise = NoiseOutcome.of_counts(tensors[UNDER_NOISE])
+    a = _side(tables, posteriors.mu_a, wrong[0], tensors[DISTANCES["A"]], noise.only_a + noise.both, noise.draws)
+    b = _side(tables, posteriors.mu_b, wrong[1], tensors[DISTANCES["B"]], noise.only_b + noise.both, noise.draws)
     return LatentMap(home_table(*wrong, noise).numpy(), a, b, NOISE_SIGMA, noise.draws)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -24,9 +25,9 @@ def run(run_command):
 
 @pytest.fixture
 def checkpoint(model: DualVAE, tmp_path: Path) -> Path:
-    path = tmp_path / "epoch_7.safetensors"
+    path = tmp_path / "epoch_1.safetensors"
     recipe = load_recipe("ternary_v5_5", overrides={"model.latent_dimensions": model.sizes.latent_dimensions})
-    save_checkpoint(path, Checkpoint(7, 7, recipe, model.state_dict()))
+    save_checkpoint(path, Checkpoint(1, 1, recipe, model.state_dict()))
     return path
 
 
@@ -37,7 +38,7 @@ def test_it_writes_a_page(run, checkpoint, tmp_path) -> None:
     assert (code, error) == (0, "")
     assert output.resolve().as_uri() in out
     text = output.read_text(encoding="utf-8")
-    assert "epoch_7.safetensors: recipe ternary_v5_5, after 7 epochs" in text
+    assert re.search(r"epoch_1\.safetensors: recipe ternary_v5_5, after 1 epoch\b", text)
     assert len(text) < 4e6
 
 

@@ -36,7 +36,7 @@ def test_a_plan_writes_nothing(printed, tmp_path):
 
 def test_one_experiment_from_the_file_to_the_page(printed, description, tmp_path, request):
     output = printed("experiment", description, "--backend", "inprocess", "--device", "cpu")
-    assert "1 of 1 runs complete, none left" in output
+    assert "1 of 1 run complete, none left" in output
     place = tmp_path / "experiments" / "mine"
     assert "wrote" not in output
     for name in (
@@ -56,7 +56,7 @@ def test_one_experiment_from_the_file_to_the_page(printed, description, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "says"), [("failed", 1, "1 of 1 runs failed"), ("interrupted", 130, "go on with")]
+    ("status", "code", "says"), [("failed", 1, "1 of 1 run failed"), ("interrupted", 130, "go on with")]
 )
 def test_exit_codes_of_what_did_not_complete(printed, description, monkeypatch, status, code, says):
     def ended(tasks):
@@ -74,7 +74,7 @@ def test_a_directory_that_is_anothers_by_now_gets_no_report(printed, description
         return [Ending(task.name, "failed", "why") for task in tasks]
 
     monkeypatch.setattr(backends, "perform_together", ended)
-    says = "process 3 on three is running this experiment; stopped, nothing more is written; 0 of 1 runs are complete"
+    says = "process 3 on three is running this experiment; stopped, nothing more is written; 0 of 1 run complete"
     assert says in printed("experiment", description, "--backend", "inprocess", code=2)
     assert not (place.path / "report.md").exists()
 

@@ -99,9 +99,10 @@ def test_long_names_have_room(results):
         "plain-\nbatch_size-256-injection-\ntranslated –\nother"
     )
     assert brief("long" * 20).replace("\n", "") == "long" * 20
-    named = replace(results, experiment=results.experiment.model_copy(update={"name": "n" * 100}))
+    named = replace(results, experiment=results.experiment.model_copy(update={"name": "n" * 100}), last=1)
     figure = seeds_figure(named)
     figure.draw_without_rendering()
     title = figure.get_suptitle()
     assert title.replace("\n", "").startswith("n" * 100)
+    assert title.endswith("after 1 epoch")
     assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.texts)

@@ -158,13 +158,14 @@ def test_bare_records_give_a_report_without_events(failing_run: RunDirectory, tm
 
 
 def test_hostile_words_do_not_leave_their_cell(make_run: Callable[..., RunDirectory], tmp_path: Path) -> None:
-    run = make_run(milestones=(3,), epochs=3)
+    run = make_run(milestones=(1,), epochs=1)
     with open(run.events_file, "a", encoding="utf-8") as file:
-        file.write(json.dumps({"epoch": 2, "kind": "guard", "name": "x", "message": "a | b\n<img src=x> `c`"}) + "\n")
+        file.write(json.dumps({"epoch": 1, "kind": "guard", "name": "x", "message": "a | b\n<img src=x> `c`"}) + "\n")
     text = evolution_markdown(measurements_of_run(run), tmp_path / "report.md")
-    row = rows_of(text, "## Events")["2"]
+    row = rows_of(text, "## Events")["1"]
     assert row[2] == "a \\| b &lt;img src=x&gt; \\`c\\`"
     assert len(row) == 4
+    assert re.search(r"at once: [01] of 1 epoch\.", text)
 
 
 def test_the_final_report_sets_promises_beside_both_runs(

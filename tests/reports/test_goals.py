@@ -118,6 +118,7 @@ def test_an_unfinished_run_is_not_judged(run):
 def test_a_page_beside_the_plans_recipe(run, failing_run, tmp_path):
     plan = measurements_of_run(failing_run)
     text = write_goals([run], tmp_path / "GOALS.md", "make ours", [plan], "make theirs").read_text(encoding="utf-8")
+    assert text.partition("\n")[0].endswith(", 1 seed, 400 epochs")
     assert "## Beside the plan's recipe, milestone by milestone" in text
     assert f"by `make theirs`, recipe `{plan.recipe.fingerprint()}`" in text
     assert "Beside the plan" not in write_goals([run], tmp_path / "ALONE.md", "make ours").read_text(encoding="utf-8")

@@ -29,6 +29,7 @@ def atlas(
         raise UserError("--model and --checkpoint name a model each; give one of them")
 
     from ternary_vae.atlas.page import require_room, require_two_input_ternary, write_atlas
+    from ternary_vae.formats import counted
     from ternary_vae.model import DualVAE
     from ternary_vae.pretrained.files import DEFAULT
     from ternary_vae.reports.latent_map import latent_map, latent_map_of_checkpoint
@@ -38,7 +39,7 @@ def atlas(
     if checkpoint is not None:
         shown, read = load_model(checkpoint)
         require_two_input_ternary(shown.space)
-        source = f"{checkpoint.name}: recipe {read.recipe.name}, after {read.epochs_completed} epochs"
+        source = f"{checkpoint.name}: recipe {read.recipe.name}, after {counted(read.epochs_completed, 'epoch')}"
         places = latent_map_of_checkpoint(shown, read)
     else:
         name = DEFAULT if model is None else model
@@ -47,7 +48,7 @@ def atlas(
         origin = shown.origin
         source = f"pretrained model {name}"
         if origin is not None:
-            source += f": recipe {origin.recipe}, seed {origin.seed}, after {origin.epochs} epochs"
+            source += f": recipe {origin.recipe}, seed {origin.seed}, after {counted(origin.epochs, 'epoch')}"
         places = latent_map(shown)
     write_atlas(shown, places, source, output)
     say(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)\nopen the page: {output.resolve().as_uri()}")

@@ -153,13 +153,15 @@ def _report(described: Experiment, execution: Execution, output: Path | None) ->
 
 def _conclude(command: str, execution: Execution) -> None:
     """The exit code of what did not complete, after a line on how to go on."""
-    done, all_runs = len(execution.complete), len(execution.runs)
-    kept = f"{done} of {all_runs} runs are complete and kept"
+    from ternary_vae.formats import counted
+
+    all_runs = counted(len(execution.runs), "run")
+    kept = f"{len(execution.complete)} of {all_runs} complete and kept"
     if execution.broken:
         raise UserError(f"{execution.broken}; {kept}, the same command goes on")
     if execution.interrupted:
         say(f"stopped; {kept}; go on with: {command}", always=True)
         raise SystemExit(INTERRUPTED)
     if execution.failed:
-        say(f"{len(execution.failed)} of {all_runs} runs failed; why is in {execution.directory.failures}", always=True)
+        say(f"{len(execution.failed)} of {all_runs} failed; why is in {execution.directory.failures}", always=True)
         raise SystemExit(NOT_AS_REQUIRED)

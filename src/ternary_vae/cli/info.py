@@ -80,13 +80,14 @@ def _describe_run(path: Path) -> None:
 
 
 def _describe_checkpoint(path: Path) -> None:
+    from ternary_vae.formats import counted
     from ternary_vae.storage.checkpoints import load_model
 
     model, checkpoint = load_model(path)
     count = sum(parameter.numel() for parameter in model.parameters())
     say(
         f"{path}: {checkpoint.source} checkpoint, epoch {checkpoint.epoch}, "
-        f"{checkpoint.epochs_completed} epochs completed, ρ {checkpoint.rho:.3f}, {count:,} parameters, "
+        f"{counted(checkpoint.epochs_completed, 'epoch')} completed, ρ {checkpoint.rho:.3f}, {count:,} parameters, "
         f"written by {checkpoint.code_version}, SHA-256 {checkpoint.content_hash}\n"
     )
     say(checkpoint.recipe.to_yaml())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ternary_vae.experiments.results import Comparison, Results
 from ternary_vae.experiments.wording import brief
+from ternary_vae.formats import counted
 from ternary_vae.reports.figures import canvas, figure_title
 from ternary_vae.reports.panels import BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, percent_axis, share_axis
 from ternary_vae.resolution.figures import Measure
@@ -39,7 +40,7 @@ def effects_figure(results: Results) -> Figure:
             axis.set_xlabel("points" if measure.unit == "share" else measure.unit, fontsize=8)
         against = results.experiment.reference
         figure_title(figure, f"Differences from {against}" if against else "Differences")
-        figure.supxlabel(_EFFECTS_NOTE.format(results.last), fontsize=8, color=QUIET)
+        figure.supxlabel(_EFFECTS_NOTE.format(counted(results.last, "epoch")), fontsize=8, color=QUIET)
     return figure
 
 
@@ -83,13 +84,13 @@ def seeds_figure(results: Results) -> Figure:
             axis.set_xlabel("%" if measure.unit == "share" else measure.unit, fontsize=8)
             if measure.bounded:
                 share_axis(axis, along="x", whole=measure.factor)
-        figure_title(figure, f"{results.experiment.name}: every seed after {results.last} epochs")
+        figure_title(figure, f"{results.experiment.name}: every seed after {counted(results.last, 'epoch')}")
         figure.supxlabel("dots: seeds; line: their mean", fontsize=8, color=QUIET)
     return figure
 
 
 _EFFECTS_NOTE = (
-    "after {} epochs; dots: seeds; bars: 95% intervals; filled: stands after correction; "
+    "after {}; dots: seeds; bars: 95% intervals; filled: stands after correction; "
     "grey: too small to be seen with this spread"
 )
 

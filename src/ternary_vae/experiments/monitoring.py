@@ -109,7 +109,8 @@ class Overview:
         finished = sum(run.status == "complete" for run in self.runs)
         line = f"{ending.name}: {ending.status} after {counted(run.done, 'epoch')}"
         if ending.status == "completed":
-            line += f", {duration(ending.seconds)}; {finished} of {len(self.runs)} runs complete, {self._left()}"
+            complete = f"{finished} of {counted(len(self.runs), 'run')} complete"
+            line += f", {duration(ending.seconds)}; {complete}, {self._left()}"
         elif ending.message:
             line += f": {ending.message}"
         print_line(self.console, line)
@@ -136,8 +137,8 @@ class Overview:
                 running = ", ".join(
                     f"{run.name} {run.done}/{run.epochs}" for run in self.runs if run.status == "running"
                 )
-                line = f"{self._done()} of {self._total()} epochs, {self._left()}: {running or 'no run under way'}"
-                print_line(self.console, line)
+                done = f"{self._done()} of {counted(self._total(), 'epoch')}"
+                print_line(self.console, f"{done}, {self._left()}: {running or 'no run under way'}")
 
     def _refresh(self, run: MonitoredRun) -> None:
         run.refresh()
@@ -163,7 +164,7 @@ class Overview:
         head = Table.grid(padding=(0, 2))
         head.add_row(
             # No markup: a line is printed without above the panel, and the panel again with it.
-            Text.assemble((f"{self._done():,}", "bold"), f" of {self._total():,} epochs"),
+            Text.assemble((f"{self._done():,}", "bold"), f" of {counted(self._total(), 'epoch')}"),
             *(f"{number} {status}" for status, number in counts.items() if number),
             self._left(),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ternary_vae.formats import cell, duration, in_unit, rough
+from ternary_vae.formats import cell, counted, duration, in_unit, rough
 from ternary_vae.pretrained.configuration import Configuration, Figure
 from ternary_vae.space import TWO_INPUT_TERNARY, Space, latent_dimensions_of
 
@@ -15,7 +15,7 @@ def model_card(configuration: Configuration) -> str:
         loader=PackageLoader("ternary_vae.pretrained", "assets"), undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"duration": duration}
+    environment.filters |= {"counted": counted, "duration": duration}
     architecture = configuration.architecture
     space = Space(architecture.values, architecture.inputs)
     is_default = space == TWO_INPUT_TERNARY

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ternary_vae.errors import UserError
-from ternary_vae.formats import NOTHING, table
+from ternary_vae.formats import NOTHING, counted, table
 from ternary_vae.limits import coverage_limit
 from ternary_vae.reports.markdown import markdown
 from ternary_vae.reports.measurements import Measurements
@@ -57,7 +57,8 @@ def goals_table(runs: Sequence[Measurements], every_seed: bool = True) -> list[s
                 "judge it with scripts/publish/publish_spaces.py"
             )
         if run.epochs < run.recipe.epochs or len(run.metrics) < run.recipe.epochs:
-            raise UserError(f"{run.directory}: {run.epochs} of {run.recipe.epochs} epochs; finish it with resume")
+            done = f"{run.epochs} of {counted(run.recipe.epochs, 'epoch')}"
+            raise UserError(f"{run.directory}: {done}; finish it with resume")
     runs = sorted(runs, key=lambda run: run.seed)
     rows = []
     for goal in GOALS:

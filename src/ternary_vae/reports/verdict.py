@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ternary_vae.formats import counted
 from ternary_vae.recipe import FULL_COVERAGE_DRAWS
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.criteria import LEVELS, Level, Verdict, judge
@@ -58,9 +59,8 @@ def _counts(verdict: Verdict, measured: Measurements) -> str:
     if not measured.metrics:
         return ""
     exact = verdict.sustained_reconstruction_epochs
-    sentences = [
-        f"Both VAEs were exact on {measured.every_operation} in {exact} of {measured.evaluated_epochs} epochs."
-    ]
+    evaluated = counted(measured.evaluated_epochs, "epoch")
+    sentences = [f"Both VAEs were exact on {measured.every_operation} in {exact} of {evaluated}."]
     if any(value is not None for value in measured.column("covered_all_a")):
         draws = measured.full_coverage_draws
         sentence = f"{draws:,} draws of each VAE alone met every operation in {verdict.full_coverage_epochs}"

@@ -21,6 +21,7 @@ from ternary_vae.acceleration.memory import memory_of_the_device, release_memory
 from ternary_vae.acceleration.parallel import InTurn
 from ternary_vae.devices import choose_device, device_to_go_on_with
 from ternary_vae.errors import UserError
+from ternary_vae.formats import counted
 from ternary_vae.recipe import Recipe
 from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of, require_readable, save_checkpoint
 from ternary_vae.storage.files import require_utf_8, write_bytes
@@ -219,8 +220,8 @@ def _new_run(recipe: Recipe, directory: RunDirectory, device: str, start: Checkp
         model_of(start)  # refuse weights that do not fit before anything is written
         if start.epochs_completed >= recipe.epochs:
             raise UserError(
-                f"{start.path}: {start.epochs_completed} epochs are done and the recipe has {recipe.epochs}; "
-                "give more --epochs"
+                f"{start.path}: has done {counted(start.epochs_completed, 'epoch')} "
+                f"and the recipe has {recipe.epochs}; give more --epochs"
             )
     trainer = Trainer(recipe, device)
     if start is not None:

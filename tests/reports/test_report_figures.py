@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from ternary_vae.reports import figures
 from ternary_vae.reports.comparison import write_comparison
 from ternary_vae.reports.figures import canvas, comparison_figure, evolution_figure, figure_title, write_figure
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
-from ternary_vae.reports.panels import coverage_axis, share_axis
+from ternary_vae.reports.panels import coverage_axis, percent_axis, share_axis
 from ternary_vae.storage.runs import RunDirectory
 
 PHASES = [(0, 40), (40, 120), (120, 250), (250, 400)]
@@ -123,10 +124,15 @@ def test_an_axis_of_shares_ends_where_shares_do(drawn: tuple[float, float], alon
         axis, values = axes.flat[0], [whole * value for value in drawn]
         axis.plot(values, [0, 1], "o") if along == "x" else axis.plot([0, 1], values, "o")
         share_axis(axis, along=along, whole=whole)
+        percent_axis(axis)
         axis.figure.draw_without_rendering()
         low, high = axis.get_ylim() if along == "y" else axis.get_xlim()
         assert low < min(values) <= max(values) < high  # what lies at an end is seen
         assert all(0 <= tick <= whole for tick in seen_ticks(axis, along))
+        for label, tick in zip(axis.get_yticklabels(), axis.get_yticks(), strict=True):
+            assert re.fullmatch(r"−?\d+(\.\d*[1-9])?%", label.get_text())
+            assert float(label.get_text().replace("−", "-").rstrip("%")) == pytest.approx(100 * tick)
+        assert axis.xaxis.get_offset_text().get_text() == ""
 
 
 def test_noise_stands_beside_the_limit_of_nine_ideal_axes(figure: Figure) -> None:

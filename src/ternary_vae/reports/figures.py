@@ -39,6 +39,7 @@ _STYLE: dict[str, Any] = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 17,
+    "axes.formatter.useoffset": False,
     "axes.labelcolor": QUIET,
     "axes.edgecolor": QUIET,
     "axes.linewidth": 0.7,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ternary_vae.formats import percent, uniform_level
+from ternary_vae.formats import fixed, percent, uniform_level
 from ternary_vae.reports.measurements import Measurements
 from ternary_vae.resolution.figures import CRITERIA, MEASURES, PLAN_EPOCHS
 from ternary_vae.resolution.structure.ideal import ideal_half_sigma
@@ -287,10 +287,8 @@ def share_axis(
 
 
 def percent_axis(axis: Axes) -> None:
-    """Shares as percentages."""
-    from matplotlib.ticker import PercentFormatter
-
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    """Shares as percentages, with no more decimals than each needs, as on a page."""
+    axis.yaxis.set_major_formatter(lambda share, _: f"{fixed(100 * share, 6).rstrip('0').rstrip('.')}%")
 
 
 def legend(axis: Axes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -92,6 +93,19 @@ def test_other_values_are_read_so_many_places_around_their_cycle(values, middle)
     read = Encoder(middle, Sizes(Space(values, 1))).as_read(inputs)
     assert torch.allclose(read, inputs.roll(middle))
     assert torch.equal(torch.autograd.grad(read.sum(), inputs)[0], torch.ones(values))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("latent_dimensions", (0, -1)),
+        *((name, (0.0, -1.0, math.nan, math.inf)) for name in ("width", "decoder_a_width")),
+    ],
+)
+def test_networks_without_a_size_are_refused(name, values):
+    for value in values:
+        with pytest.raises(ValueError, match=f"^{name}: expected .*, got {value}$"):
+            DualVAE(**{name: value})
 
 
 def test_a_recipe_describes_its_model():

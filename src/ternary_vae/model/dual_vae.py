@@ -53,7 +53,7 @@ class DualVAE(Pretrained, nn.Module):
 
     Raises:
         UserError: there is no such space.
-        ValueError: there is no such injection.
+        ValueError: there is no such injection, or no networks of such sizes, see `Sizes`.
 
     Attributes:
         space: the space of the operations.

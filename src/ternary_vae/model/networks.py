@@ -29,12 +29,22 @@ class Sizes:
         latent_dimensions: of the code.
         width: factor of all hidden layers.
         decoder_a_width: factor of those of VAE-A's decoder, beside what follows from `width`.
+
+    Raises:
+        ValueError: a code without dimensions, or a factor that is not above 0 and finite.
     """
 
     space: Space = field(default_factory=Space)
     latent_dimensions: int = 16
     width: float = 1.0
     decoder_a_width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.latent_dimensions < 1:
+            raise ValueError(f"latent_dimensions: expected at least 1, got {self.latent_dimensions}")
+        for name in ("width", "decoder_a_width"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: expected a finite number above 0, got {getattr(self, name)}")
 
     @classmethod
     def of(
@@ -48,8 +58,8 @@ class Sizes:
         of the entries, so that their weights grow as the entries do; unless given."""
         return cls(
             space,
-            latent_dimensions or latent_dimensions_of(space),
-            width or math.sqrt(space.entries / TWO_INPUT_TERNARY.entries),
+            latent_dimensions_of(space) if latent_dimensions is None else latent_dimensions,
+            math.sqrt(space.entries / TWO_INPUT_TERNARY.entries) if width is None else width,
             decoder_a_width,
         )
 

@@ -284,6 +284,7 @@ def test_a_card_that_cannot_be_written_leaves_the_model_as_it_was(saved):
 def test_a_new_directory_whose_last_rename_fails_can_be_written_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         replace = os.replace
+        patched.setattr(os, "link", lambda old, new: full())
         patched.setattr(os, "replace", lambda old, new: full() if new.name == "config.json" else replace(old, new))
         with pytest.raises(UserError, match=r"cannot write .*config\.json: no space left on the disk"):
             random_model().save_pretrained(tmp_path / "new")

@@ -165,6 +165,21 @@ def test_pipes_and_devices_are_not_replaced(tmp_path):
     assert device.is_symlink()
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_does_not_overwrite_what_came_while_it_was_written(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", failing(errno.EPERM))
+    path = tmp_path / "file"
+    write_atomically(path, lambda file: file.write(b"first"), new=True)
+    with pytest.raises(UserError, match="file: is there already and is not overwritten; name another place"):
+        write_atomically(path, lambda file: file.write(b"second"), new=True)
+    with pytest.raises(UserError, match="is there already"):
+        write_together({tmp_path / name: "new" for name in ("free", "file")}, new=True)
+    assert path.read_bytes() == b"first"
+    write_together({tmp_path / name: "new" for name in ("one", "two")}, new=True)
+    assert sorted(os.listdir(tmp_path)) == ["file", "one", "two"]
+
+
 def test_of_files_that_belong_together_only_new_ones_go_when_the_last_fails(tmp_path, monkeypatch):
     rename, fail = os.replace, failing(errno.EIO)
     monkeypatch.setattr(os, "replace", lambda old, new: (fail if new.name == "last" else rename)(old, new))

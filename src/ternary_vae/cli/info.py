@@ -45,10 +45,10 @@ def recipe(
     if output is None:
         say(content.rstrip("\n"))
         return
-    from ternary_vae.storage.files import require_absent, write_text
+    from ternary_vae.storage.files import require_absent, write_together
 
     require_absent(output, instead="file")
-    write_text(output, content)
+    write_together({output: content}, new=True)
     say(f"wrote {output}; train it with: ternary-vae train --config {quoted(output.absolute())}")
 
 

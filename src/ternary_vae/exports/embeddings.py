@@ -66,13 +66,13 @@ def write_embeddings(networks: Networks, path: Path) -> None:
     gates, codes = gates_of_all(networks), codes_of_all(networks)
     if path.suffix == ".npz":
         arrays = {name: np.asarray(column) for name, column in gates.items()} | codes
-        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays), new=True)
         return
     columns = {**gates, **_flat(codes)}
     if parquet is None:
-        write_atomically(path, lambda file: _write_csv(file, columns))
+        write_atomically(path, lambda file: _write_csv(file, columns), new=True)
     else:
-        write_atomically(path, lambda file: parquet.parquet.write_table(parquet.table(columns), file))
+        write_atomically(path, lambda file: parquet.parquet.write_table(parquet.table(columns), file), new=True)
 
 
 def _flat(codes: dict[str, Float32[np.ndarray, "n d"]]) -> dict[str, Float32[np.ndarray, " n"]]:

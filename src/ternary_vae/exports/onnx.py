@@ -70,7 +70,7 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
     require_absent(*files.values())
     training = [module for module in model.modules() if module.training]
     try:
-        write_together({files[name]: _onnx_bytes(*part) for name, part in parts.items()})
+        write_together({files[name]: _onnx_bytes(*part) for name, part in parts.items()}, new=True)
     finally:
         for module in training:
             module.training = True

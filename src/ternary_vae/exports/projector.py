@@ -32,7 +32,7 @@ def write_projector(networks: Networks, directory: Path) -> None:
         f'  metadata_path: "{METADATA}"\n}}'
         for vae in SIDES
     )
-    write_together({directory / name: text + "\n" for name, text in texts.items()})
+    write_together({directory / name: text + "\n" for name, text in texts.items()}, new=True)
 
 
 def _codes_file(vae: str) -> str:

@@ -183,7 +183,8 @@ def write_model(files: ModelFiles, directory: Path) -> None:
     if _is_run(directory):
         raise UserError(f"{directory}: is a run, beside which no model is read; name another directory")
     existing = directory / CONFIGURATION
-    if existing.exists():
+    new = not existing.exists()
+    if not new:
         content = read_json(existing, what=_EXPECTED)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise UserError(f"{existing}: is not of a ternary-vae model and is not overwritten; name another directory")
@@ -192,5 +193,5 @@ def write_model(files: ModelFiles, directory: Path) -> None:
     content = json_text(files.configuration.model_dump(mode="json"))
     # Renamed in this order: an earlier model is as it was until its weights are, and without a configuration is none.
     write_together(
-        {directory / CARD: model_card(files.configuration), directory / WEIGHTS: files.weights, existing: content}
+        {directory / CARD: model_card(files.configuration), directory / WEIGHTS: files.weights, existing: content}, new
     )

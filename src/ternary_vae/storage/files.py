@@ -93,13 +93,16 @@ def require_absent(*paths: Path, instead: str = "directory") -> None:
             raise UserError(f"{path}: is there already and is not overwritten; name another {instead}")
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = ()) -> None:
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], also: Sequence[Path] = (), new: bool = False
+) -> None:
     """Calls `write` with a temporary file beside `path`, syncs it and renames it to `path`. A reader sees the
     old file or the new one, never a part; on failure nothing changes.
 
     Args:
         also: further names in the same directory for the same content, replaced one by one before `path` itself; hard
             links where the file system has them.
+        new: whether a file that is there by then is an error, and not overwritten.
 
     Raises:
         UserError: if the place cannot be written or the disk is full.
@@ -108,13 +111,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], also: Sequ
     with reported("write", path), _whole(path, write) as temporary:
         for name in also:
             _replace_by_link(temporary, name)
-        os.replace(temporary, path)
+        _rename(temporary, path, new)
     _sync_directory(path.parent)
 
 
-def write_together(contents: Mapping[Path, str | bytes]) -> None:
+def write_together(contents: Mapping[Path, str | bytes], new: bool = False) -> None:
     """Writes files of one directory that belong together, text as UTF-8: all to temporary names, each synced, and only
-    then renamed, in the order given. Should a rename fail, those renamed to names that were free are removed.
+    then renamed, in the order given. Should a rename fail, those renamed to names that were free are removed. `new` as
+    in `write_atomically`.
 
     Raises:
         UserError: if the place cannot be written or the disk is full.
@@ -128,7 +132,7 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
         for path, temporary in temporaries.items():
             free = not os.path.lexists(path)
             with reported("write", path):
-                os.replace(temporary, path)
+                _rename(temporary, path, new)
             if free:
                 stack.enter_context(_removed_on_failure(path))
     for directory in {path.parent for path in contents}:
@@ -308,6 +312,18 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
         with suppress(OSError):  # what went wrong first is what is reported
             path.unlink(missing_ok=True)
         raise
+
+
+def _rename(temporary: Path, path: Path, new: bool) -> None:
+    """Renames a temporary file; to a name that must be free, by a link, which overwrites nothing."""
+    if new:
+        try:
+            os.link(temporary, path)
+        except (OSError, AttributeError):  # the name is taken, or no hard links here
+            require_absent(path, instead="place")
+        else:
+            return temporary.unlink()
+    os.replace(temporary, path)
 
 
 def _replace_by_link(existing: Path, path: Path) -> None:

@@ -38,8 +38,8 @@ def benchmark(
         for checkpoint in loaded
     ]
     for checkpoint, paths in zip(loaded, places):
-        for path in paths:
-            require_place_of_record(path, checkpoint.recipe)
+        for path, kind in zip(paths, ("isolated", "coupled")):
+            require_place_of_record(path, checkpoint.recipe, kind)
     # A checkpoint's own recipe does not say where the cache lies.
     store = TensorCache(cache_dir) if cache else None
     keep_freed_memory()

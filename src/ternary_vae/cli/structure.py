@@ -53,7 +53,7 @@ def structure(
     loaded, records_in, reports_in = _chosen(checkpoints, output)
     places = [records_in / f"structure_{checkpoint.epoch}.json" for checkpoint in loaded]
     for checkpoint, path in zip(loaded, places):
-        require_place_of_record(path, checkpoint.recipe)
+        require_place_of_record(path, checkpoint.recipe, "structure")
     report = reports_in / "STRUCTURE.md"
     require_own_report(report)
     records = []

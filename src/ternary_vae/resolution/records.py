@@ -380,9 +380,9 @@ def write_record(path: Path, record: Section) -> None:
     write_text(Path(path), record.model_dump_json(indent=1) + "\n")
 
 
-def require_place_of_record(path: Path, recipe: Recipe) -> None:
+def require_place_of_record(path: Path, recipe: Recipe, kind: str) -> None:
     """Says before something long is measured that its record could not be written there. Only a record of the same
-    recipe and seed is overwritten.
+    kind, recipe and seed is overwritten.
 
     Raises:
         UserError: as `require_writable`; something else is there, or cannot be read.
@@ -391,7 +391,8 @@ def require_place_of_record(path: Path, recipe: Recipe) -> None:
     if not path.exists():
         return
     instead = "move it away, or name another place with --output"
-    header = _header_of(read_json(path, what=f"a benchmark record, as nothing else is overwritten; {instead}"))
+    content = read_json(path, what=f"a benchmark record, as nothing else is overwritten; {instead}")
+    header = _header_of(content)
     fingerprint, seed = header.get("recipe_fingerprint"), header.get("training_seed")
     if fingerprint is None or seed is None:
         raise UserError(f"{path}: exists and is no benchmark record; {instead}")
@@ -399,6 +400,10 @@ def require_place_of_record(path: Path, recipe: Recipe) -> None:
         raise UserError(
             f"{path}: is a record of another run ({shown(fingerprint)}, seed {shown(seed)}; this is "
             f"{recipe.fingerprint()!r}, seed {recipe.seed}) and is not overwritten; {instead}"
+        )
+    if (found := content.get("kind", kind)) != kind:
+        raise UserError(
+            f"{path}: is a record of another kind ({shown(found)}; this is {kind!r}) and is not overwritten; {instead}"
         )
 
 

@@ -37,12 +37,13 @@ def benchmark_script(
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.tensor_cache import TensorCache
 
-    measure = measure_isolated if name == "manifold_resolution" else measure_coupled
+    kind = "isolated" if name == "manifold_resolution" else "coupled"
+    measure = measure_isolated if kind == "isolated" else measure_coupled
 
     def write() -> None:
         checkpoint = load_checkpoint(options.checkpoint)
         output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
-        require_place_of_record(output, checkpoint.recipe)
+        require_place_of_record(output, checkpoint.recipe, kind)
         cache = None if options.no_cache else TensorCache(options.cache_dir)
         keep_freed_memory()
         write_record(output, measure(checkpoint, seed=options.seed, device=options.device, cache=cache))

@@ -11,6 +11,7 @@ from ternary_vae.errors import UserError
 from ternary_vae.formats import NOTHING, number, percent
 from ternary_vae.reports.goals import milestone_tables
 from ternary_vae.reports.measurements import measurements_of_run
+from ternary_vae.resolution.figures import MEASURES
 
 READ = {
     "Exact match of VAE-A": ("manifold", ("vae_a", "reconstruction", "exact_match_rate")),
@@ -47,7 +48,11 @@ def tables(lines):
     return rows
 
 
-def test_every_milestone_of_both(good_run, failing_run):
+@pytest.mark.parametrize("better", [1, -1])
+def test_every_milestone_of_both(good_run, failing_run, monkeypatch, better):
+    """And were less better, the worst would be the largest."""
+    for key, measure in MEASURES.items():
+        monkeypatch.setitem(MEASURES, key, replace(measure, better=better))
     plan, own = [failing_run, good_run], [good_run]
     actual = tables(milestone_tables(*(list(map(measurements_of_run, runs)) for runs in (plan, own))))
     assert actual.keys() == READ.keys()
@@ -55,9 +60,9 @@ def test_every_milestone_of_both(good_run, failing_run):
         shown = percent if title != "Complementarity" else lambda value: number(value, 3)
         assert set(actual[title]) >= {100, 400}
         for epoch, cells in actual[title].items():
-            worse, better = (of_file(run, kind, epoch, path) for run in plan)
-            low, mean = min(worse, better), (worse + better) / 2
-            assert cells[1:] == [shown(low), shown(mean), shown(better), shown(better)]
+            both = [of_file(run, kind, epoch, path) for run in plan]
+            worst, mean, ours = sorted(both)[0 if better == 1 else 1], sum(both) / 2, both[1]
+            assert cells[1:] == [shown(worst), shown(mean), shown(ours), shown(ours)]
     assert actual["Exact match of VAE-A"][400][0] == "≥ 95%"
     assert actual["Complementarity"][120][0] == NOTHING
 

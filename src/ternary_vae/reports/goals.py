@@ -98,7 +98,8 @@ def _mark(bounds: Expected, value: float | None) -> str:
 
 def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) -> list[str]:
     """Two recipes with many seeds each, as lines of Markdown: for every measure of which the plan expects something a
-    table with a row a milestone that all runs have, in which the worst seed comes first; a dash where a seed lacks it.
+    table with a row a milestone that all runs have, in which the worst seed comes first, the least where neither more
+    nor less is better; a dash where a seed lacks it.
 
     Raises:
         UserError: no run of either, or no milestone in common.
@@ -114,12 +115,13 @@ def milestone_tables(plan: Sequence[Measurements], own: Sequence[Measurements]) 
     lines: list[str] = []
     for measure in (measure for measure in MEASURES.values() if measure.expected):
         rows = []
+        worst = max if measure.better < 0 else min
         for epoch in epochs:
             expected = measure.expected_at(epoch, own[0].recipe.schedule_epochs)
             rows.append([f"{epoch}", NOTHING if expected is None else expected.text(measure.unit)])
             for runs in (plan, own):
                 values = [run.value(measure.key, epoch) for run in runs]
-                known = [] if None in values else [min(values), sum(values) / len(values)]
+                known = [] if None in values else [worst(values), sum(values) / len(values)]
                 rows[-1] += [measure.value(value) for value in known or (None, None)]
         lines += [f"**{measure.name}**", "", table(header, rows), ""]
     return lines

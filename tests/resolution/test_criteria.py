@@ -23,7 +23,7 @@ def verdict_of(
     vae_b: float = 1.0,
     ensemble: float = 1.0,
     coverage: float = 0.99,
-    complementarity: float = 0.9,
+    complementarity: float | None = 0.9,
     metrics: list[dict[str, Any]] | None = None,
 ) -> Verdict:
     """The verdict on records with these figures, after 20 perfect epochs unless told otherwise."""
@@ -120,6 +120,15 @@ def test_a_figure_is_not_rounded_up_to_what_it_misses(records: Records) -> None:
     assert shown["minimum", "Coverage, mixed, ρ = 0.7"] == ("≥ 88%", "29.00%", False)
     assert shown["own", "Coverage, mixed, ρ = 0.7"] == ("≥ 98.5%", "29.00%", False)
     assert len(rows) == 4 + 4 + 4 + 4
+
+
+def test_complementarity_of_no_homes_is_missed_and_not_called_unmeasured(records: Records) -> None:
+    verdict = verdict_of(records, complementarity=None)
+    lines = [line for line in verdict.lines if line.key == "complementarity_score"]
+    assert {(line.measured, line.shown, line.state) for line in lines} == {
+        (None, "no operation is at home in either VAE", "missed")
+    }
+    assert (verdict.level, len(lines)) == ("none", 3)
 
 
 def test_a_verdict_is_lossless_json(records: Records) -> None:

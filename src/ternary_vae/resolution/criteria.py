@@ -18,7 +18,7 @@ LEVELS: tuple[LevelName, ...] = ("minimum", "target", "stretch")
 
 class Line(Section):
     """One criterion: `measured` must be at least `threshold`. `measured` is null, and the line missed, where there
-    is nothing to judge by (a checkpoint without its run's metrics)."""
+    is nothing to judge by (a checkpoint without its run's metrics), or where complementarity is 0/0."""
 
     key: str
     name: str
@@ -33,16 +33,21 @@ class Line(Section):
     @property
     def state(self) -> Literal["met", "missed", "unknown"]:
         """Whether it is met; unknown where nothing was measured."""
-        return "met" if self.met else "unknown" if self.measured is None else "missed"
+        return "met" if self.met else "unknown" if self.measured is None and not self._no_homes else "missed"
 
     @property
     def shown(self) -> str:
         """The figure as people read it, never looking like what it misses."""
         if self.measured is None:
-            return "not measured"
+            return "no operation is at home in either VAE" if self._no_homes else "not measured"
         if self.sampled is not None:
             return of_a_sample(self.measured, self.sampled.operations, self.sampled.low)
         return MEASURES[self.key].value(self.measured, beside=Expected(self.threshold))
+
+    @property
+    def _no_homes(self) -> bool:
+        """Every coupled record has measured homes; without any the score is 0/0."""
+        return self.measured is None and self.key == "complementarity_score"
 
 
 class Level(Section):

@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,17 @@ def test_a_complete_run_has_its_last_epoch(failing_run: RunDirectory, tmp_path: 
 
 def test_a_complete_run_says_that_nothing_is_missing(report: str) -> None:
     assert "None: every milestone has both its records." in report
+
+
+def test_where_no_event_is_written_down_none_is_ruled_out(failing_run: RunDirectory, tmp_path: Path) -> None:
+    measured = replace(measurements_of_run(failing_run), events=[])
+    text = evolution_markdown(measured, tmp_path / "report.md")
+    assert "\n\nNo event is written down.\n\n" in text
+    milestones = replace(measured, events=[{"epoch": 3, "kind": "milestone"}])
+    text = evolution_markdown(milestones, tmp_path / "report.md")
+    assert "\n\nNo guard fired, and the run was neither interrupted nor resumed.\n\n" in text
+    counts = [one.guards_fired for one in (measured, milestones, replace(measured, metrics=[]))]
+    assert counts == [1, 0, None]  # by epochs, by events, by nothing
 
 
 def test_a_run_that_does_not_say_how_long_it_took_yet(failing_run: RunDirectory, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def _write_reports(directory: RunDirectory) -> Verdict:
     )
     seconds = directory.facts().get("seconds")
     if seconds:
-        say(f"trained, measured and watched for {duration(seconds)}; guards fired {verdict.guard_events} times")
+        guards = "" if verdict.guard_events is None else f"; guards fired {counted(verdict.guard_events, 'time')}"
+        say(f"trained, measured and watched for {duration(seconds)}{guards}")
     say("\n".join(["files:", f"  {directory.path}", *(f"  {path}" for path in written)]), always=True)
     return verdict

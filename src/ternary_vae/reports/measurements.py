@@ -160,6 +160,13 @@ class Measurements:
         """Epochs that the log has an evaluation of."""
         return sum(value is not None for value in self.column("exact_match_a"))
 
+    @property
+    def guards_fired(self) -> int | None:
+        """How often a guard fired, by the log of every epoch where `events.jsonl` says nothing; None if unknown."""
+        if self.events:
+            return sum(event.get("kind") == "guard" for event in self.events)
+        return next(iter(self.column("guard_events")[-1:]), None)
+
     def column(self, name: str) -> list[Any]:
         """One value a row of the metrics; None where absent. `name` may be dotted."""
         return [looked_up(row, name) for row in self.metrics]

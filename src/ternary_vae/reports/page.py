@@ -117,8 +117,9 @@ def _environment(measured: Measurements) -> list[tuple[str, str]]:
 
 
 def _events_lead(measured: Measurements) -> str:
-    guards = sum(event.get("kind") == "guard" for event in measured.events)
-    fired = {0: "No guard fired.", 1: "One guard fired."}.get(guards, f"Guards fired {guards} times.")
+    guards = measured.guards_fired
+    known = {None: "Whether guards fired is not known.", 0: "No guard fired.", 1: "One guard fired."}
+    fired = known.get(guards, f"Guards fired {guards} times.")
     return fired + (" StateNet's corrections lie in [−1, 1]." if _corrected(measured) else " StateNet was off.")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ternary_vae.experiments import backends
+from ternary_vae.errors import UserError
+from ternary_vae.experiments import backends, task
 from ternary_vae.experiments.directory import ExperimentDirectory
 from ternary_vae.experiments.task import Ending
 
@@ -77,6 +78,27 @@ def test_a_directory_that_is_anothers_by_now_gets_no_report(printed, description
     says = "process 3 on three is running this experiment; stopped, nothing more is written; 0 of 1 run complete"
     assert says in printed("experiment", description, "--backend", "inprocess", code=2)
     assert not (place.path / "report.md").exists()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_directory_that_is_moved_has_to_come_back_and_nothing_is_begun_in_its_place(
+    printed, description, monkeypatch, tmp_path, begun
+):
+    place = ExperimentDirectory(tmp_path / "experiments" / "mine")
+
+    def fails(tasks):
+        raise UserError("the run was moved")
+
+    def moved(tasks):
+        place.path.rename(tmp_path / "moved")
+        return task.perform_together(tasks)
+
+    monkeypatch.setattr(backends, "perform_together", moved)
+    if begun:
+        monkeypatch.setattr(task, "_trained", fails)
+    says = "0 of 1 runs are complete and kept; once it is where it was, or --directory names its new place, the same"
+    assert says in printed("experiment", description, "--backend", "inprocess", code=2)
+    assert not place.path.exists()
 
 
 def test_one_line_for_bad_input(refused, description, small, tmp_path):

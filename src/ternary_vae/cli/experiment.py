@@ -158,7 +158,9 @@ def _conclude(command: str, execution: Execution) -> None:
     all_runs = counted(len(execution.runs), "run")
     kept = f"{len(execution.complete)} of {all_runs} complete and kept"
     if execution.broken:
-        raise UserError(f"{execution.broken}; {kept}, the same command goes on")
+        is_moved = not execution.directory.experiment_file.exists()
+        first = "once it is where it was, or --directory names its new place, " if is_moved else ""
+        raise UserError(f"{execution.broken}; {kept}; {first}the same command goes on")
     if execution.interrupted:
         say(f"stopped; {kept}; go on with: {command}", always=True)
         raise SystemExit(INTERRUPTED)

@@ -31,7 +31,7 @@ class Task:
 
     Attributes:
         directory: absolute path of the run directory; on a cluster, one that all nodes see.
-        stop_file: the run stops after the epoch under way once this file is there.
+        stop_file: in the experiment's directory; the run stops after the epoch under way once this file is there.
         failure_file: where it is written why the run failed.
         threads: threads of torch; None leaves them alone.
     """
@@ -149,7 +149,7 @@ def _trained(tasks: Sequence[Task]) -> list[Result]:
     runs = [RunDirectory(task.directory) for task in tasks]
     for run in runs:
         _wait_for_lock(run, watchers[0])
-    if watchers[0].stop_requested():
+    if watchers[0].stop_requested() or _is_moved(first):
         return ["interrupted"] * len(tasks)
     for run in runs:
         with suppress(UserError):  # which the run's own start says again
@@ -177,7 +177,9 @@ def _with_page(task: Task, result: Result) -> Result:
 
 
 def _ending(task: Task, result: Result, seconds: float) -> Ending:
-    """How a run ended; why it failed is written down."""
+    """How a run ended; why it failed is written down. Where its experiment was moved away nothing is."""
+    if _is_moved(task):
+        result = "interrupted"
     failure_file = Path(task.failure_file)
     if not isinstance(result, Exception):
         if result == "completed":
@@ -190,6 +192,10 @@ def _ending(task: Task, result: Result, seconds: float) -> Ending:
     except UserError as unwritable:
         message = f"{message} ({unwritable})"
     return Ending(task.name, "failed", message, seconds)
+
+
+def _is_moved(task: Task) -> bool:
+    return not os.path.exists(os.path.dirname(task.stop_file))
 
 
 def _wait_for_lock(run: RunDirectory, watcher: _StopFileWatcher) -> None:

@@ -269,6 +269,7 @@ class TestFindGate:
             ("15633", "PC0", "the index of a gate of 2 inputs"),
             ("15,633", "PC0", "the index of a gate of 2 inputs"),
             ("index:881", "15H", "the index of a gate of 2 inputs"),
+            (5, "005", "the index of a gate of 2 inputs"),
             ("PC0", "PC0", "the heptavintimal name of a gate of 2 inputs"),
             ("pc0", "PC0", "the heptavintimal name of a gate of 2 inputs"),
             ("heptavintimal: max", "MAX", "the heptavintimal name of a gate of 2 inputs"),
@@ -391,10 +392,20 @@ class TestFindGate:
             find_gate(text)
 
 
-@pytest.mark.parametrize("index", [-1, 19_683])
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("index", [-1, 19_683, 5.0, "SUM", [5, 6]])
 def test_there_is_no_gate_of_another_index(index):
-    with pytest.raises(UserError, match=f"index {index}: expected 0 to 19682"):
+    with pytest.raises(UserError, match=re.escape(f"index {index!r}: expected 0 to 19682")):
         Gate(Space(), index)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("space", [Space(), Space(5, 2)])
+def test_a_gate_can_be_made_of_what_a_space_says_its_index_is(space):
+    gate = Gate(space, space.index(space.arguments().min(axis=1)))
+    assert type(gate.index) is int
+    assert gate in {Gate(space, int(gate.index))}
+    assert gate.table.tolist() == [min(inputs) for inputs in space.arguments().tolist()]
 
 
 def test_text_of_many_values_has_commas():

@@ -7,6 +7,7 @@ characters of two inputs in the other order, or use another alphabet; neither is
 
 from __future__ import annotations
 
+import operator
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -110,7 +111,7 @@ SUM and MUL are modulo 4."""
 
 @dataclass(frozen=True)
 class Gate:
-    """One operation of a space.
+    """One operation of a space, such as `Gate(space, space.index(table))`.
 
     Raises:
         UserError: the space has no operation of that index.
@@ -120,8 +121,13 @@ class Gate:
     index: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.index < self.space.operations:
+        try:  # a number of numpy too, and an array of one, as `Space.index` gives
+            index = operator.index(np.asarray(self.index).item())
+        except (TypeError, ValueError):
+            index = -1
+        if not 0 <= index < self.space.operations:
             raise UserError(f"index {shown(self.index)}: expected 0 to {shown(self.space.operations - 1)}")
+        object.__setattr__(self, "index", index)
 
     @cached_property
     def table(self) -> Int8[np.ndarray, " entries"]:
@@ -149,7 +155,7 @@ class Gate:
 
 @cache
 def named_gate_index(name: str) -> int:
-    """Index of a gate in `NAMED_GATES`.
+    """Index of a gate in `NAMED_GATES`; `find_gate` knows every other name too.
 
     Raises:
         KeyError: if no gate has that name.
@@ -230,15 +236,17 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
     return space, [None if value is None else value + space.lowest for value in classes]
 
 
-def find_gate(text: str, values: int = 3, inputs: int | None = None) -> tuple[Gate, str]:
+def find_gate(text: str | int, values: int = 3, inputs: int | None = None) -> tuple[Gate, str]:
     """The gate that a text names, and how the text was understood. An index is that of a gate of two inputs unless
-    `inputs` says otherwise. `index:`, `table:`, `heptavintimal:` or `name:` before it says what it is. Capitals matter
-    only where they decide: `MAX` is a name of the maximum and the heptavintimal name of another gate, `max` a name.
+    `inputs` says otherwise. `index:`, `table:`, `heptavintimal:` or `name:` before it says what it is; a number is an
+    index. Capitals matter only where they decide: `MAX` is a name of the maximum and the heptavintimal name of another
+    gate, `max` a name.
 
     Raises:
         UserError: it names nothing, or could be two things.
     """
     Space(values, 1 if inputs is None else inputs)  # says what is wrong with them
+    text = text if isinstance(text, str) else f"index:{text}"
     kind, colon, rest = text.partition(":")
     kind = kind.strip().lower()
     if colon and kind not in _READINGS:

@@ -61,6 +61,7 @@ def find_gates(
     condition, and another distance than Hamming's, can be asked of at most `MOST_LISTED` gates.
 
     Args:
+        distance: such as `hamming_distance`, or between codes `latent_distance` of `ternary_vae.pretrained.codes`.
         named: only those that have a name, of which there are few in any space.
 
     Raises:

@@ -274,6 +274,6 @@ def terms_of(settings: Objective) -> tuple[Term, ...]:
             hint = nearest(name, _registered) if _registered else "none is registered"
             raise UserError(
                 f"objective.extra.{name}: unknown term; {hint}; a term of your own is registered before training, "
-                "with ternary_vae.objective.register_term"
+                "with ternary_vae.objective.register_term, for a command by an entry point of 'ternary_vae.extensions'"
             )
     return TERMS + tuple(_registered[name] for name in settings.extra)

@@ -123,8 +123,8 @@ def find_model(name: str | Path = DEFAULT, *, revision: str | None = None) -> Mo
 
         return download(name, revision)
     raise UserError(
-        f"{shown(str(name))}: no such model; {nearest(str(name), shipped_models())}, "
-        "a directory that `save_pretrained` wrote, or owner/name on the Hugging Face hub"
+        f"{shown(str(name))}: no such model; {nearest(str(name), shipped_models())}; or "
+        "name a directory that `save_pretrained` wrote, or owner/name on the Hugging Face hub"
     )
 
 

@@ -108,7 +108,7 @@ def require_known(guards: Mapping[str, Guard]) -> None:
                     raise UserError(
                         f"guards.{name}.{what}: unknown {one!r}; {nearest(one, known)}; what is not of this package "
                         "is registered before training, with register_quantity or register_action of "
-                        "ternary_vae.training.guards"
+                        "ternary_vae.training.guards, for a command by an entry point of 'ternary_vae.extensions'"
                     )
 
 

@@ -136,7 +136,8 @@ class Gate:
 
     @property
     def text(self) -> str:
-        """Its truth table as text, which `find_gate` reads."""
+        """Its truth table as text, which `find_gate` reads, but for one of three values of zeros alone: these could be
+        classes too."""
         return table_text(self.space, self.table)
 
     @property
@@ -321,23 +322,28 @@ def _by_heptavintimal(word: str, values: int, inputs: int | None) -> Iterator[tu
 
 
 def _by_name(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
-    known = {
-        (space, name): Gate(space, index)
-        for (space, index), names in _names_by_index().items()
-        if space.values == values and inputs in (None, space.inputs)
-        for name in names
-    }
+    known = _named_gates(values, inputs)
     folded = _folded(word)
-    gates = {gate: name for (_, name), gate in known.items() if folded in _forms(name)}
+    gates = {gate: name for gate, name in known if folded in _forms(name)}
     if not gates:
-        names = {_folded(name) for _, name in known}
+        names = {_forms(name)[0] for _, name in known}
         part = {name for name in names if folded and folded in name}
         hint = nearest(min(part, key=len) if part else folded, names, otherwise=_expected(values, inputs, known))
         raise UserError(f"{shown(word)} names no gate; {hint}")
     yield from ((gate, f"the name {name}") for gate, name in gates.items())
 
 
-def _expected(values: int, inputs: int | None, known: Iterable[tuple[Space, str]]) -> str:
+@cache
+def _named_gates(values: int, inputs: int | None) -> list[tuple[Gate, str]]:
+    return [
+        (Gate(space, index), name)
+        for (space, index), names in _names_by_index().items()
+        if space.values == values and inputs in (None, space.inputs)
+        for name in names
+    ]
+
+
+def _expected(values: int, inputs: int | None, known: Iterable[tuple[Gate, str]]) -> str:
     if values == 3 and inputs in (None, 2):
         table = "----00-0+, a heptavintimal name such as PC0"
         return f"expected an index, a truth table such as {table}, or a name such as MIN"
@@ -364,8 +370,9 @@ def _folded(name: str, short: bool = False) -> str:
     return re.sub(r"[\s_-]+", " ", re.sub(r"\(.*\)", "", plain) if short else plain).strip()
 
 
+@cache
 def _forms(name: str) -> list[str]:
-    """What a name may be written as, folded."""
+    """What one of our names may be written as, folded."""
     return list(dict.fromkeys((_folded(name), _folded(name, short=True))))
 
 

@@ -60,7 +60,7 @@ class FrozenEncoder:
 
         Args:
             gates: names as `ternary-vae gate` reads them, each a text or a `Gate`, or truth tables (…, entries) of the
-                values of the model's space, such as −1, 0, 1.
+                values of the model's space, such as −1, 0, 1; `Space.table` makes these of indices.
 
         Raises:
             UserError: names that name no gate of the model's space, or what is no truth table.

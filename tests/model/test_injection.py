@@ -100,6 +100,8 @@ def test_mixes_of_prior_draws():
     z_a, z_b = latents()
     torch.testing.assert_close(mix_prior_draws(z_a, z_b, 0.7, "additive"), z_a + 0.7 * z_b)
     torch.testing.assert_close(mix_prior_draws(z_a, z_b, 0.6, "preserving"), 0.8 * z_a + 0.6 * z_b)
+    assert torch.equal(mix_prior_draws(z_a, z_b, 0, "preserving"), z_a)
+    assert torch.equal(mix_prior_draws(z_a, z_b, 1, "preserving"), z_b)
     # 100,000 × 16 normal numbers: a standard deviation is known to 1/√3,200,000 = 0.06%; 0.5% is allowed.
     z_a, z_b = latents(100_000, seed=5)
     for rho in (0.5, 0.7):
@@ -109,7 +111,14 @@ def test_mixes_of_prior_draws():
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize(("rho", "mix"), [(-0.1, "additive"), (1.1, "preserving"), (0.5, "other")])
-def test_impossible_mixes_are_refused(rho, mix):
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize(
+    ("rho", "mix", "said"),
+    [
+        (-0.1, "additive", r"lies in \[0, 1\], got -0\.1"),
+        (1.1, "preserving", r"lies in \[0, 1\], got 1\.1"),
+        (0.5, "other", "unknown mix 'other'"),
+    ],
+)
+def test_impossible_mixes_are_refused(rho, mix, said):
+    with pytest.raises(ValueError, match=said):
         mix_prior_draws(*latents(), rho, mix)

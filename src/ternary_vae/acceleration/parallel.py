@@ -31,7 +31,7 @@ def side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
         try:
             return {name: future.result() for name, future in running.items()}
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise
 
 

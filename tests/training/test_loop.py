@@ -12,13 +12,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ternary_vae.acceleration import memory
+from ternary_vae.acceleration import memory, recorded
 from ternary_vae.acceleration.parallel import side_by_side
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
 from ternary_vae.model import STRATEGIES, DualVAE
 from ternary_vae.objective import LOSS, TERMS
+from ternary_vae.operations import all_operations
 from ternary_vae.recipe import load_recipe, recipe_names
+from ternary_vae.space import Space
 from ternary_vae.storage import checkpoints
 from ternary_vae.storage.checkpoints import load_checkpoint, load_model
 from ternary_vae.storage.runs import RunDirectory
@@ -454,7 +456,7 @@ def test_a_device_without_memory_left_is_one_line(
             full.setattr(Trainer, "train_epoch", second_epoch_fails)
         else:
             full.setattr(training_epoch, "evaluate", second_fails)
-        with pytest.raises(UserError, match="memory is used up"):
+        with pytest.raises(UserError, match=r"^the GPU's memory is used up; .* or with --device cpu$"):
             quick_train(small_recipe(epochs=2), tmp_path / "run")
     assert RunDirectory(tmp_path / "run").facts()["status"] == "failed"
     assert [row["epoch"] for row in RunDirectory(tmp_path / "run").metrics()] == [1]
@@ -480,10 +482,21 @@ def test_what_a_run_without_memory_held_is_given_back(small_recipe, quick_train,
     assert alive == [0]
 
 
-def test_memory_of_the_processor_that_is_used_up_is_told_in_one_line():
-    with pytest.raises(UserError, match="smaller batches") as told, memory.memory_of_the_device():
+def test_memory_of_the_processor_that_is_used_up_is_told_in_one_line(monkeypatch):
+    """And what the process shares is let go of before memory is given back."""
+    table, given_back = weakref.ref(all_operations(space=Space(2, 1))), []
+    monkeypatch.setitem(recorded._latest, 0, "a record")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    for module, name in ((torch.cuda, "empty_cache"), (memory, "return_freed_memory")):
+        monkeypatch.setattr(module, name, lambda: given_back.append((table(), len(recorded._latest))))
+    with (
+        pytest.raises(UserError, match=r"^memory is used up; .* smaller batches or narrower layers$"),
+        memory.memory_of_the_device(),
+    ):
         torch.empty(2**60)
-    assert str(told.value).startswith("memory is used up")
+    assert given_back == [(None, 0)] * 2
+    with pytest.raises(RuntimeError, match="of another kind"), memory.memory_of_the_device():
+        raise RuntimeError("of another kind")
 
 
 def test_a_model_whose_checkpoints_nobody_could_read_is_refused(

@@ -96,7 +96,7 @@ def test_a_directory_that_is_moved_has_to_come_back_and_nothing_is_begun_in_its_
     monkeypatch.setattr(backends, "perform_together", moved)
     if begun:
         monkeypatch.setattr(task, "_trained", fails)
-    says = "0 of 1 runs are complete and kept; once it is where it was, or --directory names its new place, the same"
+    says = "0 of 1 run complete and kept; once it is where it was, or --directory names its new place, the same"
     assert says in printed("experiment", description, "--backend", "inprocess", code=2)
     assert not place.path.exists()
 

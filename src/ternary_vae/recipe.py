@@ -609,7 +609,7 @@ class Recipe(Section):
         if not _has_four_phases(data):
             longer = range(epochs + 1, self.schedule_epochs + 1)
             enough = next(each for each in longer if _has_four_phases(self.scaled_by(each / self.schedule_epochs)))
-            raise UserError(f"epochs: {epochs} are too few for four phases; give {enough}")
+            raise UserError(f"--epochs {epochs}: too few for four phases; give {enough}")
         # Prior draws are few while the first batches are small: a β already at its height would cost VAE-A entries.
         if first := self.optimizer.first_batches.epochs:
             least = min(self.beta.warmup_epochs, first + 1)

@@ -27,7 +27,10 @@ def train(
     config: Annotated[
         str, typer.Option("--config", "-c", help="Recipe: a name (see `info`) or a YAML file.")
     ] = "resolution",
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random; the recipe's own unless given.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**32 - 1, help="Seed of everything random; the recipe's own unless given."),
+    ] = None,
     epochs: Epochs = None,
     scale_phases: Annotated[
         bool, typer.Option("--scale-phases", help="Scale phases, schedules and milestones to --epochs.")

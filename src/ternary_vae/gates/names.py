@@ -329,7 +329,9 @@ def _by_name(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate,
         names = {_forms(name)[0] for _, name in known}
         part = {name for name in names if folded and folded in name}
         hint = nearest(min(part, key=len) if part else folded, names, otherwise=_expected(values, inputs, known))
-        raise UserError(f"{shown(word)} names no gate; {hint}")
+        spaces = [space for (space, _), own in _names_by_index().items() if any(folded in _forms(name) for name in own)]
+        but = f" but one of {spaces[0]}" if spaces else ""
+        raise UserError(f"{shown(word)} names no gate{but}; {hint}")
     yield from ((gate, f"the name {name}") for gate, name in gates.items())
 
 

@@ -120,7 +120,7 @@ def gates(
 ) -> None:
     """Find gates by properties, by a table with open entries, or near another gate."""
     from ternary_vae.formats import counted, csv_text
-    from ternary_vae.gates.names import find_gate, parse_table, space_asked
+    from ternary_vae.gates.names import find_gate, parse_table, space_asked, table_text
     from ternary_vae.gates.properties import known_properties
     from ternary_vae.gates.search import find_gates, hamming_distance
 
@@ -154,7 +154,8 @@ def gates(
     columns["index"] = [gate.index for gate in matches.gates]
     if space.values == 3:
         columns["heptavintimal"] = [gate.heptavintimal for gate in matches.gates]
-    columns["table"] = [gate.text for gate in matches.gates]
+    tables = space.table(columns["index"])  # at once: one by one they take most of the time
+    columns["table"] = [table_text(space, table) for table in tables]
     columns["names"] = ["; ".join(gate.names) for gate in matches.gates]
     rows = list(zip(*columns.values()))
     understood = target and f"{near}: {how}, index {target.index}; distance is {meaning}"

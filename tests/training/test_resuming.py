@@ -147,6 +147,15 @@ class TestResuming:
             "" if kept == len(rows) else f"; metrics.jsonl ends before epoch {len(rows)}: reports will lack that"
         )
 
+    @pytest.mark.parametrize("name", ["metrics", "events"])
+    def test_a_damaged_log_is_told_before_the_run_is_described_anew(self, finished_run, name):
+        directory = RunDirectory(finished_run)
+        (directory.path / f"{name}.jsonl").write_text("damaged\n\n", encoding="utf-8")
+        described = [directory.run_file.read_bytes(), directory.recipe_file.read_bytes()]
+        with pytest.raises(UserError, match=rf"{name}\.jsonl: line 1 is not a JSON object; restore or remove the file"):
+            loop.resume(finished_run, epochs=4, benchmark_milestones=False)
+        assert [directory.run_file.read_bytes(), directory.recipe_file.read_bytes()] == described
+
     def test_a_run_that_does_not_say_where_nor_how_long(self, finished_run, quick_resume):
         directory = RunDirectory(finished_run)
         directory.update({"device": None, "seconds": None})

@@ -257,15 +257,18 @@ def _resumed_run(directory: RunDirectory, device: torch.device | str, epochs: in
     trainer = Trainer(recipe, chosen)
     with directory.held():
         best, pending = _restore_last(trainer, directory)
+        lacks_rows = _lacks_rows(directory, trainer.epochs_completed)
+        directory.events()  # a damaged log is told before the run is described anew
         if epochs is not None:
             if epochs < trainer.epochs_completed:
                 raise UserError(f"--epochs {epochs}: {trainer.epochs_completed} epochs are done; give more")
             if epochs == trainer.epochs_completed and not directory.checkpoint(epochs).exists():
                 write_bytes(directory.checkpoint(epochs), directory.checkpoint("latest").read_bytes())
-            directory.update({"epochs": epochs}, recipe)
+            more = {"status": "interrupted"} if epochs > trainer.epochs_completed else {}
+            directory.update({"epochs": epochs, **more}, recipe)
         directory.clear_leftovers()
         how = "training goes on" if before in (None, chosen) else f"training goes on, on {chosen} instead of {before}"
-        if _lacks_rows(directory, trainer.epochs_completed):
+        if lacks_rows:
             how += (
                 f"; {directory.metrics_file.name} ends before epoch {trainer.epochs_completed}: reports will lack that"
             )

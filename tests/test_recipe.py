@@ -245,6 +245,11 @@ class TestBadInput:
         assert message.startswith(says)
         assert message.endswith(", ".join(recipe_names()))
 
+    def test_a_file_without_its_suffix(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("mine.yaml").write_text("extends: resolution", encoding="utf-8")
+        assert refusal(load_recipe, "mine") == "unknown recipe 'mine'; did you mean 'mine.yaml'?"
+
     @pytest.mark.parametrize("name", ["missing.yaml", "no/such/file", "resolution"])
     def test_paths_that_are_no_recipe(self, name, tmp_path):
         message = refusal(load_recipe, tmp_path / name)
@@ -258,6 +263,7 @@ class TestBadInput:
         [
             ("epoch", "epochs"),
             ("optimiser", "optimizer"),
+            ("batch_size", "optimizer.batch_size"),
             ("optimizer.batchsize", "batch_size"),
             ("optimizer.learning_rate.stepz", "steps"),
             ("phases.phase_5", "phase_4"),

@@ -113,7 +113,8 @@ def find_description(kind: str, name_or_path: str | Path, directory: Path, besid
         raise UserError(
             f"{kind} file {shown(text)} {problem}; give a path to a YAML file or one of: {', '.join(names)}"
         )
-    raise UserError(f"unknown {kind} {shown(text)}; {nearest(text, names)}")
+    here = [file for file in (f"{text}.yaml", f"{text}.yml") if os.path.isfile(file)]
+    raise UserError(f"unknown {kind} {shown(text)}; {nearest(text, here or names)}")
 
 
 def read_yaml(path: Path, what: str) -> Any:

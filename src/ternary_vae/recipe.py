@@ -718,6 +718,11 @@ def validate_recipe(data: Any, source: str) -> Recipe:
             if name in given:
                 instead = f"leave it out, or use commit {_LAST_WITH_REMOVED}"
                 raise UserError(f"{source}: {section}.{name} is no setting any more; {instead}")
+    sections = _known_keys(())
+    for key in data if isinstance(data, dict) else ():
+        homes = [f"{section}.{key}" for section in sections if key in _known_keys((section,))]
+        if homes and key not in sections:  # such as batch_size without its section
+            raise UserError(f"{source}: unknown key {shown(key)}; {nearest(key, homes)}")
     return validated(Recipe, data, source, "a recipe", _known_keys)
 
 

@@ -38,6 +38,7 @@ def test_naming_a_directory_touches_nothing(tmp_path):
 
 def test_paths(tmp_path):
     run = RunDirectory(str(tmp_path))
+    assert repr(run) == f"RunDirectory({str(tmp_path)!r})"
     assert run.checkpoint(120) == tmp_path / "checkpoints" / "epoch_120.safetensors"
     assert run.checkpoint("latest") == tmp_path / "checkpoints" / "latest.safetensors"
     assert run.isolated_record(3) == tmp_path / "benchmarks" / "manifold_resolution_3.json"

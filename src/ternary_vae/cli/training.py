@@ -48,10 +48,10 @@ def train(
     Ctrl-C, SIGTERM or closing the terminal stop it after the epoch under way, a second time at once; `resume` goes on.
     In a background job that ignores Ctrl-C, or under nohup, only SIGTERM does.
     """
-    from ternary_vae.storage.runs import RunDirectory
-    from ternary_vae.training import loop
-
     recipe = chosen_recipe(config, overrides, seed=seed, epochs=epochs, scale_phases=scale_phases)
+    from ternary_vae.storage.runs import RunDirectory
+    from ternary_vae.training import loop  # imports torch, for which a fault of the recipe need not wait
+
     directory = RunDirectory(run_dir or _unused(f"{recipe.name}-seed{recipe.seed}"))
     with _saying_how_to_resume(directory):
         _conclude(loop.train(recipe, directory, device=device, progress=True), require)

@@ -81,6 +81,9 @@ class RunDirectory:
         self.lock_file = self.path / "run.lock"
         self._lease: Lease | None = None
 
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
     def checkpoint(self, name: int | str) -> Path:
         """`checkpoint(120)`, `checkpoint("latest")`, `checkpoint("best")`."""
         stem = f"epoch_{name}" if isinstance(name, int) else name

@@ -76,6 +76,7 @@ def test_parquet(networks, tmp_path):
 def test_csv(small, tmp_path):
     gates, expected = expected_of(small)
     write_embeddings(small, tmp_path / "codes.csv")
+    assert b"\r" not in (tmp_path / "codes.csv").read_bytes()
     with open(tmp_path / "codes.csv", encoding="utf-8", newline="") as file:
         names, *rows = csv.reader(file)
     readings = {bool: {"True": True, "False": False}.__getitem__, int: int, str: str}
@@ -88,7 +89,7 @@ def test_what_is_refused(networks, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"suffix '.xlsx' is no format; expected .parquet, .npz, .csv"):
         write_embeddings(networks, tmp_path / "codes.xlsx")
     (tmp_path / "codes.csv").write_text("mine", encoding="utf-8")
-    with pytest.raises(UserError, match=r"codes\.csv: is there already and is not overwritten"):
+    with pytest.raises(UserError, match=r"codes\.csv: is there already and is not overwritten; name another file"):
         write_embeddings(networks, tmp_path / "codes.csv")
     assert (tmp_path / "codes.csv").read_text(encoding="utf-8") == "mine"
     monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -57,10 +57,11 @@ def test_several_runs_are_each_by_its_own_weights(biased):
         assert torch.allclose(found, expected)
 
 
-def test_the_gradient_of_the_input_lies_row_by_row():
-    x, weight = tensors((8, 4), (6, 4))
-    (found,) = torch.autograd.grad(linear(x, weight, None).sum(), x)
-    assert found.is_contiguous()
+@pytest.mark.parametrize("runs", [(), (3,)])
+def test_gradients_lie_row_by_row(runs):
+    leaves = tensors((*runs, 8, 4), (*runs, 6, 4))
+    for found in torch.autograd.grad(linear(*leaves, None).sum(), leaves):
+        assert found.is_contiguous()
 
 
 def test_nothing_is_kept_where_no_gradient_is_wanted():

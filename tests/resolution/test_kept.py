@@ -3,7 +3,9 @@ checkpoint."""
 
 from __future__ import annotations
 
+import io
 import json
+import platform
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +154,16 @@ def test_what_one_device_computed_is_not_read_on_another(
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, place: asked.append(place) or tensor)
     assert torch.equal(Kept(checkpoint, device, store).recall(WRONG_ENTRIES), wrong)
     assert asked == [device]
+
+
+@pytest.mark.parametrize(
+    ("told", "name"), [("flags : fpu\nmodel name\t: Maker: No. 7\nmodel name\t: No. 8\n", "Maker: No. 7"), ("", "ARM")]
+)
+def test_a_processor_is_known_by_its_model(told: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or, where Linux does not tell it, by its kind."""
+    monkeypatch.setattr(platform, "processor", lambda: "ARM")
+    monkeypatch.setattr(kept, "open", lambda path, **_: io.StringIO(told), raising=False)
+    assert kept.machine.__wrapped__(CPU) == f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()} {name}"
 
 
 def test_encodings_that_are_not_finite_are_not_kept(checkpoint_file: Path, tmp_path: Path) -> None:

@@ -363,7 +363,7 @@ class TestBadInput:
         assert "--scale-phases: needs --epochs" in refused("train", "--scale-phases")
 
     def test_scaling_to_too_few_epochs(self, refused):
-        assert "--epochs 2: too few for four phases; give 6" in refused("train", "--scale-phases", "--epochs", "2")
+        assert "epochs: 2 are too few for four phases; give 6" in refused("train", "--scale-phases", "--epochs", "2")
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
     @pytest.mark.parametrize("command", [["train"], ["resume", "finished"], ["benchmark", "finished"]])

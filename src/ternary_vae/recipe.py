@@ -609,7 +609,7 @@ class Recipe(Section):
         if not _has_four_phases(data):
             longer = range(epochs + 1, self.schedule_epochs + 1)
             enough = next(each for each in longer if _has_four_phases(self.scaled_by(each / self.schedule_epochs)))
-            raise UserError(f"--epochs {epochs}: too few for four phases; give {enough}")
+            raise UserError(f"epochs: {epochs} are too few for four phases; give {enough}")
         # Prior draws are few while the first batches are small: a β already at its height would cost VAE-A entries.
         if first := self.optimizer.first_batches.epochs:
             least = min(self.beta.warmup_epochs, first + 1)
@@ -719,9 +719,9 @@ def validate_recipe(data: Any, source: str) -> Recipe:
                 instead = f"leave it out, or use commit {_LAST_WITH_REMOVED}"
                 raise UserError(f"{source}: {section}.{name} is no setting any more; {instead}")
     sections = _known_keys(())
-    for key in data if isinstance(data, dict) else ():
+    for key in (key for key in data if key not in sections) if isinstance(data, dict) else ():
         homes = [f"{section}.{key}" for section in sections if key in _known_keys((section,))]
-        if homes and key not in sections:  # such as batch_size without its section
+        if homes:  # such as batch_size without its section
             raise UserError(f"{source}: unknown key {shown(key)}; {nearest(key, homes)}")
     return validated(Recipe, data, source, "a recipe", _known_keys)
 

@@ -102,7 +102,7 @@ class Space:
         return tables * step if self.values % 2 else tables * step - 1
 
     def arguments(self) -> Int8[np.ndarray, "entries inputs"]:
-        """The values of the inputs at each entry."""
+        """The values of the inputs at each entry. Small numbers: a product of many values needs wider ones."""
         return (np.indices((self.values,) * self.inputs).reshape(self.inputs, -1).T + self.lowest).astype(np.int8)
 
     def table(self, index: ArrayLike) -> Int8[np.ndarray, "*batch entries"]:

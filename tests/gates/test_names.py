@@ -244,7 +244,7 @@ class TestTables:
     @pytest.mark.parametrize(
         ("text", "values", "inputs", "message"),
         [
-            ("+-0-0+0+", 3, None, "8 values; expected 3, 9, 27"),
+            ("+-0-0+0+", 3, None, "8 values; expected 3, 9, 27 … in logic of 3 values$"),
             ("+-0-0+0+-", 3, 1, "9 values; expected 3$"),
             ("+-0-0+0+3", 3, None, "'3' is no value"),
             ("+-2", 3, None, "'2' is no value; expected -, 0 and \\+ alone, or 0, 1 and 2 alone"),

@@ -231,7 +231,8 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
         raise UserError(f"table {shown(text)}: {shown(wrong)} is no value; expected {kinds}, or ? for any")
     fitting = next((n for n in range(1, 11) if values**n == len(classes)), None)
     if fitting is None or inputs not in (None, fitting):
-        expected = f"{values**inputs}" if inputs else ", ".join(str(values**n) for n in (1, 2, 3)) + " …"
+        lengths = f"{values}, {values**2}, {values**3} … in logic of {values} values"
+        expected = f"{values**inputs}" if inputs else lengths
         raise UserError(f"table {shown(text)}: {counted(len(classes), 'value')}; expected {expected}")
     space = Space(values, fitting)
     return space, [None if value is None else value + space.lowest for value in classes]

@@ -136,8 +136,8 @@ class Gate:
 
     @property
     def text(self) -> str:
-        """Its truth table as text, which `find_gate` reads, but for one of three values of zeros alone: these could be
-        classes too."""
+        """Its truth table as text, which `find_gate` reads. Of three values zeros alone could be classes, and are
+        refused."""
         return table_text(self.space, self.table)
 
     @property

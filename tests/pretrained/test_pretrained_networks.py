@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ternary_vae import DualVAE, UserError
+from ternary_vae import DualVAE, Gate, Space, UserError
 from ternary_vae.gates import find_gate
 from ternary_vae.model import logits_to_tables
 from ternary_vae.operations import all_operations
@@ -68,6 +68,9 @@ def test_the_frozen_encoder(model_and_place):
     assert FrozenEncoder(place).encode([[-1] * 9]).shape == (1, 16)
     column = np.array([["SUM"], ["MIN"]], dtype=object)  # of a data frame
     np.testing.assert_array_equal(FrozenEncoder(place, vae="both").encode(column), both[:2])
+    constants = [Gate(Space(), index) for index in (0, 9841, 19682)]  # as text the second is zeros alone
+    written = FrozenEncoder(place).encode([gate.text for gate in constants])
+    np.testing.assert_array_equal(written, FrozenEncoder(place).encode(constants))
     unsigned = np.array([0, 1, 1, 0, 1, 1, 0, 0, 1], dtype=np.uint8)
     np.testing.assert_array_equal(
         FrozenEncoder(place).encode(unsigned), FrozenEncoder(place).encode(unsigned.astype(np.int8))
@@ -91,6 +94,7 @@ def test_the_frozen_encoder_reads_tensors_of_any_number_type_alike(dtype, model_
         (np.zeros((0,)), "a truth table has 9 entries"),
         (np.array([["SUM", "MIN"]]), "a truth table has 9 entries"),
         (np.array(["SUM", None], dtype=object), "gate 1: None is no gate; expected a name"),
+        (["SUM", "MIN", "SUMM"], "gate 2: 'SUMM' names no gate"),
         ([[0, 0, 0], [0, 0]], "truth tables of different lengths; each has 9 entries"),
     ],
 )

@@ -91,13 +91,18 @@ class FrozenEncoder:
 
 
 def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarray, "*n entries"]:
-    """Truth tables of gates given by name, as they are, or as tables.
+    """Truth tables of gates given by name, as they are, or as tables. Zeros alone as text are values, as `Gate.text`
+    writes them.
 
     Raises:
         UserError: a name that names no gate of the space, a gate of another space, or what is neither.
     """
     if isinstance(gates, str | Gate):
-        gate = find_gate(gates, space.values, space.inputs)[0] if isinstance(gates, str) else gates
+        if isinstance(gates, str):
+            text = ",".join(gates) if space.values == 3 and set(gates) == {"0"} else gates
+            gate = find_gate(text, space.values, space.inputs)[0]
+        else:
+            gate = gates
         if gate.space != space:
             raise UserError(f"{gate.text}: is a gate of {gate.space}; expected one of {space}")
         return gate.table
@@ -114,7 +119,12 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
             return np.asarray(gates)
         except ValueError:
             raise UserError(f"truth tables of different lengths; each has {space.entries} entries") from None
+    tables = []
     for row, gate in enumerate(gates):
         if not isinstance(gate, str | Gate):
             raise UserError(f"gate {row}: {shown(gate)} is no gate; expected a name as `ternary-vae gate` reads it")
-    return np.stack([as_tables(gate, space) for gate in gates])
+        try:
+            tables.append(as_tables(gate, space))
+        except UserError as failure:
+            raise UserError(f"gate {row}: {failure}") from None
+    return np.stack(tables)

@@ -98,6 +98,7 @@ def test_other_values_are_read_so_many_places_around_their_cycle(values, middle)
 @pytest.mark.parametrize(
     ("name", "values"),
     [
+        ("translation_units", (-1,)),
         ("latent_dimensions", (0, -1)),
         *((name, (0.0, -1.0, math.nan, math.inf)) for name in ("width", "decoder_a_width")),
     ],

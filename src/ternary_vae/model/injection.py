@@ -27,7 +27,7 @@ class CrossInjection(nn.Module):
         hidden_units: of each translation; 0 leaves it linear.
 
     Raises:
-        ValueError: if there is no such kind.
+        ValueError: if there is no such kind, or fewer than no hidden units.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class BentTranslation(nn.Module):
 
 
 def _translation(kind: Literal["plain", "translated"], hidden_units: int, latent_dimensions: int) -> nn.Module:
+    if hidden_units < 0:
+        raise ValueError(f"translation_units: expected at least 0, got {hidden_units}")
     if kind == "plain":
         return nn.Identity()
     if kind != "translated":

@@ -16,6 +16,7 @@ from pathlib import Path
 from publish_goals import runs_of
 from published import readme_table
 
+from ternary_vae.formats import counted
 from ternary_vae.recipe import load_recipe
 from ternary_vae.reports import write_reports
 from ternary_vae.reports.final import write_final_report
@@ -59,7 +60,7 @@ def completed_run(recipe_name: str, seed: int, runs: Path) -> RunDirectory:
     elif directory.facts()["status"] != "completed":
         outcome = resume(directory)
     if outcome is not None and outcome.status == "interrupted":
-        print(f"stopped after {outcome.epochs_completed} epochs of {recipe_name}; the same command goes on")
+        print(f"stopped after {counted(outcome.epochs_completed, 'epoch')} of {recipe_name}; the same command goes on")
         sys.exit(130)
     return directory
 

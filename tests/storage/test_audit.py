@@ -285,7 +285,7 @@ def test_what_cannot_be_removed_is_said_and_the_rest_goes(world: World, monkeypa
     monkeypatch.setattr(clean.Path, "unlink", refuse)
     freed, removed, problems = world.clean()
     assert (freed, removed) == (20, 1)
-    assert problems == [f"{stays.parent}: 1 files stay: Permission denied"]
+    assert problems == [f"{stays.parent}: 1 file left: Permission denied"]
     assert stays.exists()
     assert not goes.exists()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ternary_vae.errors import UserError, nearest
 from ternary_vae.experiments.description import ArmDescription, Experiment, Settings
-from ternary_vae.formats import listed
+from ternary_vae.formats import counted, listed
 from ternary_vae.recipe import NAME, Recipe, load_recipe
 
 # Thousands of runs would each leave a copy of their encodings; no figure depends on it, and `set` can turn it on.
@@ -79,7 +79,8 @@ def arms_of(experiment: Experiment, source: Path | str = "experiment") -> list[A
     for epoch in experiment.milestones:
         if epoch > longest:
             raise UserError(
-                f"{source}: milestone {epoch} comes after the end of every run; the longest has {longest} epochs"
+                f"{source}: milestone {epoch} comes after the end of every run; the longest has "
+                f"{counted(longest, 'epoch')}"
             )
     compared = {epoch for arm in arms for epoch in (*arm.milestones, arm.recipe.epochs)}
     for epoch in () if isinstance(experiment.benchmarks, str) else experiment.benchmarks:

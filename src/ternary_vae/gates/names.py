@@ -318,7 +318,7 @@ def _by_table(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate
 def _by_heptavintimal(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
     gate = from_heptavintimal(word)
     if values != 3 or inputs not in (None, gate.space.inputs):
-        raise UserError(f"{shown(word)} is the heptavintimal name of a gate of 3 values and {gate.space.inputs} inputs")
+        raise UserError(f"{shown(word)} is the heptavintimal name of a gate of {gate.space}")
     yield gate, f"the heptavintimal name of a gate of {counted(gate.space.inputs, 'input')}"
 
 

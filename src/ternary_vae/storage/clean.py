@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ternary_vae.formats import counted
 from ternary_vae.storage.audit import Place, audit_caches, cache_roots
 
 _RESULTS = (".pt", ".pth", ".ckpt", ".safetensors")
@@ -74,7 +75,7 @@ def clean_caches(plan: Sequence[Cleanable]) -> tuple[int, int, list[str]]:
             freed += status.st_size if status.st_nlink == 1 else 0  # the rest when its last name goes
         _remove_empty(item)
         if failures:
-            problems.append(f"{item.place.path}: {len(failures)} files stay: {failures[0].strerror}")
+            problems.append(f"{item.place.path}: {counted(len(failures), 'file')} left: {failures[0].strerror}")
     return freed, removed, problems
 
 

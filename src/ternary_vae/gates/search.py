@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from ternary_vae.errors import UserError, nearest, shortened, shown
-from ternary_vae.gates.names import Gate, names_of_gates
+from ternary_vae.gates.names import Gate, find_gate, names_of_gates
 from ternary_vae.gates.properties import Properties
 from ternary_vae.space import MOST_LISTED, Space
 
@@ -51,7 +51,7 @@ def find_gates(
     *,
     where: str | None = None,
     table: Sequence[int | None] | None = None,
-    near: Gate | None = None,
+    near: Gate | str | None = None,
     distance: Distance = hamming_distance,
     named: bool = False,
     limit: int = 20,
@@ -61,6 +61,7 @@ def find_gates(
     condition, and another distance than Hamming's, can be asked of at most `MOST_LISTED` gates.
 
     Args:
+        near: a gate, or its name in the space as `find_gate` reads it.
         distance: such as `hamming_distance`, or between codes `latent_distance` of `ternary_vae.pretrained.codes`.
         named: only those that have a name, of which there are few in any space.
 
@@ -71,6 +72,8 @@ def find_gates(
     if limit < 0:
         raise UserError(f"limit {shown(limit)}: expected at least 0")
     condition = None if where is None else parse_condition(where, space)
+    if isinstance(near, str):
+        near = find_gate(near, space.values, space.inputs)[0]
     if near is not None and near.space != space:
         raise UserError(f"gates of {space} cannot be near to one of {near.space}")
     table = [None] * space.entries if table is None else table

@@ -68,7 +68,7 @@ def test_parquet(networks, tmp_path):
     table = parquet.read_table(tmp_path / "codes.parquet")
     gates, expected = expected_of(networks)
     assert len(gates["index"]) == 19_683
-    compare({name: table[name].to_pylist() for name in table.column_names}, gates, expected, matrices=False)
+    compare({name: table[name].to_numpy() for name in table.column_names}, gates, expected, matrices=False)
     assert str(table.schema.field("commutative").type) == "bool"
     assert str(table.schema.field("mean_a_0").type) == "float"
 

@@ -82,19 +82,20 @@ def test_nand_and_nor_are_the_sheffer_functions_of_two_values():
 def closure(start, operations):
     """All tables made of some by operations of one or two tables, as indices."""
     space = Space()
-    members = np.unique(space.index(start))
-    while True:
+    members = new = np.unique(space.index(start))
+    while len(new):
         tables = space.table(members)
-        made = [members]
+        found = np.zeros(space.operations, dtype=bool)
         for operation in operations:
             if operation.__code__.co_argcount == 1:
-                made.append(space.index(operation(tables)))
-            else:
-                made += [np.unique(space.index(operation(tables, one))) for one in tables]
-        larger = np.unique(np.concatenate(made))
-        if len(larger) == len(members):
-            return members
-        members = larger
+                found[space.index(operation(space.table(new)))] = True
+                continue
+            for one in space.table(new):  # two that both are old have been met before
+                found[space.index(operation(tables, one))] = found[space.index(operation(one, tables))] = True
+        found[members] = False
+        new = np.flatnonzero(found)
+        members = np.union1d(members, new)
+    return members
 
 
 def test_what_gates_are_made_of(ternary):

@@ -189,11 +189,10 @@ def test_one_kind_of_record_alone_can_be_drawn(failing_run: RunDirectory, tmp_pa
 
 
 def test_the_file_is_a_print_quality_png_below_a_megabyte(
-    failing_run: RunDirectory, tmp_path: Path, coarse_figures: int, monkeypatch: pytest.MonkeyPatch
+    figure: Figure, tmp_path: Path, coarse_figures: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(figures, "DPI", coarse_figures)
-    measured = measurements_of_run(failing_run)
-    path = write_figure(evolution_figure(measured), tmp_path / "figure.png")
+    path = write_figure(figure, tmp_path / "figure.png")
     assert path.stat().st_size < 1_000_000
     with Image.open(path) as picture:
         assert round(picture.info["dpi"][0]) == 300

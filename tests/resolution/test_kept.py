@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 from ternary_vae.errors import UserError
 from ternary_vae.operations import all_operations
 from ternary_vae.resolution import isolated, kept
-from ternary_vae.resolution.kept import ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
+from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
 from ternary_vae.resolution.measure import (
     answers,
     encoded,
@@ -41,9 +42,11 @@ def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_comp
     small_checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    store = TensorCache(tmp_path, report=said.append)
+    store, filled = TensorCache(tmp_path / "made", report=said.append), TensorCache(tmp_path / "filled")
     checkpoint = load_checkpoint(small_checkpoint_file)
-    computed = measure_isolated(checkpoint), measure_coupled(checkpoint)
+    computed = measure_isolated(checkpoint, cache=filled), measure_coupled(checkpoint)
+    names = {entry.key.partition("_epoch3-")[0] for entry in filled.list_cache()}
+    assert names == {*ENCODINGS.values(), *DISTANCES.values(), WRONG_ENTRIES}
     kept = Kept(checkpoint, CPU)
     model, posteriors = encoded(kept)
     keepable = keepable_tensors(model, posteriors, kept.operations)
@@ -51,13 +54,16 @@ def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_comp
     assert answers(model, {"with gradients": torch.is_grad_enabled}, CPU) == {"with gradients": False}
     for name, tensor in answers(model, keepable, CPU).items():
         save_kept(store, checkpoint, CPU, name, tensor)
-    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in store.directory.iterdir()}
     monkeypatch.setattr(isolated, "wrong_entries", refuse)
     monkeypatch.setattr(isolated, "pair_distances", refuse)
+    started = time.perf_counter()
     measured = measure_both(checkpoint, cache=store)
+    assert sum(record.header.elapsed_seconds for record in measured) < time.perf_counter() - started
     assert said == []
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    assert {path.name: path.stat().st_mtime_ns for path in store.directory.iterdir()} == before
     for one, another in zip(measured, computed):
+        assert one.space == checkpoint.recipe.space
         assert json.dumps(comparable(one)) == json.dumps(comparable(another))
 
 

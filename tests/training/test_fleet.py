@@ -8,6 +8,7 @@ from dataclasses import fields
 import pytest
 import torch
 
+from ternary_vae.acceleration.denormals import _are_flushed, flushed_denormals
 from ternary_vae.acceleration.fleet import Fleet, pays_together, stacked_controls
 from ternary_vae.acceleration.stacked import Stack
 from ternary_vae.objective import Controls, Noise, draw_noise
@@ -170,6 +171,37 @@ class TestGroups:
         assert [row["epoch"] for row in rows] == [1] * 5
         alone = Trainer(many[4])
         assert alone.train_epoch() == rows[4]
+
+    def test_epochs_are_planned_and_trained_on_one_core_denormals_flushed(self, monkeypatch):
+        """Alone and together. Afterwards, and on other devices, all is as before."""
+        able = torch.set_flush_denormal(True)
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(2)  # `_one_core` sets it back
+        seen = []
+
+        def noted(name):
+            method = getattr(Trainer, name)
+
+            def noting(*given):
+                seen.append((name, torch.get_num_threads(), _are_flushed()))
+                return method(*given)
+
+            monkeypatch.setattr(Trainer, name, noting)
+
+        noted("plan_epoch")
+        noted("close_epoch")
+        fleet = Fleet([Trainer(recipe) for recipe in recipes("ternary_v5_5", 2, optimizer__batch_size=512)])
+        fleet.train_epoch(only=[1])
+        fleet.train_epoch()
+        planned, closed = ("plan_epoch", 1), ("close_epoch", 1, able)
+        assert seen == [(*planned, able), closed, *[(*planned, False)] * 2, *[closed] * 2]
+        assert (torch.get_num_threads(), _are_flushed()) == (2, False)
+        with flushed_denormals(torch.device("cuda")):
+            assert not _are_flushed()
+        with flushed_denormals(torch.device("cpu")):
+            with flushed_denormals(torch.device("cpu")):
+                pass
+            assert _are_flushed() == able
 
     def test_large_batches_on_a_cpu_train_one_by_one(self):
         """There calling an operation costs less than doing it."""

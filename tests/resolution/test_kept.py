@@ -15,8 +15,8 @@ import torch
 
 from ternary_vae.errors import UserError
 from ternary_vae.operations import all_operations
-from ternary_vae.resolution import isolated, kept
-from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, PURPOSES, WRONG_ENTRIES, Kept, save_kept
+from ternary_vae.resolution import isolated, kept, measure
+from ternary_vae.resolution.kept import DISTANCES, ENCODINGS, PURPOSES, UNDER_NOISE, WRONG_ENTRIES, Kept, save_kept
 from ternary_vae.resolution.measure import (
     answers,
     encoded,
@@ -65,6 +65,16 @@ def test_a_benchmark_that_reads_everything_gives_the_same_bytes_as_one_that_comp
     for one, another in zip(measured, computed):
         assert one.space == checkpoint.recipe.space
         assert json.dumps(comparable(one)) == json.dumps(comparable(another))
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_noise_is_read_only_where_it_is_that_of_the_seed(small_checkpoint_file: Path, tmp_path: Path) -> None:
+    checkpoint, store = load_checkpoint(small_checkpoint_file), TensorCache(tmp_path)
+    save_kept(store, checkpoint, CPU, UNDER_NOISE, torch.tensor([7]))
+    kept = Kept(checkpoint, CPU, store)
+    answered = encoded(kept)
+    for seed, counts in ((0, 1), (1, 4 * 256)):
+        assert measure._coupled(kept, *answered, seed).parts[UNDER_NOISE]().numel() == counts
 
 
 def test_encodings_are_read_where_they_are_kept(

@@ -123,6 +123,17 @@ def test_factors_stay_where_the_processor_gains_nothing(monkeypatch):
         assert as_factor(x) is x
 
 
+def test_processors_that_multiply_bfloat16_are_known_by_pytorchs_names(monkeypatch):
+    """Which versions before 2.10 do not tell."""
+    told = getattr(torch.cpu, "get_capabilities", dict)()
+    assert told.get("architecture") != "x86_64" or {"avx512_bf16", "amx_bf16"} <= told.keys()
+    for name in ("avx512_bf16", "amx_bf16", "avx512_fp16"):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=name: {name: True}, raising=False)
+        assert own._multiplies_bfloat16.__wrapped__() == name.endswith("bf16")
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not own._multiplies_bfloat16.__wrapped__()
+
+
 def test_double_precision_stays(bfloat16):
     x = torch.randn(2, 9, dtype=torch.float64)
     assert as_factor(x) is x

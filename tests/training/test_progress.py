@@ -147,3 +147,9 @@ def test_lines_come_for_every_tenth_epoch_and_the_ends(row, small_recipe):
     rows = [row | {"epoch": epoch} for epoch in range(1, 26)]
     lines = shown(Lines, small_recipe(epochs=25), rows, False).splitlines()
     assert [int(line.split()[1].split("/")[0]) for line in lines if "loss" in line] == [1, 10, 20, 25]
+
+
+@pytest.mark.parametrize(("loss", "text"), [(887912527.792, "8.88e+08"), (-162.3604, "−162.360"), (None, "—")])
+def test_a_loss_has_three_digits_where_more_say_nothing(row, small_recipe, loss, text):
+    told = shown(Lines, small_recipe(epochs=1), [row | {"epoch": 1, "terms": {**row["terms"], "loss": loss}}], False)
+    assert f"loss {text}  " in told

@@ -64,7 +64,7 @@ class Lines(Silent):
             return
         self._print(
             f"epoch {row['epoch']:>3}/{self.recipe.epochs}  phase {row['phase']}  ρ {row['rho']:.2f}  "
-            f"loss {number(row['terms']['loss'], 3)}  A {percent(row['exact_match_a'])}  "
+            f"loss {_loss(row['terms']['loss'])}  A {percent(row['exact_match_a'])}  "
             f"B {percent(row['exact_match_b'])}  ensemble {percent(row['exact_match_best_of_two'])}  "
             + (
                 ""
@@ -205,6 +205,11 @@ def shown_time_left(clock: TimeLeft | TimeLeftOfRuns) -> str:
     """`3 min 20 s left`."""
     left = clock.left(time.monotonic())
     return "time left unknown" if left is None else f"{duration(left)} left"
+
+
+def _loss(value: float | None) -> str:
+    """While β is 0 recognition may make it one of ten digits, of which three say enough."""
+    return number(value, 3) if value is None or abs(value) < 1e6 else f"{value:.2e}"
 
 
 def _clock(recipe: Recipe, epochs_completed: int, benchmarks: Collection[int]) -> TimeLeft:

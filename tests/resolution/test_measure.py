@@ -14,14 +14,16 @@ import torch
 
 from few_draws import draw_few
 from ternary_vae.errors import UserError
-from ternary_vae.recipe import FULL_COVERAGE_DRAWS
+from ternary_vae.model import DualVAE
+from ternary_vae.operations import Operations, operation_index
+from ternary_vae.recipe import FULL_COVERAGE_DRAWS, load_recipe
 from ternary_vae.resolution import coupled, isolated, measure
 from ternary_vae.resolution.coverage import covers_everything
 from ternary_vae.resolution.kept import Kept
 from ternary_vae.resolution.measure import measure_coupled, measure_isolated
 from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord
-from ternary_vae.splits import training_split
-from ternary_vae.storage.checkpoints import load_checkpoint, model_of
+from ternary_vae.splits import drawn_operations, training_split
+from ternary_vae.storage.checkpoints import Checkpoint, load_checkpoint, model_of
 
 REFERENCE = Path(__file__).parents[2] / "../shared/reference/v5_5_epoch_20.pt"
 needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="the reference checkpoint is not here")
@@ -128,6 +130,21 @@ def test_weights_of_another_split_have_seen_nobody_knows_what(checkpoint_file: P
     assert [part.test_count for part in measure._held_out(kept, model_of(changed), errors)] == [0, 0]
 
 
+def test_a_large_space_is_held_out_as_training_draws_from_it() -> None:
+    """VAE-A is exact on what is validated with alone, VAE-B on what is tested with alone."""
+    shares = {"data.train_share": 0.3, "data.validation_share": 0.4}
+    recipe = load_recipe(overrides={"space.values": 3, "space.inputs": 3, **shares}, seed=5)
+    model, generator = DualVAE.of(recipe), torch.Generator().manual_seed(1)
+    parts = [drawn_operations(recipe, *how) for how in ((40, generator), (50, generator, "validation"))]
+    tables = torch.cat([*parts, drawn_operations(recipe, 60, generator, "test")])
+    kept = Kept(Checkpoint(1, 1, recipe, model.state_dict()), torch.device("cpu"))
+    kept.operations = Operations(tables, operation_index(tables, model.space))
+    wrong = torch.ones(2, 150, dtype=torch.int8)
+    wrong[0, 40:90] = wrong[1, 90:] = 0
+    found = [tuple(part.model_dump().values()) for part in measure._held_out(kept, model, wrong)]
+    assert found == [(1, 0, 50, 60), (0, 1, 50, 60)]
+
+
 def test_untrained_weights_know_nothing(records: Records) -> None:
     """Random weights: a handful of operations, whatever the latent."""
     alone, both = records
@@ -135,6 +152,8 @@ def test_untrained_weights_know_nothing(records: Records) -> None:
         assert vae.reconstruction.exact_match_rate < 0.01
         assert vae.resolution_curve.half_sigma is None
     assert both.ensemble_reconstruction.voting.exact_match_rate == alone.vae_b.reconstruction.exact_match_rate
+    homes = both.complementary_coverage
+    assert homes.home_a + homes.home_b + homes.home_neither == 19_683
 
 
 def test_untrained_weights_cover_little(checkpoint_file: Path) -> None:
@@ -173,6 +192,8 @@ def test_checkpoints_that_cannot_be_measured_say_why(small_checkpoint_file: Path
     overflowing = {name: torch.full_like(tensor, 1e30) for name, tensor in checkpoint.model.items()}
     with pytest.raises(UserError, match=r"epoch_3\.safetensors.*encoders answer NaN or infinity"):
         measure_coupled(replace(checkpoint, model=overflowing))
+    with pytest.raises(UserError, match=r"^checkpoint of epoch 3: its encoders"):
+        measure_isolated(replace(checkpoint, model=overflowing, path=None))
     exploded = {name: tensor.clone() for name, tensor in checkpoint.model.items()}
     exploded["encoder_B.fc_logvar.bias"] += 1e5
     with pytest.raises(UserError, match=r"LatentSeparation.mean_posterior_standard_deviation came out as inf"):

@@ -64,8 +64,12 @@ def test_the_plans_key_paths_work_as_written(records: Records, tmp_path: Path) -
     assert isolated["vae_a"]["reconstruction"]["exact_match_rate"] == records[0].vae_a.reconstruction.exact_match_rate
     assert isolated["vae_b"]["reconstruction"]["exact_match_rate"] == records[0].vae_b.reconstruction.exact_match_rate
     assert 0 <= coupled["ensemble_reconstruction"]["best_of_two"]["exact_match_rate"] <= 1
-    assert 0 < coupled["cross_injected_sampling_rho_07"]["coverage_rate"] < 1
+    for rho in (0.5, 0.7):
+        section = coupled[f"cross_injected_sampling_rho_{rho}".replace(".", "")]
+        assert section["rho"] == rho
+        assert 0 < section["coverage_rate"] < 1
     assert 0 <= coupled["complementary_coverage"]["complementarity_score"] <= 1
+    assert None not in (*isolated["vae_a"].values(), *isolated["vae_b"].values(), *coupled.values())
 
 
 def test_only_what_depends_on_the_moment_is_left_out_of_a_comparison(records: Records) -> None:

@@ -209,11 +209,13 @@ def test_a_run_is_measured_and_reported(space, recipe_of, quick_train, quick_ben
         assert (vae.sampling_coverage is None) == (vae.information is None) == (not listed)
         assert (vae.reconstruction.sampled is None) == listed
         assert vae.uniformity.draws > 0
+        assert vae.one_entry_step.operations == (Space(*space).operations if listed else 200)
         share = MEASURES["effective_share_a" if vae is alone.vae_a else "effective_share_b"]
         assert share.bounds(alone) == (vae.uniformity.low, vae.uniformity.high)
         assert sum(vae.reconstruction.error_histogram.values()) == (Space(*space).operations if listed else 400)
     assert (both.covers_everything is None) == (not listed)
     homes, between = both.complementary_coverage, MEASURES["complementarity_score"].bounds(both)
+    assert homes.home_a + homes.home_b + homes.home_neither == (Space(*space).operations if listed else 50)
     assert (between is None) == (listed or not homes.home_a + homes.home_b)
     if between:
         assert between.low <= homes.complementarity_score <= between.high

@@ -121,7 +121,7 @@ def _isolated(kept: Kept, model: DualVAE, posteriors: Posteriors, seed: int) -> 
     operations = kept.operations
     generator_for = partial(named_generator, seed, device=kept.device)
     keepable = keepable_tensors(model, posteriors, operations)
-    some = _rows(posteriors, operations, _few(model.space))
+    some = _rows(posteriors, operations, _few(model.space, _FEW))
     of_vaes = {
         vae: _tasks_of_vae(model, vae, *some, kept.task(name, keepable[name]), generator_for)
         for vae, name in DISTANCES.items()
@@ -142,7 +142,7 @@ def _isolated(kept: Kept, model: DualVAE, posteriors: Posteriors, seed: int) -> 
 
 def _coupled(kept: Kept, model: DualVAE, posteriors: Posteriors, seed: int) -> _Benchmark:
     operations = kept.operations
-    few, under_noise = _few(model.space), _few(model.space, FEW_UNDER_NOISE)
+    few, under_noise = _few(model.space, _FEW), _few(model.space, FEW_UNDER_NOISE)
     generator_for = partial(named_generator, seed, device=kept.device)
     keepable = keepable_tensors(model, posteriors, operations, seed)
     parts: Tasks = {
@@ -273,7 +273,7 @@ def keepable_tensors(
     """How what is kept of a checkpoint is computed, by the names of `kept.PURPOSES`; with noise of a benchmark's
     seed, of which that of 0 is kept."""
     means = {"A": posteriors.mu_a, "B": posteriors.mu_b}
-    few, under_noise = _few(model.space), _few(model.space, FEW_UNDER_NOISE)
+    few, under_noise = _few(model.space, _FEW), _few(model.space, FEW_UNDER_NOISE)
     return {
         **{name: partial(encodings_of, vae, posteriors) for vae, name in ENCODINGS.items()},
         WRONG_ENTRIES: lambda: torch.stack(
@@ -295,7 +295,7 @@ def answers(model: DualVAE, tasks: Tasks, device: torch.device) -> dict[Hashable
         return side_by_side(tasks, device)
 
 
-def _few(space: Space, count: int = _FEW) -> slice:
+def _few(space: Space, count: int) -> slice:
     """What takes longer is measured on fewer, where operations had to be drawn anyway."""
     return slice(None) if space.is_enumerable() else slice(None, count)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -125,15 +127,18 @@ def test_files_of_another_space_take_its_own_values(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch):
-    """And an export that does not come to its end leaves nothing that the next one would find there already."""
-    exported = []
+def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch, recwarn):
+    """And an export that does not come to its end leaves nothing that the next one would find there already. What the
+    exporter says of itself is not shown."""
+    exported, log = [], logging.getLogger("torch.onnx")
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package)
 
     def export(part, *how, **named):
         assert not any(module.training for module in part.modules())
         exported.append(part)
+        warnings.warn("about what the exporter calls", stacklevel=2)
+        assert not log.isEnabledFor(logging.WARNING)
         if fails and len(exported) == 3:
             raise OSError
         return SimpleNamespace(model_proto=SimpleNamespace(SerializeToString=lambda: b"a part"))
@@ -145,6 +150,9 @@ def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch):
     with pytest.raises(OSError) if fails else nullcontext():
         write_onnx(model, tmp_path)
     assert [module.training for module in model.modules()] == before
+    warnings.warn("afterwards", stacklevel=2)
+    assert [str(each.message) for each in recwarn] == ["afterwards"]
+    assert log.isEnabledFor(logging.WARNING)
     assert len(list(tmp_path.iterdir())) == (0 if fails else len(exported))
 
 

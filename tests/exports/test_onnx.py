@@ -131,6 +131,8 @@ def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch, recwarn):
     """And an export that does not come to its end leaves nothing that the next one would find there already. What the
     exporter says of itself is not shown."""
     exported, log = [], logging.getLogger("torch.onnx")
+    log.setLevel(logging.INFO)
+    logging.disable(logging.INFO)
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package)
 
@@ -152,7 +154,9 @@ def test_a_model_in_training_stays_so(fails, tmp_path, monkeypatch, recwarn):
     assert [module.training for module in model.modules()] == before
     warnings.warn("afterwards", stacklevel=2)
     assert [str(each.message) for each in recwarn] == ["afterwards"]
-    assert log.isEnabledFor(logging.WARNING)
+    assert (log.isEnabledFor(logging.WARNING), log.isEnabledFor(logging.INFO)) == (True, False)
+    logging.disable(logging.NOTSET)
+    log.setLevel(logging.NOTSET)
     assert len(list(tmp_path.iterdir())) == (0 if fails else len(exported))
 
 

@@ -79,7 +79,8 @@ def write_onnx(model: DualVAE, directory: Path) -> list[Path]:
 
 @torch.no_grad()
 def _onnx_bytes(part: nn.Module, input_name: str, example: Tensor, output_names: list[str]) -> bytes:
-    logging.disable(logging.WARNING)
+    disabled = logging.root.manager.disable
+    logging.disable(max(disabled, logging.WARNING))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what the exporter itself calls
@@ -88,5 +89,5 @@ def _onnx_bytes(part: nn.Module, input_name: str, example: Tensor, output_names:
                 output_names=output_names, dynamic_shapes=({0: torch.export.Dim("n")},),
             )  # fmt: skip
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(disabled)
     return program.model_proto.SerializeToString()

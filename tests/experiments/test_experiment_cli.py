@@ -59,7 +59,10 @@ def test_one_experiment_from_the_file_to_the_page(printed, description, tmp_path
 @pytest.mark.parametrize(
     ("status", "code", "says"), [("failed", 1, "1 of 1 run failed"), ("interrupted", 130, "go on with")]
 )
-def test_exit_codes_of_what_did_not_complete(printed, description, monkeypatch, status, code, says):
+def test_exit_codes_of_what_did_not_complete(printed, description, monkeypatch, request, status, code, says):
+    if status == "interrupted":
+        request.getfixturevalue("no_figures")
+
     def ended(tasks):
         return [Ending(task.name, status, "why") for task in tasks]
 

@@ -14,7 +14,7 @@ import torch
 from synthetic_runs import write_page
 
 from few_draws import noise_draws
-from in_browser import PHONE, READY, contrast, new_context
+from in_browser import PHONE, READY, contrast, new_context, watched_page
 from ternary_vae.gates.names import named_gate_index
 from ternary_vae.operations import operation_table
 from ternary_vae.recipe import load_recipe
@@ -48,6 +48,18 @@ def good(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def bare(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
+    """The failing run's, likewise, in light colours; nothing may have been fetched or gone wrong."""
+    context, troubles = new_context(browser, color_scheme="light"), []
+    page = watched_page(context, troubles)
+    page.goto(pages["bare"].as_uri())
+    page.wait_for_function(READY)
+    yield page
+    context.close()
+    assert troubles == []
+
+
 def plotted(page: Any) -> dict[str, Any]:
     """What the map shows: points by operation, colours in use, kind of trace."""
     return page.evaluate(
@@ -77,10 +89,8 @@ def test_the_verdict_comes_first_and_above_the_fold(good: Any) -> None:
     assert lines.first.locator("td").last.inner_text() == "✓ met"
 
 
-def test_missed_lines_are_said_in_words_not_by_colour_alone(
-    open_page: Callable[..., Any], pages: dict[str, Path]
-) -> None:
-    page = open_page(pages["bare"])
+def test_missed_lines_are_said_in_words_not_by_colour_alone(bare: Any) -> None:
+    page = bare
     first = page.locator("#verdict tr.line").first
     assert first.locator("td").last.inner_text() == "✗ missed"
     assert first.locator("td").nth(1).inner_text() == "11.04%"
@@ -314,10 +324,9 @@ def test_dark_and_light(open_page: Callable[..., Any], pages: dict[str, Path]) -
     assert page.evaluate(look)["page"] == light["page"], "a choice made by hand outlasts the system's"
 
 
-def test_text_has_enough_contrast(open_page: Callable[..., Any], pages: dict[str, Path]) -> None:
+def test_text_has_enough_contrast(bare: Any) -> None:
     """WCAG AA for text: at least 4.5 to 1, for every text colour on its own background."""
-
-    page, papers = open_page(pages["bare"], color_scheme="light"), set()
+    page, papers = bare, set()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))

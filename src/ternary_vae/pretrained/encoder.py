@@ -91,21 +91,19 @@ class FrozenEncoder:
 
 
 def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarray, "*n entries"]:
-    """Truth tables of gates given by name, as they are, or as tables. Zeros alone as text are values, as `Gate.text`
-    writes them.
+    """Truth tables of gates given by name, as they are, or as tables. As many zeros as entries are values, as
+    `Gate.text` writes them.
 
     Raises:
         UserError: a name that names no gate of the space, a gate of another space, or what is neither.
     """
-    if isinstance(gates, str | Gate):
-        if isinstance(gates, str):
-            text = ",".join(gates) if space.values == 3 and set(gates) == {"0"} else gates
-            gate = find_gate(text, space.values, space.inputs)[0]
-        else:
-            gate = gates
-        if gate.space != space:
-            raise UserError(f"{gate.text}: is a gate of {gate.space}; expected one of {space}")
-        return gate.table
+    if isinstance(gates, str):
+        zeros = space.values == 3 and gates == "0" * space.entries  # fewer are a heptavintimal name or an index
+        gates = find_gate(",".join(gates) if zeros else gates, space.values, space.inputs)[0]
+    if isinstance(gates, Gate):
+        if gates.space != space:
+            raise UserError(f"{gates.text}: is a gate of {gates.space}; expected one of {space}")
+        return gates.table
     if isinstance(gates, DataFrame):  # the rows, and not the columns' names
         gates = gates.to_numpy()
     if isinstance(gates, np.ndarray) and gates.dtype.kind in "UO":

@@ -398,7 +398,7 @@ class TestFindGate:
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("index", [-1, 19_683, 5.0, "SUM", [5, 6]])
 def test_there_is_no_gate_of_another_index(index):
-    with pytest.raises(UserError, match=re.escape(f"index {index!r}: expected 0 to 19682")):
+    with pytest.raises(UserError, match=re.escape(f"index {index!r}: expected a whole number from 0 to 19682")):
         Gate(Space(), index)
 
 

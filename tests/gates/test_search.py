@@ -171,7 +171,8 @@ class TestTables:
 
     def test_gates_near_another(self):
         matches = find_gates(Space(), near=SUM, limit=19)
-        assert find_gates(Space(), near="SUM", limit=19) == matches
+        for name in ("SUM", SUM.index):
+            assert find_gates(Space(), near=name, limit=19) == matches
         assert matches.count == 19_683
         assert matches.distances == [0] + [1] * 18
         assert matches.gates[0] == SUM

@@ -126,7 +126,8 @@ class Gate:
         except (TypeError, ValueError):
             index = -1
         if not 0 <= index < self.space.operations:
-            raise UserError(f"index {shown(self.index)}: expected 0 to {shown(self.space.operations - 1)}")
+            most = shown(self.space.operations - 1)
+            raise UserError(f"index {shown(self.index)}: expected a whole number from 0 to {most}")
         object.__setattr__(self, "index", index)
 
     @cached_property

@@ -51,7 +51,7 @@ def find_gates(
     *,
     where: str | None = None,
     table: Sequence[int | None] | None = None,
-    near: Gate | str | None = None,
+    near: Gate | str | int | None = None,
     distance: Distance = hamming_distance,
     named: bool = False,
     limit: int = 20,
@@ -61,7 +61,7 @@ def find_gates(
     condition, and another distance than Hamming's, can be asked of at most `MOST_LISTED` gates.
 
     Args:
-        near: a gate, or its name in the space as `find_gate` reads it.
+        near: a gate, or its name or index in the space as `find_gate` reads it.
         distance: such as `hamming_distance`, or between codes `latent_distance` of `ternary_vae.pretrained.codes`.
         named: only those that have a name, of which there are few in any space.
 
@@ -72,7 +72,7 @@ def find_gates(
     if limit < 0:
         raise UserError(f"limit {shown(limit)}: expected at least 0")
     condition = None if where is None else parse_condition(where, space)
-    if isinstance(near, str):
+    if not isinstance(near, Gate | None):
         near = find_gate(near, space.values, space.inputs)[0]
     if near is not None and near.space != space:
         raise UserError(f"gates of {space} cannot be near to one of {near.space}")

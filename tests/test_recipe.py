@@ -248,7 +248,8 @@ class TestBadInput:
     def test_a_file_without_its_suffix(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         Path("mine.yaml").write_text("extends: resolution", encoding="utf-8")
-        assert refusal(load_recipe, "mine") == "unknown recipe 'mine'; did you mean 'mine.yaml'?"
+        for name in ("mine", "./mine", tmp_path / "mine"):
+            assert refusal(load_recipe, name) == f"unknown recipe '{name}'; did you mean '{name}.yaml'?"
 
     @pytest.mark.parametrize("name", ["missing.yaml", "no/such/file", "resolution"])
     def test_paths_that_are_no_recipe(self, name, tmp_path):

@@ -108,12 +108,12 @@ def find_description(kind: str, name_or_path: str | Path, directory: Path, besid
             if path.is_file():
                 return path.resolve()
     text = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+    here = [file for file in (f"{text}.yaml", f"{text}.yml") if os.path.isfile(file)]
+    if not here and (isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml"))):
         problem = "is no file" if os.path.exists(text) else "not found"
         raise UserError(
             f"{kind} file {shown(text)} {problem}; give a path to a YAML file or one of: {', '.join(names)}"
         )
-    here = [file for file in (f"{text}.yaml", f"{text}.yml") if os.path.isfile(file)]
     raise UserError(f"unknown {kind} {shown(text)}; {nearest(text, here or names)}")
 
 

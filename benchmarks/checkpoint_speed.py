@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ternary_vae.errors import UserError
+from ternary_vae.formats import counted
 from ternary_vae.terminal import exit_code
 
 KINDS = {"measuring": "measuring", "wall": "the command", "processor": "the command, of all processors"}
@@ -53,7 +54,8 @@ def main() -> int:
         print(f"| {_commit(checkout)} | {' | '.join(f'{_median(turns, number, kind):.1f}' for kind in KINDS)} |")
     ratios = {kind: [second[kind] / first[kind] for first, second in turns] for kind in KINDS}
     print(f"| times | {' | '.join(f'{statistics.median(each):.2f}' for each in ratios.values())} |")
-    print(f"| most of {options.turns} turns | {' | '.join(f'{max(each):.2f}' for each in ratios.values())} |")
+    most = " | ".join(f"{max(each):.2f}" for each in ratios.values())
+    print(f"| most of {counted(options.turns, 'turn')} | {most} |")
     return 0
 
 

@@ -145,8 +145,9 @@ def test_where_no_event_is_written_down_none_is_ruled_out(failing_run: RunDirect
     milestones = replace(measured, events=[{"epoch": 3, "kind": "milestone"}])
     text = evolution_markdown(milestones, tmp_path / "report.md")
     assert "\n\nNo guard fired, and the run was neither interrupted nor resumed.\n\n" in text
-    counts = [one.guards_fired for one in (measured, milestones, replace(measured, metrics=[]))]
-    assert counts == [1, 0, None]  # by epochs, by events, by nothing
+    without_epochs = [replace(one, metrics=[]) for one in (milestones, measured)]
+    counts = [one.guards_fired for one in (measured, milestones, *without_epochs)]
+    assert counts == [1, 1, 0, None]  # by epochs, by what tells more, by events, by nothing
 
 
 def test_a_run_that_does_not_say_how_long_it_took_yet(failing_run: RunDirectory, tmp_path: Path) -> None:

@@ -162,10 +162,11 @@ class Measurements:
 
     @property
     def guards_fired(self) -> int | None:
-        """How often a guard fired, by the log of every epoch where `events.jsonl` says nothing; None if unknown."""
-        if self.events:
-            return sum(event.get("kind") == "guard" for event in self.events)
-        return next(iter(self.column("guard_events")[-1:]), None)
+        """How often a guard fired, by whichever log tells more: either may have been lost and begun anew. None if
+        unknown."""
+        by_events = [sum(event.get("kind") == "guard" for event in self.events)] if self.events else []
+        by_epochs = [count for count in self.column("guard_events")[-1:] if count is not None]
+        return max(by_events + by_epochs, default=None)
 
     def column(self, name: str) -> list[Any]:
         """One value a row of the metrics; None where absent. `name` may be dotted."""

@@ -197,6 +197,14 @@ def test_where_orphans_keep_the_number_of_their_parent_it_is_waited_for_by_handl
     assert waited == [[(1, 7)]]
 
 
+def test_where_its_experiment_is_not_nothing_is_begun_or_written(task, tmp_path):
+    """As on a node that does not see it."""
+    unseen = task(directory=str(tmp_path / "far" / "run"), stop_file=str(tmp_path / "far" / ".stop"))
+    (ending,) = perform_together([unseen])
+    assert (ending.status, ending.message.split()[:5]) == ("failed", f"{tmp_path / 'far'}: is not there on".split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_who_waits_for_a_lost_worker_hears_the_experiment(task, monkeypatch):
     waiting = task()
     monkeypatch.setattr(task_module, "is_locked", lambda path: True)

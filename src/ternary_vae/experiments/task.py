@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing.connection
 import os
+import platform
 import signal
 import threading
 import time
@@ -177,9 +178,11 @@ def _with_page(task: Task, result: Result) -> Result:
 
 
 def _ending(task: Task, result: Result, seconds: float) -> Ending:
-    """How a run ended; why it failed is written down. Where its experiment was moved away nothing is."""
+    """How a run ended; why it failed is written down. Where its experiment is not, nothing is: it was moved away, or a
+    node of a cluster does not see it."""
     if _is_moved(task):
-        result = "interrupted"
+        place = os.path.dirname(task.stop_file)
+        return Ending(task.name, "failed", f"{place}: is not there on {platform.node()}", seconds)
     failure_file = Path(task.failure_file)
     if not isinstance(result, Exception):
         if result == "completed":

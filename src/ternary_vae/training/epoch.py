@@ -284,7 +284,8 @@ class Steps:
             recipe.beta.free_bits,
         )  # fmt: skip
         loss, terms = total_loss(forward, self.plan.terms)
-        self._move(torch.autograd.grad(loss, self.weights, torch.ones_like(loss), allow_unused=True))
+        # Of a sum it need not be given a gradient, which PyTorch would import its symbolic shapes to look at.
+        self._move(torch.autograd.grad(loss.sum(), self.weights, allow_unused=True))
         return {name: value.detach() for name, value in terms.items()}
 
     def _move(self, gradients: Sequence[Tensor | None]) -> None:

@@ -719,7 +719,9 @@ def validate_recipe(data: Any, source: str) -> Recipe:
                 instead = f"leave it out, or use commit {_LAST_WITH_REMOVED}"
                 raise UserError(f"{source}: {section}.{name} is no setting any more; {instead}")
     sections = _known_keys(())
-    for key in (key for key in data if key not in sections) if isinstance(data, dict) else ():
+    for key in data if isinstance(data, dict) else ():
+        if key in sections:
+            continue
         homes = [f"{section}.{key}" for section in sections if key in _known_keys((section,))]
         if homes:  # such as batch_size without its section
             raise UserError(f"{source}: unknown key {shown(key)}; {nearest(key, homes)}")

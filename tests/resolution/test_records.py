@@ -154,14 +154,14 @@ def test_values_of_another_kind_are_not_taken_for_figures(
 def test_a_record_of_another_recipe_seed_or_kind_is_not_overwritten(records: Records, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     recipe = load_recipe("resolution", seed=5)
-    require_place_of_record(path, recipe, "isolated")
+    require_place_of_record(path, recipe, IsolatedRecord)
     changed(path, records[0], recipe_fingerprint=recipe.fingerprint(), training_seed=5, schema_version=2)
-    require_place_of_record(path, recipe, "isolated")  # whatever its version: it is to be measured again
+    require_place_of_record(path, recipe, IsolatedRecord)  # whatever its version: it is to be measured again
     for other in (load_recipe("resolution", seed=6), load_recipe("two_valued_two_inputs", seed=5)):
         with pytest.raises(UserError, match="is a record of another run"):
-            require_place_of_record(path, other, "isolated")
+            require_place_of_record(path, other, IsolatedRecord)
     with pytest.raises(UserError, match=r"kind \('isolated'; this is 'coupled'\) and is not overwritten; move"):
-        require_place_of_record(path, recipe, "coupled")
+        require_place_of_record(path, recipe, CoupledRecord)
 
 
 def test_a_record_cannot_hold_nan(records: Records) -> None:

@@ -26,7 +26,7 @@ def benchmark(
     from ternary_vae.devices import choose_device
     from ternary_vae.resolution.figures import summary
     from ternary_vae.resolution.measure import measure_both
-    from ternary_vae.resolution.records import require_place_of_record, write_record
+    from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, require_place_of_record, write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.tensor_cache import TensorCache
 
@@ -38,8 +38,8 @@ def benchmark(
         for checkpoint in loaded
     ]
     for checkpoint, paths in zip(loaded, places):
-        for path, kind in zip(paths, ("isolated", "coupled")):
-            require_place_of_record(path, checkpoint.recipe, kind)
+        for path, record in zip(paths, (IsolatedRecord, CoupledRecord)):
+            require_place_of_record(path, checkpoint.recipe, record)
     # A checkpoint's own recipe does not say where the cache lies.
     store = TensorCache(cache_dir) if cache else None
     keep_freed_memory()

@@ -47,13 +47,14 @@ def structure(
     )
     from ternary_vae.resolution.records import require_place_of_record, write_record
     from ternary_vae.resolution.structure.measure import measure_structure
+    from ternary_vae.resolution.structure.records import StructureRecord
     from ternary_vae.terminal import quoted
 
     device = choose_device(device)
     loaded, records_in, reports_in = _chosen(checkpoints, output)
     places = [records_in / f"structure_{checkpoint.epoch}.json" for checkpoint in loaded]
     for checkpoint, path in zip(loaded, places):
-        require_place_of_record(path, checkpoint.recipe, "structure")
+        require_place_of_record(path, checkpoint.recipe, StructureRecord)
     report = reports_in / "STRUCTURE.md"
     require_own_report(report)
     records = []

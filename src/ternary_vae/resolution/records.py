@@ -380,7 +380,7 @@ def write_record(path: Path, record: Section) -> None:
     write_text(Path(path), record.model_dump_json(indent=1) + "\n")
 
 
-def require_place_of_record(path: Path, recipe: Recipe, kind: str) -> None:
+def require_place_of_record(path: Path, recipe: Recipe, record: type[Section]) -> None:
     """Says before something long is measured that its record could not be written there. Only a record of the same
     kind, recipe and seed is overwritten.
 
@@ -401,6 +401,7 @@ def require_place_of_record(path: Path, recipe: Recipe, kind: str) -> None:
             f"{path}: is a record of another run ({shown(fingerprint)}, seed {shown(seed)}; this is "
             f"{recipe.fingerprint()!r}, seed {recipe.seed}) and is not overwritten; {instead}"
         )
+    kind = record.model_fields["kind"].default
     if (found := content.get("kind", kind)) != kind:
         raise UserError(
             f"{path}: is a record of another kind ({shown(found)}; this is {kind!r}) and is not overwritten; {instead}"

@@ -33,17 +33,17 @@ def benchmark_script(
 
     from ternary_vae.acceleration.allocator import keep_freed_memory
     from ternary_vae.resolution.measure import measure_coupled, measure_isolated
-    from ternary_vae.resolution.records import require_place_of_record, write_record
+    from ternary_vae.resolution.records import CoupledRecord, IsolatedRecord, require_place_of_record, write_record
     from ternary_vae.storage.checkpoints import load_checkpoint
     from ternary_vae.storage.tensor_cache import TensorCache
 
-    kind = "isolated" if name == "manifold_resolution" else "coupled"
-    measure = measure_isolated if kind == "isolated" else measure_coupled
+    alone = name == "manifold_resolution"
+    record, measure = (IsolatedRecord, measure_isolated) if alone else (CoupledRecord, measure_coupled)
 
     def write() -> None:
         checkpoint = load_checkpoint(options.checkpoint)
         output = options.output or Path("reports/benchmarks") / f"{name}_{checkpoint.epoch}.json"
-        require_place_of_record(output, checkpoint.recipe, kind)
+        require_place_of_record(output, checkpoint.recipe, record)
         cache = None if options.no_cache else TensorCache(options.cache_dir)
         keep_freed_memory()
         write_record(output, measure(checkpoint, seed=options.seed, device=options.device, cache=cache))

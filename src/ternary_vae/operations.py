@@ -151,6 +151,11 @@ def as_classes(tables: Shaped[Tensor, "*batch entries"], space: Space) -> Int[Te
     return tables.long() - space.lowest
 
 
+def one_hot(tables: Shaped[Tensor, "n entries"], space: Space) -> Int[Tensor, "n indicators"]:
+    """1 for the value that an entry has, 0 for its others: all values of the first entry, of the second, …"""
+    return torch.nn.functional.one_hot(as_classes(tables, space), space.values).flatten(1)
+
+
 def _require_64_bits(space: Space) -> None:
     if not space.is_indexed_in_64_bits:
         raise ValueError(f"indices of {space} do not fit a tensor's signed 64 bits; use Space.index or Space.table")

@@ -135,16 +135,22 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
     Raises:
         UserError: if the place cannot be written.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     require_writable(Path(output))
-    drawn, packed = BytesIO(), BytesIO()
+    packed = BytesIO()
     width, height = figure.get_size_inches()
     dots = min(DPI, (_MOST_DOTS / (width * height)) ** 0.5, _MOST_DOTS_OF_A_SIDE / max(width, height))
+    canvas, own_dots = FigureCanvasAgg(figure), figure.dpi
     with _house_style():
-        figure.savefig(drawn, format="png", dpi=dots)
+        figure.set_dpi(dots)
+        canvas.draw()
+        drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
+        figure.set_dpi(own_dots)
+        figure.draw_without_rendering()  # else its texts keep the 60 MB of the canvas they were last measured on
     # 256 colours are enough for flat areas and their edges, and make a file a third of the size.
-    picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture = drawn.quantize(256, dither=Image.Dither.NONE)
     picture.save(packed, format="png", dpi=(dots, dots), optimize=True)
     write_bytes(Path(output), packed.getvalue())
     return Path(output)

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from pydantic import ValidationError
 from torch import Tensor
 
+from ternary_vae.acceleration.allocator import return_freed_memory
 from ternary_vae.acceleration.parallel import Tasks, side_by_side
 from ternary_vae.devices import choose_device
 from ternary_vae.errors import UserError
@@ -108,6 +109,7 @@ def _measured(
     with finite(checkpoint):
         results = answers(model, {name: part for each in chosen for name, part in each.parts.items()}, device)
         kept.keep_computed()
+        return_freed_memory()  # of the threads: what follows is computed in this one
         sections = [benchmark.sections(results) for benchmark in chosen]
         header = header_of(checkpoint, seed, device, started)
         header = header.model_copy(update={"elapsed_seconds": header.elapsed_seconds / len(chosen)})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ternary_vae.model import DualVAE
 from ternary_vae.model.dual_vae import Side
-from ternary_vae.operations import Operations, as_classes, operation_table
+from ternary_vae.operations import Operations, as_classes, one_hot, operation_table
 from ternary_vae.resolution.coverage import Decoder, decoded_indices
 from ternary_vae.resolution.intervals import CONFIDENCE, clopper_pearson, poisson_interval
 from ternary_vae.resolution.records import OneEntryStep, Sampled, Uniformity
@@ -23,6 +23,7 @@ ENOUGH_PAIRS = 50
 MOST_DRAWS = 1_000_000
 """Prior draws that a benchmark decodes for a space that cannot be listed. B's take a few seconds."""
 _DRAWS_AT_ONCE = 2**18
+_ROWS = 64  # rows of the distance matrix at a time
 _STEPS_FROM = 500  # operations whose every step of one entry is measured
 
 
@@ -92,10 +93,9 @@ def _largest_deviations(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], s
     products = torch.zeros(entries * values, entries * values, dtype=torch.double, device=indices.device)
     # In pieces: a one-hot table of all would be too large.
     for some, weights in zip(indices.split(_DRAWS_AT_ONCE), counts.split(_DRAWS_AT_ONCE)):
-        classes = as_classes(operation_table(some, space), space)
-        one_hot = torch.nn.functional.one_hot(classes, values).flatten(1).float()
+        has = one_hot(operation_table(some, space), space).float()
         # Counts are whole numbers below 2^24 a chunk, which single precision adds up exactly.
-        products += (one_hot * weights[:, None]).T @ one_hot
+        products += (has * weights[:, None]).T @ has
     joint = (products / total).view(entries, values, entries, values)
     single = torch.stack([joint[entry, :, entry].diagonal() for entry in range(entries)])
     entry_deviation = float((single - 1 / values).abs().max())
@@ -129,10 +129,11 @@ def one_entry_step(
     classes = as_classes(tables, space)
     steps, nearer = [], []
     distances = torch.cdist(some, mu)
-    same = torch.zeros_like(distances)  # how many entries are, counted value by value
-    for value in range(space.lowest, space.highest + 1):
-        same.addmm_((tables == value).float(), (operations.tables == value).float().T)
-    others = distances.masked_fill(same >= space.entries - 1, math.inf).amin(dim=1)
+    sum_of_distances = distances.sum()
+    everywhere = one_hot(operations.tables, space).float()
+    for own, far in zip(one_hot(tables, space).float().split(_ROWS), distances.split(_ROWS)):
+        far.masked_fill_(own @ everywhere.T >= space.entries - 1, math.inf)
+    others = distances.amin(dim=1)
     for entry in range(space.entries):
         for shift in range(1, space.values):
             changed = classes.clone()
@@ -142,7 +143,7 @@ def one_entry_step(
             steps.append(step)
             nearer.append(step < others)
     mean = float(torch.stack(steps).mean())
-    mean_distance = float(distances.sum() / (distances.numel() - count))
+    mean_distance = float(sum_of_distances / (distances.numel() - count))
     return OneEntryStep(
         mean_distance=mean,
         share_of_mean_distance=mean / mean_distance if mean_distance else 0.0,

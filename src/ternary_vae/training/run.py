@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from ternary_vae.acceleration.allocator import return_freed_memory
 from ternary_vae.acceleration.parallel import SharedTasks, on_one_core
 from ternary_vae.errors import UserError
 from ternary_vae.formats import counted
@@ -214,8 +215,10 @@ class Run:
             self.progress.benchmarking(epoch)
             clock = time.monotonic()
             checkpoint, how = load_checkpoint(path), {"device": str(self.trainer.device), "cache": self.cache}
+            return_freed_memory()  # training and measuring take blocks of other sizes
             with matrix_products("highest"):
                 isolated, coupled = measure_both(checkpoint, **how)
+            return_freed_memory()
             directory.require_held()
             write_record(directory.isolated_record(epoch), isolated)
             write_record(directory.coupled_record(epoch), coupled)

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from ternary_vae.gates import all_properties
-from ternary_vae.resolution.structure.codes import one_hot
+from ternary_vae.operations import one_hot
 from ternary_vae.resolution.structure.probes import FOLDS, balanced_accuracies, folds_of, logistic_regression, probe
 from ternary_vae.space import Space
 
 SPACE = Space()
 ALL = torch.from_numpy(SPACE.table(np.arange(SPACE.operations)))
-ONE_HOT = one_hot(ALL, SPACE)
+ONE_HOT = one_hot(ALL, SPACE).double()
 
 
 def generator() -> torch.Generator:

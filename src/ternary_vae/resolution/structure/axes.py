@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64, Int8, Int64
 from torch import Tensor
 
-from ternary_vae.resolution.structure.codes import one_hot
+from ternary_vae.operations import one_hot
 from ternary_vae.resolution.structure.records import Axes, EntryLevels
 from ternary_vae.space import Space
 
@@ -24,7 +24,7 @@ def level_means(
     tables: Int8[Tensor, "n entries"], points: Float64[Tensor, "n dimensions"], space: Space
 ) -> Float64[Tensor, "entries values dimensions"]:
     """Mean of the code, less its mean over all, where an entry has a value. 0 where no operation has it."""
-    has = one_hot(tables, space)
+    has = one_hot(tables, space).double()
     sums = (has.T @ (points - points.mean(dim=0))) / has.sum(dim=0).clamp(min=1)[:, None]
     return sums.unflatten(0, (space.entries, space.values))
 

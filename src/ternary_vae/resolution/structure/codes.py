@@ -98,11 +98,6 @@ class RandomOrthogonalCode:
         return ((placed @ self._corners.T).argmax(dim=-1) + self.space.lowest).to(torch.int8)
 
 
-def one_hot(tables: Int8[Tensor, "n entries"], space: Space) -> Float64[Tensor, "n inputs"]:
-    """A 0 or 1 for each entry and value."""
-    return torch.nn.functional.one_hot(as_classes(tables, space), space.values).flatten(1).double()
-
-
 def right(answers: Int8[Tensor, "n entries"], wanted: Int8[Tensor, "n entries"]) -> Accuracy:
     """How often entries, and whole tables, are as wanted."""
     equal = answers == wanted

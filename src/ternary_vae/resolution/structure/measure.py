@@ -13,6 +13,7 @@ from ternary_vae.acceleration.parallel import Tasks, on_one_core, side_by_side
 from ternary_vae.devices import choose_device
 from ternary_vae.gates import Properties
 from ternary_vae.model import DualVAE
+from ternary_vae.operations import one_hot
 from ternary_vae.resolution.kept import SIDES, Kept
 from ternary_vae.resolution.measure import encoded, finite, header_of
 from ternary_vae.resolution.statistics import named_generator
@@ -23,7 +24,6 @@ from ternary_vae.resolution.structure.codes import (
     Code,
     ModelCode,
     RandomOrthogonalCode,
-    one_hot,
     right,
 )
 from ternary_vae.resolution.structure.distances import distances
@@ -155,7 +155,7 @@ def probes(
         "vae_a": [points_a],
         "vae_b": [points_b],
         "both": [torch.cat([points_a, points_b], dim=1)],
-        "table_one_hot": [one_hot(tables, space)],
+        "table_one_hot": [one_hot(tables, space).double()],
         "table_values": [tables.double()],
         "random_orthogonal": random,
     }

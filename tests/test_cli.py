@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import platform
 import re
 import shlex
 import shutil
@@ -287,6 +288,8 @@ class TestInfo:
         assert code == 0
         assert "epochs completed: 2" in out
         assert "status: completed" in out
+        assert f"environment: python {platform.python_version()}, torch {torch.__version__}, platform " in out
+        assert "None" not in out.partition("\n\n")[0]
         assert yaml.safe_load(out.partition("\n\n")[2])["optimizer"]["batch_size"] == 512
 
     def test_a_checkpoint(self, run, finished):

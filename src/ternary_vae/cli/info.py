@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,9 +74,17 @@ def _describe_run(path: Path) -> None:
 
     directory = RunDirectory(path)
     facts, rows = directory.facts(), directory.metrics()
-    say("\n".join(f"{key}: {value}" for key, value in facts.items()))
+    for key, value in facts.items():
+        if value is not None:
+            say(f"{key.replace('_', ' ')}: {_fact(value)}")
     say(f"epochs completed: {rows[-1]['epoch'] if rows else 0}\n")
     say(directory.recipe().to_yaml())
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def _describe_checkpoint(path: Path) -> None:

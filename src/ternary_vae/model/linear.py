@@ -2,8 +2,8 @@
 
 Its answers are those of `torch.nn.Linear`. Two things are its own, both for speed on a CPU:
 
-- In training the gradient of its input comes with rows one after another in memory. Autograd's own comes transposed,
-  over which the derivative of a ReLU in front takes eight times as long. For several runs at once so does the gradient
+- In training the gradient of its input comes with rows one after another in memory. Where autograd's own comes
+  transposed, the derivative of a ReLU in front takes eight times as long. For several runs at once so does the gradient
   of the weights, as the optimizer's kernel reads it.
 - Where float32 products may round their factors to bfloat16 (`torch.set_float32_matmul_precision("medium")`) and the
   processor multiplies bfloat16, hidden activations and their gradients stay bfloat16 from one product to the next,
@@ -54,8 +54,8 @@ class Linear(nn.Linear):
 def answering(model: nn.Module) -> Iterator[None]:
     """Inside the block, in which no weight may change, layers that answer without gradients convert their weights to a
     format once, not at every call, and decoders go through oneDNN where PyTorch has it. Its ReLU makes 0 of NaN, so
-    weights have to be finite."""
-    layers = [module for module in model.modules() if isinstance(module, Linear)]
+    weights have to be finite. A block inside another is part of it."""
+    layers = [module for module in model.modules() if isinstance(module, Linear) and module._rounded is None]
     try:
         for layer in layers:
             layer._rounded = {}

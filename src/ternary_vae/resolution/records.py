@@ -424,7 +424,7 @@ def read_coupled_record(path: str | Path) -> CoupledRecord:
 
 def read_record(path: Path, schema: type[Any]) -> Any:
     """Reads a record of a schema; errors as `read_isolated_record`."""
-    content = read_json(path, what="a benchmark record")
+    content = read_json(path, what="a benchmark record: measure the checkpoint again")
     version = _header_of(content).get("schema_version")
     if version != SCHEMA_VERSION:
         found = "no schema version" if version is None else f"schema version {version}"

@@ -63,6 +63,21 @@ def test_a_tensor_comes_back_to_the_bit(store: TensorCache, said: list[str], ten
     assert said == []
 
 
+def test_what_another_process_writes_a_moment_too_late_is_not_there(
+    store: TensorCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_too_early(path: Path) -> Any:
+        try:
+            return cache_entry.read_entry(path)
+        finally:
+            TensorCache(store.directory).save("some", TENSOR)
+
+    monkeypatch.setattr(tensor_cache, "read_entry", read_too_early)
+    assert store.recall("some") is None
+    assert store.recall("some") is not None
+    assert said == []
+
+
 def test_the_plans_interface(store: TensorCache) -> None:
     assert not store.exists("ops")
     assert store.load("ops") is None

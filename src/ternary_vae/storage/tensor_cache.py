@@ -112,8 +112,9 @@ class TensorCache:
         except Damaged as damage:
             self._set_aside(path, damage)
             return None
-        except UserError:
-            if not _there(path):
+        except UserError as failure:
+            # Not looked for again: another process may have written it since.
+            if isinstance(failure.__cause__, FileNotFoundError):
                 return None
             raise
         return _moved(tensor, device, path), entry.metadata
@@ -339,15 +340,6 @@ def _moved(tensor: Shaped[Tensor, "..."], device: torch.device | str, path: Path
 def _digest(made_from: Mapping[str, Any]) -> str:
     text = json.dumps(_plain(made_from), sort_keys=True, ensure_ascii=False)
     return "-" + hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _there(path: Path) -> bool:
-    with reported("read", path):
-        try:
-            path.lstat()
-        except FileNotFoundError:
-            return False
-    return True
 
 
 def _owner(path: Path) -> str:

@@ -36,7 +36,7 @@ from ternary_vae.resolution.records import (
     Uniformity,
 )
 from ternary_vae.resolution.statistics import ENTROPY_ESTIMATOR, entropy_bits
-from ternary_vae.resolution.uniformity import sampled, uniformity_of_counts
+from ternary_vae.resolution.uniformity import DISTANCE_ROWS, sampled, uniformity_of_counts
 from ternary_vae.space import TWO_INPUT_TERNARY, Space
 from ternary_vae.splits import Split
 
@@ -45,7 +45,6 @@ CURVE_DRAWS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 REPEATS = 8
 SIGMAS = tuple(round(0.1 * step, 1) for step in range(21))
 WIDER_SIGMAS = (2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
-_ROWS = 64  # rows of the distance matrix at a time: at most 10 MB in double precision
 
 
 def wrong_entries(
@@ -79,9 +78,9 @@ def pair_distances(mu: Float[Tensor, "n latent"]) -> Float64[Tensor, "2 n"]:
     nearest = torch.full_like(squares, torch.inf)
     neighbours = torch.zeros(len(points), dtype=torch.long, device=points.device)
     sums = torch.zeros_like(squares)
-    buffer = points.new_empty(_ROWS * len(points))
-    for start in range(0, len(points), _ROWS):  # each pair is computed once, and counts for both
-        rows, later = slice(start, start + _ROWS), slice(start, None)
+    buffer = points.new_empty(DISTANCE_ROWS * len(points))
+    for start in range(0, len(points), DISTANCE_ROWS):  # each pair is computed once, and counts for both
+        rows, later = slice(start, start + DISTANCE_ROWS), slice(start, None)
         block, others = points[rows], points[later]
         out = buffer[: len(block) * len(others)].view(len(block), len(others))
         squared = torch.addmm(squares[later], block, others.T, alpha=-2, out=out).add_(squares[rows, None])

@@ -22,8 +22,9 @@ from ternary_vae.space import Space
 ENOUGH_PAIRS = 50
 MOST_DRAWS = 1_000_000
 """Prior draws that a benchmark decodes for a space that cannot be listed. B's take a few seconds."""
+DISTANCE_ROWS = 64
+"""Rows of a distance matrix at a time: of all operations at most 10 MB in double precision."""
 _DRAWS_AT_ONCE = 2**18
-_ROWS = 64  # rows of the distance matrix at a time
 _STEPS_FROM = 500  # operations whose every step of one entry is measured
 
 
@@ -131,7 +132,7 @@ def one_entry_step(
     distances = torch.cdist(some, mu)
     sum_of_distances = distances.sum()
     everywhere = one_hot(operations.tables, space).float()
-    for own, far in zip(one_hot(tables, space).float().split(_ROWS), distances.split(_ROWS)):
+    for own, far in zip(one_hot(tables, space).float().split(DISTANCE_ROWS), distances.split(DISTANCE_ROWS)):
         far.masked_fill_(own @ everywhere.T >= space.entries - 1, math.inf)
     others = distances.amin(dim=1)
     for entry in range(space.entries):

@@ -205,6 +205,23 @@ def test_a_figure_is_the_same_bytes_again(failing_run: RunDirectory, tmp_path: P
     assert first.read_bytes() == again.read_bytes()
 
 
+@pytest.mark.parametrize("several", [256, 4000])
+def test_every_dot_has_the_nearest_of_the_colours_chosen(several: int) -> None:
+    """Squares of three dots a side: up to 256 colours stay as they are."""
+    random = np.random.default_rng(several)
+    colours = random.choice(1 << 24, several, replace=False)
+    squares = np.stack([colours >> 16, colours >> 8 & 255, colours & 255, np.full(several, 255)], axis=1)
+    dots = squares.astype(np.uint8).reshape(-1, 16, 4).repeat(3, axis=0).repeat(3, axis=1)
+    picture = figures._in_few_colours(dots)
+    drawn, wanted = np.asarray(picture.convert("RGB"), dtype=int), dots[..., :3].astype(int)
+    palette = np.asarray(picture.getpalette()).reshape(-1, 3)
+    assert len(palette) == 256
+    nearest = np.square(wanted[::3, ::3, None] - palette).sum(axis=-1).min(axis=-1)
+    assert (np.square(drawn - wanted).sum(axis=-1) == nearest.repeat(3, axis=0).repeat(3, axis=1)).all()
+    if several == 256:
+        assert (drawn == wanted).all()
+
+
 def test_every_term_that_was_computed_is_drawn(figure: Figure, failing_run: RunDirectory) -> None:
     terms = measurements_of_run(failing_run).metrics[0]["terms"]
     computed = {

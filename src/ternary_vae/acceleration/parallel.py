@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from ternary_vae.acceleration.allocator import return_end_of_heap
+
 Tasks = dict[Hashable, Callable[[], Any]]
 
 
@@ -26,8 +28,14 @@ def side_by_side(tasks: Tasks, device: torch.device) -> dict[Hashable, Any]:
         torch.set_num_threads(1)
         torch.set_grad_enabled(with_gradients)
 
+    def run(task: Callable[[], Any]) -> Any:
+        try:
+            return task()
+        finally:
+            return_end_of_heap()
+
     with on_one_core(device), ThreadPoolExecutor(cores, initializer=begin) as pool:
-        running = {name: pool.submit(task) for name, task in tasks.items()}
+        running = {name: pool.submit(run, task) for name, task in tasks.items()}
         try:
             return {name: future.result() for name, future in running.items()}
         except BaseException:

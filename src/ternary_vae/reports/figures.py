@@ -21,9 +21,12 @@ from ternary_vae.resolution.figures import MEASURES
 from ternary_vae.storage.files import require_writable, write_bytes
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+    from PIL import Image
 
 DPI = 300
+_ROWS_AT_ONCE, _COLOURS_AT_ONCE = 64, 4096
 _MOST_DOTS, _MOST_DOTS_OF_A_SIDE = 80e6, 65_000  # that are drawn, and that Pillow opens without a warning
 _PANELS = (
     panels.reconstruction,
@@ -129,16 +132,22 @@ def comparison_figure(runs: Sequence[tuple[str, Measurements]], milestones: Sequ
 
 
 def write_figure(figure: Figure, output: str | Path) -> Path:
-    """Writes a figure as PNG, 300 dpi or, where it is huge, as many as others open, atomically. The same measurements
-    give the same bytes.
+    """Writes `png_of` a figure atomically.
 
     Raises:
         UserError: if the place cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
     require_writable(Path(output))
+    write_bytes(Path(output), png_of(figure))
+    return Path(output)
+
+
+def png_of(figure: Figure) -> bytes:
+    """A figure as a PNG file's bytes, 300 dpi or, where it is huge, as many as others open. The same measurements give
+    the same bytes."""
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     packed = BytesIO()
     width, height = figure.get_size_inches()
     dots = min(DPI, (_MOST_DOTS / (width * height)) ** 0.5, _MOST_DOTS_OF_A_SIDE / max(width, height))
@@ -146,14 +155,38 @@ def write_figure(figure: Figure, output: str | Path) -> Path:
     with _house_style():
         figure.set_dpi(dots)
         canvas.draw()
-        drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
+        picture = _in_few_colours(np.asarray(canvas.buffer_rgba()))
         figure.set_dpi(own_dots)
         figure.draw_without_rendering()  # else its texts keep the 60 MB of the canvas they were last measured on
-    # 256 colours are enough for flat areas and their edges, and make a file a third of the size.
-    picture = drawn.quantize(256, dither=Image.Dither.NONE)
     picture.save(packed, format="png", dpi=(dots, dots), optimize=True)
-    write_bytes(Path(output), packed.getvalue())
-    return Path(output)
+    return packed.getvalue()
+
+
+def _in_few_colours(dots: np.ndarray) -> Image.Image:
+    """Dots (height, width, 4) in 256 colours: enough for flat areas and their edges, in a file of a third of the size.
+    The colours are chosen by a ninth of the dots, and each dot has the nearest of them; of all dots Pillow would choose
+    no better, in five times the time and 120 MB."""
+    import numpy as np
+    from PIL import Image
+
+    thinned = np.ascontiguousarray(dots[::3, ::3, :3])
+    chosen = Image.fromarray(thinned).quantize(256, dither=Image.Dither.NONE).getpalette()
+    palette = np.asarray(chosen, dtype=np.float32).reshape(-1, 3)
+    codes = dots.view("<u4")[..., 0]  # of a colour, below its opacity: red, green and blue, eight bits each
+    pieces = [slice(top, top + _ROWS_AT_ONCE) for top in range(0, len(codes), _ROWS_AT_ONCE)]
+    nearest = np.zeros(1 << 24, dtype=np.uint8)  # of each colour its place in the palette
+    for rows in pieces:
+        nearest[codes[rows] & 0xFFFFFF] = 1
+    there = np.flatnonzero(nearest)
+    for some in np.split(there, range(_COLOURS_AT_ONCE, len(there), _COLOURS_AT_ONCE)):
+        colours = np.stack([some & 255, some >> 8 & 255, some >> 16], axis=1).astype(np.float32)
+        nearest[some] = ((palette**2).sum(axis=1) - 2 * colours @ palette.T).argmin(axis=1)
+    places = np.empty(codes.shape, dtype=np.uint8)
+    for rows in pieces:
+        places[rows] = nearest[codes[rows] & 0xFFFFFF]
+    picture = Image.fromarray(places)
+    picture.putpalette(chosen)
+    return picture
 
 
 def figure_title(figure: Figure, text: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ternary_vae.acceleration.allocator import keep_freed_memory
+from ternary_vae.acceleration.allocator import keep_freed_memory, stop_keeping_freed_memory
 from ternary_vae.acceleration.fleet import Fleet
 from ternary_vae.acceleration.memory import memory_of_the_device, release_memory
 from ternary_vae.acceleration.parallel import InTurn
@@ -184,6 +184,7 @@ def _train_all(starts: Sequence[Start], watchers: Sequence[Progress], benchmark_
                 _do(run, run.end)
         return [run.outcome() for run in runs]
     finally:
+        stop_keeping_freed_memory()
         release_memory()
 
 

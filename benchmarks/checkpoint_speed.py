@@ -12,21 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from ternary_vae.errors import UserError
-from ternary_vae.formats import counted
+from checkouts import print_comparison, taken_by
 from ternary_vae.terminal import exit_code
 
-KINDS = {"measuring": "measuring", "wall": "the command", "processor": "the command, of all processors"}
+KINDS = {
+    "measuring": ("measuring, s", ".1f"),
+    "wall": ("the command, s", ".1f"),
+    "processor": ("the command, of all processors, s", ".1f"),
+}
 
 TRAINING = """
 import sys
@@ -47,51 +44,18 @@ def main() -> int:
     with TemporaryDirectory() as place:
         runs = [Path(place) / name for name in ("first", "second")]
         for checkout, run in zip(checkouts, runs):
-            seconds_of(checkout, "-c", TRAINING, str(run))
+            taken_by(checkout, "-c", TRAINING, str(run))
         turns = [[_turn(*each) for each in zip(checkouts, runs)] for _ in range(options.turns)]
-    print(f"| seconds | {' | '.join(KINDS.values())} |\n| --- | ---: | ---: | ---: |")
-    for number, checkout in enumerate(checkouts):
-        print(f"| {_commit(checkout)} | {' | '.join(f'{_median(turns, number, kind):.1f}' for kind in KINDS)} |")
-    ratios = {kind: [second[kind] / first[kind] for first, second in turns] for kind in KINDS}
-    print(f"| times | {' | '.join(f'{statistics.median(each):.2f}' for each in ratios.values())} |")
-    most = " | ".join(f"{max(each):.2f}" for each in ratios.values())
-    print(f"| most of {counted(options.turns, 'turn')} | {most} |")
+    print_comparison(checkouts, turns, KINDS)
     return 0
 
 
 def _turn(checkout: Path, run: Path) -> dict[str, float]:
     checkpoint, records = run / "checkpoints" / "latest.safetensors", run / "measured"
     arguments = ["--no-cache", "--device", "cpu", "--output", str(records)]
-    seconds = seconds_of(checkout, "-m", "ternary_vae.cli", "benchmark", str(checkpoint), *arguments)
+    taken = taken_by(checkout, "-m", "ternary_vae.cli", "benchmark", str(checkpoint), *arguments)
     headers = [json.loads(path.read_text(encoding="utf-8"))["header"] for path in records.iterdir()]
-    return {"measuring": sum(header["elapsed_seconds"] for header in headers), **seconds}
-
-
-def seconds_of(checkout: Path, *command: str) -> dict[str, float]:
-    """What Python takes for a command with a checkout's code.
-
-    Raises:
-        UserError: no checkout, or the command failed.
-    """
-    if not (checkout / "src" / "ternary_vae" / "__init__.py").exists():  # the installed package would be run
-        raise UserError(f"{checkout}: no checkout; name a directory with src/ternary_vae")
-    environment = os.environ | {"PYTHONPATH": str(checkout.resolve() / "src")}
-    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run([sys.executable, *command], env=environment, cwd=checkout, capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise UserError(f"{checkout}: python ended with exit code {done.returncode}: {done.stderr.strip()[-400:]}")
-    processor = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-    return {"wall": time.perf_counter() - clock, "processor": processor}
-
-
-def _median(turns: list[Any], number: int, kind: str) -> float:
-    return statistics.median(turn[number][kind] for turn in turns)
-
-
-def _commit(checkout: Path) -> str:
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or str(checkout)
+    return {"measuring": sum(header["elapsed_seconds"] for header in headers), **taken}
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ try:
     main()
 finally:
     from ternary_vae import operations
+    from ternary_vae.acceleration import allocator
     assert operations._all_operations_on.cache_info().currsize <= 1
+    assert not allocator._is_kept
     # The compiler and symbolic shapes, which nothing uses and which take a second to import.
     assert not {"torch._dynamo", "sympy"} & sys.modules.keys()
 """

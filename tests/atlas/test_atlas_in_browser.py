@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -141,6 +142,9 @@ def test_what_could_be_two_things_is_a_choice(page: Any) -> None:
     page.press("#find", "ArrowDown")
     assert page.locator("#results [aria-selected=true]").get_attribute("id") == "option-1"
     assert page.get_attribute("#find", "aria-activedescendant") == "option-1"
+    page.press("#find", "ArrowUp")
+    assert page.get_attribute("#find", "aria-activedescendant") == "option-0"
+    page.press("#find", "ArrowDown")
     page.press("#find", "Enter")
     assert heading(page) == "maximum (Kleene or)"
     page.fill("#find", "no such gate")
@@ -148,6 +152,12 @@ def test_what_could_be_two_things_is_a_choice(page: Any) -> None:
     assert page.get_attribute("#find", "aria-expanded") == "false"
     page.fill("#find", "implic")
     assert page.locator("#results [role=option]").count() == 3
+    page.fill("#find", "a")
+    names = [re.sub("^name ", "", note.split(" · ")[0]).lower() for note in page.locator(
+        "#results [role=option] .quiet").all_inner_texts() if note.startswith("name ")]  # fmt: skip
+    begins = [name.startswith("a") for name in names]
+    assert begins == sorted(begins, reverse=True)
+    assert len(set(begins)) == 2
     page.press("#find", "Escape")
     assert page.locator("#results").is_hidden()
 
@@ -202,10 +212,25 @@ def test_neighbours_and_orbits(page: Any, placed: LatentMap) -> None:
     distance[MINIMUM] = torch.inf
     assert len(near) == 8
     assert float(distance[near[0]]) == pytest.approx(float(distance.min()), rel=1e-3)
+    notes = page.locator("#card details[data-part='Nearest in the latent space'] button.gate .quiet").all_inner_texts()
+    for other, note in zip(near, notes, strict=True):
+        away, entries = re.fullmatch(r"(.*) away, (\d) entr(?:y|ies)", note).groups()
+        assert float(away) == pytest.approx(float(distance[other]), abs=0.01)
+        assert int(entries) == (Gate(Space(), other).table != Gate(Space(), MINIMUM).table).sum()
     page.locator("#card summary", has_text="One entry apart").click()
     apart = listed(page, "#card details[data-part='One entry apart']")
     assert len(apart) == 18
     assert all((Gate(Space(), one).table != Gate(Space(), MINIMUM).table).sum() == 1 for one in apart)
+    glyphs = page.locator("#card details[data-part='One entry apart'] .glyph").evaluate_all(
+        """(all) => all.map((one) => [...one.children].map((cell) =>
+          ["x", "y", "class"].map((name) => cell.getAttribute(name))))"""
+    )
+    for other, cells in zip(apart, glyphs, strict=True):
+        values, changed = Gate(Space(), other).table, Gate(Space(), other).table != Gate(Space(), MINIMUM).table
+        assert cells == [
+            [f"{10 * (at % 3) + 0.5}", f"{10 * (at // 3) + 0.5}", f"value{value + 1}{' changed' * bool(differs)}"]
+            for at, (value, differs) in enumerate(zip(values, changed))
+        ]
     page.locator("#card summary", has_text="Orbits").click()
     rows = page.locator("#card .orbits tbody tr")
     least, sizes = classes(Space(), "isomorphism")
@@ -226,6 +251,13 @@ def test_a_legend_counts_every_gate_once(page: Any, placed: LatentMap, colouring
     assert sum(counts.values()) == 19_683
     if colouring == "home":
         assert counts.get("VAE-A", 0) == (placed.home == 1).sum()
+        for name, own in (("VAE-A", "--a"), ("VAE-B", "--b")):
+            dot = page.locator("#legend .chip", has_text=name).locator(".dot")
+            wanted = page.locator("#legend").evaluate(PATH_COLOUR.replace("--mark", own))
+            assert dot.evaluate("(one) => getComputedStyle(one).backgroundColor") == wanted
+    elif colouring == "neighbour":
+        apart = placed.a.neighbour_distance
+        assert counts == {f"{value} apart": (apart == value).sum() for value in sorted(set(apart.tolist()))}
     elif colouring.startswith("prefix"):
         assert set(counts.values()) == {19_683 // 3 ** int(colouring[-1])}
     elif colouring == "valuation":
@@ -245,6 +277,8 @@ def test_properties_and_classes_colour_the_map(page: Any) -> None:
     assert "colour=property-idempotent" in page.url
     page.select_option("#colouring", "noise")
     assert page.locator("#legend .bar").is_visible()
+    page.select_option("#colouring", "balance")
+    assert page.locator("#legend > span").all_inner_texts() == ["−9", "", "9"]
 
 
 def test_a_press_on_the_legend_hides_a_class(page: Any) -> None:
@@ -297,7 +331,21 @@ def test_a_walk_is_decoded_on_the_page(page: Any, model: DualVAE, placed: Latent
     page.locator("input[value=b]").evaluate("(radio) => radio.click()")
     other = listed(page, "#walk-stops")
     assert answers_on_the_way(model, torch.from_numpy(placed.b.means), MINIMUM, end, "B") <= set(other)
+    page.fill("#walk-place", "300")
+    means = torch.from_numpy(placed.b.means)
+    with torch.no_grad():
+        sure = model.decode(means[MINIMUM] + 0.3 * (means[end] - means[MINIMUM]), "B").softmax(dim=-1).amax(dim=-1)
+    told = page.locator("#walk-now .quiet").inner_text()
+    least = int(re.fullmatch(r"30% of the way; least certain entry (\d+)%", told)[1])
+    assert least == pytest.approx(100 * float(sure.min()), abs=0.6)
+    notes = page.locator("#walk-stops .quiet").all_inner_texts()
+    ways = [[float(part) for part in re.match(r"([\d.]+)% to ([\d.]+)%", note).groups()] for note in notes]
+    assert ways == sorted(ways)
+    assert (ways[0][0], ways[-1][1]) == (0, 100)
     page.get_by_role("button", name="Turn round").click()
+    assert listed(page, "#walk-content .ends") == [end, MINIMUM]
+    page.click("#walk-from")  # of the gate that is shown: the other end stays
+    assert listed(page, "#walk-content .ends") == [end, MINIMUM]
     assert sorted(listed(page, "#walk-stops")) == sorted(other)
     page.get_by_role("button", name="End the walk").click()
     assert page.locator("#walk-hint").is_visible()
@@ -328,21 +376,36 @@ def test_the_address_remembers_what_is_shown(browser: Any, atlas_file: Path) -> 
     context.close()
 
 
-def test_the_map_answers_to_the_keyboard(page: Any) -> None:
+def test_the_map_answers_to_the_keyboard(page: Any, placed: LatentMap) -> None:
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "find"
+    page.keyboard.type("/")
+    assert page.input_value("#find").endswith("/"), "in a text box it is a character"
+    page.fill("#find", "")
     page.focus("#map-canvas")
     visited = {heading(page)}
-    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft"):
+    before = placed.a.positions[MINIMUM]
+    for key, axis, sign in (("ArrowRight", 0, 1), ("ArrowRight", 0, 1), ("ArrowUp", 1, 1), ("ArrowLeft", 0, -1)):
         page.keyboard.press(key)
-        visited.add(facts(page)["index"])
+        index = int(facts(page)["index"].replace(",", ""))
+        assert sign * (placed.a.positions[index] - before)[axis] > 0, key
+        before = placed.a.positions[index]
+        visited.add(index)
     assert len(visited) > 2
     assert facts(page)["index"] in page.locator("#said").inner_text()
     page.keyboard.press("[")
     page.keyboard.press("ArrowDown")
-    page.keyboard.press("]")
-    assert page.locator("#walk-stops li").count() > 0
+    for key in "][":
+        page.keyboard.press(key)
+        assert page.locator("#walk-stops li").count() > 0
     before = painted(page)
+    for _ in range(4):
+        page.keyboard.press("+")
+    near = painted(page)
+    for _ in range(4):
+        page.keyboard.press("-")
+    assert painted(page) == pytest.approx(before, rel=0.01)
+    assert near != pytest.approx(before, rel=0.1)
     page.keyboard.press("+")
     page.keyboard.press("+")
     page.keyboard.press("Shift+ArrowLeft")
@@ -370,14 +433,25 @@ def test_the_focus_stays_where_a_reader_is(page: Any) -> None:
 def test_a_click_on_a_point_chooses_it(page: Any) -> None:
     box = page.locator("#map-canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    whole = painted(page)
     for _ in range(3):
         page.mouse.wheel(0, -400)
+    assert painted(page) > 1.5 * whole, "a wheel that turns away brings nearer"
     page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2 + 3)
     for across in range(0, 200, 7):
         page.mouse.move(box["x"] + box["width"] / 2 + across, box["y"] + box["height"] / 2)
         if page.locator("#tip").is_visible():
             break
     name = page.locator("#tip strong").text_content()
+    page.focus("#map-canvas")
+    page.keyboard.press("Shift+ArrowLeft")  # looks further to the left, so that gates move to the right
+    across += 40
+    for further in (40, 0):
+        page.mouse.move(box["x"] + box["width"] / 2 + across + further, box["y"] + box["height"] / 2)
+    assert page.locator("#tip strong").text_content() == name
+    page.mouse.wheel(0, -400)
+    page.mouse.move(box["x"] + box["width"] / 2 + across, box["y"] + box["height"] / 2 + 1)
+    assert page.locator("#tip strong").text_content() == name, "what lies under the pointer stays there"
     page.mouse.down()
     page.mouse.up()
     assert heading(page) in (name, f"Gate {name}")
@@ -419,6 +493,13 @@ def test_what_the_code_knows_is_of_the_vae_shown(page: Any, model: DualVAE, plac
         ]
         told = page.locator("#structure svg").get_attribute("aria-label")
         assert f"9: {fixed(known[vae]['by_hamming']['mean'][8], 2)} (ideal axes" in told
+        heights = page.locator("#structure circle").evaluate_all("(all) => all.map((one) => +one.getAttribute('cy'))")
+        assert np.corrcoef(heights, known[vae]["by_hamming"]["mean"])[0, 1] == pytest.approx(-1), "greater is higher"
+        shares = getattr(placed, vae).variance
+        assert page.locator("#plane option").all_inner_texts() == [
+            f"{i + 1} ({percent(shares[i], 0)}) × {j + 1} ({percent(shares[j], 0)})"
+            for i, j in ((0, 1), (0, 2), (1, 2))
+        ]
     columns = page.locator("#structure .carried thead th").all_inner_texts()
     assert columns == ["−−", "−0", "−+", "0−", "00", "0+", "+−", "+0", "++"]
 

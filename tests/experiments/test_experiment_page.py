@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from synthetic_experiments import made_up
 
 from in_browser import PHONE, READY, new_context, watched_page
 from ternary_vae.experiments.page import experiment_page
 from ternary_vae.experiments.results import gather
+from ternary_vae.formats import fixed, percent
 from ternary_vae.storage.files import write_text
 
 LONG = "the_same_as_the_default_under_a_name_of_60_characters_or_so_"
@@ -62,6 +66,44 @@ def test_charts_show_every_arm_and_seed_and_what_is_certain(page: Any) -> None:
     assert seeds == [3, 3, 3]
     labels = page.locator("#seed-0 .ytick text").all_text_contents()
     assert labels == ["resolution", "better", LONG]  # in two lines
+
+
+def test_charts_draw_the_differences_and_curves_of_the_data(page: Any) -> None:
+    data = json.loads(page.locator("#data").text_content())
+    for at, measure in enumerate(data["measures"]):
+        effect, curve, seed = (
+            page.evaluate(f"(({{data, layout}}) => ({{data, layout}}))(document.getElementById('{kind}-{at}'))")
+            for kind in ("effect", "curve", "seed")
+        )
+        shapes = iter(effect["layout"]["shapes"])
+        for place, shown in enumerate(measure["effects"]):
+            dots, mean = effect["data"][2 * place : 2 * place + 2]
+            assert (dots["x"], mean["x"], mean["y"]) == (shown["seeds"], [shown["mean"]], [place])
+            assert np.mean(dots["x"]) == pytest.approx(shown["mean"])
+            if shown["low"] is None:
+                assert mean["error_x"] is None
+            else:
+                [reach] = mean["error_x"]["array"]
+                assert (shown["mean"] - reach, shown["mean"] + reach) == pytest.approx((shown["low"], shown["high"]))
+            assert (mean["marker"]["color"] == dots["marker"]["color"]) == shown["certain"]
+            if shown["reach"] is not None:
+                band = next(shapes)
+                assert (band["x0"], band["x1"]) == (-shown["reach"], shown["reach"])
+        top, bottom = effect["layout"]["yaxis"]["range"][::-1]
+        assert top < 0 < len(measure["effects"]) - 1 < bottom
+        told = percent if measure["share"] else partial(fixed, digits=3)
+        for place, arm in enumerate(data["arms"]):
+            known = measure["curves"][arm["name"]]
+            low, high, mean = curve["data"][3 * place : 3 * place + 3]
+            assert (low["y"], high["y"], mean["y"]) == (known["low"], known["high"], known["mean"])
+            assert mean["customdata"] == [
+                f"{told(m)} [{told(least)}, {told(most)}]" for least, m, most in zip(low["y"], mean["y"], high["y"])
+            ]
+            seeds = [one for one in measure["seeds"] if one["arm"] == arm["name"]]
+            assert seed["data"][place]["x"] == [one["value"] for one in seeds]
+            assert seed["data"][place]["text"] == [
+                f"{arm['name']}, seed {one['seed']}<br>{told(one['value'])}" for one in seeds
+            ]
 
 
 def test_it_fits_a_phone_and_paper(browser: Any, page_file: Path) -> None:

@@ -227,7 +227,7 @@ def _vae(match: float, epoch: int, scale: float) -> dict:
             "latent_norm_standard_deviation": 0.5,
         },
         "sampling_coverage": {"decoded": _coverage(share, 50_000), "categorical": _coverage(0.99, 50_000),
-                              "by_draws": _by_draws(share)},
+                              "by_draws": _by_draws(share - 0.1 * (1 - scale))},
         "interpolation": {"valid_rate": 1.0, "between_rate": 0.7 + 0.2 * rising(epoch), "pairs": 1000, "steps": 10},
         "nearest_neighbor": {"hamming_1_rate": 0.6 + 0.4 * rising(epoch, 20),
                              "mean_hamming": 1.4 - 0.4 * rising(epoch, 20)},

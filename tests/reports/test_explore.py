@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -156,6 +157,7 @@ _WORDS = st.one_of(
 @example(word=",".join("0" * 27), kind="")
 @example(word=",".join(["-2", "+1", "0", "2", "-1"] * 5), kind="")
 @example(word="01234" * 5, kind="")
+@example(word="−0+" * 9, kind="")
 @example(word="7,625,597,484,986", kind="")
 @example(word="7625597484987", kind="")
 @example(word="4294967295", kind="")
@@ -237,6 +239,11 @@ def test_a_large_space_is_explored(open_page: Callable[..., Any], large_page: Pa
         for table, values in zip(shown["tables"], [maximum.table, *answers]):
             assert table["text"] == "".join("-0+"[value + 1] for value in values)
             assert table["wrong"] == (values != maximum.table).sum()
+        wrong = [int((values != maximum.table).sum()) for values in answers]
+        captions = page.locator("#explore-gate figcaption").all_inner_texts()[1:]
+        for caption, vae, count in zip(captions, "AB", wrong, strict=True):
+            assert re.fullmatch(rf"VAE-{vae}: " + (rf"{count} wrong entr(y|ies)" if count else "exact"), caption)
+        assert page.locator("#explore-status").inner_text() == f"MAX3: wrong entries A {wrong[0]}, B {wrong[1]}"
         assert shown["walked"] == ["MAX3"]
         assert not page.locator("#explore-walk").is_visible()
 
@@ -245,6 +252,7 @@ def test_a_large_space_is_explored(open_page: Callable[..., Any], large_page: Pa
     trouble = page.locator("#explore-status").inner_text()
     assert trouble.startswith("There is no gate “no such gate” here. Give an index from 0 to 7,625,597,484,986, ")
     assert card(page)["title"] == "MAX3"
+    assert page.locator("#explore-status.trouble").count() == 1
     find("7625597484987")
     assert "There is no gate “7625597484987”" in page.locator("#explore-status").inner_text()
 
@@ -259,6 +267,22 @@ def test_a_large_space_is_explored(open_page: Callable[..., Any], large_page: Pa
     assert float(rows.first.locator("td").nth(3).inner_text()) == pytest.approx(
         float((means[0] - means[1]).norm()), abs=2e-3
     )
+    for vae in "BA":
+        page.select_option("#explore-vae", vae.lower())
+        cells = rows.evaluate_all("(all) => all.map((row) => [...row.children].map((one) => one.textContent))")
+        gates = [find_gate(f"heptavintimal:{row[2]}", 3, 3)[0].table for row in cells]
+        wrong = (answered(model, np.stack(gates), vae)[1].numpy() != np.stack(gates)).sum(axis=1)
+        texts = [f"{count} wrong {'entry' if count == 1 else 'entries'}" if count else "exactly" for count in wrong]
+        assert np.mean([row[-1] == text for row, text in zip(cells, texts)]) > 0.95  # two may be as likely
+        for (inputs, change, *_), gate in zip(cells, gates):
+            [entry] = (gate != maximum.table).nonzero()[0]
+            assert inputs == " ".join("−0+"[value + 1] for value in Space(3, 3).arguments()[entry])
+            assert change == " → ".join("−0+"[value[entry] + 1] for value in (maximum.table, gate))
+        exact = sum(row[-1] == "exactly" for row in cells)
+        assert page.locator("#explore-near").inner_text() == (
+            "54 gates differ from MAX3 in one entry. Their codes lie "
+            f"{cells[0][3]} to {cells[-1][3]} from its own, and VAE-{vae} decodes {exact} of them exactly."
+        )
     nearest.press("Enter")
     shown = card(page)
     assert page.evaluate("document.activeElement.textContent") == shown["title"], "the row that had the focus is gone"
@@ -266,6 +290,11 @@ def test_a_large_space_is_explored(open_page: Callable[..., Any], large_page: Pa
     assert shown["walked"] == ["MAX3", shown["title"]]
     page.locator("#explore-walk button").first.click()
     assert (card(page)["title"], card(page)["walked"]) == ("MAX3", ["MAX3"])
+
+    page.evaluate("Math.random = () => 0.99")
+    page.click("#explore-random")
+    assert card(page)["facts"][2] == "+" * 27
+    find("MAX3")
 
     # A line between two gates, decoded by either VAE.
     find("MUX3", "#explore-from")
@@ -280,7 +309,15 @@ def test_a_large_space_is_explored(open_page: Callable[..., Any], large_page: Pa
         expected = ["".join("-0+"[value + 1] for value in one) for one in ends]
         assert [lines[side][0], lines[side][-1]] == expected
         assert len(lines[side]) == 11
-        assert f"VAE-{vae} decodes" in page.locator("#explore-between").inner_text()
+        apart, met = (table[0] != table[1]).sum(), len(set(lines[side]))
+        assert page.locator("#explore-between").inner_text() == (
+            f"MUX3 and MAX3 differ in {apart} entries. Of 11 places on the line between their codes "
+            f"VAE-{vae} decodes {met} different gates."
+        )
+        for at, (row, title) in enumerate(zip(page.locator("#explore-line tbody tr").all(), lines[side])):
+            gate = np.array(["-0+".index(value) - 1 for value in title])
+            way, _, first, last = row.locator("td").all_inner_texts()
+            assert (way, first, last) == (f"{10 * at}%", *(str((gate != one).sum()) for one in table))
     assert lines["a"] != lines["b"]
     find("?" * 27, "#explore-to")
     assert "A truth table with ? is more than one gate" in page.locator("#explore-line-status").inner_text()

@@ -127,7 +127,9 @@ def test_the_packed_map_unpacks_to_the_same_picture(failing_run: RunDirectory, d
             np.testing.assert_allclose(
                 steps * packed[name]["scales"][axis], side.positions[:, axis], atol=reach / 65_000
             )
-        np.testing.assert_array_equal(np.frombuffer(base64.b64decode(packed[name]["errors"]), np.uint8), side.errors)
+        for key, whole in (("errors", side.errors), ("neighbour", side.neighbour_distance)):
+            np.testing.assert_array_equal(np.frombuffer(base64.b64decode(packed[name][key]), np.uint8), whole)
+        assert packed[name]["variance"] == side.variance.tolist()
     home = np.frombuffer(base64.b64decode(packed["home"]), np.uint8)
     np.testing.assert_array_equal(home == 0, drawn.home == 1)
     np.testing.assert_array_equal(home == 1, drawn.home == -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -9,15 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from synthetic_runs import write_page
 
 from few_draws import noise_draws
 from in_browser import PHONE, READY, contrast, new_context, watched_page
+from ternary_vae.formats import fixed, percent
 from ternary_vae.gates.names import named_gate_index
+from ternary_vae.limits import coverage_limit
 from ternary_vae.operations import operation_table
 from ternary_vae.recipe import load_recipe
+from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.resolution.structure.ideal import ideal_exact_match
 from ternary_vae.space import Space
 from ternary_vae.storage.runs import RunDirectory
@@ -69,6 +74,16 @@ def plotted(page: Any) -> dict[str, Any]:
                   colours: [...new Set(trace.marker.color)].map(String).sort()};
         }"""
     )
+
+
+def packed(page: Any, side: str, index: int | slice) -> list[Any]:
+    """Home, wrong entries and distance of the neighbour of operations, as the page's data have them."""
+    content = json.loads(page.locator("#data").text_content())["map"]
+    home, errors, neighbour = (
+        np.frombuffer(base64.b64decode(text), np.uint8)[index]
+        for text in (content["home"], content[side]["errors"], content[side]["neighbour"])
+    )
+    return [np.array(["VAE-A", "VAE-B", "neither"])[home], errors, neighbour]
 
 
 def choose(page: Any, control: str, value: str) -> None:
@@ -146,6 +161,91 @@ def test_every_chart_is_drawn_with_phases_labelled_and_limits(good: Any) -> None
     assert ideal["y"] == pytest.approx([ideal_exact_match(Space(), sigma) for sigma in ideal["x"]])
 
 
+def test_charts_draw_what_was_measured(good: Any, good_run: RunDirectory) -> None:
+    measured = measurements_of_run(good_run)
+    epochs, every = measured.milestones, measured.column("epoch")
+    charts = good.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".chart[data-axis]")].map(({id, data}) => [
+          id.replace("chart-", ""),
+          Object.fromEntries(data.map(({name, x, y, customdata}) => [name, {x, y, told: customdata}])),
+        ]))"""
+    )
+    at_milestones = {
+        ("reconstruction", "VAE-A, benchmark"): "exact_match_a",
+        ("reconstruction", "VAE-B, benchmark"): "exact_match_b",
+        ("reconstruction", "ensemble, benchmark"): "exact_match_best_of_two",
+        ("complementarity", "under equal noise"): "complementarity_score",
+        ("complementarity", "by errors alone"): "complementarity_by_errors",
+        ("complementarity", "VAE-A's share of homes"): "share_a",
+        ("permeability", "correlation of codes, absolute"): "latent_correlation",
+        ("half-sigma", "VAE-A"): "half_sigma_a",
+        ("half-sigma", "VAE-B"): "half_sigma_b",
+    }
+    for (chart, name), key in at_milestones.items():
+        drawn = charts[chart][name]
+        assert (drawn["x"], drawn["y"]) == (epochs, [measured.value(key, epoch) for epoch in epochs]), name
+    each_epoch = {
+        ("reconstruction", "VAE-A"): "exact_match_a", ("reconstruction", "VAE-B"): "exact_match_b",
+        ("reconstruction", "coupled A"): "exact_match_coupled_a",
+        ("reconstruction", "coupled B"): "exact_match_coupled_b",
+        ("permeability", "ρ"): "rho", ("permeability", "β of A"): "beta_a", ("permeability", "β of B"): "beta_b",
+        ("permeability", "temperature A"): "temperature_a", ("permeability", "temperature B"): "temperature_b",
+        ("loss", "reconstruction A"): "terms.reconstruction_a", ("loss", "kl B"): "terms.kl_b",
+        ("lambda", "λ1, of A"): "lambda1", ("lambda", "λ2, of B"): "lambda2", ("lambda", "λ3, alignment"): "lambda3",
+        ("lambda", "balance, + favours A"): "balance",
+        ("statenet", "Δ learning rate"): "statenet.corrections.learning_rate",
+        ("statenet", "Δ λ1"): "statenet.corrections.lambda1", ("statenet", "Δ λ2"): "statenet.corrections.lambda2",
+    }  # fmt: skip
+    for (chart, name), key in each_epoch.items():
+        drawn = charts[chart][name]
+        assert (drawn["x"], drawn["y"]) == (every, measured.column(key)), name
+    gate = charts["permeability"]["gate open"]
+    assert [height == 0 for height in gate["y"]] == [told == "yes" for told in gate["told"]]
+    assert gate["told"] == ["yes" if is_open else "no" for is_open in measured.column("gate_open")]
+    assert charts["statenet"]["event"]["x"] == [e["epoch"] for e in measured.events if e["kind"] != "milestone"]
+    intervals = [measured.part("coverage_rho_07", epoch) for epoch in epochs]
+    assert charts["coverage"]["ρ = 0.7, the plan's sum"]["told"] == [
+        f"{percent(one.coverage_rate)} [{percent(one.interval.low)}, {percent(one.interval.high)}]" for one in intervals
+    ]
+    last = measured.isolated[400]
+    for letter, vae in (("A", last.vae_a), ("B", last.vae_b)):
+        curve = charts["curve"][f"VAE-{letter}, epoch 400"]
+        points = vae.resolution_curve.points
+        assert (curve["x"], curve["y"]) == ([p.sigma for p in points], [p.exact_match_rate for p in points])
+        half = good.locator("#chart-curve .annotation-text", has_text=f"{letter}: σ½").text_content()
+        assert half.endswith(f" = {fixed(vae.resolution_curve.half_sigma, 3)}")
+        drawn = vae.sampling_coverage.by_draws
+        assert charts["draws"][f"VAE-{letter}"]["y"] == [one.coverage_rate for one in drawn]
+        gaps = [100 * (one.coverage_limit - one.coverage_rate) for one in drawn]
+        assert charts["gap"][f"VAE-{letter}"]["y"] == pytest.approx(gaps)
+    limit = charts["draws"]["a uniform model, on average"]
+    assert limit["y"] == pytest.approx([coverage_limit(draws, COUNT) for draws in limit["x"]], abs=1e-6)
+
+
+def test_captions_and_tables_say_what_was_measured(good: Any, bare: Any, good_run: RunDirectory) -> None:
+    measured = measurements_of_run(good_run)
+    vaes, homes = measured.isolated[400], measured.part("complementarity_score", 400)
+
+    def caption(page: Any, name: str) -> str:
+        return page.locator(f"#chart-{name} + figcaption").inner_text()
+
+    halves = [fixed(vae.resolution_curve.half_sigma, 3) for vae in (vaes.vae_a, vaes.vae_b)]
+    assert caption(good, "half-sigma").startswith("At epoch 400: VAE-A {}, VAE-B {}".format(*halves))
+    assert f"{homes.home_a:,} operations at home in A, {homes.home_b:,} in B" in caption(good, "complementarity")
+    assert caption(bare, "reconstruction").startswith("At epoch 400: VAE-A 4.04%")
+    header, *_, last = good.locator("#evolution table tr").evaluate_all(
+        "(all) => all.map((row) => [...row.children].map((one) => one.textContent))"
+    )
+    interval = measured.part("coverage_rho_07", 400).interval
+    assert f"{homes.home_a:,} : {homes.home_b:,}" == last[header.index("A : B")]
+    assert f"{percent(interval.low)} – {percent(interval.high)}" == last[header.index("95%")]
+    assert good.locator("#events .lead").inner_text().startswith("No guard fired.")
+    facts = dict(zip(*(good.locator(f"#recipe {tag}").all_inner_texts() for tag in ("dt", "dd"))))
+    assert (facts["Took"], facts["Epochs"]) == ("3 min 00 s", "400 of 400")
+    assert "done: raise_temperature_a" in bare.locator("#events table").inner_text()
+    assert "benchmarked at" not in bare.locator("#events table").inner_text()
+
+
 def test_zooming_one_time_chart_zooms_all(good: Any) -> None:
     good.evaluate("Plotly.relayout('chart-reconstruction', {'xaxis.range': [100, 200]})")
     good.wait_for_function("document.getElementById('chart-lambda').layout.xaxis.range[0] === 100")
@@ -201,21 +301,39 @@ def test_a_gate_is_named_in_its_hover_text(good: Any) -> None:
         }""",
         named_gate_index("minimum (Kleene and)"),
     )
+    home, errors, neighbour = packed(good, "a", named_gate_index("minimum (Kleene and)"))
     # Minimum of a (rows) and b (columns).
-    assert text.split("<br>")[:6] == [
+    assert text.split("<br>") == [
         "<b>minimum (Kleene and)</b>",
         f"operation {named_gate_index('minimum (Kleene and)'):,}",
         "  a╲b  −  0  +",
         "  −    −  −  −",
         "  0    −  0  0",
         "  +    −  0  +",
+        f"home {home}",
+        f"wrong entries {errors}",
+        f"neighbour at {neighbour}",
     ]
 
 
 def test_an_operation_is_found_by_name_and_by_index(good: Any) -> None:
     assert good.locator("#operation h3").inner_text() == "minimum (Kleene and)"
-    rings = "document.getElementById('map-plot').data.filter((one) => one.meta === 'chosen').length"
-    assert good.evaluate(rings) == 1
+    minimum = named_gate_index("minimum (Kleene and)")
+    (home, *a), (_, *b) = (packed(good, side, minimum) for side in "ab")
+    assert a != b
+    assert good.locator("#operation dd").all_inner_texts() == [
+        f"{minimum:,}", home, *(f"A {of_a}, B {of_b}" for of_a, of_b in zip(a, b))
+    ]  # fmt: skip
+    rings = good.evaluate(
+        """(index) => {
+          const {data} = document.getElementById("map-plot"), all = data.find((one) => one.meta === "operations");
+          const at = all.customdata.indexOf(index), place = [all.x[at], all.y[at]];
+          return data.filter((one) => one.meta === "chosen").map(({x, y}) => [[x[0], y[0]], place]);
+        }""",
+        minimum,
+    )
+    assert len(rings) == 1
+    assert rings[0][0] == rings[0][1]
     good.fill("#find", "consensus")
     good.press("#find", "Enter")
     good.wait_for_function("document.querySelector('#operation h3').textContent === 'consensus'")
@@ -241,14 +359,34 @@ def test_an_operation_is_found_by_name_and_by_index(good: Any) -> None:
 
 
 def test_colouring_and_latent_space_change_what_is_drawn(good: Any) -> None:
+    def counts() -> dict[str, int]:
+        names = good.evaluate("document.getElementById('map-plot').data.map((one) => one.name)")
+        found = (re.fullmatch(r"(.*) \(([\d,]+)\)", name) for name in names if name)
+        return {one[1]: int(one[2].replace(",", "")) for one in found if one}
+
+    homes, wrong, near = packed(good, "a", slice(None))
+    assert counts() == {name: (homes == name).sum() for name in ("VAE-A", "VAE-B", "neither") if (homes == name).any()}
+    titles = good.evaluate(
+        "['xaxis', 'yaxis'].map((one) => document.getElementById('map-plot').layout[one].title.text)"
+    )
+    shares = json.loads(good.locator("#data").text_content())["map"]["a"]["variance"]
+    assert titles == [f"component {at + 1} ({percent(shares[at], 0)} of variance)" for at in (0, 1)]
     home = plotted(good)
     assert 2 <= len(home["colours"]) <= 3
     choose(good, "#map-colour", "errors")
     errors = plotted(good)
+    assert counts().get("3 or more", 0) == (wrong >= 3).sum()
+    assert counts().get("exact", 0) == (wrong == 0).sum()
     choose(good, "#map-colour", "balance")
     balance = plotted(good)
     choose(good, "#map-colour", "neighbour")
     neighbour = plotted(good)
+    assert counts() == {
+        name: among.sum()
+        for name, among in (
+            ("1 entry apart", near == 1), ("2 entries apart", near == 2), ("3 or more", near > 2)
+        ) if among.any()
+    }  # fmt: skip
     choose(good, "#map-vae", "b")
     other = good.evaluate("document.getElementById('map-plot').data[0].x.slice(0, 5)")
     choose(good, "#map-vae", "a")

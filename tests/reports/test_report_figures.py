@@ -18,6 +18,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
+from synthetic_runs import COUNT
 
 from ternary_vae.errors import UserError
 from ternary_vae.limits import coverage_limit
@@ -25,7 +26,7 @@ from ternary_vae.reports import figures
 from ternary_vae.reports.comparison import write_comparison
 from ternary_vae.reports.figures import canvas, comparison_figure, evolution_figure, figure_title, write_figure
 from ternary_vae.reports.measurements import measurements_of_records, measurements_of_run
-from ternary_vae.reports.panels import coverage_axis, percent_axis, share_axis
+from ternary_vae.reports.panels import BLUE, VERMILION, coverage_axis, percent_axis, share_axis
 from ternary_vae.storage.runs import RunDirectory
 
 PHASES = [(0, 40), (40, 120), (120, 250), (250, 400)]
@@ -37,6 +38,11 @@ def panel(figure: Figure, title: str) -> Axes:
 
 def texts(axis: Axes) -> list[str]:
     return [text.get_text() for text in axis.texts]
+
+
+def levels(axis: Axes) -> list[float]:
+    """Heights of lines that go across the whole panel."""
+    return [line.get_ydata()[0] for line in axis.lines if list(line.get_xdata()) == [0, 1]]
 
 
 def shades(axis: Axes) -> Iterator[tuple[float, float]]:
@@ -73,11 +79,15 @@ def test_reconstruction_shows_the_records_and_the_plans_band(figure: Figure, fai
     assert {line.get_linestyle() for line in axis.lines} >= {"-", "--"}
 
 
-def test_coverage_shows_a_uniform_model_and_intervals(figure: Figure) -> None:
+def test_coverage_shows_a_uniform_model_and_intervals(figure: Figure, failing_run: RunDirectory) -> None:
     axis = panel(figure, "coverage")
-    level = [line.get_ydata()[0] for line in axis.lines if list(line.get_xdata()) == [0, 1]]
-    assert pytest.approx(coverage_limit(100_000)) in level
-    assert 0.90 in level
+    measured = measurements_of_run(failing_run)
+    sampled = [measured.part("coverage_rho_07", epoch) for epoch in measured.milestones]
+    for name, records in (("plan's sum", sampled), ("prior preserved", [one.prior_preserving for one in sampled])):
+        [line] = [line for line in axis.lines if name in str(line.get_label())]
+        assert list(line.get_ydata()) == [one.coverage_rate for one in records]
+    assert pytest.approx(coverage_limit(100_000)) in levels(axis)
+    assert 0.90 in levels(axis)
     assert any("100,000 draws of a uniform model, on average: 99.38%" in text for text in texts(axis))
     assert len([c for c in axis.collections if isinstance(c, PolyCollection)]) == 2
     assert axis.get_ylim()[1] > coverage_limit(100_000)
@@ -142,6 +152,48 @@ def test_noise_stands_beside_the_limit_of_nine_ideal_axes(figure: Figure) -> Non
     assert any("ideal axes, one an entry" in text for text in texts(axis))
 
 
+def test_panels_show_what_was_measured(figure: Figure, failing_run: RunDirectory) -> None:
+    measured = measurements_of_run(failing_run)
+    for title, label, key in (
+        ("reconstruction", "VAE-B", "exact_match_b"),
+        ("Complementarity", "score under equal noise", "complementarity_score"),
+        ("Complementarity", "by errors alone, where defined", "complementarity_by_errors"),
+        ("Where operations", "A of A and B", "share_a"),
+        ("Permeability", "correlation of the two codes, absolute", "latent_correlation"),
+        ("atent noise", "VAE-A", "half_sigma_a"),
+        ("atent noise", "VAE-B", "half_sigma_b"),
+    ):
+        axis = panel(figure, title)
+        named = next(line for line in axis.get_legend_handles_labels()[0] if line.get_label() == label)
+        drawn = {
+            (x, y)
+            for line in axis.lines
+            if (line.get_color(), line.get_marker()) == (named.get_color(), named.get_marker())
+            for x, y in zip(line.get_xdata(), line.get_ydata())
+        }
+        known = {(epoch, measured.value(key, epoch)) for epoch in measured.milestones}
+        assert drawn == {(epoch, value) for epoch, value in known if value is not None}, label
+        assert drawn
+    rho = next(line for line in panel(figure, "Permeability").lines if line.get_label() == "ρ in training")
+    assert list(rho.get_ydata()) == measured.column("rho")
+    assert "neither VAE is exact for half of the operations" not in texts(panel(figure, "atent noise"))
+    assert levels(panel(figure, "Where operations")) == [0.4, 0.6]
+    scores = levels(panel(figure, "Complementarity"))
+    assert [text.split()[-1] for text in texts(panel(figure, "Complementarity"))[:3]] == [
+        f"{one:.2f}" for one in scores
+    ]
+    assert len(set(scores)) == 3
+    homes = [measured.coupled[epoch].complementary_coverage for epoch in measured.milestones]
+    at_home = panel(figure, "Where operations").collections[0].get_paths()[0].vertices
+    assert {(epoch, one.home_a / COUNT) for epoch, one in zip(measured.milestones, homes)} <= set(map(tuple, at_home))
+    terms = panel(figure, "terms").lines
+    colours = {line.get_label()[-2:]: line.get_color() for line in terms}
+    assert (colours[" A"], colours[" B"]) == (VERMILION, BLUE)
+    low, high = panel(figure, "terms").get_ylim()
+    settled = [value for line in terms for value in line.get_ydata()[50:]]
+    assert low <= min(settled) <= max(settled) <= high
+
+
 def test_guards_are_marked(figure: Figure, good_run: RunDirectory) -> None:
     labels = panel(figure, "Permeability").get_legend_handles_labels()[1]
     assert "guard fired" in labels
@@ -166,6 +218,8 @@ def test_bare_records_and_a_single_milestone_can_be_drawn(failing_run: RunDirect
     measured = measurements_of_records(failing_run.benchmarks, (3,))
     figure = evolution_figure(measured)
     assert "as the recipe's phases have it" in str(panel(figure, "Permeability").get_legend_handles_labels()[1])
+    phases, planned = failing_run.recipe().phases, panel(figure, "Permeability").lines[0]
+    assert list(planned.get_ydata()) == [rho for phase in phases for rho in (phase.start_rho, phase.end_rho)]
     assert write_figure(figure, tmp_path / "one.png").stat().st_size > 10_000
 
 

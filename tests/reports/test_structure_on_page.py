@@ -13,10 +13,10 @@ import torch
 from synthetic_runs import write_page
 
 from in_browser import PHONE, contrast
-from ternary_vae.formats import in_unit, percent
+from ternary_vae.formats import fixed, in_unit, percent
 from ternary_vae.reports.measurements import measurements_of_run
 from ternary_vae.reports.page import page_html
-from ternary_vae.reports.structure import claims_of_codes, judged
+from ternary_vae.reports.structure import claims_of_codes, compared_with_table, judged
 from ternary_vae.reports.structure_data import (
     claim_rows,
     entry_names,
@@ -97,7 +97,9 @@ def test_every_claim_says_in_which_vae_it_holds(record: StructureRecord) -> None
     rows = claim_rows(record)
     for row, found in zip(rows, judged([[record]]), strict=True):
         assert row["text"] == found.claim.text
-        assert row["a"] == in_unit(found.claim.read(record, "vae_a"), found.claim.unit)
+        read = {"a": "vae_a", "b": "vae_b", "ideal": "ideal_axes_a"}
+        for column, name in read.items():
+            assert row[column] == in_unit(found.claim.read(record, name), found.claim.unit)
         assert row["holds"] in {0: ["✗ neither"], 1: ["A only", "B only"], 2: ["✓ both"]}[found.holds]
         only = {"A only": "vae_a", "B only": "vae_b"}.get(row["holds"])
         assert only is None or found.claim.holds(record, only)
@@ -136,12 +138,14 @@ def test_the_section_is_drawn(
         """() => {
           const plot = document.getElementById("chart-carried-a"), [trace] = plot.data;
           return {z: trace.z, text: trace.text, told: trace.customdata, rows: plot.layout.yaxis.ticktext,
-                  columns: plot.layout.xaxis.ticktext};
+                  columns: plot.layout.xaxis.ticktext, first: plot._fullLayout.yaxis.range[0],
+                  last: plot._fullLayout.yaxis.range[1]};
         }"""
     )
     order = np.argsort(found.variances, kind="stable")[::-1]
     assert heat["z"] == [found.carried[dimension] for dimension in order]
-    assert [row.split(":")[0] for row in heat["rows"]] == [f"z{dimension}" for dimension in order]
+    assert heat["rows"] == [f"z{dimension}: {fixed(found.variances[dimension], 2)}" for dimension in order]
+    assert heat["first"] > heat["last"], "the dimension that varies most is on top"
     assert heat["columns"] == entry_names(Space())
     first = found.carried[order[0]]
     assert heat["text"][0] == [percent(share, 0)[:-1] if share >= 0.1 else "" for share in first]
@@ -158,6 +162,35 @@ def test_the_section_is_drawn(
         low, high, ink = (np.array(list(bytes.fromhex(colour[1:]))) for colour in (low, high, ink))
         full = (low + (high - low) / most).round().astype(int)
         assert contrast(str(ink), str(full)) >= 4.5, (scheme, side)
+    names = [name for name, probe in record.probes.items() if probe.balanced_accuracy]
+    known = [record.probes[name] for name in names]
+    for trace in page.evaluate("document.getElementById('chart-probes').data"):
+        key = {"VAE-A": "vae_a", "VAE-B": "vae_b", "both codes": "both"}[trace["name"]]
+        assert trace["x"] == [probe.balanced_accuracy["table_one_hot"].mean for probe in known]
+        assert trace["y"] == [probe.balanced_accuracy[key].mean for probe in known]
+        for name, probe, told in zip(names, known, trace["customdata"], strict=True):
+            lines = [
+                f"<b>{name.replace('_', ' ')}</b>", f"{trace['name']} {percent(probe.balanced_accuracy[key].mean)}",
+                f"one-hot table {percent(probe.balanced_accuracy['table_one_hot'].mean)}",
+                f"chance {percent(probe.chance, 0)}",
+            ]  # fmt: skip
+            if set(probe.shares) <= {0, 1}:
+                lines.append(f"{percent(probe.shares[1])} have it")
+            assert told == "<br>".join(lines)
+    *bands, ideal = page.evaluate("document.getElementById('chart-distances').data.map((one) => one.y)")
+    for name, *drawn in (("vae_a", *bands[:3]), ("vae_b", *bands[3:]), ("ideal_axes_a", None, None, ideal)):
+        curve = record.codes[name].distances.by_hamming
+        wanted = [[getattr(point, key) for point in curve] for key in ("low", "high", "mean")]
+        assert all(one is None or one == other for one, other in zip(drawn, wanted, strict=True)), name
+    spoken = page.locator("#chart-distances + figcaption").inner_text()
+    ranks = [record.codes[name].distances.hamming for name in ("vae_a", "vae_b", "ideal_axes_a")]
+    assert "rank correlation {} in VAE-A, {} in VAE-B and {} on ideal axes".format(
+        *(in_unit(rank, "score") for rank in ranks)
+    ) in spoken  # fmt: skip
+    better, worse = map(len, compared_with_table([record], "both"))
+    assert better != worse
+    spoken = page.locator("#chart-probes + figcaption").inner_text()
+    assert f"of {len(known)} properties {better} are read better from both codes than from the one-hot table" in spoken
     sums = page.evaluate("document.getElementById('chart-claims-a').data[0]")
     rates = [record.codes[name].arithmetic.sum_in_range.exact_rate for name in ("vae_b", "vae_a")]
     assert (sums["x"], sums["y"], sums["customdata"]) == ([3, 100], rates, [percent(rate) for rate in rates])

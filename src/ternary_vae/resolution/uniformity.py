@@ -25,6 +25,7 @@ MOST_DRAWS = 1_000_000
 DISTANCE_ROWS = 64
 """Rows of a distance matrix at a time: of all operations at most 10 MB in double precision."""
 _DRAWS_AT_ONCE = 2**18
+_TABLES_AT_ONCE = 2**14  # whose one-hot tables then take at most some 20 MB
 _STEPS_FROM = 500  # operations whose every step of one entry is measured
 
 
@@ -93,7 +94,7 @@ def _largest_deviations(indices: Int[Tensor, " n"], counts: Int[Tensor, " n"], s
     total = counts.sum()
     products = torch.zeros(entries * values, entries * values, dtype=torch.double, device=indices.device)
     # In pieces: a one-hot table of all would be too large.
-    for some, weights in zip(indices.split(_DRAWS_AT_ONCE), counts.split(_DRAWS_AT_ONCE)):
+    for some, weights in zip(indices.split(_TABLES_AT_ONCE), counts.split(_TABLES_AT_ONCE)):
         has = one_hot(operation_table(some, space), space).float()
         # Counts are whole numbers below 2^24 a chunk, which single precision adds up exactly.
         products += (has * weights[:, None]).T @ has

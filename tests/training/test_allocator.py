@@ -25,6 +25,10 @@ def take_and_free(size):
     block = b"1" * (size << 20)
     del block
 
+def take_and_free_pieces(size):
+    pieces = [b"1" * 50_000 for _ in range((size << 20) // 50_000)]
+    del pieces
+
 steps = {steps}
 def thread():
     for step in steps:
@@ -43,7 +47,7 @@ worker.join()
     [
         (["keep_freed_memory()", "take_and_free(24)", "return_freed_memory()", "return_end_of_heap()"], [0, 24, 24, 0]),
         # A program that asked for nothing is left as it is.
-        (["return_end_of_heap()", "stop_keeping_freed_memory()", "take_and_free(24)"], [0, 0, 0]),
+        (["return_end_of_heap()", "stop_keeping_freed_memory()", "take_and_free_pieces(24)"], [0, 0, 0]),
         (["keep_freed_memory()", "stop_keeping_freed_memory()", "take_and_free(40)"], [0, 0, 0]),
     ],
 )

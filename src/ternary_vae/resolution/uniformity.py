@@ -25,7 +25,7 @@ MOST_DRAWS = 1_000_000
 DISTANCE_ROWS = 64
 """Rows of a distance matrix at a time: of all operations at most 10 MB in double precision."""
 _DRAWS_AT_ONCE = 2**18
-_TABLES_AT_ONCE = 2**14  # whose one-hot tables then take at most some 20 MB
+_TABLES_AT_ONCE = 2**14  # counted at a time: of three inputs their one-hot tables take 20 MB
 _STEPS_FROM = 500  # operations whose every step of one entry is measured
 
 

@@ -113,3 +113,23 @@ def test_inference_overhead_relates_its_own_figures(model: DualVAE) -> None:
     assert section.time_overhead == pytest.approx(section.ensemble_milliseconds / section.plain_milliseconds - 1)
     assert section.memory_overhead is not None
     assert 0 <= section.memory_overhead < 1
+
+
+def test_inference_overhead_is_what_combining_adds_to_a_pass(model: DualVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each the fastest of its repeats, which need not be the same one; what is combined is what the pass answered."""
+    passes, combinings, answers = [0.5, 0.3, 0.4], [0.02, 0.03, 0.015], []
+    between = [step for pair in zip(passes, combinings) for step in (0, pair[0], 0, pair[1])]
+    clock = iter(np.cumsum(between).tolist())
+
+    def watched(*arguments):
+        answers.append(combine(*arguments))
+        return answers[-1]
+
+    monkeypatch.setattr(coupled.time, "thread_time", lambda: next(clock))
+    monkeypatch.setattr(coupled, "combine", watched)
+    section = coupled.inference_overhead(model, all_operations(), repeats=3)
+    assert section.plain_milliseconds == pytest.approx(300)
+    assert section.ensemble_milliseconds == pytest.approx(315)
+    assert section.time_overhead == pytest.approx(0.05)
+    usual = model(all_operations(), use_ensemble=True)["ensemble_reconstruction"]
+    assert [torch.equal(answer, usual) for answer in answers] == [True] * 3

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import torch
@@ -121,29 +122,30 @@ def latent_coupling(mu_a: Float[Tensor, "n latent"], mu_b: Float[Tensor, "n late
 def inference_overhead(model: DualVAE, tables: Shaped[Tensor, "n entries"], repeats: int = 5) -> InferenceOverhead:
     """Cost of a forward pass with the ensemble (best of two) over one without, all of the tables in one batch.
 
-    Time is the fastest of alternated repeats, after those that measure memory: what else runs only ever adds to it. On
-    a CPU it is the processor's on one core, which does not count the time that others have the core.
+    The two are one pass, after which the ensemble combines what it answered: timed apart in the same pass, since the
+    difference of two whole passes varies by more than combining costs. Each is the fastest of its repeats, after the
+    passes that measure memory: what else runs only ever adds to it. On a CPU it is the processor's time on one core,
+    which does not count that which others have the core.
     Memory is the most bytes of tensors alive at once during the pass, without weights and inputs.
     """
     device = model.encoder_A.fc_mu.weight.device
 
-    def plain() -> Any:
-        return model(tables)
+    def forward(use_ensemble: bool = False) -> Any:
+        return model(tables, use_ensemble)
 
-    def ensemble() -> Any:
-        return model(tables, use_ensemble=True)
-
-    seconds: tuple[list[float], list[float]] = ([], [])
+    seconds: list[tuple[float, float]] = []
     with on_one_core(device):
-        peaks = [peak_tensor_bytes(forward, [tables, *model.parameters()]) for forward in (plain, ensemble)]
+        peaks = [peak_tensor_bytes(partial(forward, use), [tables, *model.parameters()]) for use in (False, True)]
         for _ in range(repeats):
-            for forward, times in zip((plain, ensemble), seconds):
-                times.append(_timed(forward, device))
-    milliseconds = [1_000 * min(times) for times in seconds]
+            answered, plain = _timed(forward, device)
+            logits = answered["logits_A"], answered["logits_B"]
+            _, combining = _timed(partial(combine, tables, *logits, "best_of_two"), device)
+            seconds.append((plain, combining))
+    plain, combining = (1_000 * min(times) for times in zip(*seconds))
     return InferenceOverhead(
-        plain_milliseconds=milliseconds[0],
-        ensemble_milliseconds=milliseconds[1],
-        time_overhead=milliseconds[1] / milliseconds[0] - 1,
+        plain_milliseconds=plain,
+        ensemble_milliseconds=plain + combining,
+        time_overhead=combining / plain,
         memory_overhead=peaks[1] / peaks[0] - 1 if peaks[0] else None,
     )
 
@@ -202,10 +204,11 @@ def _mixed_indices(
     )
 
 
-def _timed(forward: Callable[[], Any], device: torch.device) -> float:
+def _timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
+    """What a call answers, and the seconds it took."""
     clock = time.thread_time if device.type == "cpu" else time.perf_counter
     start = clock()
-    forward()
+    answered = call()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return clock() - start
+    return answered, clock() - start

@@ -332,8 +332,8 @@ class CoupledReconstruction(Section):
 
 
 class InferenceOverhead(Section):
-    """Ensemble forward over plain forward, all operations in one batch, the fastest of alternated repeats; on a CPU
-    processor time of one core. Times vary from one measurement to the next."""
+    """Ensemble forward over plain forward, all operations in one batch: a pass, and what the ensemble adds to it, each
+    the fastest of its repeats; on a CPU processor time of one core. Times vary from one measurement to the next."""
 
     plain_milliseconds: float
     ensemble_milliseconds: float

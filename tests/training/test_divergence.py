@@ -107,6 +107,7 @@ class TestWithoutAWayOut:
         assert "diverged in epoch 2" in message
         assert "saved up to epoch 1" in message
         directory = RunDirectory(place)
+        assert message.endswith(f"with a lower learning rate, or measure {directory.checkpoint('best')}")
         assert directory.facts()["status"] == "failed"
         assert [row["epoch"] for row in directory.metrics()] == [1]
         for name in ("latest", "best"):
@@ -118,6 +119,12 @@ class TestWithoutAWayOut:
         recipe = small_recipe(epochs=3, guards__not_finite__actions=["report"])
         self.diverges(recipe, quick_train, tmp_path / "run")
         assert quick_resume(tmp_path / "run").status == "completed"  # whatever it was, it is gone
+
+    def test_a_best_checkpoint_is_named_only_where_there_is_one(self, small_recipe, quick_train, tmp_path, poison):
+        poison(1)
+        recipe = small_recipe(epochs=2, guards__not_finite__actions=["report"])
+        with pytest.raises(UserError, match=r"diverged in epoch 1 .* with a lower learning rate$"):
+            quick_train(recipe, tmp_path / "run")
 
     def test_the_guard_has_reached_its_limit(self, small_recipe, quick_train, tmp_path, poison):
         poison(2, times=100)

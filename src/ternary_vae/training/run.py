@@ -188,9 +188,11 @@ class Run:
         interventions = copy.deepcopy((self.pending or self.trainer).interventions)
         events = self.finisher.watch(self.recipe, interventions, row | dict.fromkeys(evaluated_keys()))
         if not any("restore" in event["actions"] for event in events):
+            best = self.directory.checkpoint("best")  # is there once an epoch was measured
+            instead = f", or measure {best}" if best.exists() else ""
             raise UserError(
                 f"training diverged in epoch {failed} (the loss is not finite); the run is saved up to epoch "
-                f"{failed - 1}: start again with a lower learning rate, or measure {self.directory.checkpoint('best')}"
+                f"{failed - 1}: start again with a lower learning rate{instead}"
             )
         self.trainer.restore(load_checkpoint(self.directory.checkpoint("latest")))
         self.trainer.interventions = interventions

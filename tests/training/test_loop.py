@@ -319,19 +319,26 @@ class TestEvaluation:
         assert [evaluation._could_meet_all(met, 1000, full) for full in fulls] == [False, True]
 
     def test_full_coverage_of_fewer_draws_than_half_is_of_no_more(self, small_recipe, monkeypatch):
-        """And of more than half goes on from there. A model that meets each of four operations in turn."""
+        """And of more than half goes on from there, in pieces that are not as small as half may be. A model that meets
+        each of four operations in turn."""
 
         def decoded_indices(model, vae, draws, _):
+            pieces[vae].append(draws)
             return torch.tensor([next(turns[vae]) % 4 for _ in range(draws)])
 
         monkeypatch.setattr(evaluation, "decoded_indices", decoded_indices)
-        for draws, full, met_all in ((20, 3, False), (20, 4, True), (4, 3, False), (4, 4, True)):
+        for draws, full, met_all, expected in (
+            (20, 3, False, [10]), (20, 4, True, [10]), (4, 3, False, [2, 1]), (4, 4, True, [2, 2]),
+            (4, 2500, True, [2, 1000, 1000, 498]), (2400, 2500, True, [1200, 1200, 100]),
+        ):  # fmt: skip
+            pieces: dict[str, list[int]] = {"A": [], "B": []}
             turns = {vae: itertools.count() for vae in "AB"}
             settings = {"space__values": 2, "space__inputs": 1, "evaluation__full_coverage_draws": full}
             recipe = small_recipe(**settings, evaluation__coverage_draws=draws)
             row = evaluate(Trainer(recipe).model, recipe, 0)
             assert (row["covered_all_a"], row["covered_all_b"]) == (met_all, met_all)
             assert row["coverage_a"] == row["coverage_b"] == min(draws // 2, 4) / 4
+            assert pieces["A"] == pieces["B"] == expected
 
 
 class TestBest:

@@ -31,6 +31,7 @@ from ternary_vae.resolution.coverage import decoded_indices, in_chunks
 _LARGE_PRIME = 1_000_003
 _NEGLIGIBLE_ODDS = 1e-4
 _SAMPLE = 20_000
+_FEWEST_AT_ONCE = 1000  # draws; one by one, 195,000 take 20 s
 _COVERAGE = (
     "coverage", "coverage_draws", "coverage_limit", "coverage_a", "coverage_b", "coverage_single_limit",
     "covered_all_a", "covered_all_b",
@@ -189,7 +190,7 @@ def _covered(
         return in_half, torch.bincount(indices[:full], minlength=model.space.operations) > 0
     drawn = half
     while drawn < full and _could_meet_all(met, drawn, full):
-        more = min(half, full - drawn)
+        more = min(max(half, _FEWEST_AT_ONCE), full - drawn)
         met = met + torch.bincount(decoded_indices(model, vae, more, generator), minlength=model.space.operations)
         drawn += more
     return in_half, met > 0

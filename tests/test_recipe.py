@@ -348,7 +348,7 @@ class TestBadInput:
     )
     def test_value_out_of_range_is_named(self, key, value):
         message = refusal(load_recipe, "ternary_v5_5", overrides={key: value})
-        assert re.search(rf"ternary_v5_5\.yaml: {re.escape(key)}[:.]", message)
+        assert re.search(rf"ternary_v5_5\.yaml with overrides: {re.escape(key)}[:.]", message)
 
     @pytest.mark.parametrize(
         ("key", "value", "says"),
@@ -363,7 +363,7 @@ class TestBadInput:
     )
     def test_a_value_that_contradicts_another_is_told_of_the_section_of_both(self, key, value, says):
         message = refusal(load_recipe, "ternary_v5_5", overrides={key: value})
-        assert message.endswith(f"ternary_v5_5.yaml: {key.rpartition('.')[0]}: {says}")
+        assert message.endswith(f"ternary_v5_5.yaml with overrides: {key.rpartition('.')[0]}: {says}")
 
     @pytest.mark.parametrize(
         ("key", "epochs"),
@@ -453,7 +453,7 @@ class TestRemovedSettings:
     def test_one_line_says_so_whatever_the_value(self, key, name, data):
         value = data.draw(st.none() | st.integers() | st.text(max_size=5) | st.just({"strength": 0.2, "bounds": [1]}))
         message = refusal(load_recipe, name, overrides={key: value})
-        assert f"{name}.yaml: {key} is no setting any more; leave it out, or use commit " in message
+        assert f"{name}.yaml with overrides: {key} is no setting any more; leave it out, or use commit " in message
 
     @pytest.mark.parametrize("key", REMOVED_SETTINGS)
     def test_in_a_file_and_in_what_it_inherits(self, key, tmp_path):
@@ -535,7 +535,7 @@ class TestOverrides:
         message = refusal(load_recipe, "ternary_v5_5", overrides={"name.many": 3})
         assert "'name' is a value" in message
         message = refusal(load_recipe, "ternary_v5_5", overrides={"epochs.many": 3})
-        assert "epochs: expected a number (given: a section)" in message
+        assert "ternary_v5_5.yaml with overrides: epochs: expected a number (given: a section)" in message
 
     @pytest.mark.parametrize("key", [".", "..", "beta.", ".beta", "beta..end"])
     def test_keys_with_nothing_between_the_dots(self, key):

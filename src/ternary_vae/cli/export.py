@@ -25,7 +25,8 @@ def model(
     directory: Directory,
 ) -> None:
     """Make a model's directory, as `DualVAE.from_pretrained` reads it: configuration, weights and card. The card of a
-    run shows its records and its verdict; of a checkpoint nothing is known but its weights."""
+    run shows its records and its verdict; of a checkpoint nothing is known but its weights. A model that is there
+    already is replaced."""
     from ternary_vae.reports.origin import model_of_run
     from ternary_vae.storage.checkpoints import load_model
     from ternary_vae.storage.runs import RunDirectory

@@ -159,7 +159,8 @@ def parse_condition(text: str, space: Space) -> Condition:
     Raises:
         UserError: text that is none, or a property that these gates do not have; the nearest is named.
     """
-    plain = " ".join(re.sub(r"(?<=[a-z])-(?=\w)", "_", text.lower()).split())
+    # Only in names, which begin with a letter: of 2-1 would become 21.
+    plain = " ".join(re.sub(r"\b[a-z][\w-]*\w", lambda name: name[0].replace("-", "_"), text.lower()).split())
     if len(plain) > _MOST_CHARACTERS:
         raise UserError(f"condition {shown(text)}: longer than {_MOST_CHARACTERS:,} characters")
     try:

@@ -6,6 +6,7 @@ import ast
 import itertools
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -166,7 +167,8 @@ def parse_condition(text: str, space: Space) -> Condition:
     try:
         if "#" in plain:
             raise ValueError("what follows would be taken for a comment")
-        tree = ast.parse(plain, mode="eval").body
+        with warnings.catch_warnings(action="ignore"):  # of 2or, in lines of its own
+            tree = ast.parse(plain, mode="eval").body
         _truth(tree, Properties(space, space.table([0])))  # says what is wrong before there is anything to do
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -68,6 +69,12 @@ class TestConditions:
 
     def test_case_spaces_and_minus_signs_do_not_matter(self):
         assert find_gates(Space(), where="  Self-Dual\n AND  affine ").count == 9
+        assert find_gates(Space(4, 1), where="keeps-2-3").count == 2 * 2 * 4 * 4
+        assert find_gates(Space(5, 1), where="Keeps-M2-0").count == 2 * 2 * 5**3
+
+    def test_python_does_not_warn_of_what_is_read_anyway(self):
+        with warnings.catch_warnings(action="error"):
+            assert find_gates(Space(2, 1), where="values_taken<=2and affine").count == 4
 
     def test_what_is_compared_alone_is_true_of_all_or_none(self):
         assert find_gates(Space(), where="1 < 2").count == 19_683
@@ -99,6 +106,7 @@ class TestConditions:
             ("sheffer == affine", "no number"),
             ("sheffer # and commutative", "expected properties"),
             ("inputs_used == -1", "expected properties"),
+            ("inputs_used == 2-1", "expected properties"),
             ("", "expected properties"),
             ("1", "expected properties"),
             ("true", "is no property"),

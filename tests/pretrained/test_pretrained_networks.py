@@ -66,8 +66,10 @@ def test_the_frozen_encoder(model_and_place):
     assert FrozenEncoder(place).encode(np.stack([table.numpy()] * 6).reshape(2, 3, 9)).shape == (2, 3, 16)
     assert FrozenEncoder(place).encode([table.numpy()] * 2).shape == (2, 16)
     assert FrozenEncoder(place).encode([[-1] * 9]).shape == (1, 16)
-    column = np.array([["SUM"], ["MIN"]], dtype=object)  # of a data frame
-    np.testing.assert_array_equal(FrozenEncoder(place, vae="both").encode(column), both[:2])
+    for kind in (object, np.dtypes.StringDType()):
+        column = np.array([["SUM"], ["MIN"]], dtype=kind)  # of a data frame
+        np.testing.assert_array_equal(FrozenEncoder(place, vae="both").encode(column), both[:2])
+    np.testing.assert_array_equal(FrozenEncoder(place).encode(np.array("SUM")), vector)
     constants = [Gate(Space(), index) for index in (0, 9841, 19682, 0, 0)]  # as text the second is zeros alone
     written = [*(gate.text for gate in constants[:3]), "000", "0"]
     np.testing.assert_array_equal(FrozenEncoder(place).encode(written), FrozenEncoder(place).encode(constants))
@@ -106,9 +108,15 @@ def test_what_is_no_gate(gates, message, model_and_place):
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("gates", "message"),
-    [(5681, "5681: is a number; write an index as text"), (["SUM", 5681], "gate 1: 5681 is no gate")],
+    [
+        (5681, "5681: is a number; write an index as text"),
+        (["SUM", 5681], "gate 1: 5681 is no gate"),
+        (None, "None: is no gate; expected names"),
+        (5.0, r"5\.0: is no gate; expected names"),
+        (iter(["SUM"]), "is no gate; expected names"),
+    ],
 )
-def test_a_number_is_no_gate(gates, message, model_and_place):
+def test_what_is_neither_names_nor_tables(gates, message, model_and_place):
     with pytest.raises(UserError, match=message):
         FrozenEncoder(model_and_place[1]).encode(gates)
 

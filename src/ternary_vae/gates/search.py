@@ -6,6 +6,7 @@ import ast
 import itertools
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -159,13 +160,15 @@ def parse_condition(text: str, space: Space) -> Condition:
     Raises:
         UserError: text that is none, or a property that these gates do not have; the nearest is named.
     """
-    plain = " ".join(re.sub(r"(?<=[a-z])-(?=\w)", "_", text.lower()).split())
+    # Only in names, which begin with a letter: of 2-1 would become 21.
+    plain = " ".join(re.sub(r"\b[a-z][\w-]*\w", lambda name: name[0].replace("-", "_"), text.lower()).split())
     if len(plain) > _MOST_CHARACTERS:
         raise UserError(f"condition {shown(text)}: longer than {_MOST_CHARACTERS:,} characters")
     try:
         if "#" in plain:
             raise ValueError("what follows would be taken for a comment")
-        tree = ast.parse(plain, mode="eval").body
+        with warnings.catch_warnings(action="ignore"):  # of 2or, in lines of its own
+            tree = ast.parse(plain, mode="eval").body
         _truth(tree, Properties(space, space.table([0])))  # says what is wrong before there is anything to do
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UserError(

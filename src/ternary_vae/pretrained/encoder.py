@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload, runtime_checkable
 
@@ -97,6 +97,10 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
     Raises:
         UserError: a name that names no gate of the space, a gate of another space, or what is neither.
     """
+    if isinstance(gates, DataFrame):  # the rows, and not the columns' names
+        gates = gates.to_numpy()
+    if isinstance(gates, np.ndarray) and gates.dtype.kind in "OTU":
+        gates = (gates[:, 0] if gates.ndim == 2 and gates.shape[1] == 1 else gates).tolist()  # a column of names
     if isinstance(gates, str):
         zeros = space.values == 3 and gates == "0" * space.entries  # fewer are a heptavintimal name or an index
         gates = find_gate(",".join(gates) if zeros else gates, space.values, space.inputs)[0]
@@ -104,12 +108,10 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
         if gates.space != space:
             raise UserError(f"{gates.text}: is a gate of {gates.space}; expected one of {space}")
         return gates.table
-    if isinstance(gates, DataFrame):  # the rows, and not the columns' names
-        gates = gates.to_numpy()
-    if isinstance(gates, np.ndarray) and gates.dtype.kind in "UO":
-        gates = (gates[:, 0] if gates.ndim == 2 and gates.shape[1] == 1 else gates).tolist()  # a column of names
     if isinstance(gates, int | np.integer):
         raise UserError(f"{gates}: is a number; write an index as text, such as 'index:{gates}'")
+    if not isinstance(gates, Collection):
+        raise UserError(f"{shown(gates)}: is no gate; expected names as `ternary-vae gate` reads them, or truth tables")
     if isinstance(gates, np.ndarray):
         return gates
     if not any(isinstance(gate, str | Gate) for gate in gates):

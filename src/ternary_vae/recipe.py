@@ -688,7 +688,7 @@ def load_recipe(
         set_dotted(data, key, copy.deepcopy(value))  # a later key may change what is inside
     if seed is not None:
         data["seed"] = seed
-    if overrides or seed is not None:
+    if overrides:
         source += " with overrides"  # what is wrong need not be in the file
     recipe = validate_recipe(data, source)
     _require_a_list(recipe, source)

@@ -63,7 +63,7 @@ def test_missing_records_are_named(good_run: RunDirectory, tmp_path: Path) -> No
 
 def test_a_run_without_records_says_how_to_get_them(make_run: Callable[..., RunDirectory]) -> None:
     with pytest.raises(
-        UserError, match=r"holds no .* records; .*ternary-vae benchmark .*_N\.safetensors --output .*/benchmarks`"
+        UserError, match=r"holds no .* records; .*ternary-vae benchmark .*latest\.safetensors --output .*/benchmarks`"
     ):
         measurements_of_run(make_run(milestones=()))
 

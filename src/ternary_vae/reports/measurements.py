@@ -340,6 +340,6 @@ def command_that_trains(measured: Measurements) -> str:
     return training_command(measured.recipe) or f"ternary-vae train --config {recipe}"
 
 
-def command_that_measures(run: RunDirectory, checkpoint: int | str = "epoch_N") -> str:
+def command_that_measures(run: RunDirectory, checkpoint: int | str = "latest") -> str:
     """The command that measures a checkpoint of a run, named as `RunDirectory.checkpoint` takes it."""
     return f"ternary-vae benchmark {quoted(run.checkpoint(checkpoint))} --output {quoted(run.benchmarks)}"

@@ -7,6 +7,7 @@ nor numpy.
 from __future__ import annotations
 
 import importlib
+from importlib import util
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,12 @@ _PUBLIC = {
     "train": "ternary_vae.training.loop",
 }
 
+_OF_OTHERS = {"GateTransformer": "sklearn"}
+"""Public name → the package that it needs and that may be missing."""
+
 if not TYPE_CHECKING:  # type checkers would take any name for public
-    __all__ = ["__version__", *_PUBLIC]
+    __all__ = ["__version__"]  # what `import *`, `help` and `dir` load
+    __all__ += [name for name in _PUBLIC if name not in _OF_OTHERS or util.find_spec(_OF_OTHERS[name])]
 
     def __getattr__(name: str) -> Any:
         if name not in _PUBLIC:

@@ -170,6 +170,14 @@ def test_a_measure_is_refused_where_it_is_not_measured(small):
     assert {one.source for one in primary_measures(experiment, arms_of(experiment))} == {"metrics"}
 
 
+def test_without_milestones_the_recipes_own_and_the_end_are_compared(small):
+    short, long = arms_of(small(arms={"long": {"epochs": 100}}, epochs=20, milestones=[]))
+    assert (short.milestones, long.milestones) == ((3, 20), (3, 100))
+    assert short.recipe.evaluation.milestones == (3, 20)
+    experiment = small(epochs=20, milestones=[])
+    assert deciding_milestone(experiment, arms_of(experiment)) == 20
+
+
 def test_milestones_are_measured_between_the_epochs_that_are(small):
     (arm, _) = arms_of(small(set={"evaluation.every": 2}, epochs=5, milestones=[1, 4, 5]))
     assert [epoch for epoch in range(1, 6) if arm.recipe.is_evaluated(epoch)] == [1, 2, 4, 5]

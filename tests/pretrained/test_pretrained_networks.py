@@ -110,6 +110,8 @@ def test_what_is_no_gate(gates, message, model_and_place):
     ("gates", "message"),
     [
         (5681, "5681: is a number; write an index as text"),
+        ([5681, 0], "a truth table has 9 entries, got 2 numbers; write indices as texts, such as 'index:5681'"),
+        ([5681], "a truth table has 9 entries, got 1 number; write"),
         (["SUM", 5681], "gate 1: 5681 is no gate"),
         (None, "None: is no gate; expected names"),
         (5.0, r"5\.0: is no gate; expected names"),

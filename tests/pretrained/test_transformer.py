@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from importlib import util
 
 import numpy as np
 import pytest
 
+import ternary_vae
 from ternary_vae import FrozenEncoder, UserError
 from ternary_vae.operations import all_operations
 
@@ -25,6 +28,7 @@ def test_in_a_pipeline():
     pipeline = clone(make_pipeline(GateTransformer(vae="both"), LogisticRegression()))
     assert pipeline.set_params(gatetransformer__vae="A").get_params()["gatetransformer__vae"] == "A"
     pipeline.fit(gates[::10], answer[::10])
+    assert pipeline.n_features_in_ == 9
     assert pipeline.score(gates, answer) > 0.95  # an entry has an axis of its own, with 1 at an end of VAE-A's
 
 
@@ -39,6 +43,7 @@ def test_codes_and_their_names():
         transformer.transform(np.array(["SUM", "MIN"])), transformer.transform(["SUM", "MIN"])
     )
     names = transformer.get_feature_names_out()
+    assert not hasattr(transformer, "n_features_in_")
     assert (len(names), names[0], names[31]) == (32, "mean_a_0", "mean_b_15")
 
 
@@ -69,3 +74,12 @@ def test_without_scikit_learn(monkeypatch):
     monkeypatch.delitem(sys.modules, "ternary_vae.pretrained.transformer", raising=False)
     with pytest.raises(UserError, match=r"scikit-learn is not installed; pip install 'ternary-vae\[scikit-learn\]'"):
         from ternary_vae import GateTransformer  # noqa: F401
+
+
+def test_without_scikit_learn_all_other_names_are_there(monkeypatch):
+    """As `from ternary_vae import *`, `help` and `inspect.getmembers` ask for them."""
+    found = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "sklearn" else found(name))
+    names = set(importlib.reload(ternary_vae).__all__)
+    monkeypatch.undo()
+    assert set(importlib.reload(ternary_vae).__all__) - names == {"GateTransformer"}

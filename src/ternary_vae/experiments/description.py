@@ -75,8 +75,8 @@ class Experiment(Section, populate_by_name=True):
         seeds: a list, or a range such as `0-9`.
         epochs: length of every run; the recipes' own unless given here or in an arm.
         scale_phases: scale phases and schedules to that length, as `train --scale-phases`.
-        milestones: epochs at which arms are compared; the recipes' own unless given. The last one that the reference
-            shares with another arm, or without a reference any two arms, is where the experiment decides.
+        milestones: epochs at which arms are compared; the recipes' own and the last epoch unless given. The last one
+            that the reference shares with another arm, or without a reference any two arms, is where it decides.
         reference: the arm that the others are compared with; without one, each with each.
         benchmarks: which milestones are benchmarked: all, none, or a list of some. A run's end is, unless none are.
         primary: the measures that the experiment decides by, named as in the column `measure` of `results.csv`.

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 
 from ternary_vae.errors import UserError, shown
+from ternary_vae.formats import counted
 from ternary_vae.gates.names import Gate, find_gate
 from ternary_vae.pretrained.files import DEFAULT, find_model
 from ternary_vae.pretrained.networks import SIDES, Networks
@@ -116,9 +117,15 @@ def as_tables(gates: Gates, space: Space = TWO_INPUT_TERNARY) -> Shaped[np.ndarr
         return gates
     if not any(isinstance(gate, str | Gate) for gate in gates):
         try:
-            return np.asarray(gates)
+            tables = np.asarray(gates)
         except ValueError:
             raise UserError(f"truth tables of different lengths; each has {space.entries} entries") from None
+        if tables.ndim == 1 and len(tables) != space.entries:
+            raise UserError(
+                f"a truth table has {space.entries} entries, got {counted(len(tables), 'number')}; write indices as "
+                "texts, such as 'index:5681'"
+            )
+        return tables
     tables = []
     for row, gate in enumerate(gates):
         if not isinstance(gate, str | Gate):

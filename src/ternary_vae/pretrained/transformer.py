@@ -24,6 +24,9 @@ class GateTransformer(TransformerMixin, BaseEstimator):
 
     Args:
         model, vae: as `FrozenEncoder` takes them.
+
+    Attributes:
+        n_features_in_: how many columns were fitted, where those were truth tables and not names.
     """
 
     def __init__(self, model: str | Path = DEFAULT, vae: Literal["A", "B", "both"] = "A") -> None:
@@ -37,6 +40,8 @@ class GateTransformer(TransformerMixin, BaseEstimator):
             UserError: as `FrozenEncoder`.
         """
         self.encoder_ = FrozenEncoder(self.model, self.vae)
+        if len(shape := np.shape(X)) == 2:
+            self.n_features_in_ = shape[1]
         return self
 
     def transform(self, X: Gates) -> Float32[np.ndarray, "n d"]:

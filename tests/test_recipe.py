@@ -390,6 +390,7 @@ class TestBadInput:
             ("name: &loop [*loop]\n", "recipe"),
             ("name: " + "[" * 4000, "recipe"),
             ("epochs: 3\n", "name: Field required"),
+            ("nam: mine\nepochs: 3\n", "unknown key 'nam'; did you mean 'name'"),
             ("name: mine\n1: 2\n", "recipe"),
             ("!!python/object/apply:os.system ['true']\n", "not valid YAML"),
         ],

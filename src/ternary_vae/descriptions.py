@@ -77,7 +77,12 @@ def validated(
     try:
         return model.model_validate(data)
     except ValidationError as failure:
-        error = failure.errors()[0]
+        errors = failure.errors()
+        # A key left out may be the misspelt one beside it.
+        beside = [
+            each for each in errors if each["type"] == "extra_forbidden" and each["loc"][:-1] == errors[0]["loc"][:-1]
+        ]
+        error = beside[0] if beside and errors[0]["type"] == "missing" else errors[0]
         where = ".".join(str(part) for part in error["loc"]) or what.split()[-1]
         if error["type"] == "extra_forbidden":
             hint = nearest(str(error["loc"][-1]), known_keys(error["loc"][:-1]))

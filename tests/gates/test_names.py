@@ -131,6 +131,32 @@ def test_gates_are_found_by_index_and_no_two_share_one():
         named_gate_index("no such gate")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "word"), [(3, "0xE8"), (3, "0X0e8"), (2, "0x0"), (4, "0xFFFE"), (5, "index:0xe8000000")]
+)
+def test_what_a_lookup_table_holds_is_a_boolean_gate(inputs, word):
+    """Bit number i is the answer to inputs that read i in binary, the first of them its highest bit."""
+    gate, understood = find_gate(word, 2, inputs)
+    held = int(word.removeprefix("index:"), 16)
+    for number, values in enumerate(itertools.product((0, 1), repeat=inputs)):
+        assert gate.table[number] == held >> number & 1, values
+    assert understood == f"the index of a gate of {inputs} inputs"
+
+
+@pytest.mark.parametrize(
+    ("values", "word", "message"),
+    [
+        (2, "0x10", "index '0x10': of 2 inputs there are 0 to 15"),
+        (2, "0xG", "'0xG' is no index"),
+        (2, "0x", "'0x' is no index"),
+        (4, "index:0x10", "'0x10' is no index"),
+    ],
+)
+def test_what_no_lookup_table_holds(values, word, message):
+    with pytest.raises(UserError, match=message):
+        find_gate(word, values)
+
+
 def test_every_name_of_hardware_has_a_function_written_here():
     assert set(HARDWARE) == {name for names in HARDWARE_NAMES.values() for name in names}
 

@@ -242,8 +242,8 @@ def parse_table(text: str, values: int = 3, inputs: int | None = None) -> tuple[
 def find_gate(text: str | int, values: int = 3, inputs: int | None = None) -> tuple[Gate, str]:
     """The gate that a text names, and how the text was understood. An index is that of a gate of two inputs unless
     `inputs` says otherwise. `index:`, `table:`, `heptavintimal:` or `name:` before it says what it is; a number is an
-    index. Capitals matter only where they decide: `MAX` is a name of the maximum and the heptavintimal name of another
-    gate, `max` a name.
+    index, of Boolean gates in hexadecimal too, as lookup tables are written. Capitals matter only where they decide:
+    `MAX` is a name of the maximum and the heptavintimal name of another gate, `max` a name.
 
     Raises:
         UserError: it names nothing, or could be two things.
@@ -273,7 +273,7 @@ def find_gate(text: str | int, values: int = 3, inputs: int | None = None) -> tu
         return readings[0][1], " and ".join(how for _, _, how in readings)
     if colon:
         raise refused[kinds[0]]
-    if re.fullmatch("[1-9][0-9]*", word):
+    if re.fullmatch("[1-9][0-9]*", word) or (values == 2 and word[:2].lower() == "0x"):
         raise refused["index"]
     if re.fullmatch(r"[-−+?0-9,\s/|]+", word):
         raise refused["table"]
@@ -295,10 +295,12 @@ def space_asked(values: int, inputs: int | None) -> Space:
 
 
 def _by_index(word: str, values: int, inputs: int | None) -> Iterator[tuple[Gate, str]]:
+    # What a lookup table of an FPGA holds, its first bit the answer to all zeros, is an index too.
+    hexadecimal = values == 2 and re.fullmatch("0[xX][0-9a-fA-F]{1,300}", word)
     # Zeros before it are those of a truth table.
-    if not re.fullmatch("0|[1-9][0-9]{0,2}([,_][0-9]{3}){1,600}|[1-9][0-9]{0,1999}", word):
+    if not hexadecimal and not re.fullmatch("0|[1-9][0-9]{0,2}([,_][0-9]{3}){1,600}|[1-9][0-9]{0,1999}", word):
         raise UserError(f"{shown(word)} is no index: expected a whole number, without zeros before it")
-    space, index = space_asked(values, inputs), int(re.sub("[,_]", "", word))
+    space, index = space_asked(values, inputs), int(word, 16) if hexadecimal else int(re.sub("[,_]", "", word))
     if index >= space.operations:
         raise UserError(
             f"index {shown(word)}: of {counted(space.inputs, 'input')} there are 0 to {shown(space.operations - 1)}"

@@ -62,6 +62,7 @@ PACKAGES = {
     "storage.runs": "Run directories",
     "storage.checkpoints": "Checkpoints",
     "resolution.records": "Benchmark records",
+    "resolution.samples": "Measures of draws",
     "resolution.figures": "Figures",
     "resolution.intervals": "Intervals",
     "resolution.criteria": "Success criteria",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what `_PUBLIC` says; `as` tells type checkers that it is fo
     from ternary_vae.pretrained.transformer import GateTransformer as GateTransformer
     from ternary_vae.recipe import Recipe as Recipe
     from ternary_vae.recipe import load_recipe as load_recipe
+    from ternary_vae.resolution.samples import measure_samples as measure_samples
     from ternary_vae.space import Space as Space
     from ternary_vae.space_recipe import recipe_for_space as recipe_for_space
     from ternary_vae.storage.checkpoints import load_checkpoint as load_checkpoint
@@ -53,6 +54,7 @@ _PUBLIC = {
     "load_checkpoint": "ternary_vae.storage.checkpoints",
     "load_model": "ternary_vae.storage.checkpoints",
     "load_recipe": "ternary_vae.recipe",
+    "measure_samples": "ternary_vae.resolution.samples",
     "named_gate_index": "ternary_vae.gates.names",
     "operation_index": "ternary_vae.operations",
     "operation_table": "ternary_vae.operations",

@@ -173,7 +173,7 @@ def test_a_measure_is_refused_where_it_is_not_measured(small):
 def test_without_milestones_the_recipes_own_and_the_end_are_compared(small):
     short, long = arms_of(small(arms={"long": {"epochs": 100}}, epochs=20, milestones=[]))
     assert (short.milestones, long.milestones) == ((3, 20), (3, 100))
-    assert short.recipe.evaluation.milestones == (3, 20)
+    assert (short.recipe.evaluation.milestones, short.recipe.benchmarked) == ((3,), [3, 20])
     experiment = small(epochs=20, milestones=[])
     assert deciding_milestone(experiment, arms_of(experiment)) == 20
 

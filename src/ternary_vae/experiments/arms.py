@@ -209,9 +209,11 @@ def _arm(experiment: Experiment, name: str, description: ArmDescription, point: 
         recipe = load_recipe(recipe_name, overrides=settings, epochs=epochs, scale_phases=experiment.scale_phases)
     except UserError as failure:
         raise UserError(f"{source}: arm {name!r}: {failure}") from None
-    milestones = tuple(epoch for epoch in experiment.milestones or recipe.benchmarked if 1 <= epoch <= recipe.epochs)
+    given = experiment.milestones or recipe.evaluation.milestones
+    kept = tuple(epoch for epoch in given if 1 <= epoch <= recipe.epochs)
+    milestones = kept if experiment.milestones else tuple(sorted({*kept, recipe.epochs}))
     chosen = experiment.benchmarks
-    benchmarked = milestones if isinstance(chosen, str) else tuple(epoch for epoch in chosen if epoch <= recipe.epochs)
+    benchmarked = kept if isinstance(chosen, str) else tuple(epoch for epoch in chosen if epoch <= recipe.epochs)
     evaluation = recipe.evaluation.model_copy(update={"milestones": benchmarked})
     recipe = recipe.model_copy(update={"evaluation": evaluation})
     for epoch in milestones:

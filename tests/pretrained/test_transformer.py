@@ -47,6 +47,15 @@ def test_codes_and_their_names():
     assert (len(names), names[0], names[31]) == (32, "mean_a_0", "mean_b_15")
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_rows_of_different_lengths():
+    from ternary_vae import GateTransformer
+
+    rows = [[0] * 9, [0] * 8]
+    with pytest.raises(UserError, match="truth tables of different lengths; each has 9 entries"):
+        GateTransformer().fit(rows).transform(rows)
+
+
 def test_a_data_frame_is_its_rows():
     """Whatever its columns are called, as gates too."""
     pandas = pytest.importorskip("pandas")

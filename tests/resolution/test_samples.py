@@ -60,6 +60,9 @@ def test_of_a_space_that_cannot_be_listed():
     ("tables", "parts", "message"),
     [
         (np.zeros((8, 4)), 2, "a truth table has 9 entries"),
+        ([[0] * 9, [0] * 8], 2, "expected sequence of length 9"),
+        ([["SUM"]], 2, "str"),
+        (np.array([[None] * 9] * 8), 2, "object"),
         (np.full((8, 9), 2), 2, "truth table entries must be -1 to 1"),
         (np.zeros((9, 9)), 2, r"tables of shape \(9, 9\) in 2 parts: expected a row a draw, in two parts"),
         (np.zeros((8, 9)), 1, "in 1 parts: expected"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,7 +27,7 @@ class GateTransformer(TransformerMixin, BaseEstimator):
         model, vae: as `FrozenEncoder` takes them.
 
     Attributes:
-        n_features_in_: how many columns were fitted, where those were truth tables and not names.
+        n_features_in_: how many columns were fitted, where there were rows and columns.
     """
 
     def __init__(self, model: str | Path = DEFAULT, vae: Literal["A", "B", "both"] = "A") -> None:
@@ -40,8 +41,9 @@ class GateTransformer(TransformerMixin, BaseEstimator):
             UserError: as `FrozenEncoder`.
         """
         self.encoder_ = FrozenEncoder(self.model, self.vae)
-        if len(shape := np.shape(X)) == 2:
-            self.n_features_in_ = shape[1]
+        with suppress(ValueError):  # rows of different lengths: `transform` says so
+            if len(shape := np.shape(X)) == 2:
+                self.n_features_in_ = shape[1]
         return self
 
     def transform(self, X: Gates) -> Float32[np.ndarray, "n d"]:

@@ -45,10 +45,10 @@ def measure_samples(
         UserError: what is no truth table of the space, a space of more than 2^63 operations, fewer than two parts, or
             draws that cannot be cut into so many parts of two or more.
     """
-    given = torch.as_tensor(tables)
     try:
+        given = torch.as_tensor(tables)
         indices = operation_index(given, space)
-    except ValueError as failure:
+    except (TypeError, ValueError) as failure:  # what is no numbers, and rows of different lengths, among them
         raise UserError(f"{failure}") from None
     draws, left = divmod(indices.numel(), max(parts, 1))
     if indices.ndim != 1 or parts < 2 or draws < 2 or left:
